@@ -1,0 +1,104 @@
+# How every folder of the tree is built. Folders call
+#   zm_library(NAME SOURCES a.c b.c LINKS zm_other zm::apr)
+#   zm_program(NAME IN bin|libexec|ta SOURCES main.c LINKS ...)
+#   zm_unit_test(NAME SOURCES test_x.c LINKS ...)
+# and nothing else; flags are decided here.
+
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo)
+endif()
+
+option(ZM_WERROR "Warnings are errors" ON)
+set(ZM_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize=")
+option(ZM_COVERAGE "Instrument for coverage" OFF)
+option(ZM_FUZZ "Build the libFuzzer targets (clang)" OFF)
+
+# The build tree has the shape of an installation, so that programs find each
+# other the same way in both: relative to their own place.
+set(ZM_STAGE "${CMAKE_BINARY_DIR}/stage")
+set(ZM_LIBEXEC_REL "libexec/zmailer")
+set(ZM_SHARE_REL "share/zmailer")
+
+add_library(zm_flags INTERFACE)
+target_include_directories(zm_flags INTERFACE "${CMAKE_SOURCE_DIR}")
+target_compile_options(zm_flags INTERFACE
+  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes
+  -Wmissing-prototypes -Wpointer-arith -Wformat=2 -Wvla -Wundef
+  -fno-common -fno-strict-aliasing $<$<BOOL:${ZM_WERROR}>:-Werror>)
+target_compile_definitions(zm_flags INTERFACE
+  ZM_VERSION="${PROJECT_VERSION}"
+  ZM_LIBEXEC_REL="${ZM_LIBEXEC_REL}" ZM_SHARE_REL="${ZM_SHARE_REL}")
+if(WIN32)
+  target_compile_definitions(zm_flags INTERFACE __USE_MINGW_ANSI_STDIO=1)
+  target_link_options(zm_flags INTERFACE -static)
+else()
+  target_compile_definitions(zm_flags INTERFACE _POSIX_C_SOURCE=200809L _XOPEN_SOURCE=700)
+  target_compile_options(zm_flags INTERFACE -fstack-protector-strong)
+endif()
+if(ZM_SANITIZE)
+  target_compile_options(zm_flags INTERFACE -fsanitize=${ZM_SANITIZE} -fno-omit-frame-pointer
+                                            -fno-sanitize-recover=undefined)
+  target_link_options(zm_flags INTERFACE -fsanitize=${ZM_SANITIZE})
+elseif(NOT WIN32)
+  target_compile_options(zm_flags INTERFACE $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)
+endif()
+if(ZM_COVERAGE)
+  target_compile_options(zm_flags INTERFACE --coverage)
+  target_link_options(zm_flags INTERFACE --coverage)
+endif()
+
+function(zm_library NAME)
+  cmake_parse_arguments(A "" "" "SOURCES;LINKS" ${ARGN})
+  add_library(${NAME} STATIC ${A_SOURCES})
+  target_link_libraries(${NAME} PUBLIC zm_flags ${A_LINKS})
+endfunction()
+
+# IN bin: for people (PREFIX/bin); libexec: $MAILBIN; ta: $MAILBIN/ta
+function(zm_program NAME)
+  cmake_parse_arguments(A "" "IN" "SOURCES;LINKS" ${ARGN})
+  if(A_IN STREQUAL "bin")
+    set(dir bin)
+  elseif(A_IN STREQUAL "ta")
+    set(dir ${ZM_LIBEXEC_REL}/ta)
+  else()
+    set(dir ${ZM_LIBEXEC_REL})
+  endif()
+  add_executable(${NAME}_program ${A_SOURCES})
+  set_target_properties(${NAME}_program PROPERTIES OUTPUT_NAME ${NAME}
+    RUNTIME_OUTPUT_DIRECTORY "${ZM_STAGE}/${dir}")
+  target_link_libraries(${NAME}_program PRIVATE zm_flags ${A_LINKS})
+  install(TARGETS ${NAME}_program RUNTIME DESTINATION ${dir})
+endfunction()
+
+function(zm_unit_test NAME)
+  cmake_parse_arguments(A "" "" "SOURCES;LINKS" ${ARGN})
+  if(NOT BUILD_TESTING)
+    return()
+  endif()
+  add_executable(test_${NAME} ${A_SOURCES})
+  set_target_properties(test_${NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+  target_link_libraries(test_${NAME} PRIVATE zm_flags zm_harness ${A_LINKS})
+  add_test(NAME unit.${NAME} COMMAND test_${NAME})
+  set_tests_properties(unit.${NAME} PROPERTIES LABELS unit TIMEOUT 120)
+endfunction()
+
+# A configuration file or form that is installed as it stands below share/zmailer.
+function(zm_share DESTINATION)
+  foreach(file ${ARGN})
+    get_filename_component(base ${file} NAME)
+    configure_file(${file} "${ZM_STAGE}/${ZM_SHARE_REL}/${DESTINATION}/${base}" COPYONLY)
+    install(FILES ${file} DESTINATION ${ZM_SHARE_REL}/${DESTINATION})
+  endforeach()
+endfunction()
+
+function(zm_add_folders)
+  foreach(folder ${ARGN})
+    if(EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/CMakeLists.txt")
+      add_subdirectory(${folder})
+    endif()
+  endforeach()
+endfunction()
