@@ -1,0 +1,82 @@
+/**
+ * What an engine supplies: one table of functions, in the manner of SQLite's
+ * VFS.  Only spool/ includes this header.
+ *
+ * spool.c checks arguments and names, buffers writes, runs the publish queue
+ * and calls the table; engines decide nothing about mail.  A function may be
+ * called from any thread, but only one at a time for one object.
+ *
+ * Publishing lets an engine commit many objects at once: the committer takes
+ * the waiting publishes of the process as one group and calls commit_group.  A
+ * failing member fails alone.
+ */
+#ifndef ZM_SPOOL_ENGINE_H
+#define ZM_SPOOL_ENGINE_H
+
+#include "spool/spool.h"
+
+typedef struct zm_engine_t zm_engine_t;
+typedef struct zm_engine_object_t zm_engine_object_t;
+typedef struct zm_engine_listing_t zm_engine_listing_t;
+typedef struct zm_engine_watch_t zm_engine_watch_t;
+
+#define ZM_ENGINE_NAME_SIZE 320
+
+/** One member of a group of publishes. */
+typedef struct zm_commit_t {
+    zm_engine_object_t *object;     /**< fully written; consumed by the call */
+    zm_target_t target;             /**< strings owned by the committer */
+    char name[ZM_ENGINE_NAME_SIZE]; /**< out: final name */
+    zm_object_info_t info;          /**< out */
+    apr_status_t status;            /**< out */
+} zm_commit_t;
+
+typedef struct zm_engine_ops_t {
+    const char *name; /**< "native" */
+
+    /** Opens the engine's store at a directory; options->create: make what is missing. */
+    apr_status_t (*open)(zm_engine_t **engine, const char *location, const zm_spool_options_t *options,
+                         apr_pool_t *pool, zm_error_t *error);
+    void (*close)(zm_engine_t *engine);
+    apr_status_t (*free_space)(zm_engine_t *engine, uint64_t *bytes, uint64_t *objects);
+    apr_status_t (*native_path)(zm_engine_t *engine, const char **path, const char *name, apr_pool_t *pool);
+
+    apr_status_t (*create)(zm_engine_t *engine, zm_engine_object_t **object, const zm_create_options_t *options);
+    apr_status_t (*write)(zm_engine_object_t *object, const void *data, apr_size_t length);
+    apr_status_t (*truncate)(zm_engine_object_t *object, uint64_t length);
+    void (*discard)(zm_engine_object_t *object);
+    /** Makes all members durable and visible, sharing syncs as well as it can; sets each status. */
+    void (*commit_group)(zm_engine_t *engine, zm_commit_t *const *commits, int count, zm_spool_figures_t *figures);
+
+    apr_status_t (*open_object)(zm_engine_t *engine, zm_engine_object_t **object, const char *name, int how);
+    apr_status_t (*adopt)(zm_engine_t *engine, zm_engine_object_t **object, int descriptor);
+    void (*close_object)(zm_engine_object_t *object);
+    apr_status_t (*info)(zm_engine_object_t *object, zm_object_info_t *info);
+    apr_status_t (*read)(zm_engine_object_t *object, uint64_t offset, void *buffer, apr_size_t *length);
+    apr_status_t (*overwrite)(zm_engine_object_t *object, uint64_t offset, const void *data, apr_size_t length);
+    apr_status_t (*append)(zm_engine_object_t *object, const void *data, apr_size_t length, bool durable);
+    apr_status_t (*lock)(zm_engine_object_t *object, uint64_t offset, uint64_t length);
+    apr_status_t (*unlock)(zm_engine_object_t *object, uint64_t offset, uint64_t length);
+    apr_status_t (*locked)(zm_engine_object_t *object, bool *held, uint64_t offset, uint64_t length);
+    apr_status_t (*lock_whole)(zm_engine_object_t *object, bool wait);
+    apr_status_t (*set_owner)(zm_engine_object_t *object, zm_uid_t uid, zm_uid_t gid);
+    apr_status_t (*set_mode)(zm_engine_object_t *object, uint32_t mode);
+
+    apr_status_t (*name_info)(zm_engine_t *engine, zm_object_info_t *info, const char *name);
+    apr_status_t (*rename)(zm_engine_t *engine, const char *from, const char *to);
+    apr_status_t (*link)(zm_engine_t *engine, const char *from, const char *to);
+    apr_status_t (*unlink)(zm_engine_t *engine, const char *name);
+    apr_status_t (*sync_names)(zm_engine_t *engine, const char *directory);
+    apr_status_t (*list)(zm_engine_t *engine, zm_engine_listing_t **listing, const char *directory, bool hidden,
+                         apr_pool_t *pool);
+    apr_status_t (*list_next)(zm_engine_listing_t *listing, const char **name);
+    void (*list_close)(zm_engine_listing_t *listing);
+    apr_status_t (*watch)(zm_engine_t *engine, zm_engine_watch_t **watch, const char *directory, zm_loop_t *loop,
+                          zm_spool_watch_fn *fn, void *baton);
+    void (*watch_close)(zm_engine_watch_t *watch);
+} zm_engine_ops_t;
+
+extern const zm_engine_ops_t zm_engine_native; /**< a directory tree with the classic layout */
+extern const zm_engine_ops_t zm_engine_memory; /**< tests: nothing outlives the process */
+
+#endif

@@ -1,0 +1,51 @@
+/**
+ * Submission: how every program puts a message in.  public/ -> durable ->
+ * router/ -> hint.  Used by libzmailer, smtpserver, the scheduler's reports,
+ * and agents that resubmit.
+ *
+ *     zm_submit_begin(&s, submitter, &options);
+ *     zm_submit_line(s, "from", sender); ... zm_submit_env_end(s);
+ *     zm_submit_write(s, header and body);
+ *     zm_submit_commit(s, fn, baton);          or zm_submit_abort(s)
+ */
+#ifndef ZM_SPOOL_SUBMIT_H
+#define ZM_SPOOL_SUBMIT_H
+
+#include "spool/spool.h"
+
+/** Where submissions of this process go: read once from the configuration. */
+typedef struct zm_submitter_t {
+    zm_spool_t *spool;
+    const char *router_notify; /**< ROUTERNOTIFY, null: no hints */
+    const char *input_notify;  /**< INPUTNOTIFY */
+    const char *input_dirs;    /**< INPUTDIRS, ':' separated, null: none */
+    const char *router_dirs;   /**< ROUTERDIRS */
+    bool router_hash, input_hash;
+} zm_submitter_t;
+
+typedef struct zm_submission_t zm_submission_t;
+
+typedef struct zm_submit_options_t {
+    int priority;      /**< 0 high and normal, 1 bulk, 9 junk: chooses the input directory */
+    zm_uid_t uid, gid; /**< owner of the file; ZM_UID_NONE: the process's */
+} zm_submit_options_t;
+
+apr_status_t zm_submit_begin(zm_submission_t **submission, zm_submitter_t *submitter,
+                             const zm_submit_options_t *options);
+/** One envelope line "keyword value" (an empty value: the keyword alone).  A value with LF, CR or NUL is refused (ZM_E_SYNTAX): it could forge lines. */
+apr_status_t zm_submit_line(zm_submission_t *submission, const char *keyword, zm_str_t value);
+apr_status_t zm_submit_env_end(zm_submission_t *submission);
+/** Header and body bytes, LF line ends. */
+apr_status_t zm_submit_write(zm_submission_t *submission, const void *data, apr_size_t length);
+uint64_t zm_submit_written(const zm_submission_t *submission);
+zm_object_t *zm_submit_object(zm_submission_t *submission);
+
+/** The submission is consumed.  fn as in zm_object_publish; published->info gives the spool id. */
+void zm_submit_commit(zm_submission_t *submission, zm_publish_fn *fn, void *baton);
+apr_status_t zm_submit_commit_wait(zm_submission_t *submission, zm_published_t *result, apr_pool_t *pool);
+/** Publishes elsewhere ("freezer", suffix "policy-1"; "postman"); no hint. */
+apr_status_t zm_submit_commit_to(zm_submission_t *submission, const char *directory, const char *suffix,
+                                 zm_published_t *result, apr_pool_t *pool);
+void zm_submit_abort(zm_submission_t *submission);
+
+#endif
