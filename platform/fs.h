@@ -2,7 +2,9 @@
  * Durable files.
  *
  * Paths are UTF-8 with '/'.  Every open refuses to follow a symbolic link in
- * the last component and keeps the descriptor from children.  Nothing here
+ * the last component (ZM_E_UNSAFE, or APR_ENOTDIR for a directory) and keeps
+ * the descriptor from children; where an administrator may have put a link in
+ * the place of a directory, say "PATH/.".  A FIFO never makes an open wait.  Nothing here
  * retries a failed sync: after an error the data's fate is unknown and the
  * caller must treat the file as lost.
  */
@@ -42,8 +44,13 @@ typedef struct zm_file_info_t {
 #define ZM_OPEN_APPEND 16
 #define ZM_OPEN_TRUNCATE 32
 #define ZM_OPEN_SHARED_DELETE 64 /**< implied: others may rename and delete it meanwhile (needs saying on Windows) */
+#define ZM_OPEN_FOLLOW 128       /**< a link in the last component is followed: for an administrator's own files */
 
-/** Opens path, relative to the directory handle `at` or to the working directory when `at` is null.  mode: for a created file, umask not applied. */
+/**
+ * Opens path, relative to the directory handle `at` or to the working directory
+ * when `at` is null.  flags need ZM_OPEN_READ, ZM_OPEN_WRITE or both.  mode: for
+ * a created file, umask not applied.
+ */
 apr_status_t zm_file_open(zm_file_t **file, zm_file_t *at, const char *path, int flags, uint32_t mode,
                           apr_pool_t *pool);
 /** A directory handle for the `at` arguments. */
@@ -56,16 +63,16 @@ apr_status_t zm_file_close(zm_file_t *file);   /**< reports write errors that on
 apr_status_t zm_file_info(zm_file_info_t *info, zm_file_t *file);
 apr_status_t zm_path_info(zm_file_info_t *info, zm_file_t *at, const char *path); /**< never follows a link */
 
-/** Reads at an offset; *length in/out; APR_EOF when nothing is left. Does not move the append position. */
+/** Reads at an offset until *length (in/out) bytes or the end; APR_EOF when nothing is left.  Does not move the append position. */
 apr_status_t zm_file_read_at(zm_file_t *file, uint64_t offset, void *buffer, apr_size_t *length);
-/** Writes all of it at an offset, or fails. */
+/** Writes all of it at an offset, or fails.  APR_EINVAL for a file opened with ZM_OPEN_APPEND. */
 apr_status_t zm_file_write_at(zm_file_t *file, uint64_t offset, const void *data, apr_size_t length);
-/** Writes all of it at the end in one system call (O_APPEND). A short write is cut back and fails with APR_ENOSPC. */
+/** Writes all of it at the end in one system call; needs ZM_OPEN_APPEND.  A short write is cut back and fails with APR_ENOSPC. */
 apr_status_t zm_file_append(zm_file_t *file, const void *data, apr_size_t length);
 apr_status_t zm_file_truncate(zm_file_t *file, uint64_t length);
 
-apr_status_t zm_file_sync(zm_file_t *file);                      /**< contents and size are durable */
-apr_status_t zm_dir_sync(zm_file_t *directory);                  /**< its names are durable */
+apr_status_t zm_file_sync(zm_file_t *file); /**< contents and size are durable, not the times */
+apr_status_t zm_dir_sync(zm_file_t *directory); /**< its names are durable; ZM_E_UNSUPPORTED where it cannot be said */
 /** Makes everything written to the filesystem of this file durable where the system can (syncfs); else ZM_E_UNSUPPORTED. */
 apr_status_t zm_file_sync_all(zm_file_t *any);
 
@@ -79,20 +86,25 @@ apr_status_t zm_file_set_owner(zm_file_t *file, zm_uid_t uid, zm_uid_t gid); /**
 apr_status_t zm_file_set_mode(zm_file_t *file, uint32_t mode);
 apr_status_t zm_file_set_mtime(zm_file_t *file, int64_t seconds, uint32_t nanoseconds);
 
+/** umask not applied; a set-group-id bit inherited from the parent stays. */
 apr_status_t zm_dir_make(zm_file_t *at, const char *path, uint32_t mode);
-apr_status_t zm_dir_make_all(const char *path, uint32_t mode, apr_pool_t *pool); /**< and its missing parents */
+/** And its missing parents; success when it is there already. */
+apr_status_t zm_dir_make_all(const char *path, uint32_t mode, apr_pool_t *pool);
 apr_status_t zm_dir_remove(zm_file_t *at, const char *path);
 
 typedef struct zm_dir_t zm_dir_t;
 apr_status_t zm_dir_open(zm_dir_t **directory, zm_file_t *at, const char *path, apr_pool_t *pool);
-/** The next name ("." and ".." left out), valid until the next call; APR_ENOENT at the end. */
+/** The next name ("." and ".." left out), valid until the next call; APR_ENOENT at the end.  kind may be null. */
 apr_status_t zm_dir_next(zm_dir_t *directory, const char **name, zm_file_kind_t *kind);
 void zm_dir_close(zm_dir_t *directory);
 
 /**
- * Byte-range locks that belong to the open file, not to the process (open file
- * description locks where the system has them), and end when it is closed or
- * its process dies.  They do not stop reading.
+ * Byte-range locks that belong to the open file, not to the process, and end
+ * when it is closed or its process dies.  They do not stop reading.  The file
+ * must be open for writing; length 0 means up to the end, however far.  A Unix
+ * without open file description locks has process locks instead: a second open
+ * of the same process is not kept out there, and closing any file object of the
+ * same file drops them.
  */
 apr_status_t zm_file_lock(zm_file_t *file, uint64_t offset, uint64_t length, bool wait); /**< ZM_E_BUSY if held and !wait */
 apr_status_t zm_file_unlock(zm_file_t *file, uint64_t offset, uint64_t length);
@@ -101,9 +113,12 @@ apr_status_t zm_file_locked(bool *held, zm_file_t *file, uint64_t offset, uint64
 /** Lock over the whole file, as mailbox programs and the classic router take it (fcntl/lockf kind). */
 apr_status_t zm_file_lock_whole(zm_file_t *file, bool exclusive, bool wait);
 
-apr_status_t zm_fs_free_space(uint64_t *bytes, uint64_t *inodes, const char *path); /**< for an unprivileged writer */
+/** For an unprivileged writer; *inodes is UINT64_MAX where they are not counted. */
+apr_status_t zm_fs_free_space(uint64_t *bytes, uint64_t *inodes, const char *path);
 
-/** A whole small file, NUL terminated; ZM_E_LIMIT when larger than limit bytes. */
+/** All of a small open file, NUL terminated; ZM_E_LIMIT when larger than limit bytes. */
+apr_status_t zm_file_slurp_file(char **data, apr_size_t *length, zm_file_t *file, apr_size_t limit, apr_pool_t *pool);
+/** The same by path, no link followed. */
 apr_status_t zm_file_slurp(char **data, apr_size_t *length, const char *path, apr_size_t limit, apr_pool_t *pool);
 
 /**
