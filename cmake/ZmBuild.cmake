@@ -33,7 +33,11 @@ target_compile_definitions(zm_flags INTERFACE
   ZM_VERSION="${PROJECT_VERSION}"
   ZM_LIBEXEC_REL="${ZM_LIBEXEC_REL}" ZM_SHARE_REL="${ZM_SHARE_REL}")
 if(WIN32)
-  target_compile_definitions(zm_flags INTERFACE __USE_MINGW_ANSI_STDIO=1)
+  target_compile_definitions(zm_flags INTERFACE __USE_MINGW_ANSI_STDIO=1 UNICODE _UNICODE
+    _WIN32_WINNT=0x0602 FD_SETSIZE=1024) # the set size that APR was built with
+  # Formats are checked by the Unix builds: here the compiler would check them by
+  # Microsoft's rules, while __USE_MINGW_ANSI_STDIO makes them follow C's.
+  target_compile_options(zm_flags INTERFACE -include "${CMAKE_SOURCE_DIR}/win32/prelude.h" -Wno-format)
   target_link_options(zm_flags INTERFACE -static)
 else()
   target_compile_definitions(zm_flags INTERFACE _POSIX_C_SOURCE=200809L _XOPEN_SOURCE=700)

@@ -9,9 +9,10 @@ function(zm_imported NAME)
   target_compile_definitions(zm_dep_${NAME} INTERFACE ${A_DEFINES})
 endfunction()
 
-find_package(Threads REQUIRED)
 if(WIN32)
   set(OPENSSL_USE_STATIC_LIBS ON)
+else()
+  find_package(Threads REQUIRED)
 endif()
 find_package(OpenSSL 3.0 REQUIRED)
 find_package(SQLite3 REQUIRED)
@@ -34,9 +35,7 @@ find_library(PSL_LIBRARY psl REQUIRED)
 if(WIN32)
   set(windows_libraries mswsock rpcrt4 iphlpapi ws2_32 advapi32 crypt32 gdi32 bcrypt shell32 user32)
   zm_imported(apr LIBRARIES ${APR_LIBRARY} ${windows_libraries} INCLUDES ${APR_INCLUDE}
-    DEFINES APR_DECLARE_STATIC _WIN32_WINNT=0x0602 FD_SETSIZE=1024 LINKS Threads::Threads)
-  target_compile_options(zm_dep_apr INTERFACE
-    -include winsock2.h -include ws2tcpip.h -include windows.h)
+    DEFINES APR_DECLARE_STATIC)
   zm_imported(cares LIBRARIES ${CARES_LIBRARY} ${windows_libraries} INCLUDES ${CARES_INCLUDE} DEFINES CARES_STATICLIB)
 else()
   zm_imported(apr LIBRARIES ${APR_LIBRARY} INCLUDES ${APR_INCLUDE}

@@ -73,8 +73,11 @@ const char *zm_test_directory(void)
 
 int zm_test_on_wine(void)
 {
-    char *value;
-    return apr_env_get(&value, "WINEPREFIX", root_pool) == APR_SUCCESS;
+#ifdef _WIN32
+    return GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "wine_get_version") != NULL;
+#else
+    return 0;
+#endif
 }
 
 void zm_test_assert_ok(apr_status_t status, const char *expression, const char *file, int line)
