@@ -1,0 +1,97 @@
+/**
+ * Maps: keyed lookups in memory, text files, databases and services.
+ *
+ * A map answers one question: which value belongs to this key?  The answer is
+ * found, absent, or failed for now; a caller must never take a failure for an
+ * absence.  A map maps no case, keeps no cache and tries no other keys; that is
+ * what a relation (relation.h) adds on top.
+ *
+ * Types: incore, unordered, ordered, regex, sqlite (and, as other names of it,
+ * dbm, ndbm, gdbm, btree, bhash), hostsfile, selfmatch.  Programs may add their
+ * own with zm_map_type_add.
+ *
+ * One map belongs to one thread.
+ */
+#ifndef ZM_MAP_MAP_H
+#define ZM_MAP_MAP_H
+
+#include "platform/identity.h"
+#include "platform/str.h"
+
+typedef struct zm_map_t zm_map_t;
+
+typedef enum zm_map_outcome_t {
+    ZM_MAP_FOUND,
+    ZM_MAP_ABSENT, /**< there is definitely no such key */
+    ZM_MAP_FAILED  /**< cannot tell now: treat as temporary */
+} zm_map_outcome_t;
+
+typedef struct zm_map_answer_t {
+    zm_str_t value;         /**< the value, or the first of several */
+    const zm_str_t *values; /**< of a map whose answers are lists; else null */
+    apr_size_t count;       /**< number of values; 0 when the answer is one string */
+    unsigned ttl;           /**< seconds the answer may be kept; 0: unknown */
+    const char *reason;     /**< ZM_MAP_FAILED: short reason in the form "IO:..." or "NS:name/type" */
+} zm_map_answer_t;
+
+typedef struct zm_map_options_t {
+    const char *subtype; /**< type specific, or null */
+    const char *file;    /**< path or type-specific parameter, or null */
+    const char *config;  /**< further configuration file, or null */
+} zm_map_options_t;
+
+/** Whether maps of that type can be opened. */
+bool zm_map_type_exists(const char *type);
+
+/**
+ * Makes a map.  Files are opened at the first lookup, so that a missing file is
+ * a failed lookup and not a failed start.  Lives as long as the pool.
+ * Errors: ZM_E_UNSUPPORTED unknown type, ZM_E_CONFIG unsuitable options.
+ */
+apr_status_t zm_map_create(zm_map_t **map, const char *type, const zm_map_options_t *options, apr_pool_t *pool,
+                           zm_error_t *error);
+
+/** Looks a key up.  The answer lives in the pool given. */
+zm_map_outcome_t zm_map_lookup(zm_map_t *map, zm_str_t key, zm_map_answer_t *answer, apr_pool_t *pool);
+
+/** Looks whether the file was changed or replaced since it was opened; if so closes it (the next lookup reopens)
+ *  and returns true.  At most one look a second. */
+bool zm_map_changed(zm_map_t *map);
+
+/** Each returns ZM_E_UNSUPPORTED where the type has no such operation. */
+apr_status_t zm_map_add(zm_map_t *map, zm_str_t key, zm_str_t value, zm_error_t *error);
+apr_status_t zm_map_remove(zm_map_t *map, zm_str_t key, zm_error_t *error); /**< APR_ENOENT: no such key */
+apr_status_t zm_map_flush(zm_map_t *map); /**< close the file; in-core maps lose all entries */
+apr_status_t zm_map_count(zm_map_t *map, uint64_t *count, zm_error_t *error);
+apr_status_t zm_map_owner(zm_map_t *map, zm_uid_t *owner, zm_error_t *error);
+
+/** Called for each entry; text files give each line whole in key, with value.data null.  False stops. */
+typedef bool zm_map_each_fn(void *baton, zm_str_t key, zm_str_t value);
+apr_status_t zm_map_each(zm_map_t *map, zm_map_each_fn *fn, void *baton, zm_error_t *error);
+
+const char *zm_map_type(const zm_map_t *map);
+const zm_map_options_t *zm_map_options(const zm_map_t *map);
+
+/* -- types added by programs ---------------------------------------------------- */
+
+/** The operations of a type.  open is called before the first other call and after close; null means unsupported. */
+typedef struct zm_map_type_t {
+    const char *name;
+    bool answers_lists;
+    apr_status_t (*check)(const zm_map_options_t *options, zm_error_t *error);
+    apr_status_t (*open)(void **state, const zm_map_options_t *options, apr_pool_t *pool, zm_error_t *error);
+    void (*close)(void *state);
+    zm_map_outcome_t (*lookup)(void *state, zm_str_t key, zm_map_answer_t *answer, apr_pool_t *pool);
+    bool (*changed)(void *state);
+    apr_status_t (*add)(void *state, zm_str_t key, zm_str_t value, zm_error_t *error);
+    apr_status_t (*remove)(void *state, zm_str_t key, zm_error_t *error);
+    apr_status_t (*flush)(void *state);
+    apr_status_t (*count)(void *state, uint64_t *count, zm_error_t *error);
+    apr_status_t (*owner)(void *state, zm_uid_t *owner, zm_error_t *error);
+    apr_status_t (*each)(void *state, zm_map_each_fn *fn, void *baton, zm_error_t *error);
+} zm_map_type_t;
+
+/** Adds or replaces a type, process wide; the table must be static.  Before threads start. */
+void zm_map_type_add(const zm_map_type_t *type);
+
+#endif
