@@ -15,7 +15,7 @@
 /**
  * A listening socket.  Any address (family 0) listens on IPv6 and IPv4 together where the host
  * can, else on IPv4 alone; "::" by name listens on IPv6 alone.  Port 0 takes a free port:
- * zm_socket_local tells which.  A port left in TIME_WAIT by an ended server may be taken at
+ * zm_socket_local_end tells which.  A port left in TIME_WAIT by an ended server may be taken at
  * once; one that a living server holds may not, on Windows either.  backlog 0: a sane default.
  */
 apr_status_t zm_socket_listen(apr_socket_t **socket, const zm_endpoint_t *where, int backlog,
@@ -62,7 +62,7 @@ void zm_connect_cancel(zm_connect_t *connect);
 /** Makes a socket that came from elsewhere (accepted, inherited) as those made here. */
 apr_status_t zm_socket_prepare(apr_socket_t *socket);
 /** The two ends; family 0 when the system does not tell or it is not an internet socket. */
-zm_endpoint_t zm_socket_local(apr_socket_t *socket);
-zm_endpoint_t zm_socket_remote(apr_socket_t *socket);
+zm_endpoint_t zm_socket_local_end(apr_socket_t *socket);
+zm_endpoint_t zm_socket_remote_end(apr_socket_t *socket);
 
 #endif

@@ -23,6 +23,8 @@
  * - A stream that waits holds no buffers.  An idle one costs about 500 bytes, plus its socket.
  * - zm_stream_close is allowed at any time, in the stream's callback too; afterwards the stream
  *   is not touched any more, and no event comes.
+ * - Writing to a connection that the peer has reset raises SIGPIPE on Unix: the process must ignore
+ *   it (zm_control_listen sees to that).
  * - The stream is malloc memory of its own; no pool needs to outlive it but that of its socket.
  */
 #ifndef ZM_NET_STREAM_H
@@ -96,8 +98,8 @@ typedef struct zm_line_t {
  * end of the callback.
  *
  * APR_EAGAIN: no whole line yet.  APR_EOF: nothing more will come.  ZM_E_LIMIT: the line was
- * longer than the limit (terminator not counted); it has been skipped whole, its first bytes are
- * in text, and the next call gives the line after it.
+ * longer than the limit (terminator not counted): its first bytes are in text, the rest will be
+ * skipped, and the next call gives the line after it.
  */
 apr_status_t zm_stream_line(zm_stream_t *stream, zm_line_t *line);
 /** Longest line, in bytes without its end; at the start 4096. */
