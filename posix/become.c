@@ -1,0 +1,24 @@
+#include "posix/become.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <unistd.h>
+
+static int is_already(uid_t uid, gid_t gid)
+{
+    return getuid() == uid && geteuid() == uid && getgid() == gid && getegid() == gid;
+}
+
+/* With privilege, setgid and setuid set the real, the effective and the saved id. */
+int zm_become(uid_t uid, gid_t gid)
+{
+    if (geteuid() != 0 && is_already(uid, gid))
+        return 0;
+    if (setgroups(0, NULL) < 0 || setgid(gid) < 0 || setuid(uid) < 0)
+        return errno;
+    if (!is_already(uid, gid))
+        return EPERM;
+    if (uid != 0 && (setuid(0) == 0 || seteuid(0) == 0))
+        return EPERM; /* there was a way back */
+    return 0;
+}
