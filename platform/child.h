@@ -45,24 +45,31 @@ typedef struct zm_child_end_t {
 typedef void zm_child_fn(zm_child_t *child, const zm_child_end_t *end, void *baton);
 
 /**
- * Starts a program.  A program that cannot be executed ends with code 127 (and
- * the reason in the parent's error where it is known at once).  fn is called
- * once, on the loop, when it has ended; the channel stays open until
- * zm_child_close, so what the child wrote last can still be read.
+ * Starts a program and returns when it is being executed, or fails with the
+ * reason (no such program, not permitted, no such directory).  The child starts
+ * with default signals.  fn is called once, on the loop, when it has ended; the
+ * channel stays open until zm_child_close, so what the child wrote last can
+ * still be read.  The object ends with the loop at the latest; its sockets to
+ * pass may be closed when this returns.
  */
 apr_status_t zm_child_start(zm_child_t **child, const zm_child_spec_t *spec, zm_loop_t *loop, zm_child_fn *fn,
                             void *baton, zm_error_t *error);
-apr_socket_t *zm_child_channel(zm_child_t *child); /**< ours, non-blocking; owned by the child object */
+apr_socket_t *zm_child_channel(zm_child_t *child); /**< ours, non-blocking; owned by the child object; null with ZM_CHILD_INHERIT */
 apr_int64_t zm_child_pid(const zm_child_t *child);
 apr_status_t zm_child_half_close(zm_child_t *child); /**< the child reads end of file, and may still write */
-apr_status_t zm_child_control(zm_child_t *child, zm_control_t event);
-apr_status_t zm_child_kill(zm_child_t *child); /**< at once, no clean-up */
-/** Closes the channel and frees the object.  A child still running goes on, unreported. */
+apr_status_t zm_child_control(zm_child_t *child, zm_control_t event); /**< ZM_E_GONE when it has ended */
+apr_status_t zm_child_kill(zm_child_t *child);                        /**< at once, no clean-up; ZM_E_GONE */
+/** Closes the channel and frees the object.  A child still running goes on, unreported.  Close watches of the channel before. */
 void zm_child_close(zm_child_t *child);
 
-/** In a child: our standard input/output channel as a non-blocking socket (the other end of ZM_CHILD_CHANNEL). */
+/**
+ * In a child: our standard input/output channel as a non-blocking socket (the
+ * other end of ZM_CHILD_CHANNEL).  APR_ENOTSOCK when standard input is none,
+ * say at a terminal.  Standard output and, with ZM_CHILD_CHANNEL, standard error
+ * are the same socket and become non-blocking with it.
+ */
 apr_status_t zm_child_own_channel(apr_socket_t **channel, apr_pool_t *pool);
-/** In a child: the n-th passed socket (0 = descriptor 3).  APR_EBADF when none was passed. */
+/** In a child: the n-th passed socket (0 = descriptor 3).  APR_EBADF when none was passed.  Call before anything else is opened. */
 apr_status_t zm_child_own_passed(apr_socket_t **passed, int index, apr_pool_t *pool);
 
 /** Whether a process of that number lives (a foreign one counts). */
