@@ -130,6 +130,6 @@ typedef struct zm_dirwatch_t zm_dirwatch_t;
 typedef void zm_dirwatch_fn(const char *name, void *baton);
 apr_status_t zm_dirwatch_open(zm_dirwatch_t **watch, zm_loop_t *loop, const char *path, zm_dirwatch_fn *fn,
                               void *baton);
-void zm_dirwatch_close(zm_dirwatch_t *watch);
+void zm_dirwatch_close(zm_dirwatch_t *watch); /**< null allowed */
 
 #endif

@@ -16,7 +16,9 @@ typedef struct zm_pidfile_t zm_pidfile_t;
  * /dev/null, umask 022, personal variables out of the environment.  The
  * original process waits until zm_service_ready is called in the daemon and
  * exits 0, or prints the daemon's reason and exits with its code when it ends
- * before.  Call before threads start.
+ * before.  A process that init started stays in the foreground.  Call before
+ * threads start, before locks are taken, and before the log goes to standard
+ * error, which ends here.
  */
 apr_status_t zm_service_detach(zm_error_t *error);
 
