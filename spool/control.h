@@ -14,7 +14,7 @@
 #define ZM_CONTROL_FORMAT 0x00000007u /**< PID slot, delay slot, M blocks */
 
 typedef struct zm_quad_t {
-    zm_str_t channel, host, user; /**< read: as written, quotes kept, "-" when empty; written: plain */
+    zm_str_t channel, host, user; /**< read: as it stands, quotes kept, "-" when empty; to be written: plain */
     int64_t privilege;
 } zm_quad_t;
 
@@ -22,11 +22,19 @@ typedef struct zm_quad_t {
 
 typedef struct zm_control_writer_t zm_control_writer_t;
 
-/** A value with LF or NUL makes zm_control_finish fail (ZM_E_SYNTAX). */
+/**
+ * Calls may come in any order, except that a recipient needs its sender before
+ * it and its header block after it.  A value with LF or NUL, a header with an
+ * empty line or NUL, and a wrong order make zm_control_finish fail (ZM_E_SYNTAX).
+ */
 zm_control_writer_t *zm_control_writer(apr_pool_t *pool);
 void zm_control_verbose(zm_control_writer_t *writer, zm_str_t path);
 void zm_control_message(zm_control_writer_t *writer, uint64_t id, uint64_t body_offset);
 void zm_control_log_id(zm_control_writer_t *writer, zm_str_t message_id);
+/**
+ * Before the first sender: the error address of the preamble (leave it out for a
+ * null path).  After a sender: that group's, needed where it is not the sender's user.
+ */
 void zm_control_error_address(zm_control_writer_t *writer, zm_str_t address);
 void zm_control_obsoletes(zm_control_writer_t *writer, zm_str_t id);
 void zm_control_turn(zm_control_writer_t *writer, zm_str_t domain);
@@ -34,16 +42,16 @@ void zm_control_sender(zm_control_writer_t *writer, const zm_quad_t *sender);
 /** dsn (N), ret (R) and envid (n) may be empty; R and n are written only with N. */
 void zm_control_recipient(zm_control_writer_t *writer, const zm_quad_t *recipient, zm_str_t dsn, zm_str_t ret,
                           zm_str_t envid);
-/** The header block of the recipients since the previous one: header text with LF ends, without the empty line. */
+/** The header block of the recipients since the previous one: header text with LF ends, without the empty line; a last LF may be missing. */
 void zm_control_header(zm_control_writer_t *writer, zm_str_t header);
 /** The whole file with its z line; lives until the pool is cleared.  At least one recipient, a message and a log id are required. */
 apr_status_t zm_control_finish(zm_control_writer_t *writer, zm_str_t *file);
 
 /** A value as one quad field: quoted when the plain form would not be read back as one field; "-" when empty. */
 void zm_quad_quote(zm_buf_t *out, zm_str_t value);
-/** The plain value of a field read from a control file. */
+/** The plain value of a field read from a control file; "-" gives the empty string.  Points into field or is in pool. */
 zm_str_t zm_quad_unquote(apr_pool_t *pool, zm_str_t field);
-/** Takes channel, host, user and privilege out of a line's rest. */
+/** Takes channel, host, user and privilege out of a line's rest; ZM_E_SYNTAX.  Strings point into text. */
 apr_status_t zm_quad_parse(zm_quad_t *quad, zm_str_t text);
 
 /* -- reading ------------------------------------------------------------------ */

@@ -2,7 +2,8 @@
  * The message file: envelope lines, header lines, an empty line, the body.
  *
  * The reader classifies lines exactly as the router always has; it reads the
- * envelope and header only, never the body.
+ * envelope and header only, never the body.  Lines end with LF; a CR before it
+ * is dropped from envelope and header lines.
  */
 #ifndef ZM_SPOOL_MESSAGE_H
 #define ZM_SPOOL_MESSAGE_H
@@ -71,6 +72,9 @@ typedef struct zm_message_t {
  * ZM_E_LIMIT when envelope and header together exceed limit bytes.
  */
 apr_status_t zm_message_read(zm_message_t **message, zm_object_t *object, apr_size_t limit, apr_pool_t *pool);
+
+/** The same of a message file that is in memory; info holds the size only. */
+zm_message_t *zm_message_parse(zm_str_t text, apr_pool_t *pool);
 
 /** The todsn line that belongs to the `to` line at this index, or null: it must stand directly before it. */
 const zm_envelope_line_t *zm_message_todsn(const zm_message_t *message, int to_index);
