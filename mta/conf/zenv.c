@@ -56,13 +56,20 @@ const char *zm_zenv_default(const zm_zenv_t *zenv, zm_str_t name)
     return NULL;
 }
 
+/** The path behind "native:" or "emulated:".  One letter and a colon is a drive. */
+static const char *skip_engine(const char *location)
+{
+    apr_size_t length = strspn(location, "abcdefghijklmnopqrstuvwxyz");
+    return length > 1 && location[length] == ':' ? location + length + 1 : location;
+}
+
 /** Makes sure of a value for each directory: asked for later, it must not allocate. */
 static apr_status_t fill_directories(zm_zenv_t *zenv, zm_error_t *error)
 {
     static const char *const names[] = {"POSTOFFICE", "MAILVAR", "LOGDIR", "MAILSHARE", "MAILBIN"};
     unsigned i;
     for (i = 0; i < sizeof names / sizeof names[0]; i++) {
-        const char *value = zm_zenv_get(zenv, names[i]), *root, *rest = value;
+        const char *value = zm_zenv_get(zenv, names[i]), *root, *rest;
         apr_status_t status;
         apr_size_t length;
         char *copy;
@@ -75,6 +82,7 @@ static apr_status_t fill_directories(zm_zenv_t *zenv, zm_error_t *error)
             zm_zenv_put(zenv, names[i], zm_zenv_default(zenv, zm_str(names[i])), 0);
             continue;
         }
+        rest = skip_engine(value);
         status = apr_filepath_root(&root, &rest, 0, zenv->pool);
         if (status != APR_SUCCESS && status != APR_EABSOLUTE) /* the latter: no drive letter */
             return zm_error_set(error, ZM_E_CONFIG, "%s: %s is '%.200s'; expected an absolute path",
@@ -164,9 +172,14 @@ static const char *directory(const zm_zenv_t *zenv, const char *name)
     return value != NULL ? value : zm_zenv_default(zenv, zm_str(name));
 }
 
-const char *zm_zenv_postoffice(const zm_zenv_t *zenv)
+const char *zm_zenv_spool(const zm_zenv_t *zenv)
 {
     return directory(zenv, "POSTOFFICE");
+}
+
+const char *zm_zenv_postoffice(const zm_zenv_t *zenv)
+{
+    return skip_engine(directory(zenv, "POSTOFFICE"));
 }
 
 const char *zm_zenv_mailbin(const zm_zenv_t *zenv)

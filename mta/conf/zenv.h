@@ -101,7 +101,9 @@ apr_status_t zm_zenv_switch(const zm_zenv_t *zenv, const char *name, bool otherw
  * ZMAILER_ROOT), it must set POSTOFFICE, MAILVAR and LOGDIR itself: a private instance never falls
  * back on the directories of the system.
  */
-const char *zm_zenv_postoffice(const zm_zenv_t *zenv);
+const char *
+zm_zenv_postoffice(const zm_zenv_t *zenv); /**< the directory, without "native:" or "emulated:" */
+const char *zm_zenv_spool(const zm_zenv_t *zenv); /**< POSTOFFICE as zm_spool_open wants it */
 const char *zm_zenv_mailbin(const zm_zenv_t *zenv);
 const char *zm_zenv_mailshare(const zm_zenv_t *zenv);
 const char *zm_zenv_mailvar(const zm_zenv_t *zenv);

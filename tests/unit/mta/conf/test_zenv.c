@@ -104,6 +104,10 @@ static void directories_lose_the_final_slash_and_must_be_absolute(void)
 {
     zm_zenv_t *zenv = parsed("POSTOFFICE=/po//\n");
     ZM_ASSERT_STR(zm_zenv_postoffice(zenv), "/po");
+    zenv = parsed("POSTOFFICE=emulated:/po\n");
+    ZM_ASSERT_STR(zm_zenv_postoffice(zenv), "/po");
+    ZM_ASSERT_STR(zm_zenv_spool(zenv), "emulated:/po");
+    CU_ASSERT_EQUAL(parse(&zenv, "POSTOFFICE=native:po"), ZM_E_CONFIG);
     CU_ASSERT_EQUAL(parse(&zenv, "POSTOFFICE=po"), ZM_E_CONFIG);
     ZM_ASSERT_STR(error.text, "/etc/z.conf: POSTOFFICE is 'po'; expected an absolute path");
 }
