@@ -1,0 +1,26 @@
+/**
+ * This process: becoming another program, and its standard streams.
+ */
+#ifndef ZM_PLATFORM_EXEC_H
+#define ZM_PLATFORM_EXEC_H
+
+#include <stdbool.h>
+
+#include "platform/status.h"
+
+/**
+ * Runs argv[0] (an absolute path) in place of this program, with its standard
+ * streams and environment.  Where the system cannot replace a program it is run
+ * as a child and this program ends with its exit status.  Returns only on
+ * failure.
+ */
+apr_status_t zm_program_exec(const char *const *argv, zm_error_t *error);
+
+/** Whether a standard stream (0, 1, 2) is a terminal. */
+bool zm_program_is_terminal(int stream);
+
+/** Standard input and output pass bytes as they are (nothing to do on Unix; no CR LF translation on
+ * Windows). */
+void zm_program_binary_streams(void);
+
+#endif
