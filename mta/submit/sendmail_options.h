@@ -1,0 +1,66 @@
+/**
+ * The command line of sendmail(8), as every program that was ever written
+ * against Sendmail, Postfix, Exim and their kin uses it.
+ *
+ * Options may stand after recipients, be clustered, and take their argument
+ * attached or as the next word.  What has no meaning here is accepted in
+ * silence; what would mislead the caller is refused.
+ */
+#ifndef ZM_MTA_SUBMIT_SENDMAIL_OPTIONS_H
+#define ZM_MTA_SUBMIT_SENDMAIL_OPTIONS_H
+
+#include <apr_pools.h>
+#include <apr_tables.h>
+#include <stdbool.h>
+
+#include "platform/status.h"
+#include "platform/str.h"
+
+typedef enum sendmail_mode_t {
+    SENDMAIL_SUBMIT,
+    SENDMAIL_SMTP,    /**< -bs: SMTP on standard input and output */
+    SENDMAIL_DAEMON,  /**< -bd: start the daemons */
+    SENDMAIL_TEST,    /**< -bt: interactive address test */
+    SENDMAIL_ALIASES, /**< -bi, -I */
+    SENDMAIL_QUEUE,   /**< -bp: list the queue */
+    SENDMAIL_VERIFY,  /**< -bv: say where mail would go; sends nothing */
+    SENDMAIL_NOTHING, /**< -q alone, -bz: nothing to do, exit 0 */
+    SENDMAIL_HELP,
+    SENDMAIL_VERSION
+} sendmail_mode_t;
+
+typedef struct sendmail_options_t {
+    sendmail_mode_t mode;
+    const char *zconfig;            /**< --zconfig FILE, -Z FILE */
+    const char *root;               /**< --root DIR: a private instance */
+    const char *router_cf;          /**< -C */
+    const char *postoffice;         /**< -oQ, -O QueueDirectory= */
+    const char *body_type;          /**< -B, upper case */
+    const char *full_name;          /**< -F */
+    const char *sender;             /**< -f, -r; null: not given; "": the null path */
+    const char *envid;              /**< -V */
+    const char *notify;             /**< -N, upper case */
+    const char *ret;                /**< -R, upper case */
+    const char *protocol;           /**< -p */
+    const char *priority;           /**< -P */
+    bool external;                  /**< -E */
+    bool ignore_dots;               /**< -i, -oi */
+    bool keep_from;                 /**< -s */
+    bool from_header;               /**< -t */
+    bool verbose;                   /**< -v */
+    bool quiet;                     /**< -oeq */
+    apr_array_header_t *recipients; /**< of const char *, the words as given */
+    apr_array_header_t *rest;       /**< mailq, newaliases by name: all arguments */
+} sendmail_options_t;
+
+/**
+ * Reads a command line.  The base name of argv[0] may choose the mode (mailq,
+ * newaliases, smtpd).  On failure the error says which word is wrong; the
+ * caller exits 64.
+ */
+apr_status_t sendmail_options_parse(sendmail_options_t **options, int argc, const char *const *argv,
+                                    apr_pool_t *pool, zm_error_t *error);
+
+extern const char sendmail_usage[];
+
+#endif
