@@ -1,0 +1,54 @@
+/**
+ * Starting, stopping and asking after the daemons: router, scheduler,
+ * smtpserver.
+ */
+#ifndef ZM_MTA_ADMIN_DAEMONS_H
+#define ZM_MTA_ADMIN_DAEMONS_H
+
+#include <apr_pools.h>
+#include <stdbool.h>
+
+#include "mta/conf/zenv.h"
+#include "platform/control.h"
+
+typedef struct daemon_t {
+    const char *name;      /**< program below $MAILBIN */
+    const char *pid_file;  /**< below $POSTOFFICE */
+    const char *variable;  /**< ZENV variable with its options */
+    const char *otherwise; /**< options when that is not set */
+    bool group;            /**< its pid leads a process group that stops with it */
+} daemon_t;
+
+extern const daemon_t daemons[]; /**< in the order of starting; ends with a null name */
+
+/** The daemon whose name begins so ("sched", "smtp"), or null. */
+const daemon_t *daemon_find(const char *word);
+
+/** Starts it in the background and waits until it is ready. Returns its exit code: 0 running. */
+int daemon_start(const daemon_t *daemon, const zm_zenv_t *zenv, apr_pool_t *pool,
+                 zm_error_t *error);
+
+/** Becomes the daemon, in the foreground. Returns only on failure. */
+apr_status_t daemon_become(const daemon_t *daemon, const zm_zenv_t *zenv, apr_pool_t *pool,
+                           zm_error_t *error);
+
+/** Runs these daemons in the foreground until told to stop; one that ends is started again. Returns
+ * the exit code. */
+int daemons_supervise(const daemon_t *const *list, int count, const zm_zenv_t *zenv,
+                      apr_pool_t *pool);
+
+/** Its pid, or 0 when it does not run. */
+apr_int64_t daemon_pid(const daemon_t *daemon, const zm_zenv_t *zenv, apr_pool_t *pool);
+
+/** Sends it a control event.  APR_ENOENT when it does not run. */
+apr_status_t daemon_control(const daemon_t *daemon, zm_control_t event, const zm_zenv_t *zenv,
+                            apr_pool_t *pool);
+
+/**
+ * Stops it (kill: at once) and waits until it is gone, at most so many seconds.
+ * APR_ENOENT: it was not running; APR_TIMEUP: it still is.
+ */
+apr_status_t daemon_stop(const daemon_t *daemon, bool kill, int seconds, const zm_zenv_t *zenv,
+                         apr_pool_t *pool);
+
+#endif

@@ -1,0 +1,236 @@
+#include "mta/admin/instance.h"
+
+#include <apr_file_info.h>
+#include <apr_strings.h>
+#include <string.h>
+
+#include "platform/fs.h"
+#include "platform/identity.h"
+#include "platform/service.h"
+#include "platform/str.h"
+#include "spool/spool.h"
+
+#define FILE_LIMIT (16u << 20)
+
+/* The work in hand: where, from where, and the first thing that went wrong. */
+typedef struct making_t {
+    const instance_options_t *options;
+    const char *root;   /* absolute */
+    const char *prefix; /* of the installation */
+    apr_pool_t *pool;
+    zm_error_t *error;
+} making_t;
+
+static const char *below(const making_t *making, const char *path)
+{
+    return apr_pstrcat(making->pool, making->root, "/", path, NULL);
+}
+
+static apr_status_t make_directory(const making_t *making, const char *path, uint32_t mode)
+{
+    apr_status_t status = zm_dir_make_all(path, mode, making->pool);
+    if (status != APR_SUCCESS)
+        return zm_error_system(making->error, status, "cannot make the directory %s", path);
+    return APR_SUCCESS;
+}
+
+/* Writes a file unless there is one. */
+static apr_status_t write_file(const making_t *making, const char *path, uint32_t mode,
+                               zm_str_t text)
+{
+    zm_file_t *file;
+    apr_status_t status = zm_file_open(&file, NULL, path,
+                                       ZM_OPEN_WRITE | ZM_OPEN_CREATE | ZM_OPEN_EXCLUSIVE, mode,
+                                       making->pool),
+                 closed;
+    if (APR_STATUS_IS_EEXIST(status))
+        return APR_SUCCESS;
+    if (status == APR_SUCCESS) {
+        status = zm_file_write_at(file, 0, text.data, text.length);
+        closed = zm_file_close(file);
+        if (status == APR_SUCCESS)
+            status = closed;
+    }
+    if (status != APR_SUCCESS)
+        return zm_error_system(making->error, status, "cannot write %s", path);
+    return APR_SUCCESS;
+}
+
+static apr_status_t copy_file(const making_t *making, const char *from, const char *to)
+{
+    apr_size_t length;
+    char *data;
+    apr_status_t status = zm_file_slurp(&data, &length, from, FILE_LIMIT, making->pool);
+    if (status != APR_SUCCESS)
+        return zm_error_system(making->error, status, "cannot read %s", from);
+    return write_file(making, to, 0644, zm_str_of(data, length));
+}
+
+static apr_status_t copy_tree(const making_t *making, const char *from, const char *to)
+{
+    const char *name;
+    zm_file_kind_t kind;
+    zm_dir_t *directory;
+    apr_status_t status = make_directory(making, to, 0755);
+    if (status != APR_SUCCESS)
+        return status;
+    status = zm_dir_open(&directory, NULL, from, making->pool);
+    if (status != APR_SUCCESS)
+        return zm_error_system(making->error, status, "cannot read the installed files in %s",
+                               from);
+    while (status == APR_SUCCESS && zm_dir_next(directory, &name, &kind) == APR_SUCCESS) {
+        const char *source = apr_pstrcat(making->pool, from, "/", name, NULL);
+        const char *target = apr_pstrcat(making->pool, to, "/", name, NULL);
+        if (kind == ZM_FILE_DIRECTORY)
+            status = copy_tree(making, source, target);
+        else if (kind == ZM_FILE_REGULAR)
+            status = copy_file(making, source, target);
+    }
+    zm_dir_close(directory);
+    return status;
+}
+
+/* "a,b" as lines, each with text after it. */
+static void add_lines(zm_buf_t *out, const char *list, const char *after)
+{
+    zm_str_t rest = zm_str(list), word;
+    bool more = rest.length > 0;
+    while (more) {
+        more = zm_str_cut(rest, ',', &word, &rest);
+        word = zm_str_trim(word);
+        if (word.length > 0)
+            zm_buf_printf(out, "%.*s%s\n", (int)word.length, word.data, after);
+    }
+}
+
+static apr_status_t write_zmailer_conf(const making_t *making)
+{
+    const instance_options_t *options = making->options;
+    bool maildir = options->mailbox_form != NULL && strcmp(options->mailbox_form, "maildir") == 0;
+    zm_buf_t text = ZM_BUF_INIT;
+    apr_status_t status;
+    zm_buf_printf(&text,
+                  "# The site variables of this private instance.\n"
+                  "MAILBIN=%s/" ZM_LIBEXEC_REL "\n"
+                  "MAILSHARE=%s/share\n"
+                  "MAILVAR=%s/var\n"
+                  "MAILBOX=%s/mail%s\n"
+                  "MAILUSERS=%s/var/db/mailusers\n"
+                  "POSTOFFICE=%s/postoffice\n"
+                  "LOGDIR=%s/log\n"
+                  "ROUTERNOTIFY=${POSTOFFICE}/.router.notify\n"
+                  "SCHEDULERNOTIFY=${POSTOFFICE}/.scheduler.notify\n"
+                  "SCHEDULERDIRHASH=2\n"
+                  "ROUTEROPTIONS=\"-dWkn 2\"\n"
+                  "SCHEDULEROPTIONS=\"-S\"\n"
+                  "SMTPOPTIONS=\"-l ${LOGDIR}/smtpserver\"\n"
+                  "SYSLOGFLG=-\n",
+                  making->prefix, making->root, making->root, making->root, maildir ? "/%u/" : "",
+                  making->root, making->root, making->root);
+    status = write_file(making, below(making, "etc/zmailer.conf"), 0644, zm_buf_str(&text));
+    zm_buf_free(&text);
+    return status;
+}
+
+static apr_status_t write_smtpserver_conf(const making_t *making)
+{
+    zm_buf_t text = ZM_BUF_INIT;
+    apr_status_t status;
+    zm_buf_printf(
+        &text,
+        "# The SMTP server of this private instance: this machine only.\n"
+        "PARAM BindSmtp [127.0.0.1] %" APR_INT64_T_FMT "\n"
+        "PARAM min-availspace 5000\n"
+        "*  999 ve\n",
+        (apr_int64_t)(making->options->smtp_port > 0 ? making->options->smtp_port : 2525));
+    status = write_file(making, below(making, "share/smtpserver.conf"), 0644, zm_buf_str(&text));
+    zm_buf_free(&text);
+    return status;
+}
+
+static apr_status_t write_databases(const making_t *making)
+{
+    const instance_options_t *options = making->options;
+    zm_credentials_t own = zm_identity_own();
+    char host[256] = "localhost";
+    const char *name = options->hostname;
+    zm_buf_t text = ZM_BUF_INIT;
+    zm_user_t *user;
+    apr_status_t status;
+
+    if (name == NULL) {
+        (void)zm_identity_hostname(host, sizeof host);
+        name = host;
+    }
+    zm_buf_printf(&text, "# Who this host is.\nhostname=%s\nmydomain=%s\norgdomain=%s\n", name,
+                  name, name);
+    status = write_file(making, below(making, "var/mail.conf"), 0644, zm_buf_str(&text));
+
+    zm_buf_clear(&text);
+    zm_buf_printf(&text, "# Domains whose mail is delivered here.\n%s\nlocalhost\n", name);
+    add_lines(&text, options->local_domains ? options->local_domains : "", "");
+    if (status == APR_SUCCESS)
+        status = write_file(making, below(making, "var/db/localnames"), 0644, zm_buf_str(&text));
+
+    zm_buf_clear(&text);
+    zm_buf_add_c(&text, "# DOMAIN CHANNEL!HOST; \".\" is everything else.\n");
+    if (options->smart_host != NULL)
+        zm_buf_printf(&text, ".\tsmtp!%s\n", options->smart_host);
+    if (status == APR_SUCCESS)
+        status = write_file(making, below(making, "var/db/routes"), 0644, zm_buf_str(&text));
+
+    zm_buf_clear(&text);
+    zm_buf_add_c(&text, "# Mailboxes without a system account, one name a line.\n");
+    add_lines(&text, options->users ? options->users : "", "");
+    if (status == APR_SUCCESS)
+        status = write_file(making, below(making, "var/db/mailusers"), 0644, zm_buf_str(&text));
+
+    zm_buf_clear(&text);
+    if (zm_user_by_uid(&user, own.uid, making->pool) != APR_SUCCESS)
+        user = NULL;
+    zm_buf_printf(&text, "# NAME: ADDRESS, ADDRESS\npostmaster: %s\nmailer-daemon: postmaster\n",
+                  user ? user->name : "root");
+    if (status == APR_SUCCESS)
+        status = write_file(making, below(making, "var/db/aliases"), 0644, zm_buf_str(&text));
+    zm_buf_free(&text);
+    return status;
+}
+
+static apr_status_t make_spool(const making_t *making)
+{
+    zm_spool_options_t options = {0};
+    zm_spool_t *spool;
+    apr_status_t status;
+    options.location = below(making, "postoffice");
+    options.create = true;
+    status = zm_spool_open(&spool, &options, making->pool, making->error);
+    if (status == APR_SUCCESS)
+        zm_spool_close(spool);
+    return status;
+}
+
+apr_status_t instance_init(const instance_options_t *options, apr_pool_t *pool, zm_error_t *error)
+{
+    static const char *const directories[] = {"etc", "var/db", "var/lists", "mail", "log"};
+    making_t making = {options, NULL, NULL, pool, error};
+    apr_status_t status;
+    char *root;
+    apr_size_t i;
+
+    status = zm_service_prefix(&making.prefix, pool);
+    if (status == APR_SUCCESS)
+        status = apr_filepath_merge(&root, NULL, options->root, APR_FILEPATH_NATIVE, pool);
+    if (status != APR_SUCCESS)
+        return zm_error_system(error, status, "cannot place an instance at %s", options->root);
+    making.root = root;
+    for (i = 0; i < sizeof directories / sizeof directories[0]; i++)
+        if ((status = make_directory(&making, below(&making, directories[i]), 0755)) != APR_SUCCESS)
+            return status;
+    if ((status = write_zmailer_conf(&making)) != APR_SUCCESS ||
+        (status = write_smtpserver_conf(&making)) != APR_SUCCESS ||
+        (status = copy_tree(&making, apr_pstrcat(pool, making.prefix, "/" ZM_SHARE_REL, NULL),
+                            below(&making, "share"))) != APR_SUCCESS ||
+        (status = write_databases(&making)) != APR_SUCCESS)
+        return status;
+    return make_spool(&making);
+}

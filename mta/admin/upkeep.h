@@ -1,0 +1,31 @@
+/**
+ * What an administrator does to a spool at rest: try deferred mail again,
+ * remove leftovers, freeze and thaw, check.
+ */
+#ifndef ZM_MTA_ADMIN_UPKEEP_H
+#define ZM_MTA_ADMIN_UPKEEP_H
+
+#include "mta/conf/zenv.h"
+#include "spool/spool.h"
+
+/** Gives every message in deferred/ back to the router.  *count: how many. Failures are told on
+ * standard error and counted. */
+apr_status_t upkeep_resubmit(const zm_zenv_t *zenv, int *count, int *failures, apr_pool_t *pool,
+                             zm_error_t *error);
+
+/** Removes scratch files in public/ older than 2 days and copies in postman/ older than 7 days
+ * (only-copies: 30 days). */
+apr_status_t upkeep_cleanup(const zm_zenv_t *zenv, int *count, apr_pool_t *pool, zm_error_t *error);
+
+/** Removes pid files that no live process holds. */
+apr_status_t upkeep_bootclean(const zm_zenv_t *zenv, apr_pool_t *pool, zm_error_t *error);
+
+/** While a spool is frozen no daemon starts on it. */
+apr_status_t upkeep_freeze(const zm_zenv_t *zenv, bool freeze, apr_pool_t *pool, zm_error_t *error);
+bool upkeep_frozen(const zm_zenv_t *zenv, apr_pool_t *pool);
+
+/** Checks configuration files, directories and spool; prints a line for each. Returns the number of
+ * things wrong. */
+int upkeep_check(const zm_zenv_t *zenv, apr_pool_t *pool);
+
+#endif
