@@ -1,0 +1,328 @@
+#include "mta/router/master.h"
+
+#include <apr_strings.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "mta/conf/site.h"
+#include "mta/router/farm.h"
+#include "platform/control.h"
+#include "platform/log.h"
+#include "platform/service.h"
+#include "spool/layout.h"
+#include "spool/notify.h"
+#include "spool/recover.h"
+
+#define SCAN_INTERVAL apr_time_from_sec(60) /* safety net behind hints and watch */
+#define BLIND_INTERVAL apr_time_from_sec(5) /* where the directory cannot be watched */
+#define SCAN_STEP 500                       /* names looked at before other events get their turn */
+#define MOST_INPUTS 30
+#define PATIENCE apr_time_from_sec(900)
+#define STOP_PATIENCE apr_time_from_sec(25)
+
+typedef struct master_t master_t;
+
+/* One input directory with its workers. */
+typedef struct input_t {
+    master_t *master;
+    const char *directory;
+    router_queue_t *queue;
+    router_farm_t *farm;
+    zm_spool_watch_t *watch;
+    zm_listing_t *listing; /* a scan under way */
+    apr_pool_t *scan_pool;
+    zm_timer_t scan;
+} input_t;
+
+struct master_t {
+    const router_master_options_t *options;
+    zm_loop_t *loop;
+    zm_spool_t *spool;
+    zm_notify_t *notify;
+    input_t inputs[MOST_INPUTS];
+    int input_count;
+    int farms; /* that still run */
+    zm_timer_t give_up;
+    bool ready, stopping;
+    int code;
+    apr_pool_t *pool;
+};
+
+/* -- finding work -------------------------------------------------------------------- */
+
+static void found(input_t *input, const char *name, apr_time_t arrived)
+{
+    zm_name_t parts;
+    if (zm_layout_parse(&parts, zm_str(name)) == APR_SUCCESS && parts.numeric)
+        router_queue_add(input->queue, name, parts.id, arrived);
+}
+
+static void start_scan(input_t *input)
+{
+    zm_timer_set(&input->scan, 0);
+}
+
+/* A step of a scan, or the beginning of one.  Names that are known cost a look into a table. */
+static void scan_step(zm_timer_t *timer, void *baton)
+{
+    input_t *input = baton;
+    const char *name;
+    apr_status_t status = APR_SUCCESS;
+    int steps;
+    if (input->master->stopping)
+        return;
+    if (input->listing == NULL) {
+        apr_pool_clear(input->scan_pool);
+        status = zm_spool_list(&input->listing, input->master->spool, input->directory, false,
+                               input->scan_pool);
+    }
+    for (steps = 0; status == APR_SUCCESS && steps < SCAN_STEP; steps++) {
+        zm_object_info_t info;
+        zm_name_t parts;
+        status = zm_listing_next(input->listing, &name);
+        if (status != APR_SUCCESS || zm_layout_parse(&parts, zm_str(name)) != APR_SUCCESS ||
+            !parts.numeric || router_queue_knows(input->queue, parts.id))
+            continue;
+        if (zm_spool_info(&info, input->master->spool, name) == APR_SUCCESS)
+            found(input, name, apr_time_from_sec(info.mtime_s) + info.mtime_ns / 1000);
+    }
+    router_farm_feed(input->farm);
+    if (status == APR_SUCCESS) {
+        zm_timer_set(timer, 0);
+        return;
+    }
+    if (input->listing != NULL)
+        zm_listing_close(input->listing);
+    input->listing = NULL;
+    if (!APR_STATUS_IS_ENOENT(status))
+        zm_log(ZM_LOG_ERROR, NULL, "cannot scan", ZM_F_S("directory", input->directory),
+               ZM_F_E("reason", status));
+    zm_timer_set(timer, input->watch != NULL ? SCAN_INTERVAL : BLIND_INTERVAL);
+}
+
+static void on_watch(const char *name, void *baton)
+{
+    input_t *input = baton;
+    if (name == NULL) {
+        start_scan(input);
+        return;
+    }
+    found(input, name, apr_time_now());
+    router_farm_feed(input->farm);
+}
+
+static void on_hint(zm_str_t directory, zm_str_t leaf, void *baton)
+{
+    master_t *master = baton;
+    int i;
+    for (i = 0; i < master->input_count; i++) {
+        input_t *input = &master->inputs[i];
+        char name[300];
+        if (!zm_str_equal_c(directory, input->directory) ||
+            directory.length + leaf.length + 2 > sizeof name)
+            continue;
+        snprintf(name, sizeof name, "%s/%.*s", input->directory, (int)leaf.length, leaf.data);
+        found(input, name, apr_time_now());
+        router_farm_feed(input->farm);
+    }
+}
+
+/* -- the farms -------------------------------------------------------------------------- */
+
+static void stop(master_t *master)
+{
+    int i;
+    if (master->stopping)
+        return;
+    master->stopping = true;
+    zm_timer_set(&master->give_up, STOP_PATIENCE);
+    for (i = 0; i < master->input_count; i++)
+        router_farm_stop(master->inputs[i].farm);
+}
+
+static void on_started(bool ready, void *baton)
+{
+    input_t *input = baton;
+    master_t *master = input->master;
+    if (!ready) {
+        if (!master->ready && input == &master->inputs[0]) {
+            zm_service_fail(78,
+                            "no worker could load the configuration; the reason stands in the log");
+        }
+        return;
+    }
+    if (input == &master->inputs[0] && !master->ready) {
+        master->ready = true;
+        zm_service_ready();
+    }
+    router_farm_feed(input->farm);
+}
+
+/* A message over which workers die is set aside, where the postmaster sees it. */
+static void on_poison(const router_job_t *job, void *baton)
+{
+    input_t *input = baton;
+    apr_pool_t *pool;
+    apr_status_t status;
+    apr_pool_create(&pool, NULL);
+    status = zm_spool_rename(input->master->spool, job->name,
+                             apr_psprintf(pool, ZM_DIR_POSTMAN "/%" APR_UINT64_T_FMT ".killsrouter",
+                                          (apr_uint64_t)job->id));
+    zm_log(ZM_LOG_ERROR, NULL, "message killed two workers and is parked in postman",
+           ZM_F_S("name", job->name), ZM_F_E("status", status));
+    apr_pool_destroy(pool);
+}
+
+static void on_stopped(void *baton)
+{
+    input_t *input = baton;
+    if (--input->master->farms == 0)
+        zm_loop_stop(input->master->loop);
+}
+
+static void on_give_up(zm_timer_t *timer, void *baton)
+{
+    master_t *master = baton;
+    (void)timer;
+    zm_log(ZM_LOG_WARNING, NULL,
+           "workers did not end in time; what they work on is routed after the next start");
+    zm_loop_stop(master->loop);
+}
+
+static void on_control(zm_control_t event, void *baton)
+{
+    master_t *master = baton;
+    int i;
+    for (i = 0; i < master->input_count; i++) {
+        input_t *input = &master->inputs[i];
+        int workers, busy;
+        router_farm_figures(input->farm, &workers, &busy);
+        if (event == ZM_CONTROL_RELOAD)
+            router_farm_reload(input->farm);
+        else if (event == ZM_CONTROL_DUMP)
+            zm_log(ZM_LOG_NOTICE, NULL, "figures", ZM_F_S("directory", input->directory),
+                   ZM_F_I("waiting", router_queue_waiting(input->queue)),
+                   ZM_F_I("workers", workers), ZM_F_I("given", busy));
+    }
+    if (event == ZM_CONTROL_STOP || event == ZM_CONTROL_SLOW_STOP)
+        stop(master);
+    else if (event == ZM_CONTROL_REOPEN)
+        (void)zm_log_reopen();
+}
+
+/* -- start ---------------------------------------------------------------------------------- */
+
+static void add_input(master_t *master, const char *directory, int workers)
+{
+    input_t *input = &master->inputs[master->input_count];
+    router_farm_options_t farm = {0};
+    if (master->input_count == MOST_INPUTS)
+        return;
+    master->input_count++;
+    input->master = master;
+    input->directory = directory;
+    input->queue = router_queue_create();
+    apr_pool_create(&input->scan_pool, master->pool);
+    zm_timer_init(&input->scan, master->loop, scan_step, input);
+    if (zm_spool_watch(&input->watch, master->spool, directory, master->loop, on_watch, input) !=
+        APR_SUCCESS)
+        input->watch = NULL;
+    farm.loop = master->loop;
+    farm.queue = input->queue;
+    farm.spec = master->options->worker;
+    farm.workers = workers;
+    farm.patience = PATIENCE;
+    farm.started = on_started;
+    farm.poison = on_poison;
+    farm.stopped = on_stopped;
+    farm.baton = input;
+    master->farms++;
+    input->farm = router_farm_create(&farm, master->pool);
+    start_scan(input);
+}
+
+/* The primary directory and those secondary ones that exist. */
+static void add_inputs(master_t *master)
+{
+    zm_str_t rest, word;
+    bool more = true;
+    add_input(master, ZM_DIR_ROUTER, master->options->workers);
+    rest = zm_str(
+        zm_zenv_get_or(master->options->zenv, "ROUTERDIRS", "router1:router2:router3:router4"));
+    while (more && rest.length > 0) {
+        zm_listing_t *listing;
+        const char *directory;
+        more = zm_str_cut(rest, ':', &word, &rest);
+        directory = zm_str_c(master->pool, word);
+        if (word.length == 0 ||
+            zm_spool_list(&listing, master->spool, directory, false, master->pool) != APR_SUCCESS)
+            continue;
+        zm_listing_close(listing);
+        add_input(master, directory, 1);
+    }
+}
+
+static void on_recovered(const char *what, const char *name, void *baton)
+{
+    (void)baton;
+    zm_log(ZM_LOG_NOTICE, NULL, "recovered", ZM_F_S("what", what), ZM_F_S("name", name));
+}
+
+static apr_status_t recover(master_t *master, zm_error_t *error)
+{
+    zm_recover_options_t options = {0};
+    zm_recover_report_t report;
+    apr_int64_t scheduler;
+    apr_status_t status;
+    options.scheduler_running =
+        zm_pidfile_holder(&scheduler,
+                          zm_site_path(master->options->zenv, "-", ".pid.scheduler", master->pool),
+                          master->pool) == APR_SUCCESS;
+    options.fn = on_recovered;
+    status = zm_spool_recover(master->spool, &options, &report, master->pool, error);
+    if (status == APR_SUCCESS)
+        zm_log(ZM_LOG_INFO, NULL, "spool recovered", ZM_F_I("examined", report.examined),
+               ZM_F_I("rerouted", report.rerouted), ZM_F_I("leftovers", report.leftovers),
+               ZM_F_I("orphans", report.orphans));
+    return status;
+}
+
+int router_master_run(const router_master_options_t *options, apr_pool_t *pool)
+{
+    master_t *master = apr_pcalloc(pool, sizeof *master);
+    zm_error_t error = {0};
+    apr_status_t status;
+    int i;
+
+    master->options = options;
+    master->pool = pool;
+    if ((status = zm_loop_create(&master->loop, pool)) != APR_SUCCESS)
+        zm_service_fail(71, "cannot make an event loop");
+    if (zm_site_spool(&master->spool, options->zenv, master->loop, pool, &error) != APR_SUCCESS)
+        zm_service_fail(78, error.text);
+    if (recover(master, &error) != APR_SUCCESS)
+        zm_service_fail(70, error.text);
+    if (zm_control_listen(master->loop, on_control, master) != APR_SUCCESS)
+        zm_service_fail(71, "cannot listen for control events");
+    status = zm_notify_listen(&master->notify,
+                              zm_site_path(options->zenv, "ROUTERNOTIFY", ".router.notify", pool),
+                              0222, master->loop, on_hint, master, &error);
+    if (status != APR_SUCCESS)
+        zm_log(ZM_LOG_WARNING, NULL, "no hints: mail waits for the next scan",
+               ZM_F_S("reason", error.text));
+    zm_timer_init(&master->give_up, master->loop, on_give_up, master);
+    zm_log(ZM_LOG_NOTICE, NULL, "router daemon started", ZM_F_S("version", ZM_VERSION),
+           ZM_F_I("workers", options->workers), ZM_F_S("spool", zm_spool_location(master->spool)));
+    add_inputs(master);
+    status = zm_loop_run(master->loop);
+    for (i = 0; i < master->input_count; i++) {
+        zm_spool_watch_close(master->inputs[i].watch);
+        zm_timer_cancel(&master->inputs[i].scan);
+        router_queue_destroy(master->inputs[i].queue);
+    }
+    if (master->notify != NULL)
+        zm_notify_close(master->notify);
+    zm_spool_close(master->spool);
+    zm_log(ZM_LOG_NOTICE, NULL, "router daemon ended");
+    return status == APR_SUCCESS ? 0 : 70;
+}

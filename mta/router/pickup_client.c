@@ -1,0 +1,113 @@
+#include <apr_strings.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "mta/router/pickup.h"
+#include "platform/localsock.h"
+
+#define ANSWER_PATIENCE apr_time_from_sec(60)
+
+struct router_opener_t {
+    zm_spool_t *spool;
+    const char *path; /* of the helper's socket; null: no helper */
+    apr_socket_t *socket;
+    apr_pool_t *pool, *socket_pool;
+};
+
+static apr_status_t connect_helper(router_opener_t *opener)
+{
+    apr_status_t status;
+    apr_pool_clear(opener->socket_pool);
+    status = zm_localsock_connect(&opener->socket, opener->path, opener->socket_pool);
+    if (status != APR_SUCCESS) {
+        opener->socket = NULL;
+        return status;
+    }
+    return apr_socket_timeout_set(opener->socket, ANSWER_PATIENCE);
+}
+
+apr_status_t router_opener_create(router_opener_t **opener, zm_spool_t *spool,
+                                  const char *socket_path, apr_pool_t *pool, zm_error_t *error)
+{
+    router_opener_t *made = apr_pcalloc(pool, sizeof *made);
+    apr_status_t status;
+    made->spool = spool;
+    made->path = socket_path;
+    made->pool = pool;
+    apr_pool_create(&made->socket_pool, pool);
+    *opener = made;
+    if (socket_path == NULL || (status = connect_helper(made)) == APR_SUCCESS)
+        return APR_SUCCESS;
+    return zm_error_system(error, status, "cannot reach the pickup helper at %s", socket_path);
+}
+
+/* Sends a request and receives the answer and perhaps a file. */
+static apr_status_t exchange(router_opener_t *opener, const char *request, char *answer,
+                             apr_size_t *length, int *descriptor)
+{
+    apr_size_t sent = strlen(request);
+    apr_status_t status = opener->socket != NULL ? APR_SUCCESS : connect_helper(opener);
+    if (status == APR_SUCCESS)
+        status = apr_socket_send(opener->socket, request, &sent);
+    if (status == APR_SUCCESS)
+        status = zm_localsock_receive_file(opener->socket, answer, length, descriptor);
+    if (status == APR_SUCCESS && *length == 0)
+        status = APR_EOF;
+    if (status != APR_SUCCESS && opener->socket != NULL) {
+        apr_socket_close(opener->socket);
+        opener->socket = NULL;
+    }
+    return status;
+}
+
+static apr_status_t ask(router_opener_t *opener, const char *request, int *descriptor)
+{
+    char answer[64];
+    int64_t code;
+    zm_str_t text, number;
+    apr_size_t length = sizeof answer - 1;
+    apr_status_t status = exchange(opener, request, answer, &length, descriptor);
+    if (status != APR_SUCCESS) { /* the helper was restarted: once more */
+        length = sizeof answer - 1;
+        status = exchange(opener, request, answer, &length, descriptor);
+    }
+    if (status != APR_SUCCESS)
+        return status;
+    text = zm_str_trim(zm_str_of(answer, length));
+    if (zm_str_equal_c(text, "ok") && *descriptor >= 0)
+        return APR_SUCCESS;
+    if (zm_str_cut(text, ' ', &text, &number) && zm_str_i64(number, &code) == APR_SUCCESS &&
+        code != 0)
+        return (apr_status_t)code;
+    return ZM_E_PROTOCOL;
+}
+
+apr_status_t router_open_message(router_opener_t *opener, zm_object_t **object, const char *name)
+{
+    char request[ROUTER_PICKUP_LINE];
+    int descriptor = -1;
+    apr_status_t status;
+    if (opener->path == NULL)
+        return zm_object_open(object, opener->spool, name, ZM_OBJECT_UPDATE);
+    if (snprintf(request, sizeof request, "message %s\n", name) >= (int)sizeof request)
+        return APR_ENAMETOOLONG;
+    status = ask(opener, request, &descriptor);
+    return status != APR_SUCCESS ? status : zm_object_adopt(object, opener->spool, descriptor);
+}
+
+apr_status_t router_open_file(router_opener_t *opener, zm_file_t **file, zm_uid_t uid,
+                              const char *path, apr_pool_t *pool)
+{
+    char request[ROUTER_PICKUP_LINE];
+    int descriptor = -1;
+    apr_status_t status;
+    if (strchr(path, '\n') != NULL || path[0] == '\0')
+        return APR_EINVAL;
+    if (opener->path == NULL)
+        return zm_file_open(file, NULL, path, ZM_OPEN_READ, 0, pool);
+    if (snprintf(request, sizeof request, "file %" APR_INT64_T_FMT " %s\n", (apr_int64_t)uid,
+                 path) >= (int)sizeof request)
+        return APR_ENAMETOOLONG;
+    status = ask(opener, request, &descriptor);
+    return status != APR_SUCCESS ? status : zm_file_adopt(file, descriptor, pool);
+}

@@ -1,0 +1,42 @@
+/**
+ * The messages that wait for a worker, oldest first.
+ *
+ * A message is known by the digits of its name and stands here once, from the
+ * hint or scan that found it until a worker has answered for it.
+ */
+#ifndef ZM_MTA_ROUTER_QUEUE_H
+#define ZM_MTA_ROUTER_QUEUE_H
+
+#include <apr_time.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "platform/str.h"
+
+typedef struct router_queue_t router_queue_t;
+
+typedef struct router_job_t {
+    uint64_t id;
+    apr_time_t arrived;                /**< order: oldest first, then by id */
+    int tries;                         /**< workers that died over it */
+    apr_size_t slot;                   /**< heap index + 1; 0: given to a worker */
+    struct router_job_t *chain, *next; /**< hash chain; the list of its worker */
+    char name[];                       /**< "router/B/4711" */
+} router_job_t;
+
+router_queue_t *router_queue_create(void);
+void router_queue_destroy(router_queue_t *queue);
+
+/** Adds a message unless it is known already. */
+bool router_queue_add(router_queue_t *queue, const char *name, uint64_t id, apr_time_t arrived);
+/** Whether a message of that number waits or is being worked on. */
+bool router_queue_knows(const router_queue_t *queue, uint64_t id);
+/** The oldest waiting job, which is no longer waiting then; null when none is. */
+router_job_t *router_queue_take(router_queue_t *queue);
+/** A job that was taken waits again. */
+void router_queue_return(router_queue_t *queue, router_job_t *job);
+/** Forgets a job that was taken. */
+void router_queue_done(router_queue_t *queue, router_job_t *job);
+apr_size_t router_queue_waiting(const router_queue_t *queue);
+
+#endif

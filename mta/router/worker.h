@@ -1,0 +1,63 @@
+/**
+ * A worker: one interpreter with the site's configuration, routing one message
+ * after another.
+ */
+#ifndef ZM_MTA_ROUTER_WORKER_H
+#define ZM_MTA_ROUTER_WORKER_H
+
+#include "mta/conf/accounts.h"
+#include "mta/conf/site.h"
+#include "mta/router/pickup.h"
+#include "mta/script/script.h"
+
+struct router_message_t;
+
+/** Copies for the postmaster, switched on and off by the script command squirrel. */
+enum {
+    ROUTER_SQUIRREL_BREAKIN = 1,
+    ROUTER_SQUIRREL_BADHEADER = 2,
+    ROUTER_SQUIRREL_ILLHEADER = 4,
+    ROUTER_SQUIRREL_NOCHANNEL = 8,
+    ROUTER_SQUIRREL_NOSENDER = 16
+};
+
+typedef struct router_worker_t {
+    zm_zenv_t *zenv;
+    zm_script_t *script;
+    zm_spool_t *spool;
+    zm_submitter_t submitter;
+    router_opener_t *opener;
+    zm_accounts_t *accounts;
+    apr_pool_t *pool;
+    zm_uid_t nobody;
+    zm_uid_t own;         /**< a router that is not root trusts the account that it runs as */
+    const char *hostname; /**< set by the configuration; without one nothing is routed */
+    const char *scheduler_notify;
+    int hash_levels; /**< of queue/ and transport/ */
+    unsigned squirrel;
+    unsigned message_ids; /**< made by this process */
+    bool illegal_object;  /**< -W: bad header fields are shown as Illegal-Object */
+    bool no_fromto;       /**< -l */
+    bool syslog;
+    struct router_message_t *message; /**< being routed; null in between */
+} router_worker_t;
+
+typedef struct router_worker_options_t {
+    zm_zenv_t *zenv;
+    const char *config;        /**< router.cf */
+    const char *pickup_socket; /**< null: files are opened directly */
+    const char *script_flags;  /**< -o */
+    bool illegal_object, no_fromto;
+} router_worker_options_t;
+
+/** Opens the spool and loads the configuration.  Errors of the configuration name file and line. */
+apr_status_t router_worker_open(router_worker_t **worker, const router_worker_options_t *options,
+                                apr_pool_t *pool, zm_error_t *error);
+
+/** Routes one message by its spool name, through the configuration's function `process`. */
+void router_worker_process(router_worker_t *worker, const char *name);
+
+/** Serves the master on standard input and output until its end; returns the exit code. */
+int router_worker_serve(router_worker_t *worker);
+
+#endif
