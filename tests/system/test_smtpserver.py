@@ -1,0 +1,116 @@
+"""The SMTP server, as a client sees it."""
+import sys
+from zm import *
+
+
+def raw(i, *lines):
+    """Sends lines as they are (bytes), waits for a reply after each; the replies."""
+    with socket.create_connection(('127.0.0.1', i.port), PATIENCE) as s:
+        f = s.makefile('rb')
+        replies = []
+
+        def reply():
+            text = b''
+            while True:
+                line = f.readline()
+                text += line
+                if not line or line[3:4] != b'-':
+                    return text.decode(errors='replace')
+        replies.append(reply())
+        for line in lines:
+            s.sendall(line)
+            replies.append(reply())
+        return replies
+
+
+def test_greeting_and_extensions():
+    with Instance().start() as i:
+        r = raw(i, b'EHLO client.test\r\n', b'NOOP\r\n', b'QUIT\r\n')
+        check(r[0].startswith('220 ') and 'mail.test' in r[0], r[0])
+        for word in ('PIPELINING', '8BITMIME', 'SIZE', 'ENHANCEDSTATUSCODES', 'DSN'):
+            check(word in r[1], '%s is not offered: %s' % (word, r[1]))
+        check(r[3].startswith('221 '), r[3])
+
+
+def test_relaying_is_refused_to_strangers():
+    with Instance() as i:
+        i.write('share/smtpserver.conf', i.read('share/smtpserver.conf'))
+        i.start()
+        with i.smtp() as s:     # loopback may relay
+            s.ehlo('x.test')
+            check(s.docmd('MAIL FROM:<a@b.test>')[0] == 250, 'MAIL refused')
+            check(s.docmd('RCPT TO:<x@elsewhere.test>')[0] == 250, 'loopback may not relay')
+
+
+def test_bare_line_feeds_do_not_end_data():
+    with Instance().start() as i:
+        r = raw(i, b'EHLO x.test\r\n', b'MAIL FROM:<alice@mail.test>\r\n', b'RCPT TO:<bob@mail.test>\r\n', b'DATA\r\n',
+                b'Subject: smuggled\r\n\r\nx\n.\nMAIL FROM:<evil@x.test>\r\n.\r\n')
+        check(r[5][0] in '45', 'a bare LF was accepted: %r' % r[5])
+        i.wait_empty()
+        check(not i.mbox('bob'), 'it was delivered')
+
+
+def test_size_is_checked_before_and_while_receiving():
+    with Instance() as i:
+        i.write('share/smtpserver.conf', 'PARAM maxsize 10000\n' + i.read('share/smtpserver.conf'))
+        i.start()
+        with i.smtp() as s:
+            s.ehlo('x.test')
+            check(s.docmd('MAIL FROM:<alice@mail.test> SIZE=20000')[0] == 552, 'SIZE= was accepted')
+        try:
+            i.submit('alice@mail.test', ['bob@mail.test'], 'Subject: x\n\n' + 'y' * 70 + '\n' * 1 + ('z' * 70 + '\n') * 300)
+            raise Failure('a message over the limit was accepted')
+        except smtplib.SMTPResponseException as e:
+            check(e.smtp_code == 552, '%d' % e.smtp_code)
+
+
+def test_pipelined_commands_are_answered_in_order():
+    with Instance().start() as i:
+        with socket.create_connection(('127.0.0.1', i.port), PATIENCE) as s:
+            f = s.makefile('rb')
+            f.readline()
+            s.sendall(b'EHLO x.test\r\n')
+            while f.readline()[3:4] == b'-':
+                pass
+            s.sendall(b'MAIL FROM:<alice@mail.test>\r\nRCPT TO:<bob@mail.test>\r\nRCPT TO:<alice@mail.test>\r\nDATA\r\n')
+            codes = [f.readline()[:3] for _ in range(4)]
+            check(codes == [b'250', b'250', b'250', b'354'], repr(codes))
+            s.sendall(b'Subject: piped\r\n\r\n..x\r\n.\r\nQUIT\r\n')
+            codes = [f.readline()[:3] for _ in range(2)]
+            check(codes == [b'250', b'221'], repr(codes))
+        check(body_of(i.wait_mail('bob')[0]).startswith('.x'), 'dots')
+
+
+def test_commands_out_of_order_and_garbage():
+    with Instance().start() as i:
+        r = raw(i, b'EHLO x.test\r\n', b'RCPT TO:<bob@mail.test>\r\n', b'DATA\r\n', b'MAIL FROM:bob\r\n', b'XYZZY\r\n', b'QUIT\r\n')
+        check(r[2].startswith('503') and r[3].startswith('503'), repr(r))
+        check(r[4].startswith('501') or r[4].startswith('250'), r[4])
+        check(r[5].startswith('50'), r[5])
+
+
+def test_dsn_parameters_are_carried():
+    with Sink() as sink, Instance(smart_host='[127.0.0.1]:%d' % sink.port).start() as i:
+        with i.smtp() as s:
+            s.ehlo('x.test')
+            s.docmd('MAIL FROM:<alice@mail.test> RET=HDRS ENVID=Q+2B1')
+            check(s.docmd('RCPT TO:<x@far.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;x@far.test')[0] == 250, 'RCPT refused')
+            s.data('Subject: x\r\n\r\ny\r\n')
+        wait(lambda: sink.messages, 'the message', instances=[i])
+        mail = [c for c in sink.commands if c.startswith('MAIL')][0]
+        rcpt = [c for c in sink.commands if c.startswith('RCPT')][0]
+        check('RET=HDRS' in mail and 'ENVID=Q+2B1' in mail, mail)
+        check('NOTIFY=SUCCESS,FAILURE' in rcpt and 'ORCPT=rfc822;x@far.test' in rcpt, rcpt)
+
+
+def test_sendmail_bs_speaks_smtp():
+    with Instance().start() as i:
+        p = i.sendmail('-bs', data='EHLO x.test\r\nMAIL FROM:<alice@mail.test>\r\nRCPT TO:<bob@mail.test>\r\nDATA\r\n'
+                       'Subject: bs\r\n\r\nx\r\n.\r\nQUIT\r\n')
+        check('354' in p.out and p.out.rstrip().splitlines()[-1].startswith('221'), p.out)
+        check(i.wait_mail('bob')[0]['Subject'] == 'bs', 'another letter')
+
+
+if __name__ == '__main__':
+    main(sys.modules[__name__])
