@@ -41,6 +41,8 @@ else()
   zm_imported(apr LIBRARIES ${APR_LIBRARY} INCLUDES ${APR_INCLUDE}
     LINKS Threads::Threads)
   zm_imported(cares LIBRARIES ${CARES_LIBRARY} INCLUDES ${CARES_INCLUDE})
+  # ares.h speaks of fd_set and relies on others to have declared it.
+  target_compile_options(zm_dep_cares INTERFACE -include sys/select.h)
 endif()
 zm_imported(cunit LIBRARIES ${CUNIT_LIBRARY} INCLUDES ${CUNIT_INCLUDE})
 zm_imported(pcre2 LIBRARIES ${PCRE2_LIBRARY} INCLUDES ${PCRE2_INCLUDE} DEFINES PCRE2_STATIC PCRE2_CODE_UNIT_WIDTH=8)

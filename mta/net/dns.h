@@ -72,7 +72,7 @@ typedef struct zm_dns_options_t {
 /** Makes a resolver, one a loop.  options may be null.  A bad server list is ZM_E_CONFIG. */
 apr_status_t zm_dns_create(zm_dns_t **dns, zm_loop_t *loop, const zm_dns_options_t *options,
                            zm_error_t *error);
-/** Ends it: outstanding queries are dropped without a call. */
+/** Ends it: outstanding queries are dropped without a call.  Not from within a zm_dns_fn. */
 void zm_dns_destroy(zm_dns_t *dns);
 
 /**
