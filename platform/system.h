@@ -8,6 +8,7 @@
 #include <apr_time.h>
 
 #include "platform/log.h"
+#include "platform/sandbox.h"
 
 /** The system's monotonic clock in microseconds, whatever tests froze. */
 apr_time_t zm_system_monotonic(void);
@@ -18,5 +19,8 @@ apr_time_t zm_system_monotonic(void);
  * safe.  A log service that is not there loses the line.
  */
 void zm_system_log(zm_log_level_t level, const char *ident, const char *line);
+
+/** zm_sandbox_enter without its log line. */
+apr_status_t zm_system_sandbox(const zm_sandbox_t *allowed, zm_error_t *error);
 
 #endif

@@ -258,7 +258,7 @@ apr_status_t zm_identity_peer(zm_credentials_t *who, apr_int64_t *pid, apr_socke
     apr_status_t status = apr_os_sock_get(&descriptor, socket);
     if (status != APR_SUCCESS)
         return status;
-#ifdef SO_PEERCRED
+#if defined(SO_PEERCRED) && defined(__linux__)
     struct ucred peer;
     socklen_t size = sizeof peer;
     if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
