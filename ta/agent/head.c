@@ -27,7 +27,7 @@ static void write_line(zm_str_t line, const zm_head_style_t *style, zm_buf_t *ou
             zm_buf_add_byte(out, byte);
             column++;
         }
-    zm_buf_add(out, "\r\n" + !style->crlf, style->crlf ? 2 : 1);
+    zm_buf_add_c(out, style->crlf ? "\r\n" : "\n");
 }
 
 static void write_text(zm_str_t text, const zm_head_style_t *style, zm_buf_t *out)

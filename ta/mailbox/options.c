@@ -1,0 +1,135 @@
+#include "ta/mailbox/options.h"
+
+#include <string.h>
+
+#include "mta/conf/options.h"
+
+static apr_status_t edquot(void *target, const char *argument, zm_error_t *error)
+{
+    (void)error;
+    if (strcmp(argument, "edquot") == 0)
+        *(bool *)target = true;
+    return APR_SUCCESS; /* other words have always been ignored */
+}
+
+bool zm_mailbox_command_line(zm_mailbox_options_t *options, int argc, char **argv, int *code)
+{
+    bool ignored = false;
+    const zm_option_t table[] = {
+        {'c', "channel", ZM_OPTION_TEXT, &options->channel, NULL, "NAME", "serve this channel"},
+        {'h', "host", ZM_OPTION_TEXT, &options->host, NULL, "HOST", "only recipients of this host"},
+        {'d', "directory", ZM_OPTION_TEXT, &options->directory, NULL, "PATH",
+         "mailbox directory, or a format with %u"},
+        {'D', NULL, ZM_OPTION_COUNT, &options->name_levels, NULL, NULL,
+         "a directory level of letters of the name, each time"},
+        {'P', NULL, ZM_OPTION_COUNT, &options->pjw_levels, NULL, NULL,
+         "a directory level of the PJW hash, each time"},
+        {'X', NULL, ZM_OPTION_COUNT, &options->crc_levels, NULL, NULL,
+         "a directory level of the CRC hash, each time"},
+        {'C', "canonical", ZM_OPTION_FLAG, &options->canonical, NULL, NULL,
+         "name mailboxes as the account is spelt"},
+        {'F', NULL, ZM_OPTION_CALL_ARG, &options->quota_permanent, edquot, "edquot",
+         "a full quota is a permanent failure"},
+        {'U', "uidl", ZM_OPTION_FLAG, &options->uidl, NULL, NULL, "add X-UIDL fields"},
+        {'M', "mmdf", ZM_OPTION_FLAG, &options->mmdf, NULL, NULL, "write MMDF folders"},
+        {'8', NULL, ZM_OPTION_FLAG, &options->decode, NULL, NULL,
+         "decode quoted-printable text to 8 bits"},
+        {'H', NULL, ZM_OPTION_FLAG, &options->keep_eight_bit, NULL, NULL,
+         "leave 8-bit header bytes alone"},
+        {'g', NULL, ZM_OPTION_FLAG, &options->no_create, NULL, NULL,
+         "do not create missing mailboxes"},
+        {'l', "log", ZM_OPTION_TEXT, &options->log, NULL, "FILE", "append a line per delivery"},
+        {'S', NULL, ZM_OPTION_FLAG, &ignored, NULL, NULL, NULL},
+        {'a', NULL, ZM_OPTION_FLAG, &ignored, NULL, NULL, NULL},
+        {'b', NULL, ZM_OPTION_FLAG, &ignored, NULL, NULL, NULL},
+        {'r', NULL, ZM_OPTION_FLAG, &ignored, NULL, NULL, NULL},
+        {'R', NULL, ZM_OPTION_FLAG, &ignored, NULL, NULL, NULL},
+    };
+    const zm_command_line_t line = {
+        "mailbox", NULL, "deliver to mailboxes, files and programs",
+        table,     (int)(sizeof table / sizeof table[0]),
+        NULL,      0};
+    *options = (zm_mailbox_options_t){0};
+    options->channel = "local";
+    return zm_options_parse(&line, &argc, argv, code);
+}
+
+static apr_status_t lock_letters(const char *letters, apr_size_t count, bool *dot, bool *kernel,
+                                 zm_error_t *error)
+{
+    apr_size_t i;
+    *kernel = false;
+    for (i = 0; i < count; i++)
+        switch (letters[i]) {
+        case '"':
+            break;
+        case '.':
+            *dot = true;
+            break;
+        case 'L':
+        case 'F': /* one kernel lock of ours stands for both kinds: see below */
+            *kernel = true;
+            break;
+        default:
+            return zm_error_set(error, ZM_E_CONFIG, "MBOXLOCKS: unknown letter '%c'", letters[i]);
+        }
+    if (!*kernel)
+        return zm_error_set(error, ZM_E_CONFIG,
+                            "MBOXLOCKS: each side of the colon needs L, a lock of the kernel");
+    return APR_SUCCESS;
+}
+
+apr_status_t zm_mailbox_locks(zm_mailbox_options_t *options, const char *text, zm_error_t *error)
+{
+    const char *colon = strchr(text, ':');
+    apr_size_t length = colon != NULL ? (apr_size_t)(colon - text) : strlen(text);
+    bool ignored = false;
+    apr_status_t status;
+    options->dotlock = false;
+    status = lock_letters(text, length, &options->dotlock, &options->kernel_lock, error);
+    if (status != APR_SUCCESS || colon == NULL) {
+        options->file_lock = true;
+        return status;
+    }
+    return lock_letters(colon + 1, strlen(colon + 1), &ignored, &options->file_lock, error);
+}
+
+static apr_status_t read_users(zm_mailbox_options_t *options, const zm_zenv_t *zenv,
+                               apr_pool_t *pool, zm_error_t *error)
+{
+    const char *users = zm_zenv_get_or(zenv, "MBOX_USERS", "system");
+    const char *owner = zm_zenv_get_or(zenv, "MBOX_OWNER", NULL);
+    zm_user_t *account;
+    options->virtual_users = strcmp(users, "virtual") == 0;
+    if (!options->virtual_users && strcmp(users, "system") != 0)
+        return zm_error_set(error, ZM_E_CONFIG, "%s: MBOX_USERS is \"%s\", not system or virtual",
+                            zm_zenv_file(zenv), users);
+    options->owner = zm_identity_own();
+    if (owner == NULL || !options->privileged)
+        return APR_SUCCESS;
+    if (zm_user_by_name(&account, owner, pool) != APR_SUCCESS)
+        return zm_error_set(error, ZM_E_CONFIG, "%s: MBOX_OWNER: no account \"%s\"",
+                            zm_zenv_file(zenv), owner);
+    options->owner = (zm_credentials_t){account->uid, account->gid};
+    return APR_SUCCESS;
+}
+
+apr_status_t zm_mailbox_site(zm_mailbox_options_t *options, const zm_zenv_t *zenv,
+                             apr_pool_t *pool, zm_error_t *error)
+{
+    const char *aware = zm_zenv_get_or(zenv, "DOMAIN_AWARE_GETPWNAM", "");
+    apr_status_t status;
+    options->privileged = zm_identity_privileged();
+    options->domain_aware = strcmp(aware, "1") == 0;
+    options->nobody = zm_identity_nobody(zm_zenv_get(zenv, "NOBODY"), pool);
+    if (options->directory == NULL)
+        options->directory = zm_zenv_get_or(zenv, "MAILBOX", NULL);
+    status = zm_mailbox_locks(options, zm_zenv_get_or(zenv, "MBOXLOCKS", ".L:L"), error);
+    if (status == APR_SUCCESS)
+        status = zm_zenv_switch(zenv, "MBOX_ALLOW_ROOT_PIPES", false, &options->root_pipes, error);
+    if (status == APR_SUCCESS)
+        status = zm_zenv_interval(zenv, "MBOX_PIPE_TIMEOUT", 600, &options->stall_limit, error);
+    if (status == APR_SUCCESS)
+        status = read_users(options, zenv, pool, error);
+    return status;
+}

@@ -1,0 +1,48 @@
+/**
+ * What the command line and the site variables say to mailbox.
+ */
+#ifndef ZM_TA_MAILBOX_OPTIONS_H
+#define ZM_TA_MAILBOX_OPTIONS_H
+
+#include "mta/conf/zenv.h"
+#include "platform/identity.h"
+
+typedef struct zm_mailbox_options_t {
+    const char *channel;   /**< -c */
+    const char *host;      /**< -h */
+    const char *directory; /**< -d: directory or format; null: MAILBOX, else the usual places */
+    const char *log;       /**< -l */
+    int name_levels;       /**< -D */
+    int pjw_levels;        /**< -P */
+    int crc_levels;        /**< -X */
+    bool canonical;        /**< -C: the account's own spelling names the mailbox */
+    bool quota_permanent;  /**< -F edquot */
+    bool uidl;             /**< -U */
+    bool mmdf;             /**< -M */
+    bool decode;           /**< -8 */
+    bool keep_eight_bit;   /**< -H */
+    bool no_create;        /**< -g */
+
+    /* Site variables. */
+    bool domain_aware;     /**< DOMAIN_AWARE_GETPWNAM */
+    bool dotlock, kernel_lock; /**< MBOXLOCKS, mailboxes */
+    bool file_lock;            /**< MBOXLOCKS, files */
+    bool virtual_users;        /**< MBOX_USERS=virtual */
+    bool root_pipes;           /**< MBOX_ALLOW_ROOT_PIPES */
+    int64_t stall_limit;       /**< MBOX_PIPE_TIMEOUT, seconds */
+    zm_credentials_t nobody;   /**< NOBODY */
+    zm_credentials_t owner;    /**< MBOX_OWNER: of virtual users' mailboxes; ours when not set */
+    bool privileged;           /**< we can become other users */
+} zm_mailbox_options_t;
+
+/** Reads argv.  False: the process ends with *code. */
+bool zm_mailbox_command_line(zm_mailbox_options_t *options, int argc, char **argv, int *code);
+
+/** Reads the site variables. */
+apr_status_t zm_mailbox_site(zm_mailbox_options_t *options, const zm_zenv_t *zenv,
+                             apr_pool_t *pool, zm_error_t *error);
+
+/** MBOXLOCKS: letters for mailboxes, ':', letters for files.  Part of zm_mailbox_site. */
+apr_status_t zm_mailbox_locks(zm_mailbox_options_t *options, const char *text, zm_error_t *error);
+
+#endif
