@@ -40,11 +40,11 @@ typedef void zm_agent_job_fn(zm_agent_t *agent, const zm_job_line_t *line, void 
 typedef void zm_agent_stop_fn(zm_agent_t *agent, void *baton);
 
 typedef struct zm_agent_options_t {
-    const char *name;          /**< "smtp": in logs and in the notary string */
-    const char *channel;       /**< recipients of this channel are ours; null: of any */
-    const char *host;          /**< first selector; null: none given */
-    bool sticky;               /**< without a selector the first recipient's host is taken, per file */
-    int jobs;                  /**< how many at once, 1 to 1000 */
+    const char *name;    /**< "smtp": in logs and in the notary string */
+    const char *channel; /**< recipients of this channel are ours; null: of any */
+    const char *host;    /**< first selector; null: none given */
+    bool sticky;         /**< without a selector the first recipient's host is taken, per file */
+    int jobs;            /**< how many at once, 1 to 1000 */
     zm_agent_job_fn *on_job;   /**< with jobs > 1 */
     zm_agent_stop_fn *on_stop; /**< with jobs > 1: a control event came; null allowed */
     void *baton;
@@ -64,12 +64,12 @@ struct zm_agent_t {
     const char *name;
     const char *channel; /**< null: any */
     bool sticky;
-    bool keep_tabs;    /**< RFC822TABS: header TABs are not expanded */
-    bool for_clause;   /**< NORECEIVEDFORCLAUSE is not set */
-    char log_style;    /**< SYSLOGFLG: 'T' commas, 't' TABs, 0 no system log */
-    bool stopping;     /**< a control event, or a failure that ends the agent, came */
-    int exit_code;     /**< 0, unless such a failure set it */
-    int running;       /**< jobs given out and not done */
+    bool keep_tabs;  /**< RFC822TABS: header TABs are not expanded */
+    bool for_clause; /**< NORECEIVEDFORCLAUSE is not set */
+    char log_style;  /**< SYSLOGFLG: 'T' commas, 't' TABs, 0 no system log */
+    bool stopping;   /**< a control event, or a failure that ends the agent, came */
+    int exit_code;   /**< 0, unless such a failure set it */
+    int running;     /**< jobs given out and not done */
 
     /* private */
     zm_channel_t *lines;
@@ -85,7 +85,8 @@ struct zm_agent_t {
 apr_status_t zm_agent_open(zm_agent_t **agent, const zm_agent_options_t *options, apr_pool_t *pool,
                            zm_error_t *error);
 
-/** Says "#hungry" and waits for the next job.  APR_EOF: the agent shall end.  line lives until the next call. */
+/** Says "#hungry" and waits for the next job.  APR_EOF: the agent shall end.  line lives until the
+ * next call. */
 apr_status_t zm_agent_next(zm_agent_t *agent, zm_job_line_t *line);
 
 /** Serves until the agent shall end and all jobs are done. */
@@ -96,8 +97,10 @@ void zm_agent_done(zm_agent_t *agent, zm_str_t path, zm_str_t host, bool with_ho
 /** Says "#resync PATH": the scheduler reads that file again. */
 void zm_agent_resync(zm_agent_t *agent, zm_str_t path);
 /** A line for the scheduler's log: "# NAME: text".  Line ends in the text become blanks. */
-void zm_agent_note(zm_agent_t *agent, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/** Where result lines are put, and the call that sends them; the latter waits in single-job agents. */
+void zm_agent_note(zm_agent_t *agent, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/** Where result lines are put, and the call that sends them; the latter waits in single-job agents.
+ */
 zm_buf_t *zm_agent_output(zm_agent_t *agent);
 void zm_agent_flush(zm_agent_t *agent);
 

@@ -28,7 +28,8 @@ typedef struct zm_body_t {
 void zm_body_init(zm_body_t *body, zm_object_t *object, uint64_t start, uint64_t end,
                   apr_pool_t *pool);
 
-/** The octets that stand at an offset: at least one, at most a window, valid until the next call.  APR_EOF at the end. */
+/** The octets that stand at an offset: at least one, at most a window, valid until the next call.
+ * APR_EOF at the end. */
 apr_status_t zm_body_at(zm_body_t *body, uint64_t offset, zm_str_t *piece);
 
 typedef struct zm_body_facts_t {

@@ -7,13 +7,15 @@
 #include "ta/agent/fields.h"
 
 typedef struct zm_head_style_t {
-    bool crlf;           /**< lines end in CR LF */
-    bool keep_tabs;      /**< TABs are not expanded to columns of eight */
-    bool dots;           /**< a leading dot of a line is doubled, as SMTP wants it */
-    zm_str_t for_address; /**< put "for <ADDRESS>" into the first field if that is Received; empty: do not */
+    bool crlf;            /**< lines end in CR LF */
+    bool keep_tabs;       /**< TABs are not expanded to columns of eight */
+    bool dots;            /**< a leading dot of a line is doubled, as SMTP wants it */
+    zm_str_t for_address; /**< put "for <ADDRESS>" into the first field if that is Received; empty:
+                             do not */
 } zm_head_style_t;
 
-/** Appends the fields.  The empty line after them is the caller's. A CR or NUL in a field is left out. */
+/** Appends the fields.  The empty line after them is the caller's. A CR or NUL in a field is left
+ * out. */
 void zm_head_write(const zm_fields_t *fields, const zm_head_style_t *style, zm_buf_t *out);
 
 #endif

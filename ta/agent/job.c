@@ -82,8 +82,8 @@ typedef struct selector_t {
     bool sticky;
 } selector_t;
 
-static bool selects(selector_t *selector, const zm_job_t *job,
-                    const zm_control_recipient_t *line, zm_str_t host)
+static bool selects(selector_t *selector, const zm_job_t *job, const zm_control_recipient_t *line,
+                    zm_str_t host)
 {
     if (line->tag != ' ' || line->header < 0 || line->sender < 0)
         return false;
@@ -201,9 +201,9 @@ static void no_message(zm_job_t *job, apr_status_t status)
     outcome.result = gone ? ZM_RESULT_UNAVAILABLE : ZM_RESULT_TEMPFAIL;
     outcome.status = gone ? ZM_S("5.3.0") : ZM_S("4.3.0");
     outcome.diagnostic = ZM_S("x-local; 500 (message file unavailable)");
-    outcome.text = zm_str(apr_psprintf(job->pool, "message file %.*s: %s",
-                                       (int)job->file->message.length, job->file->message.data,
-                                       text));
+    outcome.text =
+        zm_str(apr_psprintf(job->pool, "message file %.*s: %s", (int)job->file->message.length,
+                            job->file->message.data, text));
     zm_job_report_all(job, &outcome);
 }
 
@@ -223,8 +223,7 @@ static bool open_message(zm_job_t *job, const zm_name_t *name)
     zm_layout_spool_id(job->spool_id, job->info.id, job->info.mtime_s, job->info.mtime_ns);
     zm_body_init(&job->body, job->message, job->file->body_offset, job->info.size, job->pool);
     if (job->file->verbose.length > 0)
-        job->trace =
-            zm_trace_open(job->agent->spool, job->file->verbose, job->info.uid, job->pool);
+        job->trace = zm_trace_open(job->agent->spool, job->file->verbose, job->info.uid, job->pool);
     return true;
 }
 

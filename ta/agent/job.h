@@ -73,7 +73,8 @@ typedef enum zm_job_state_t {
 zm_job_state_t zm_job_open(zm_job_t **job, zm_agent_t *agent, const zm_job_line_t *line);
 void zm_job_close(zm_job_t *job);
 
-/** Octets of the message as SIZE= declares them: body and largest header block, with room for line ends. */
+/** Octets of the message as SIZE= declares them: body and largest header block, with room for line
+ * ends. */
 uint64_t zm_job_size_estimate(const zm_job_t *job);
 
 #endif

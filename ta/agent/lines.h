@@ -10,9 +10,9 @@
 
 #include "platform/str.h"
 
-#define ZM_LINES_CRLF 1 /**< lines end in CR LF; a bare CR becomes a blank, a NUL is dropped */
-#define ZM_LINES_DOTS 2 /**< a leading dot is doubled */
-#define ZM_LINES_FROM 4 /**< '>' before a line that starts with "From " */
+#define ZM_LINES_CRLF 1   /**< lines end in CR LF; a bare CR becomes a blank, a NUL is dropped */
+#define ZM_LINES_DOTS 2   /**< a leading dot is doubled */
+#define ZM_LINES_FROM 4   /**< '>' before a line that starts with "From " */
 #define ZM_LINES_RAW_CR 8 /**< with CRLF: bare CR and NUL pass as they are */
 
 typedef struct zm_lines_t {

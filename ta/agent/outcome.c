@@ -78,9 +78,9 @@ static void add_part(zm_buf_t *out, zm_str_t part)
 static void add_status(zm_buf_t *out, const zm_outcome_t *outcome)
 {
     apr_size_t at = out->length;
-    char class = outcome->result == ZM_RESULT_OK               ? '2'
+    char class = outcome->result == ZM_RESULT_OK        ? '2'
                  : zm_result_temporary(outcome->result) ? '4'
-                                                               : '5';
+                                                        : '5';
     add_part(out, outcome->status);
     if (outcome->status.length > 1 && outcome->status.data[1] == '.')
         out->data[at] = class;

@@ -33,16 +33,16 @@ typedef enum zm_result_t {
 bool zm_result_temporary(int result);
 
 typedef struct zm_outcome_t {
-    int result;                /**< zm_result_t, or an exit status of a program */
-    int64_t retry;             /**< seconds, with a temporary result: not before that; 0: not said */
-    zm_str_t address;          /**< final recipient; empty: the user of the recipient line */
-    const char *action;        /**< "delivered", "relayed", "failed"; null: derived from the result */
-    zm_str_t status;           /**< "5.1.1 (bad mailbox)"; its class is made to agree with the result */
-    zm_str_t diagnostic;       /**< "smtp; 550 (No such user)" */
-    zm_str_t remote;           /**< "dns; host.name", "X-IP-addr; [1.2.3.4]" */
-    zm_str_t remote_ip;        /**< "addr|port|localaddr|localport" */
-    zm_str_t agent;            /**< "smtp[123]" */
-    zm_str_t text;             /**< LF in it becomes CR, shown as a line break */
+    int result;          /**< zm_result_t, or an exit status of a program */
+    int64_t retry;       /**< seconds, with a temporary result: not before that; 0: not said */
+    zm_str_t address;    /**< final recipient; empty: the user of the recipient line */
+    const char *action;  /**< "delivered", "relayed", "failed"; null: derived from the result */
+    zm_str_t status;     /**< "5.1.1 (bad mailbox)"; its class is made to agree with the result */
+    zm_str_t diagnostic; /**< "smtp; 550 (No such user)" */
+    zm_str_t remote;     /**< "dns; host.name", "X-IP-addr; [1.2.3.4]" */
+    zm_str_t remote_ip;  /**< "addr|port|localaddr|localport" */
+    zm_str_t agent;      /**< "smtp[123]" */
+    zm_str_t text;       /**< LF in it becomes CR, shown as a line break */
     apr_interval_time_t spent; /**< microseconds of this attempt */
     const char *conversion;    /**< for the system log: "NONE", "QP"; null: not said */
 } zm_outcome_t;

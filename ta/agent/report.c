@@ -29,16 +29,16 @@ static bool record(report_t *report)
                                  zm_buf_str(&report->text));
     if (status == APR_SUCCESS)
         return true;
-    zm_agent_note(report->job->agent, "cannot record the outcome in %s: %s",
-                  report->job->path.data, zm_status_text(status, text, sizeof text));
+    zm_agent_note(report->job->agent, "cannot record the outcome in %s: %s", report->job->path.data,
+                  zm_status_text(status, text, sizeof text));
     zm_agent_fail(report->job->agent, ZM_RESULT_DATAERR);
     return false;
 }
 
 static void release(report_t *report)
 {
-    apr_status_t status = zm_control_release(
-        report->job->control, report->recipient->line->offset, report->verdict.tag);
+    apr_status_t status = zm_control_release(report->job->control, report->recipient->line->offset,
+                                             report->verdict.tag);
     char text[120];
     if (status != APR_SUCCESS)
         zm_agent_note(report->job->agent, "cannot mark %s/%llu: %s", report->job->path.data,
@@ -160,8 +160,7 @@ void zm_job_report(zm_job_t *job, zm_recipient_t *recipient, const zm_outcome_t 
     if (!recipient->claimed)
         return;
     recipient->claimed = false;
-    report.verdict =
-        zm_outcome_verdict(outcome, recipient->dsn.success && !recipient->dsn.never);
+    report.verdict = zm_outcome_verdict(outcome, recipient->dsn.success && !recipient->dsn.never);
     zm_outcome_notary(outcome, recipient->user, &report.notary);
     zm_outcome_text(outcome, &report.text);
     if (record(&report)) {

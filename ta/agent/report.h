@@ -25,7 +25,8 @@
  */
 void zm_job_report(zm_job_t *job, zm_recipient_t *recipient, const zm_outcome_t *outcome);
 
-/** Reports the same outcome for every recipient of a group, or of the job, that is still claimed. */
+/** Reports the same outcome for every recipient of a group, or of the job, that is still claimed.
+ */
 void zm_group_report(zm_job_t *job, zm_group_t *group, const zm_outcome_t *outcome);
 void zm_job_report_all(zm_job_t *job, const zm_outcome_t *outcome);
 

@@ -71,6 +71,7 @@ void zm_trace_line(zm_trace_t *trace, zm_str_t line)
         if ((unsigned char)text.data[i] < ' ' || text.data[i] == 127)
             text.data[i] = '?';
     zm_buf_add_byte(&text, '\n');
-    zm_file_append(trace->file, text.data, text.length); /* the trace is a courtesy: losing it is no failure */
+    zm_file_append(trace->file, text.data,
+                   text.length); /* the trace is a courtesy: losing it is no failure */
     zm_buf_free(&text);
 }

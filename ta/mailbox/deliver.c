@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "platform/child.h"
 #include "platform/clock.h"
 #include "platform/fs.h"
 #include "ta/agent/report.h"
@@ -106,9 +107,8 @@ static void to_program(errand_t *errand)
     }
     delivery->kind = ZM_STORE_PIPE;
     delivery->path = errand->destination.text;
-    delivery->environment =
-        zm_program_environment(errand->job, errand->group, errand->recipient, &errand->destination,
-                               account, errand->pool);
+    delivery->environment = zm_program_environment(errand->job, errand->group, errand->recipient,
+                                                   &errand->destination, account, errand->pool);
     delivery->directory = account->home;
     if (zm_path_info(&info, NULL, apr_pstrcat(errand->pool, account->home, "/.", NULL)) !=
         APR_SUCCESS)
@@ -139,7 +139,8 @@ static void to_file(errand_t *errand)
     delivery->mmdf = errand->options->mmdf;
 }
 
-/* -- users ---------------------------------------------------------------------------------------- */
+/* -- users ----------------------------------------------------------------------------------------
+ */
 
 /* The account of a user, as named or in lower case. */
 static apr_status_t find_account(zm_user_t **account, const char **name, apr_pool_t *pool)
@@ -178,8 +179,8 @@ static void act_as_user(errand_t *errand, zm_mbox_user_t *user)
     else if (status != APR_SUCCESS)
         decide(errand, ZM_RESULT_TEMPFAIL, "4.3.0", "cannot look up user \"%s\" now", user->name);
     else if (!errand->options->privileged && account->uid != zm_identity_own().uid)
-        decide(errand, ZM_RESULT_TEMPFAIL, "4.3.5",
-               "mailbox must run as root to deliver to \"%s\"", user->name);
+        decide(errand, ZM_RESULT_TEMPFAIL, "4.3.5", "mailbox must run as root to deliver to \"%s\"",
+               user->name);
     if (errand->decided)
         return;
     errand->as = (zm_credentials_t){account->uid, account->gid};
@@ -270,7 +271,8 @@ static void to_user(errand_t *errand)
         prepare_mailbox(errand, &path);
 }
 
-/* -- carrying it out --------------------------------------------------------------------------------- */
+/* -- carrying it out
+ * --------------------------------------------------------------------------------- */
 
 static void log_delivery(const errand_t *errand)
 {
@@ -318,9 +320,9 @@ static void report(errand_t *errand, apr_time_t started)
     zm_outcome_t outcome = {0};
     outcome.result = result->result;
     outcome.status = zm_str(result->status);
-    outcome.diagnostic = zm_str(apr_psprintf(errand->pool, "x-local; %s (%s)",
-                                             result->result == ZM_RESULT_OK ? "250" : "500",
-                                             result->text));
+    outcome.diagnostic =
+        zm_str(apr_psprintf(errand->pool, "x-local; %s (%s)",
+                            result->result == ZM_RESULT_OK ? "250" : "500", result->text));
     outcome.text = zm_str(result->text);
     outcome.spent = zm_clock_monotonic() - started;
     zm_job_report(errand->job, errand->recipient, &outcome);

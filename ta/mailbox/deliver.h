@@ -9,7 +9,8 @@
 #include "ta/mailbox/options.h"
 #include "ta/mailbox/worker.h"
 
-/** Delivers to every recipient of the job.  workers: null when everything is done in our own identity. */
+/** Delivers to every recipient of the job.  workers: null when everything is done in our own
+ * identity. */
 void zm_mailbox_job(zm_job_t *job, const zm_mailbox_options_t *options, zm_workers_t *workers);
 
 #endif

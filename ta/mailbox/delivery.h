@@ -21,7 +21,8 @@ typedef enum zm_store_t {
     ZM_STORE_PIPE     /**< feed a program */
 } zm_store_t;
 
-/** The next piece of the body: at least one octet, valid until the next call.  APR_EOF at the end; else why it cannot be had. */
+/** The next piece of the body: at least one octet, valid until the next call.  APR_EOF at the end;
+ * else why it cannot be had. */
 typedef apr_status_t zm_piece_fn(void *baton, zm_str_t *piece);
 
 typedef struct zm_delivery_t {
@@ -31,7 +32,7 @@ typedef struct zm_delivery_t {
     zm_uid_t owner;     /**< files: who must own an existing one; ZM_UID_NONE: do not ask */
     bool create;        /**< a missing mailbox is made */
     bool make_parents;  /**< and the directories above it */
-    bool shared;        /**< it is made with mode 0660: the directory's group takes part in locking */
+    bool shared; /**< it is made with mode 0660: the directory's group takes part in locking */
     bool dotlock, kernel_lock;
     bool mmdf;            /**< separate with lines of four bytes 1 */
     bool escape;          /**< '>' before body lines "From " */
@@ -50,10 +51,10 @@ typedef struct zm_delivery_t {
 
 typedef struct zm_delivered_t {
     zm_result_t result;
-    char status[12];   /**< "2.2.0" */
-    uint64_t before;   /**< size of the file before */
-    uint64_t added;    /**< octets added */
-    char text[1200];   /**< for people, one line */
+    char status[12]; /**< "2.2.0" */
+    uint64_t before; /**< size of the file before */
+    uint64_t added;  /**< octets added */
+    char text[1200]; /**< for people, one line */
 } zm_delivered_t;
 
 /** Delivers.  The loop is needed by pipes only. */
@@ -63,7 +64,8 @@ void zm_deliver(zm_delivered_t *result, const zm_delivery_t *delivery, zm_loop_t
 /** Fills in a result; the text is cut to its room and its control bytes become blanks. */
 void zm_delivered_set(zm_delivered_t *result, int code, const char *status, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-/** The result of an error while writing to a file or making one: space and quota, permissions, all else. */
+/** The result of an error while writing to a file or making one: space and quota, permissions, all
+ * else. */
 void zm_delivered_error(zm_delivered_t *result, const zm_delivery_t *delivery, apr_status_t status,
                         const char *what);
 

@@ -89,8 +89,8 @@ apr_status_t zm_destination_parse(zm_destination_t *destination, zm_str_t raw, z
     plus = strchr(destination->text, '+');
     destination->name = destination->text;
     if (plus != NULL && plus != destination->text) {
-        destination->name = apr_pstrmemdup(pool, destination->text,
-                                           (apr_size_t)(plus - destination->text));
+        destination->name =
+            apr_pstrmemdup(pool, destination->text, (apr_size_t)(plus - destination->text));
         destination->detail = plus + 1;
     }
     return APR_SUCCESS;

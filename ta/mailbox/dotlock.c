@@ -19,8 +19,8 @@ static apr_status_t make_unique(const char *unique, int64_t *now, apr_pool_t *po
 {
     zm_file_info_t info;
     zm_file_t *file;
-    apr_status_t status = zm_file_open(&file, NULL, unique,
-                                       ZM_OPEN_WRITE | ZM_OPEN_CREATE | ZM_OPEN_EXCLUSIVE, 0666, pool);
+    apr_status_t status = zm_file_open(
+        &file, NULL, unique, ZM_OPEN_WRITE | ZM_OPEN_CREATE | ZM_OPEN_EXCLUSIVE, 0666, pool);
     if (status != APR_SUCCESS)
         return status;
     status = zm_file_info(&info, file);
@@ -53,8 +53,9 @@ static apr_status_t try_once(const char *unique, const char *name, apr_pool_t *p
 apr_status_t zm_dotlock_take(zm_dotlock_t **lock, const char *mailbox, apr_pool_t *pool)
 {
     const char *name = apr_pstrcat(pool, mailbox, ".lock", NULL);
-    const char *unique = apr_psprintf(pool, "%s.L%" APR_UINT64_T_HEX_FMT ".%" APR_UINT64_T_HEX_FMT, mailbox,
-                                      (apr_uint64_t)zm_process_own(), (apr_uint64_t)zm_clock_wall());
+    const char *unique =
+        apr_psprintf(pool, "%s.L%" APR_UINT64_T_HEX_FMT ".%" APR_UINT64_T_HEX_FMT, mailbox,
+                     (apr_uint64_t)zm_process_own(), (apr_uint64_t)zm_clock_wall());
     int tries;
     for (tries = 0;; tries++) {
         apr_status_t status = try_once(unique, name, pool);

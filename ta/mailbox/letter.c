@@ -25,8 +25,8 @@ void zm_letter_separator(zm_str_t sender, apr_time_t when, zm_buf_t *out)
 
 static void remove_ours(zm_fields_t *fields, const zm_mailbox_options_t *options)
 {
-    static const char *const ours[] = {"Return-Path", "X-Envelope-To", "X-Orcpt",
-                                       "Original-Recipient", "X-Envid", "Envelope-Id"};
+    static const char *const ours[] = {"Return-Path",        "X-Envelope-To", "X-Orcpt",
+                                       "Original-Recipient", "X-Envid",       "Envelope-Id"};
     apr_size_t i;
     for (i = 0; i < sizeof ours / sizeof ours[0]; i++)
         zm_fields_remove(fields, ours[i]);

@@ -8,7 +8,8 @@
 #include "ta/agent/job.h"
 #include "ta/mailbox/options.h"
 
-/** Appends "From SENDER DATE" LF; MAILER-DAEMON for the null path.  when: wall clock, shown as local time. */
+/** Appends "From SENDER DATE" LF; MAILER-DAEMON for the null path.  when: wall clock, shown as
+ * local time. */
 void zm_letter_separator(zm_str_t sender, apr_time_t when, zm_buf_t *out);
 
 /**

@@ -121,9 +121,9 @@ static apr_status_t deliver_into(zm_file_t *tmp, zm_file_t *new_directory,
 {
     static unsigned serial;
     apr_time_t now = zm_clock_wall();
-    const char *scratch = apr_psprintf(
-        pool, "%" APR_INT64_T_FMT ".M%dP%" APR_INT64_T_FMT "Q%u.%s", (apr_int64_t)apr_time_sec(now),
-        (int)apr_time_usec(now), zm_process_own(), ++serial, host_name(pool));
+    const char *scratch = apr_psprintf(pool, "%" APR_INT64_T_FMT ".M%dP%" APR_INT64_T_FMT "Q%u.%s",
+                                       (apr_int64_t)apr_time_sec(now), (int)apr_time_usec(now),
+                                       zm_process_own(), ++serial, host_name(pool));
     const char *name = scratch;
     zm_file_info_t info;
     zm_file_t *file;
@@ -135,12 +135,12 @@ static apr_status_t deliver_into(zm_file_t *tmp, zm_file_t *new_directory,
     if (status == APR_SUCCESS)
         status = zm_file_info(&info, file);
     if (status == APR_SUCCESS) {
-        name = apr_psprintf(pool,
-                            "%" APR_INT64_T_FMT ".M%dP%" APR_INT64_T_FMT "V%" APR_UINT64_T_HEX_FMT
-                            "I%" APR_UINT64_T_HEX_FMT ".%s",
-                            (apr_int64_t)apr_time_sec(now), (int)apr_time_usec(now),
-                            zm_process_own(), (apr_uint64_t)info.device, (apr_uint64_t)info.id,
-                            host_name(pool));
+        name =
+            apr_psprintf(pool,
+                         "%" APR_INT64_T_FMT ".M%dP%" APR_INT64_T_FMT "V%" APR_UINT64_T_HEX_FMT
+                         "I%" APR_UINT64_T_HEX_FMT ".%s",
+                         (apr_int64_t)apr_time_sec(now), (int)apr_time_usec(now), zm_process_own(),
+                         (apr_uint64_t)info.device, (apr_uint64_t)info.id, host_name(pool));
         status = zm_file_rename(tmp, scratch, new_directory, name);
     }
     zm_file_close(file);

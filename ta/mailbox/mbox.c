@@ -232,8 +232,8 @@ void zm_mbox_deliver(zm_delivered_t *result, const zm_delivery_t *delivery, apr_
     if (delivery->dotlock) {
         apr_status_t status = zm_dotlock_take(&dotlock, delivery->path, pool);
         if (status != APR_SUCCESS) {
-            zm_delivered_set(result, ZM_RESULT_TEMPFAIL, "4.2.0", "cannot make the lock %s.lock: %s",
-                             delivery->path,
+            zm_delivered_set(result, ZM_RESULT_TEMPFAIL, "4.2.0",
+                             "cannot make the lock %s.lock: %s", delivery->path,
                              zm_status_text(status, (char[160]){0}, 160));
             return;
         }

@@ -45,10 +45,13 @@ bool zm_mailbox_command_line(zm_mailbox_options_t *options, int argc, char **arg
         {'r', NULL, ZM_OPTION_FLAG, &ignored, NULL, NULL, NULL},
         {'R', NULL, ZM_OPTION_FLAG, &ignored, NULL, NULL, NULL},
     };
-    const zm_command_line_t line = {
-        "mailbox", NULL, "deliver to mailboxes, files and programs",
-        table,     (int)(sizeof table / sizeof table[0]),
-        NULL,      0};
+    const zm_command_line_t line = {"mailbox",
+                                    NULL,
+                                    "deliver to mailboxes, files and programs",
+                                    table,
+                                    (int)(sizeof table / sizeof table[0]),
+                                    NULL,
+                                    0};
     *options = (zm_mailbox_options_t){0};
     options->channel = "local";
     return zm_options_parse(&line, &argc, argv, code);
@@ -114,8 +117,8 @@ static apr_status_t read_users(zm_mailbox_options_t *options, const zm_zenv_t *z
     return APR_SUCCESS;
 }
 
-apr_status_t zm_mailbox_site(zm_mailbox_options_t *options, const zm_zenv_t *zenv,
-                             apr_pool_t *pool, zm_error_t *error)
+apr_status_t zm_mailbox_site(zm_mailbox_options_t *options, const zm_zenv_t *zenv, apr_pool_t *pool,
+                             zm_error_t *error)
 {
     const char *aware = zm_zenv_get_or(zenv, "DOMAIN_AWARE_GETPWNAM", "");
     apr_status_t status;

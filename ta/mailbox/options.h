@@ -24,7 +24,7 @@ typedef struct zm_mailbox_options_t {
     bool no_create;        /**< -g */
 
     /* Site variables. */
-    bool domain_aware;     /**< DOMAIN_AWARE_GETPWNAM */
+    bool domain_aware;         /**< DOMAIN_AWARE_GETPWNAM */
     bool dotlock, kernel_lock; /**< MBOXLOCKS, mailboxes */
     bool file_lock;            /**< MBOXLOCKS, files */
     bool virtual_users;        /**< MBOX_USERS=virtual */
@@ -39,8 +39,8 @@ typedef struct zm_mailbox_options_t {
 bool zm_mailbox_command_line(zm_mailbox_options_t *options, int argc, char **argv, int *code);
 
 /** Reads the site variables. */
-apr_status_t zm_mailbox_site(zm_mailbox_options_t *options, const zm_zenv_t *zenv,
-                             apr_pool_t *pool, zm_error_t *error);
+apr_status_t zm_mailbox_site(zm_mailbox_options_t *options, const zm_zenv_t *zenv, apr_pool_t *pool,
+                             zm_error_t *error);
 
 /** MBOXLOCKS: letters for mailboxes, ':', letters for files.  Part of zm_mailbox_site. */
 apr_status_t zm_mailbox_locks(zm_mailbox_options_t *options, const char *text, zm_error_t *error);

@@ -31,7 +31,7 @@ static uint32_t crc_entry(uint32_t index)
     uint32_t sum = 0;
     int bit;
     for (bit = 0; bit < 7; bit++)
-        if ((index >> (6 - bit)) & 1)
+        if ((index >> bit) & 1)
             sum ^= 0x48000000u >> bit;
     return sum;
 }

@@ -17,9 +17,9 @@
 #include "ta/mailbox/options.h"
 
 typedef struct zm_mbox_user_t {
-    const char *name;    /**< local part without "+detail" */
-    const char *address; /**< the whole recipient */
-    const char *domain;  /**< "" when it has none */
+    const char *name;             /**< local part without "+detail" */
+    const char *address;          /**< the whole recipient */
+    const char *domain;           /**< "" when it has none */
     const char *full_name, *home; /**< null: no account */
 } zm_mbox_user_t;
 

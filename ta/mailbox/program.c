@@ -234,8 +234,7 @@ void zm_program_deliver(zm_delivered_t *result, const zm_delivery_t *delivery, z
     zm_error_t error = {0};
     run.delivery = delivery;
     if (words == NULL) {
-        zm_delivered_set(result, ZM_RESULT_UNAVAILABLE, "5.3.0", "bad command: %s",
-                         delivery->path);
+        zm_delivered_set(result, ZM_RESULT_UNAVAILABLE, "5.3.0", "bad command: %s", delivery->path);
         return;
     }
     zm_buf_add_str(&run.input, delivery->separator);

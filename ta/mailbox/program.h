@@ -16,7 +16,8 @@
 void zm_program_deliver(zm_delivered_t *result, const zm_delivery_t *delivery, zm_loop_t *loop,
                         apr_pool_t *pool);
 
-/** The words of a command, null ended, as it will be executed; null when it has too many or none. */
+/** The words of a command, null ended, as it will be executed; null when it has too many or none.
+ */
 const char *const *zm_program_words(const char *command, apr_pool_t *pool);
 
 #endif

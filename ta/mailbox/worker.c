@@ -13,13 +13,11 @@ static const char piece_follows[] = "P", body_ends[] = "E", body_broken[] = "X";
 
 /* -- both ends: the request ------------------------------------------------------------- */
 
-
 static void put_request(zm_wire_t *wire, const zm_delivery_t *delivery)
 {
-    const bool switches[] = {delivery->create,          delivery->make_parents,
-                             delivery->shared,          delivery->dotlock,
-                             delivery->kernel_lock,     delivery->mmdf,
-                             delivery->escape,          delivery->quota_permanent};
+    const bool switches[] = {delivery->create,  delivery->make_parents,   delivery->shared,
+                             delivery->dotlock, delivery->kernel_lock,    delivery->mmdf,
+                             delivery->escape,  delivery->quota_permanent};
     int64_t bits = 0;
     int i, count = 0;
     for (i = 0; i < 8; i++)
@@ -246,13 +244,10 @@ static void answer(zm_wire_t *wire, const zm_delivered_t *result)
     zm_wire_flush(wire);
 }
 
-int zm_worker_serve(apr_socket_t *socket, apr_pool_t *pool)
+int zm_worker_serve(apr_socket_t *socket, zm_loop_t *loop, apr_pool_t *pool)
 {
-    zm_loop_t *loop;
     zm_wire_t wire;
     apr_status_t status;
-    if (zm_loop_create(&loop, pool) != APR_SUCCESS)
-        return ZM_RESULT_OSERR;
     zm_wire_init(&wire, socket, -1);
     for (;;) {
         zm_delivered_t result;
@@ -277,10 +272,21 @@ int zm_worker_serve(apr_socket_t *socket, apr_pool_t *pool)
     return status == APR_EOF ? ZM_RESULT_OK : ZM_RESULT_IOERR;
 }
 
+/* A delivery under way is finished; the end of the parent is the end of its workers. */
+static void on_control(zm_control_t event, void *baton)
+{
+    (void)event;
+    (void)baton;
+}
+
 int zm_worker_main(apr_pool_t *pool)
 {
     apr_socket_t *socket;
+    zm_loop_t *loop;
     if (zm_child_own_channel(&socket, pool) != APR_SUCCESS)
         return ZM_RESULT_USAGE;
-    return zm_worker_serve(socket, pool);
+    if (zm_loop_create(&loop, pool) != APR_SUCCESS ||
+        zm_control_listen(loop, on_control, NULL) != APR_SUCCESS)
+        return ZM_RESULT_OSERR;
+    return zm_worker_serve(socket, loop, pool);
 }

@@ -25,14 +25,16 @@ typedef struct zm_workers_t zm_workers_t;
 zm_workers_t *zm_workers_create(const char *program, zm_loop_t *loop, apr_pool_t *pool);
 void zm_workers_close(zm_workers_t *workers);
 
-/** Has the delivery done as somebody else.  Trouble with the worker itself is a temporary result. */
+/** Has the delivery done as somebody else.  Trouble with the worker itself is a temporary result.
+ */
 void zm_workers_deliver(zm_delivered_t *result, zm_workers_t *workers, const zm_credentials_t *as,
                         const zm_delivery_t *delivery);
 
-/** The main program of a worker: serves deliveries until the parent closes.  Returns the exit code. */
+/** The main program of a worker: serves deliveries until the parent closes.  Returns the exit code.
+ */
 int zm_worker_main(apr_pool_t *pool);
 
 /** The same on a given socket (tests). */
-int zm_worker_serve(apr_socket_t *socket, apr_pool_t *pool);
+int zm_worker_serve(apr_socket_t *socket, zm_loop_t *loop, apr_pool_t *pool);
 
 #endif
