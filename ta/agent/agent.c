@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "mta/conf/site.h"
 #include "platform/control.h"
 
 static void pump(void *baton);
@@ -32,13 +33,11 @@ static void read_site(zm_agent_t *agent)
 
 static apr_status_t open_spool(zm_agent_t *agent, zm_error_t *error)
 {
-    zm_spool_options_t options = {0};
     if (agent->options.spool != NULL) {
         agent->spool = agent->options.spool;
         return APR_SUCCESS;
     }
-    options.location = zm_zenv_postoffice(agent->zenv);
-    return zm_spool_open(&agent->spool, &options, agent->pool, error);
+    return zm_site_spool(&agent->spool, agent->zenv, NULL, agent->pool, error);
 }
 
 static apr_status_t open_loop(zm_agent_t *agent, zm_error_t *error)

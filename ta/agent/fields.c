@@ -116,3 +116,15 @@ void zm_fields_replace(zm_fields_t *fields, int index, zm_str_t text)
 {
     fields->items[index] = field_of(zm_str_copy(fields->pool, text));
 }
+
+zm_str_t zm_field_text(zm_str_t text, apr_pool_t *pool)
+{
+    char *out = apr_palloc(pool, text.length + 1);
+    apr_size_t i;
+    for (i = 0; i < text.length; i++) {
+        unsigned char byte = (unsigned char)text.data[i];
+        out[i] = byte < ' ' || byte == 127 ? '?' : (char)byte;
+    }
+    out[text.length] = '\0';
+    return zm_str_of(out, text.length);
+}

@@ -36,6 +36,10 @@ void zm_fields_remove(zm_fields_t *fields, const char *name); /**< all of that n
 void zm_fields_insert(zm_fields_t *fields, int index, zm_str_t text);
 void zm_fields_append(zm_fields_t *fields, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/** Text of any origin for a field: control bytes become '?', so that it cannot end the line.  NUL
+ * terminated. */
+zm_str_t zm_field_text(zm_str_t text, apr_pool_t *pool);
+
 /** Replaces the text of a field. */
 void zm_fields_replace(zm_fields_t *fields, int index, zm_str_t text);
 

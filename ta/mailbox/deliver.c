@@ -27,7 +27,8 @@ typedef struct errand_t {
     zm_credentials_t as;
     zm_delivery_t delivery;
     zm_delivered_t result;
-    bool decided; /* result says all: there is nothing to deliver */
+    bool mailbox_only; /* the user has no account */
+    bool decided;      /* result says all: there is nothing to deliver */
 } errand_t;
 
 static void decide(errand_t *errand, int code, const char *status, const char *format, ...)
@@ -143,14 +144,15 @@ static void to_file(errand_t *errand)
  */
 
 /* The account of a user, as named or in lower case. */
-static apr_status_t find_account(zm_user_t **account, const char **name, apr_pool_t *pool)
+static apr_status_t find_account(zm_account_t **account, const char **name, errand_t *errand)
 {
-    apr_status_t status = zm_user_by_name(account, *name, pool);
-    zm_str_t lower = zm_str_lower(pool, zm_str(*name));
+    zm_accounts_t *accounts = errand->options->accounts;
+    apr_status_t status = zm_accounts_find(account, accounts, *name, errand->pool);
+    zm_str_t lower = zm_str_lower(errand->pool, zm_str(*name));
     if (!APR_STATUS_IS_ENOENT(status) || zm_str_equal_c(lower, *name))
         return status;
-    *name = zm_str_c(pool, lower);
-    return zm_user_by_name(account, *name, pool);
+    *name = zm_str_c(errand->pool, lower);
+    return zm_accounts_find(account, accounts, *name, errand->pool);
 }
 
 static void no_such_user(errand_t *errand)
@@ -164,16 +166,13 @@ static void no_such_user(errand_t *errand)
 /* Finds out whose mailbox it is; decides when there is none or we cannot be that user. */
 static void act_as_user(errand_t *errand, zm_mbox_user_t *user)
 {
-    zm_user_t *account = NULL;
+    zm_account_t *account = NULL;
+    zm_user_t *person;
     apr_status_t status;
     user->name = errand->destination.name;
     user->address = zm_str_c(errand->pool, errand->recipient->user);
     user->domain = errand->destination.domain;
-    if (errand->options->virtual_users) {
-        errand->as = errand->options->owner;
-        return;
-    }
-    status = find_account(&account, &user->name, errand->pool);
+    status = find_account(&account, &user->name, errand);
     if (APR_STATUS_IS_ENOENT(status))
         no_such_user(errand);
     else if (status != APR_SUCCESS)
@@ -184,8 +183,10 @@ static void act_as_user(errand_t *errand, zm_mbox_user_t *user)
     if (errand->decided)
         return;
     errand->as = (zm_credentials_t){account->uid, account->gid};
-    user->full_name = account->full_name;
+    errand->mailbox_only = account->mailbox_only;
     user->home = account->home;
+    if (!account->mailbox_only && zm_user_by_name(&person, user->name, errand->pool) == APR_SUCCESS)
+        user->full_name = person->full_name;
     if (errand->options->canonical)
         user->name = account->name;
 }
@@ -261,13 +262,13 @@ static void to_user(errand_t *errand)
     delivery->detail = errand->destination.detail;
     delivery->owner = errand->as.uid;
     delivery->create = !options->no_create;
-    delivery->make_parents = options->virtual_users;
+    delivery->make_parents = errand->mailbox_only;
     delivery->dotlock = options->dotlock;
     delivery->kernel_lock = options->kernel_lock;
     delivery->escape = !options->mmdf;
     delivery->mmdf = options->mmdf;
     delivery->quota_permanent = options->quota_permanent;
-    if (!path.maildir && !options->virtual_users)
+    if (!path.maildir && !errand->mailbox_only)
         prepare_mailbox(errand, &path);
 }
 

@@ -1,9 +1,9 @@
 #include "ta/mailbox/letter.h"
 
+#include "mta/mail/xtext.h"
 #include "platform/child.h"
 #include "platform/clock.h"
 #include "ta/agent/head.h"
-#include "ta/agent/xtext.h"
 
 void zm_letter_separator(zm_str_t sender, apr_time_t when, zm_buf_t *out)
 {
@@ -39,11 +39,11 @@ static void remove_ours(zm_fields_t *fields, const zm_mailbox_options_t *options
 static void add_dsn(zm_fields_t *fields, zm_str_t value, const char *name, const char *other,
                     apr_pool_t *pool)
 {
-    zm_str_t text = zm_xtext_for_header(value, pool);
+    zm_str_t text = zm_xtext_decode_line(value, pool);
     if (value.length == 0)
         return;
-    zm_fields_append(fields, "%s: %s", name, text.data);
-    zm_fields_append(fields, "%s: %s", other, text.data);
+    zm_fields_append(fields, "%s: %.*s", name, (int)text.length, text.data);
+    zm_fields_append(fields, "%s: %.*s", other, (int)text.length, text.data);
 }
 
 static void add_ours(zm_fields_t *fields, const zm_job_t *job, const zm_group_t *group,
@@ -51,10 +51,9 @@ static void add_ours(zm_fields_t *fields, const zm_job_t *job, const zm_group_t 
                      apr_pool_t *pool)
 {
     apr_time_t now = zm_clock_wall();
-    zm_fields_append(fields, "Return-Path: <%s>", zm_text_for_header(group->sender, pool).data);
+    zm_fields_append(fields, "Return-Path: <%s>", zm_field_text(group->sender, pool).data);
     zm_fields_append(fields, "X-Envelope-To: <%s> (uid %lld)",
-                     zm_text_for_header(recipient->user, pool).data,
-                     (long long)recipient->privilege);
+                     zm_field_text(recipient->user, pool).data, (long long)recipient->privilege);
     add_dsn(fields, recipient->dsn.orcpt, "X-Orcpt", "Original-Recipient", pool);
     add_dsn(fields, job->file->envid, "X-Envid", "Envelope-Id", pool);
     if (options->uidl)

@@ -97,26 +97,6 @@ apr_status_t zm_mailbox_locks(zm_mailbox_options_t *options, const char *text, z
     return lock_letters(colon + 1, strlen(colon + 1), &ignored, &options->file_lock, error);
 }
 
-static apr_status_t read_users(zm_mailbox_options_t *options, const zm_zenv_t *zenv,
-                               apr_pool_t *pool, zm_error_t *error)
-{
-    const char *users = zm_zenv_get_or(zenv, "MBOX_USERS", "system");
-    const char *owner = zm_zenv_get_or(zenv, "MBOX_OWNER", NULL);
-    zm_user_t *account;
-    options->virtual_users = strcmp(users, "virtual") == 0;
-    if (!options->virtual_users && strcmp(users, "system") != 0)
-        return zm_error_set(error, ZM_E_CONFIG, "%s: MBOX_USERS is \"%s\", not system or virtual",
-                            zm_zenv_file(zenv), users);
-    options->owner = zm_identity_own();
-    if (owner == NULL || !options->privileged)
-        return APR_SUCCESS;
-    if (zm_user_by_name(&account, owner, pool) != APR_SUCCESS)
-        return zm_error_set(error, ZM_E_CONFIG, "%s: MBOX_OWNER: no account \"%s\"",
-                            zm_zenv_file(zenv), owner);
-    options->owner = (zm_credentials_t){account->uid, account->gid};
-    return APR_SUCCESS;
-}
-
 apr_status_t zm_mailbox_site(zm_mailbox_options_t *options, const zm_zenv_t *zenv, apr_pool_t *pool,
                              zm_error_t *error)
 {
@@ -133,6 +113,6 @@ apr_status_t zm_mailbox_site(zm_mailbox_options_t *options, const zm_zenv_t *zen
     if (status == APR_SUCCESS)
         status = zm_zenv_interval(zenv, "MBOX_PIPE_TIMEOUT", 600, &options->stall_limit, error);
     if (status == APR_SUCCESS)
-        status = read_users(options, zenv, pool, error);
+        status = zm_accounts_open(&options->accounts, zenv, pool, error);
     return status;
 }

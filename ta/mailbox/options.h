@@ -4,6 +4,7 @@
 #ifndef ZM_TA_MAILBOX_OPTIONS_H
 #define ZM_TA_MAILBOX_OPTIONS_H
 
+#include "mta/conf/accounts.h"
 #include "mta/conf/zenv.h"
 #include "platform/identity.h"
 
@@ -27,11 +28,10 @@ typedef struct zm_mailbox_options_t {
     bool domain_aware;         /**< DOMAIN_AWARE_GETPWNAM */
     bool dotlock, kernel_lock; /**< MBOXLOCKS, mailboxes */
     bool file_lock;            /**< MBOXLOCKS, files */
-    bool virtual_users;        /**< MBOX_USERS=virtual */
     bool root_pipes;           /**< MBOX_ALLOW_ROOT_PIPES */
     int64_t stall_limit;       /**< MBOX_PIPE_TIMEOUT, seconds */
     zm_credentials_t nobody;   /**< NOBODY */
-    zm_credentials_t owner;    /**< MBOX_OWNER: of virtual users' mailboxes; ours when not set */
+    zm_accounts_t *accounts;   /**< who has a mailbox: MAILUSERS and the system */
     bool privileged;           /**< we can become other users */
 } zm_mailbox_options_t;
 

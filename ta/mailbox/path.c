@@ -207,7 +207,7 @@ static apr_status_t try_entry(zm_mbox_path_t *path, const char *entry,
         status = add_format(&text, entry, user, pool);
     else if (!safe_part(user->name))
         status = ZM_E_SYNTAX;
-    else if (!options->virtual_users && !is_directory(entry, pool))
+    else if (!is_directory(entry, pool))
         status = ZM_E_CONFIG;
     else
         add_plain(&text, entry, options, user->name);

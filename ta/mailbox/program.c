@@ -17,6 +17,7 @@ typedef struct run_t {
     zm_timer_t stall, total, grace;
     zm_buf_t input;  /* of the program: what is not sent yet */
     zm_buf_t output; /* of the program: its beginning */
+    bool in_line;    /* the letter so far does not end in LF */
     bool fed;        /* the whole letter is in input, or the program does not want more */
     bool half_closed, deaf;
     bool ended, timed_out;
@@ -118,13 +119,14 @@ static void refill(run_t *run)
         apr_status_t status = run->delivery->body(run->delivery->baton, &piece);
         if (status == APR_SUCCESS) {
             zm_buf_add_str(&run->input, piece);
+            run->in_line = piece.data[piece.length - 1] != '\n';
             continue;
         }
         run->fed = true;
         if (status != APR_EOF) {
             run->source = status; /* half a letter must not look like a whole one */
             zm_control_kill(zm_child_pid(run->child), true);
-        } else if (run->input.length > 0 && run->input.data[run->input.length - 1] != '\n')
+        } else if (run->in_line)
             zm_buf_add_byte(&run->input, '\n');
     }
 }

@@ -2,7 +2,6 @@
 
 #include "ta/agent/fields.h"
 #include "ta/agent/head.h"
-#include "ta/agent/xtext.h"
 
 static const char *written(const zm_fields_t *fields, zm_head_style_t style)
 {
@@ -96,16 +95,10 @@ static void for_clause_cannot_end_the_line(void)
     ZM_ASSERT_STR(written(&fields, style), "Received: by d\n\tfor <u?Bcc: v>\n");
 }
 
-static void decoded_xtext_holds_no_control_bytes(void)
-{
-    zm_str_t text = zm_xtext_for_header(ZM_S("rfc822;a+2Bb+0D+0Ac+zz+"), zm_test_pool());
-    ZM_ASSERT_STR(text.data, "rfc822;a+b??c+zz+");
-}
-
 ZM_TESTS("agent header", ZM_TEST(fields_keep_their_folds),
          ZM_TEST(lines_that_are_no_fields_are_kept),
          ZM_TEST(fields_are_removed_inserted_and_replaced), ZM_TEST(tabs_become_columns_of_eight),
          ZM_TEST(wire_form_has_crlf_and_doubled_dots), ZM_TEST(bare_cr_and_nul_leave_the_header),
          ZM_TEST(for_clause_stands_before_the_last_semicolon),
          ZM_TEST(for_clause_is_added_once_and_to_received_only),
-         ZM_TEST(for_clause_cannot_end_the_line), ZM_TEST(decoded_xtext_holds_no_control_bytes))
+         ZM_TEST(for_clause_cannot_end_the_line))
