@@ -81,14 +81,10 @@ static void no_event(zm_control_t event, void *baton)
 
 static zm_delivered_t deliver(const zm_delivery_t *delivery)
 {
-    static zm_loop_t *loop;
     zm_delivered_t result;
-    if (loop == NULL) {
-        apr_pool_t *pool;
-        apr_pool_create(&pool, NULL);
-        zm_loop_create(&loop, pool);
-        zm_control_listen(loop, no_event, NULL); /* a closed pipe is an error code, not a signal */
-    }
+    zm_loop_t *loop;
+    zm_loop_create(&loop, zm_test_pool());
+    zm_control_listen(loop, no_event, NULL); /* a closed pipe is an error code, not a signal */
     zm_deliver(&result, delivery, loop, zm_test_pool());
     return result;
 }
