@@ -1,6 +1,7 @@
 #include "platform/log.h"
 
 #include <apr_strings.h>
+#include <apr_thread_proc.h>
 
 #include "platform/clock.h"
 #include "platform/fs.h"
@@ -104,7 +105,7 @@ static const char *contents(const char *path)
 {
     char *data = NULL;
     apr_size_t length;
-    ZM_ASSERT_OK(zm_file_slurp(&data, &length, path, 100000, zm_test_pool()));
+    ZM_ASSERT_OK(zm_file_slurp(&data, &length, path, 1000000, zm_test_pool()));
     return data;
 }
 
@@ -154,6 +155,41 @@ static void reopen_starts_a_new_file(void)
     CU_ASSERT_EQUAL(contents(options.file)[0], '{');
 }
 
+enum { WRITERS = 4, LINES = 300 };
+
+static void *APR_THREAD_FUNC write_lines(apr_thread_t *thread, void *baton)
+{
+    int i;
+    (void)thread;
+    for (i = 0; i < LINES; i++)
+        zm_log(ZM_LOG_INFO, "4711", "event", ZM_F_I("writer", *(int *)baton),
+               ZM_F_S("end", "here"));
+    return NULL;
+}
+
+static void lines_of_several_threads_do_not_mix(void)
+{
+    zm_log_options_t options = {.program = "t", .file = below("log"), .level = ZM_LOG_INFO};
+    apr_thread_t *threads[WRITERS];
+    int numbers[WRITERS], i, lines = 0, good = 0;
+    apr_status_t result;
+    zm_str_t rest, line;
+    ZM_ASSERT_OK(zm_log_open(&options, NULL));
+    for (i = 0; i < WRITERS; i++) {
+        numbers[i] = i;
+        ZM_ASSERT_OK(
+            apr_thread_create(&threads[i], NULL, write_lines, &numbers[i], zm_test_pool()));
+    }
+    ZM_ASSERT_OK(zm_log_reopen());
+    for (i = 0; i < WRITERS; i++)
+        ZM_ASSERT_OK(apr_thread_join(&result, threads[i]));
+    zm_log_close();
+    for (rest = zm_str(contents(options.file)); zm_str_cut(rest, '\n', &line, &rest); lines++)
+        good += zm_str_starts(line, ZM_S("20")) && zm_str_ends_nocase(line, ZM_S(" end=here"));
+    CU_ASSERT_EQUAL(lines, WRITERS * LINES);
+    CU_ASSERT_EQUAL(good, WRITERS * LINES);
+}
+
 static void unusable_file_is_an_error_that_names_it(void)
 {
     zm_log_options_t options = {.program = "t", .file = below("none/log"), .level = ZM_LOG_INFO};
@@ -173,5 +209,6 @@ ZM_TESTS("log", ZM_TEST(line_has_time_level_program_and_id),
          ZM_TEST(only_wellformed_printable_utf8_is_text),
          ZM_TEST(null_and_status_values_are_readable), ZM_TEST(json_is_one_object_a_line),
          ZM_TEST(levels_below_the_limit_are_left_out), ZM_TEST(renamed_file_is_opened_anew),
-         ZM_TEST(reopen_starts_a_new_file), ZM_TEST(unusable_file_is_an_error_that_names_it),
+         ZM_TEST(reopen_starts_a_new_file), ZM_TEST(lines_of_several_threads_do_not_mix),
+         ZM_TEST(unusable_file_is_an_error_that_names_it),
          ZM_TEST(syslog_without_a_daemon_is_harmless))
