@@ -33,7 +33,7 @@ find_path(PSL_INCLUDE libpsl.h REQUIRED)
 find_library(PSL_LIBRARY psl REQUIRED)
 
 if(WIN32)
-  set(windows_libraries mswsock rpcrt4 iphlpapi ws2_32 advapi32 crypt32 gdi32 bcrypt shell32 user32)
+  set(windows_libraries userenv netapi32 mswsock rpcrt4 iphlpapi ws2_32 advapi32 crypt32 gdi32 bcrypt shell32 user32)
   zm_imported(apr LIBRARIES ${APR_LIBRARY} ${windows_libraries} INCLUDES ${APR_INCLUDE}
     DEFINES APR_DECLARE_STATIC)
   zm_imported(cares LIBRARIES ${CARES_LIBRARY} ${windows_libraries} INCLUDES ${CARES_INCLUDE} DEFINES CARES_STATICLIB)
