@@ -10,8 +10,10 @@
 
 #include <apr_portable.h>
 #include <apr_strings.h>
+#include <iphlpapi.h>
 #include <lm.h>
 #include <sddl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <userenv.h>
 #include <wchar.h>
@@ -34,6 +36,7 @@ static apr_status_t lookup_status(DWORD error)
     case NERR_UserNotFound:
     case NERR_GroupNotFound:
     case ERROR_NO_SUCH_ALIAS:
+    case ERROR_NO_SUCH_MEMBER:
         return APR_ENOENT;
     default:
         return ZM_E_TEMPORARY;
@@ -153,6 +156,10 @@ apr_status_t zm_group_members(const char *const **names, const char *group, apr_
     wchar_t *wide;
     const char **list;
     NET_API_STATUS result;
+    zm_uid_t gid;
+    apr_status_t status = zm_group_by_name(&gid, group, pool);
+    if (status != APR_SUCCESS)
+        return status;
     if (zm_to_wide(&wide, group, pool) != APR_SUCCESS)
         return APR_ENOENT;
     result = NetLocalGroupGetMembers(NULL, wide, 1, (BYTE **)&members, MAX_PREFERRED_LENGTH, &count,
@@ -190,36 +197,57 @@ bool zm_user_in_group(const char *user, zm_uid_t gid, apr_pool_t *pool)
 
 /* -- ourselves ----------------------------------------------------------------------- */
 
-bool zm_identity_privileged(void)
+/* Null is the token of this process; another must be an impersonation token. */
+static bool token_is_privileged(HANDLE token)
 {
-    zm_sid_t sid;
-    DWORD size = sizeof sid.bytes;
-    BOOL member = FALSE;
-    if (CreateWellKnownSid(WinLocalSystemSid, NULL, sid.bytes, &size) &&
-        CheckTokenMembership(NULL, sid.bytes, &member) && member)
-        return true;
-    size = sizeof sid.bytes;
-    return CreateWellKnownSid(WinBuiltinAdministratorsSid, NULL, sid.bytes, &size) &&
-           CheckTokenMembership(NULL, sid.bytes, &member) && member;
+    static const WELL_KNOWN_SID_TYPE mighty[] = {WinLocalSystemSid, WinBuiltinAdministratorsSid};
+    apr_size_t i;
+    for (i = 0; i < sizeof mighty / sizeof mighty[0]; i++) {
+        zm_sid_t sid;
+        DWORD size = sizeof sid.bytes;
+        BOOL member = FALSE;
+        if (CreateWellKnownSid(mighty[i], NULL, sid.bytes, &size) &&
+            CheckTokenMembership(token, sid.bytes, &member) && member)
+            return true;
+    }
+    return false;
 }
 
 /*
  * An elevated administrator counts as 0, for so do the files that it makes:
  * they belong to the Administrators group.
  */
+static zm_credentials_t credentials_of(HANDLE token)
+{
+    zm_credentials_t who = {ZM_UID_NONE, ZM_UID_NONE};
+    BYTE user[sizeof(TOKEN_USER) + SECURITY_MAX_SID_SIZE];
+    HANDLE checkable;
+    DWORD size;
+    bool privileged = false;
+    if (DuplicateToken(token, SecurityIdentification, &checkable)) {
+        privileged = token_is_privileged(checkable);
+        CloseHandle(checkable);
+    }
+    if (privileged)
+        return (zm_credentials_t){0, 0};
+    if (GetTokenInformation(token, TokenUser, user, sizeof user, &size))
+        who.uid = who.gid = zm_uid_of_sid(((TOKEN_USER *)user)->User.Sid);
+    return who;
+}
+
+bool zm_identity_privileged(void)
+{
+    return token_is_privileged(NULL);
+}
+
 zm_credentials_t zm_identity_own(void)
 {
     zm_credentials_t own = {ZM_UID_NONE, ZM_UID_NONE};
-    BYTE user[sizeof(TOKEN_USER) + SECURITY_MAX_SID_SIZE];
-    DWORD size;
     HANDLE token;
-    if (zm_identity_privileged())
-        return (zm_credentials_t){0, 0};
-    if (!OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token))
-        return own;
-    if (GetTokenInformation(token, TokenUser, user, sizeof user, &size))
-        own.uid = own.gid = zm_uid_of_sid(((TOKEN_USER *)user)->User.Sid);
-    CloseHandle(token);
+    if (OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY | TOKEN_DUPLICATE, &token)) {
+        own = credentials_of(token);
+        CloseHandle(token);
+    }
     return own;
 }
 
@@ -256,9 +284,71 @@ apr_status_t zm_identity_hostname(char *buffer, apr_size_t size)
 {
     wchar_t name[256];
     DWORD length = 256;
+    if (size == 0)
+        return APR_EINVAL;
     if (!GetComputerNameExW(ComputerNameDnsFullyQualified, name, &length))
         return zm_last_status();
     if (WideCharToMultiByte(CP_UTF8, 0, name, -1, buffer, (int)size, NULL, NULL) == 0)
         return APR_ENOSPC;
     return APR_SUCCESS;
+}
+
+/* -- peers --------------------------------------------------------------------------------- */
+
+/* The process that has the other end of a loopback connection, by the system's table of
+ * connections. */
+static apr_status_t peer_process(DWORD *pid, SOCKET socket)
+{
+    struct sockaddr_in ours, theirs;
+    int size = sizeof ours;
+    MIB_TCPTABLE_OWNER_PID *table = NULL;
+    DWORD octets = 0, i;
+    apr_status_t status = ZM_E_UNSUPPORTED;
+    if (getsockname(socket, (struct sockaddr *)&ours, &size) != 0 ||
+        getpeername(socket, (struct sockaddr *)&theirs, &size) != 0 ||
+        theirs.sin_family != AF_INET || theirs.sin_addr.s_addr != htonl(INADDR_LOOPBACK))
+        return ZM_E_UNSUPPORTED;
+    GetExtendedTcpTable(NULL, &octets, FALSE, AF_INET, TCP_TABLE_OWNER_PID_CONNECTIONS, 0);
+    octets += 64 * sizeof table->table[0]; /* connections that come meanwhile */
+    table = malloc(octets);
+    if (table == NULL || GetExtendedTcpTable(table, &octets, FALSE, AF_INET,
+                                             TCP_TABLE_OWNER_PID_CONNECTIONS, 0) != NO_ERROR) {
+        free(table);
+        return ZM_E_UNSUPPORTED;
+    }
+    for (i = 0; i < table->dwNumEntries; i++) {
+        const MIB_TCPROW_OWNER_PID *row = &table->table[i];
+        if ((u_short)row->dwLocalPort == theirs.sin_port &&
+            (u_short)row->dwRemotePort == ours.sin_port && row->dwOwningPid != 0) {
+            *pid = row->dwOwningPid;
+            status = APR_SUCCESS;
+        }
+    }
+    free(table);
+    return status;
+}
+
+apr_status_t zm_identity_peer(zm_credentials_t *who, apr_int64_t *pid, apr_socket_t *socket)
+{
+    apr_os_sock_t handle;
+    DWORD number = 0;
+    HANDLE process, token;
+    apr_status_t status = apr_os_sock_get(&handle, socket);
+    if (status == APR_SUCCESS)
+        status = peer_process(&number, handle);
+    if (status != APR_SUCCESS)
+        return status;
+    process = OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, number);
+    if (process == NULL)
+        return zm_last_status();
+    if (OpenProcessToken(process, TOKEN_QUERY | TOKEN_DUPLICATE, &token)) {
+        *who = credentials_of(token);
+        CloseHandle(token);
+    } else {
+        status = zm_last_status();
+    }
+    CloseHandle(process);
+    if (pid != NULL)
+        *pid = number;
+    return status;
 }
