@@ -2,6 +2,7 @@
 #   zm_library(NAME SOURCES a.c b.c LINKS zm_other zm::apr)
 #   zm_program(NAME IN bin|libexec|ta SOURCES main.c LINKS ...)
 #   zm_unit_test(NAME SOURCES test_x.c LINKS ...)
+#   zm_tool(NAME SOURCES main.c LINKS ...)
 # and nothing else; flags are decided here.
 
 set(CMAKE_C_STANDARD 11)
@@ -88,6 +89,14 @@ function(zm_unit_test NAME)
   target_link_libraries(test_${NAME} PRIVATE zm_flags zm_harness ${A_LINKS})
   add_test(NAME unit.${NAME} COMMAND test_${NAME})
   set_tests_properties(unit.${NAME} PROPERTIES LABELS unit TIMEOUT 120)
+endfunction()
+
+# A program that measures or tests: built, and not installed.
+function(zm_tool NAME)
+  cmake_parse_arguments(A "" "" "SOURCES;LINKS" ${ARGN})
+  add_executable(${NAME} ${A_SOURCES})
+  set_target_properties(${NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+  target_link_libraries(${NAME} PRIVATE zm_flags ${A_LINKS})
 endfunction()
 
 # A configuration file or form that is installed as it stands below share/zmailer.
