@@ -18,6 +18,15 @@
 
 #include "platform/loop_parts.h"
 
+/* apr_terminate destroys all pools, this one before the loop's when nobody has destroyed that. */
+static apr_status_t forget_pollset(void *data)
+{
+    zm_loop_t *loop = data;
+    loop->pollset = NULL;
+    loop->pollset_pool = NULL;
+    return APR_SUCCESS;
+}
+
 apr_status_t zm_watches_create_pollset(zm_loop_t *loop, apr_uint32_t size)
 {
     apr_pool_t *pool;
@@ -37,6 +46,7 @@ apr_status_t zm_watches_create_pollset(zm_loop_t *loop, apr_uint32_t size)
     loop->pollset = pollset;
     loop->pollset_pool = pool;
     loop->pollset_size = size;
+    apr_pool_cleanup_register(pool, loop, forget_pollset, apr_pool_cleanup_null);
     return APR_SUCCESS;
 }
 
@@ -50,7 +60,7 @@ static void set_polled(zm_watch_t *watch, int events)
 
 static void unregister(zm_watch_t *watch)
 {
-    if (watch->registered != 0)
+    if (watch->registered != 0 && watch->loop->pollset != NULL)
         (void)apr_pollset_remove(watch->loop->pollset,
                                  &watch->polled); /* it is not there: as wanted */
     watch->registered = 0;
@@ -66,6 +76,9 @@ static apr_status_t grow(zm_loop_t *loop)
     apr_thread_mutex_lock(loop->lock);
     status = zm_watches_create_pollset(loop, loop->pollset_size * 2);
     apr_thread_mutex_unlock(loop->lock);
+    if (status != APR_SUCCESS)
+        return status;
+    apr_pool_cleanup_kill(old, loop, forget_pollset);
     for (watch = loop->watches; status == APR_SUCCESS && watch != NULL; watch = watch->next)
         if (watch->registered != 0)
             status = apr_pollset_add(loop->pollset, &watch->polled);
@@ -193,7 +206,8 @@ void zm_watches_destroy(zm_loop_t *loop)
     zm_watch_t *watch;
     loop->changed = NULL;
     zm_watches_sweep(loop);
-    apr_pool_destroy(loop->pollset_pool);
+    if (loop->pollset_pool != NULL)
+        apr_pool_destroy(loop->pollset_pool);
     while ((watch = loop->watches) != NULL) {
         loop->watches = watch->next;
         free(watch);
