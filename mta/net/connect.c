@@ -69,16 +69,13 @@ static void on_time(zm_timer_t *timer, void *baton)
 static apr_status_t make_socket(apr_socket_t **socket, const apr_sockaddr_t *to,
                                 const zm_endpoint_t *source, apr_pool_t *pool)
 {
-    apr_sockaddr_t *from;
     apr_status_t status = apr_socket_create(socket, to->family, SOCK_STREAM, APR_PROTO_TCP, pool);
     if (status != APR_SUCCESS)
         return status;
     status = zm_socket_prepare(*socket);
-    if (status == APR_SUCCESS && source != NULL) {
-        status = zm_endpoint_sockaddr(&from, source, to->family != APR_INET, pool);
-        if (status == APR_SUCCESS)
-            status = apr_socket_bind(*socket, from);
-    }
+    if (status == APR_SUCCESS && source != NULL)
+        status =
+            apr_socket_bind(*socket, zm_endpoint_sockaddr(source, to->family != APR_INET, pool));
     if (status != APR_SUCCESS)
         (void)apr_socket_close(*socket);
     return status;
@@ -88,12 +85,10 @@ apr_status_t zm_connect_start(zm_connect_t **connect, zm_loop_t *loop, const zm_
                               const zm_endpoint_t *source, apr_interval_time_t timeout,
                               zm_connect_fn *fn, void *baton, apr_pool_t *pool)
 {
-    apr_sockaddr_t *address;
+    apr_sockaddr_t *address = zm_endpoint_sockaddr(to, true, pool);
     apr_socket_t *socket;
     zm_connect_t *made;
-    apr_status_t status = zm_endpoint_sockaddr(&address, to, true, pool);
-    if (status == APR_SUCCESS)
-        status = make_socket(&socket, address, source, pool);
+    apr_status_t status = make_socket(&socket, address, source, pool);
     if (status != APR_SUCCESS)
         return status;
     made = calloc(1, sizeof *made);

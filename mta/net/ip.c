@@ -365,16 +365,35 @@ zm_endpoint_t zm_endpoint_of(const apr_sockaddr_t *address)
     return endpoint;
 }
 
-apr_status_t zm_endpoint_sockaddr(apr_sockaddr_t **address, const zm_endpoint_t *endpoint,
-                                  bool ipv6, apr_pool_t *pool)
+/*
+ * Filled in here: apr_sockaddr_info_get would take even a numeric address through the resolver of
+ * the system, on a path that is taken for each connection.
+ */
+apr_sockaddr_t *zm_endpoint_sockaddr(const zm_endpoint_t *endpoint, bool ipv6, apr_pool_t *pool)
 {
-    char text[ZM_IP_TEXT];
-    const char *host = zm_ip_print(&endpoint->ip, text);
-    if (endpoint->ip.family == 0)
-        host = ipv6 ? "::" : "0.0.0.0";
-    /* A numeric host: the resolver of the system is not asked. */
-    return apr_sockaddr_info_get(
-        address, host,
-        endpoint->ip.family == 6 || (endpoint->ip.family == 0 && ipv6) ? APR_INET6 : APR_INET,
-        endpoint->port, 0, pool);
+    apr_sockaddr_t *made = apr_pcalloc(pool, sizeof *made);
+    made->pool = pool;
+    made->port = endpoint->port;
+#if APR_HAVE_IPV6
+    if (endpoint->ip.family == 6 || (endpoint->ip.family == 0 && ipv6)) {
+        made->family = APR_INET6;
+        made->salen = sizeof made->sa.sin6;
+        made->ipaddr_len = 16;
+        made->addr_str_len = 46;
+        made->ipaddr_ptr = &made->sa.sin6.sin6_addr;
+        made->sa.sin6.sin6_family = APR_INET6;
+        made->sa.sin6.sin6_port = htons(endpoint->port);
+        memcpy(made->ipaddr_ptr, endpoint->ip.bytes, 16);
+        return made;
+    }
+#endif
+    made->family = APR_INET;
+    made->salen = sizeof made->sa.sin;
+    made->ipaddr_len = 4;
+    made->addr_str_len = 16;
+    made->ipaddr_ptr = &made->sa.sin.sin_addr;
+    made->sa.sin.sin_family = APR_INET;
+    made->sa.sin.sin_port = htons(endpoint->port);
+    memcpy(made->ipaddr_ptr, endpoint->ip.bytes, 4);
+    return made;
 }

@@ -67,7 +67,6 @@ const char *zm_ip_reverse_name(const zm_ip_t *ip, const char *suffix, apr_pool_t
 /** From APR's form; family 0 when it is neither IPv4 nor IPv6. */
 zm_endpoint_t zm_endpoint_of(const apr_sockaddr_t *address);
 /** To APR's form, allocated in the pool.  Any address: ipv6 chooses :: or 0.0.0.0. */
-apr_status_t zm_endpoint_sockaddr(apr_sockaddr_t **address, const zm_endpoint_t *endpoint,
-                                  bool ipv6, apr_pool_t *pool);
+apr_sockaddr_t *zm_endpoint_sockaddr(const zm_endpoint_t *endpoint, bool ipv6, apr_pool_t *pool);
 
 #endif

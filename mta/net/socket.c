@@ -64,11 +64,8 @@ static apr_status_t claim_port(apr_socket_t *socket)
 static apr_status_t listen_on(apr_socket_t **socket, const zm_endpoint_t *where, bool ipv6,
                               int backlog, apr_pool_t *pool)
 {
-    apr_sockaddr_t *address;
-    apr_status_t status = zm_endpoint_sockaddr(&address, where, ipv6, pool);
-    if (status != APR_SUCCESS)
-        return status;
-    status = create(socket, address->family, pool);
+    apr_sockaddr_t *address = zm_endpoint_sockaddr(where, ipv6, pool);
+    apr_status_t status = create(socket, address->family, pool);
     if (status != APR_SUCCESS)
         return status;
     status = claim_port(*socket);

@@ -277,7 +277,7 @@ static bool bind_both(fake_dns_t *server, zm_endpoint_t *where)
     zm_endpoint_parse(where, zm_str("127.0.0.1:0"), 0);
     ZM_ASSERT_OK(zm_socket_listen(&server->tcp, where, 0, server->pool, NULL));
     *where = zm_socket_local_end(server->tcp);
-    ZM_ASSERT_OK(zm_endpoint_sockaddr(&address, where, false, server->pool));
+    address = zm_endpoint_sockaddr(where, false, server->pool);
     ZM_ASSERT_OK(apr_socket_create(&server->udp, APR_INET, SOCK_DGRAM, 0, server->pool));
     if (apr_socket_bind(server->udp, address) != APR_SUCCESS)
         return false;

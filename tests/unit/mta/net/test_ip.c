@@ -178,10 +178,8 @@ static void endpoints_survive_the_way_through_the_system_form(void)
     for (i = 0; i < sizeof each / sizeof each[0]; i++) {
         char text[ZM_IP_TEXT];
         zm_endpoint_t given, back;
-        apr_sockaddr_t *address;
         ZM_ASSERT_OK(zm_endpoint_parse(&given, zm_str(each[i]), 0));
-        ZM_ASSERT_OK(zm_endpoint_sockaddr(&address, &given, true, zm_test_pool()));
-        back = zm_endpoint_of(address);
+        back = zm_endpoint_of(zm_endpoint_sockaddr(&given, true, zm_test_pool()));
         ZM_ASSERT_STR(zm_endpoint_print(&back, text), each[i]);
     }
 }
