@@ -43,6 +43,8 @@ struct master_t {
     int input_count;
     int farms; /* that still run */
     zm_timer_t give_up;
+    zm_child_t *pickup;
+    zm_timer_t pickup_again;
     bool ready, stopping;
     int code;
     apr_pool_t *pool;
@@ -176,8 +178,11 @@ static void on_poison(const router_job_t *job, void *baton)
 static void on_stopped(void *baton)
 {
     input_t *input = baton;
-    if (--input->master->farms == 0)
-        zm_loop_stop(input->master->loop);
+    if (--input->master->farms > 0)
+        return;
+    if (input->master->pickup != NULL)
+        (void)zm_child_half_close(input->master->pickup);
+    zm_loop_stop(input->master->loop);
 }
 
 static void on_give_up(zm_timer_t *timer, void *baton)
@@ -262,6 +267,66 @@ static void add_inputs(master_t *master)
     }
 }
 
+/* -- the pickup helper ------------------------------------------------------------------------ */
+
+static void start_pickup(zm_timer_t *timer, void *baton);
+
+static void on_pickup_end(zm_child_t *child, const zm_child_end_t *end, void *baton)
+{
+    master_t *master = baton;
+    zm_child_close(child);
+    master->pickup = NULL;
+    if (master->stopping)
+        return;
+    zm_log(ZM_LOG_ERROR, NULL, "the pickup helper ended and is started again",
+           ZM_F_I("code", end->code));
+    zm_timer_set(&master->pickup_again, apr_time_from_sec(1));
+}
+
+static void start_pickup(zm_timer_t *timer, void *baton)
+{
+    master_t *master = baton;
+    const router_master_options_t *options = master->options;
+    zm_child_spec_t spec = {0};
+    zm_error_t error = {0};
+    apr_pool_t *pool;
+    const char *argv[7];
+    (void)timer;
+    apr_pool_create(&pool, NULL);
+    argv[0] = apr_pstrcat(pool, zm_zenv_mailbin(options->zenv), "/pickup", NULL);
+    argv[1] = "-Z";
+    argv[2] = zm_zenv_file(options->zenv);
+    argv[3] = "--client";
+    argv[4] = apr_psprintf(pool, "%" APR_INT64_T_FMT, (apr_int64_t)options->pickup_client);
+    argv[5] = options->pickup_socket;
+    argv[6] = NULL;
+    spec.argv = argv;
+    spec.io = ZM_CHILD_CHANNEL_01;
+    if (zm_child_start(&master->pickup, &spec, master->loop, on_pickup_end, master, &error) !=
+        APR_SUCCESS) {
+        zm_log(ZM_LOG_ERROR, NULL, "cannot start the pickup helper", ZM_F_S("reason", error.text));
+        master->pickup = NULL;
+        zm_timer_set(&master->pickup_again, apr_time_from_sec(10));
+    }
+    apr_pool_destroy(pool);
+}
+
+/* Waits until the helper serves, so that the first worker finds it. */
+static void await_pickup(master_t *master)
+{
+    char line[64];
+    apr_size_t length = sizeof line;
+    apr_socket_t *channel;
+    start_pickup(NULL, master);
+    if (master->pickup == NULL)
+        zm_service_fail(71, "the pickup helper cannot be started");
+    channel = zm_child_channel(master->pickup);
+    (void)apr_socket_timeout_set(channel, apr_time_from_sec(20));
+    if (apr_socket_recv(channel, line, &length) != APR_SUCCESS || length == 0 || line[0] != '#')
+        zm_service_fail(71, "the pickup helper does not answer");
+    (void)apr_socket_timeout_set(channel, 0);
+}
+
 static void on_recovered(const char *what, const char *name, void *baton)
 {
     (void)baton;
@@ -311,6 +376,9 @@ int router_master_run(const router_master_options_t *options, apr_pool_t *pool)
         zm_log(ZM_LOG_WARNING, NULL, "no hints: mail waits for the next scan",
                ZM_F_S("reason", error.text));
     zm_timer_init(&master->give_up, master->loop, on_give_up, master);
+    zm_timer_init(&master->pickup_again, master->loop, start_pickup, master);
+    if (options->pickup_socket != NULL)
+        await_pickup(master);
     zm_log(ZM_LOG_NOTICE, NULL, "router daemon started", ZM_F_S("version", ZM_VERSION),
            ZM_F_I("workers", options->workers), ZM_F_S("spool", zm_spool_location(master->spool)));
     add_inputs(master);

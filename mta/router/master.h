@@ -18,7 +18,9 @@ typedef struct router_master_options_t {
     const zm_zenv_t *zenv;
     const zm_child_spec_t *worker; /**< how to start a worker */
     int workers;                   /**< for the primary directory, 1 to 40 */
-    bool newest_first;             /**< no time ordering (-s): any order will do */
+    const char
+        *pickup_socket; /**< workers have no rights: run the pickup helper here; null: not needed */
+    zm_uid_t pickup_client; /**< the account that it serves */
 } router_master_options_t;
 
 /** Runs until a stop event.  Returns the exit code.  Calls zm_service_ready once a worker has

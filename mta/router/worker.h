@@ -7,6 +7,7 @@
 
 #include "mta/conf/accounts.h"
 #include "mta/conf/site.h"
+#include "mta/mail/header_table.h"
 #include "mta/router/pickup.h"
 #include "mta/script/script.h"
 
@@ -30,8 +31,10 @@ typedef struct router_worker_t {
     zm_accounts_t *accounts;
     apr_pool_t *pool;
     zm_uid_t nobody;
-    zm_uid_t own;         /**< a router that is not root trusts the account that it runs as */
+    zm_uid_t runas; /**< whose rights files are opened with: 0, or what the innermost runas said */
+    zm_uid_t own;   /**< a router that is not root trusts the account that it runs as */
     const char *hostname; /**< set by the configuration; without one nothing is routed */
+    zm_header_table_t *header_table;
     const char *scheduler_notify;
     int hash_levels; /**< of queue/ and transport/ */
     unsigned squirrel;

@@ -1,0 +1,187 @@
+/*
+ * Files that scripts read on somebody's behalf.  The account in force is root,
+ * or what the innermost runas said; every open happens with its rights, through
+ * the pickup helper where this process has none (pickup.h).
+ */
+#include <apr_strings.h>
+#include <string.h>
+
+#include "mta/router/commands.h"
+
+#define READ_LIMIT (64u << 20)
+
+/* cat FILE...: regular files only, others are skipped in silence */
+static int cat(zm_call_t *call)
+{
+    router_worker_t *worker = call->baton;
+    apr_pool_t *pool;
+    apr_size_t i;
+    apr_pool_create(&pool, zm_script_pool(worker->script));
+    for (i = 0; i < call->count; i++) {
+        zm_file_t *file;
+        zm_file_info_t info;
+        uint64_t offset = 0;
+        char block[8192];
+        apr_size_t length = sizeof block;
+        if (router_open_file(worker->opener, &file, worker->runas, zm_call_arg_c(call, i), pool) !=
+            APR_SUCCESS)
+            continue;
+        if (zm_file_info(&info, file) == APR_SUCCESS && info.kind == ZM_FILE_REGULAR) {
+            while (offset < READ_LIMIT &&
+                   zm_file_read_at(file, offset, block, &length) == APR_SUCCESS) {
+                zm_call_write(call, zm_str_of(block, length));
+                offset += length;
+                length = sizeof block;
+            }
+        }
+        zm_file_close(file);
+    }
+    apr_pool_destroy(pool);
+    return 0;
+}
+
+/* -- filepriv ---------------------------------------------------------------------- */
+
+typedef struct filepriv_t {
+    uint32_t most; /* permission bits that are allowed */
+    const char *path;
+    bool assumed; /* uid given: the file itself is not looked at */
+    int64_t uid;
+} filepriv_t;
+
+static bool read_octal(zm_str_t text, uint32_t *value)
+{
+    apr_size_t i;
+    *value = 0;
+    for (i = 0; i < text.length; i++) {
+        if (text.data[i] < '0' || text.data[i] > '7')
+            return false;
+        *value = *value * 8 + (uint32_t)(text.data[i] - '0');
+    }
+    return text.length > 0 && text.length <= 4;
+}
+
+static bool filepriv_arguments(filepriv_t *what, zm_call_t *call)
+{
+    apr_size_t next = 0;
+    memset(what, 0, sizeof *what);
+    what->most = 0644;
+    if (next < call->count && zm_str_starts(zm_call_arg(call, next), ZM_S("-M"))) {
+        zm_str_t option = zm_call_arg(call, next++);
+        zm_str_t value = option.length > 2 ? zm_str_of(option.data + 2, option.length - 2)
+                                           : zm_call_arg(call, next++);
+        if (!read_octal(value, &what->most) || what->most > 0664)
+            return false;
+    }
+    if (next >= call->count)
+        return false;
+    what->path = zm_call_arg_c(call, next++);
+    if (next < call->count) {
+        what->assumed = true;
+        return zm_str_i64(zm_call_arg(call, next++), &what->uid) == APR_SUCCESS &&
+               next == call->count;
+    }
+    return true;
+}
+
+/* The bits that count: who cannot search the directory cannot use the file's bits either. */
+static uint32_t counting_bits(uint32_t directory_mode)
+{
+    if (directory_mode & 01)
+        return 07777;
+    return directory_mode & 010 ? 07770 : 07700;
+}
+
+static bool trustworthy(const zm_file_info_t *file, const zm_file_info_t *directory, uint32_t most)
+{
+    if (file->kind != ZM_FILE_REGULAR || (file->mode & counting_bits(directory->mode) & ~most) != 0)
+        return false;
+    if ((directory->mode & 022) != 0 && (directory->mode & 01000) == 0)
+        return false;
+    return directory->uid == 0 || directory->uid == file->uid;
+}
+
+/* filepriv [-M OCTAL] PATH [UID]: on whose authority the file speaks */
+static int filepriv(zm_call_t *call)
+{
+    router_worker_t *worker = call->baton;
+    apr_pool_t *pool = zm_script_pool(worker->script);
+    zm_file_info_t info = {0}, directory;
+    filepriv_t what;
+    const char *slash;
+    if (!filepriv_arguments(&what, call)) {
+        zm_call_complain(call, "usage: filepriv [-M OCTAL] PATH [UID]; OCTAL at most 664");
+        return 64;
+    }
+    if (what.assumed) {
+        info.uid = what.uid;
+        info.mode = 0400;
+        info.kind = ZM_FILE_REGULAR;
+    } else {
+        zm_file_t *file;
+        apr_status_t status =
+            router_open_file(worker->opener, &file, worker->runas, what.path, pool);
+        char reason[200];
+        if (status == APR_SUCCESS) {
+            status = zm_file_info(&info, file);
+            zm_file_close(file);
+        }
+        if (status != APR_SUCCESS) {
+            zm_call_complain(call, "%s: %s", what.path,
+                             zm_status_text(status, reason, sizeof reason));
+            return 2;
+        }
+    }
+    slash = strrchr(what.path, '/');
+    if (slash != NULL) {
+        const char *parent = apr_pstrcat(
+            pool, apr_pstrmemdup(pool, what.path, (apr_size_t)(slash - what.path)), "/.", NULL);
+        if (zm_path_info(&directory, NULL, parent) != APR_SUCCESS ||
+            directory.kind != ZM_FILE_DIRECTORY) {
+            zm_call_complain(call, "%s: its directory cannot be looked at", what.path);
+            return 4;
+        }
+        if (!trustworthy(&info, &directory, what.most))
+            info.uid = worker->nobody;
+    }
+    zm_call_print(call, "%" APR_INT64_T_FMT "\n", (apr_int64_t)info.uid);
+    return 0;
+}
+
+/* runas USER COMMAND ARGUMENT...: a function or built-in, with the rights of that account on files
+ */
+static int runas(zm_call_t *call)
+{
+    router_worker_t *worker = call->baton;
+    apr_pool_t *pool = zm_script_pool(worker->script);
+    zm_uid_t before = worker->runas;
+    zm_script_result_t result = {0};
+    zm_account_t *account;
+    int64_t uid;
+    apr_status_t status;
+    if (call->count < 2) {
+        zm_call_complain(call, "usage: runas USER COMMAND [ARGUMENT...]");
+        return 64;
+    }
+    if (zm_str_i64(zm_call_arg(call, 0), &uid) != APR_SUCCESS) {
+        if (zm_accounts_find(&account, worker->accounts, zm_call_arg_c(call, 0), pool) !=
+            APR_SUCCESS)
+            return 1;
+        uid = account->uid;
+    }
+    if (before != 0 && uid != before) { /* rights only ever shrink */
+        zm_call_complain(call, "cannot become another account from within runas");
+        return 1;
+    }
+    worker->runas = uid;
+    status = zm_call_call(call, zm_call_arg_c(call, 1), call->args + 2, call->count - 2, &result);
+    worker->runas = before;
+    return status == APR_SUCCESS ? result.status : 1;
+}
+
+void router_commands_files(router_worker_t *worker)
+{
+    zm_script_define(worker->script, "cat", ZM_BUILTIN_ARGV, cat, worker);
+    zm_script_define(worker->script, "filepriv", ZM_BUILTIN_ARGV, filepriv, worker);
+    zm_script_define(worker->script, "runas", ZM_BUILTIN_ARGV, runas, worker);
+}

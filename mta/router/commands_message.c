@@ -1,0 +1,162 @@
+/*
+ * Commands about the message in hand, and switches of the router.
+ */
+#include <apr_strings.h>
+#include <string.h>
+
+#include "mta/router/commands.h"
+#include "mta/router/exits.h"
+#include "platform/log.h"
+
+/* hostname [NAME]: our official name, or the system's */
+static int hostname(zm_call_t *call)
+{
+    router_worker_t *worker = call->baton;
+    zm_str_t name = zm_call_arg(call, 0);
+    if (call->count == 0) {
+        zm_call_print(call, "%s\n", zm_site_hostname(worker->zenv, zm_script_pool(call->script)));
+        return 0;
+    }
+    if (call->count != 1 || name.length == 0) {
+        zm_call_complain(call, "usage: hostname [NAME]");
+        return 64;
+    }
+    worker->hostname = zm_str_c(worker->pool, name);
+    return 0;
+}
+
+static int iserrormsg(zm_call_t *call)
+{
+    const router_worker_t *worker = call->baton;
+    return worker->message != NULL && worker->message->error_message ? 0 : 1;
+}
+
+static int isinteractive(zm_call_t *call)
+{
+    (void)call;
+    return 1;
+}
+
+static int rewriting_class(zm_call_t *call, zm_header_class_t class)
+{
+    const router_worker_t *worker = call->baton;
+    if (worker->message == NULL || worker->message->rewriting == NULL) {
+        zm_call_complain(call, "no header address is being rewritten");
+        return 1;
+    }
+    return worker->message->rewriting->rule->class == class ? 0 : 1;
+}
+
+static int is_sender(zm_call_t *call)
+{
+    return rewriting_class(call, ZM_HEADER_SENDER);
+}
+
+static int is_recipient(zm_call_t *call)
+{
+    return rewriting_class(call, ZM_HEADER_RECIPIENT);
+}
+
+/* squirrel [-]EVENT...: which messages a copy is kept of */
+static int squirrel(zm_call_t *call)
+{
+    static const struct {
+        const char *name;
+        unsigned bit;
+    } events[] = {{"breakin", ROUTER_SQUIRREL_BREAKIN},
+                  {"badheader", ROUTER_SQUIRREL_BADHEADER},
+                  {"illheader", ROUTER_SQUIRREL_ILLHEADER},
+                  {"nochannel", ROUTER_SQUIRREL_NOCHANNEL},
+                  {"nosender", ROUTER_SQUIRREL_NOSENDER}};
+    router_worker_t *worker = call->baton;
+    apr_size_t i, k;
+    for (i = 0; i < call->count; i++) {
+        const char *word = zm_call_arg_c(call, i);
+        bool off = word[0] == '-';
+        for (k = 0; k < sizeof events / sizeof events[0] && strcmp(events[k].name, word + off) != 0;
+             k++)
+            ;
+        if (k == sizeof events / sizeof events[0]) {
+            zm_call_complain(
+                call, "unknown event \"%s\": breakin, badheader, illheader, nochannel or nosender",
+                word);
+            return 64;
+        }
+        if (off)
+            worker->squirrel &= ~events[k].bit;
+        else
+            worker->squirrel |= events[k].bit;
+    }
+    if (call->count == 0)
+        for (k = 0; k < sizeof events / sizeof events[0]; k++)
+            zm_call_print(call, "%s%s\n", worker->squirrel & events[k].bit ? "" : "-",
+                          events[k].name);
+    return 0;
+}
+
+/* The argument of process and rfc822 as a spool name: "B/4711" in router/, "../router1/4711"
+ * elsewhere. */
+static const char *spool_name(zm_call_t *call)
+{
+    zm_str_t name = zm_call_arg(call, 0);
+    if (zm_str_starts(name, ZM_S("../")))
+        return zm_str_c(zm_script_pool(call->script), zm_str_of(name.data + 3, name.length - 3));
+    return apr_pstrcat(zm_script_pool(call->script), ZM_DIR_ROUTER "/", zm_call_arg_c(call, 0),
+                       NULL);
+}
+
+/* rfc822 FILE: routes a message file */
+static int rfc822(zm_call_t *call)
+{
+    router_worker_t *worker = call->baton;
+    if (call->count != 1 || zm_call_arg(call, 0).length == 0 || worker->message != NULL) {
+        zm_call_complain(call, worker->message != NULL ? "a message is being routed already"
+                                                       : "usage: rfc822 FILE");
+        return ROUTER_USAGE;
+    }
+    return (int)router_message_route(worker, spool_name(call));
+}
+
+/* Accepted for configurations that say them; there is nothing to switch. */
+static int nothing(zm_call_t *call)
+{
+    (void)call;
+    return 0;
+}
+
+/* log TEXT...: a line in the router's log; syslog and logger the same, to the system's */
+static int log_text(zm_call_t *call)
+{
+    const router_worker_t *worker = call->baton;
+    zm_buf_t text = ZM_BUF_INIT;
+    apr_size_t i, first = 0;
+    if (call->count > 2 && zm_str_equal_c(zm_call_arg(call, 0), "-p"))
+        first = 2;
+    for (i = first; i < call->count; i++) {
+        if (i > first)
+            zm_buf_add_byte(&text, ' ');
+        zm_buf_add_str(&text, zm_call_arg(call, i));
+    }
+    zm_log(ZM_LOG_NOTICE, worker->message != NULL ? worker->message->spool_id : NULL,
+           "configuration says", ZM_F_N("text", zm_buf_str(&text)));
+    if (strcmp(call->name, "log") != 0)
+        zm_log_syslog(ZM_LOG_NOTICE, "router", "%s", zm_buf_c(&text));
+    zm_buf_free(&text);
+    return 0;
+}
+
+void router_commands_message(router_worker_t *worker)
+{
+    static const struct {
+        const char *name;
+        zm_builtin_fn *fn;
+    } commands[] = {
+        {"hostname", hostname}, {"iserrormsg", iserrormsg},  {"isinteractive", isinteractive},
+        {"sender", is_sender},  {"recipient", is_recipient}, {"squirrel", squirrel},
+        {"rfc822", rfc822},     {"process", rfc822},         {"stability", nothing},
+        {"erraddron", nothing}, {"zapDSNnotify", nothing},   {"postzapDSNnotify", nothing},
+        {"log", log_text},      {"syslog", log_text},        {"logger", log_text}};
+    apr_size_t i;
+    for (i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        zm_script_define(worker->script, commands[i].name, ZM_BUILTIN_ARGV, commands[i].fn, worker);
+}

@@ -1,0 +1,108 @@
+#include <apr_strings.h>
+
+#include "mta/router/commands.h"
+
+/* A name as it is, then in lower case. */
+static apr_status_t find_account(zm_account_t **account, router_worker_t *worker, zm_str_t name)
+{
+    apr_pool_t *pool = zm_script_pool(worker->script);
+    zm_str_t lower = zm_str_lower(pool, name);
+    apr_status_t status = zm_accounts_find(account, worker->accounts, zm_str_c(pool, name), pool);
+    if (APR_STATUS_IS_ENOENT(status) && !zm_str_equal(lower, name))
+        status = zm_accounts_find(account, worker->accounts, zm_str_c(pool, lower), pool);
+    return status;
+}
+
+/* Names of accounts are short and plain; what is not is nobody's. */
+static bool may_be_login(zm_str_t name)
+{
+    apr_size_t i;
+    for (i = 0; i < name.length; i++)
+        if (name.data[i] == '/' || name.data[i] == ':' || (unsigned char)name.data[i] <= ' ')
+            return false;
+    return name.length > 0 && name.length <= 256;
+}
+
+/* homedirectory USER: 0 with the home directory (nothing for a mailbox without account), 2 unknown,
+ * 3 cannot tell */
+static int homedirectory(zm_call_t *call)
+{
+    router_worker_t *worker = call->baton;
+    zm_str_t name = zm_call_arg(call, 0);
+    zm_account_t *account;
+    apr_status_t status;
+    if (call->count != 1) {
+        zm_call_complain(call, "usage: homedirectory USER");
+        return 64;
+    }
+    if (!may_be_login(name))
+        return 2;
+    status = find_account(&account, worker, name);
+    if (status == APR_SUCCESS) {
+        if (account->home != NULL)
+            zm_call_print(call, "%s\n", account->home);
+        return 0;
+    }
+    if (APR_STATUS_IS_ENOENT(status))
+        return 2;
+    zm_script_defer(worker->script, apr_psprintf(zm_script_pool(worker->script), "HOME:%.*s",
+                                                 (int)name.length, name.data));
+    return 3;
+}
+
+/* login2uid USER: its uid, that of nobody for the unknown */
+static int login2uid(zm_call_t *call)
+{
+    router_worker_t *worker = call->baton;
+    zm_str_t name = zm_call_arg(call, 0);
+    zm_account_t *account;
+    zm_uid_t uid = worker->nobody;
+    if (call->count != 1) {
+        zm_call_complain(call, "usage: login2uid USER");
+        return 64;
+    }
+    if (may_be_login(name) && find_account(&account, worker, name) == APR_SUCCESS)
+        uid = account->uid;
+    zm_call_print(call, "%" APR_INT64_T_FMT "\n", (apr_int64_t)uid);
+    return 0;
+}
+
+/* uid2login UID: the login name, uid#N for the unknown */
+static int uid2login(zm_call_t *call)
+{
+    zm_user_t *user;
+    int64_t uid;
+    if (call->count != 1 || zm_str_i64(zm_call_arg(call, 0), &uid) != APR_SUCCESS) {
+        zm_call_complain(call, "usage: uid2login UID");
+        return 64;
+    }
+    if (zm_user_by_uid(&user, uid, zm_script_pool(call->script)) == APR_SUCCESS)
+        zm_call_print(call, "%s\n", user->name);
+    else
+        zm_call_print(call, "uid#%" APR_INT64_T_FMT "\n", (apr_int64_t)uid);
+    return 0;
+}
+
+/* groupmembers GROUP: its members, one a line */
+static int groupmembers(zm_call_t *call)
+{
+    const char *const *names;
+    if (call->count != 1) {
+        zm_call_complain(call, "usage: groupmembers GROUP");
+        return 64;
+    }
+    if (zm_group_members(&names, zm_call_arg_c(call, 0), zm_script_pool(call->script)) !=
+        APR_SUCCESS)
+        return 1;
+    for (; *names != NULL; names++)
+        zm_call_print(call, "%s\n", *names);
+    return 0;
+}
+
+void router_commands_users(router_worker_t *worker)
+{
+    zm_script_define(worker->script, "homedirectory", ZM_BUILTIN_ARGV, homedirectory, worker);
+    zm_script_define(worker->script, "login2uid", ZM_BUILTIN_ARGV, login2uid, worker);
+    zm_script_define(worker->script, "uid2login", ZM_BUILTIN_ARGV, uid2login, worker);
+    zm_script_define(worker->script, "groupmembers", ZM_BUILTIN_ARGV, groupmembers, worker);
+}

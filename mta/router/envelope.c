@@ -1,0 +1,169 @@
+/*
+ * The envelope of a message file: what its submitter says, and what of it a
+ * submitter who is not trusted may say.
+ */
+#include <apr_strings.h>
+#include <string.h>
+
+#include "mta/mail/received.h"
+#include "mta/router/message.h"
+
+static bool is_trusted(router_message_t *message)
+{
+    router_worker_t *worker = message->worker;
+    zm_value_t login = zm_script_string_c(worker->script, message->login);
+    zm_script_result_t result = {0};
+    zm_error_t error;
+    if (message->file->info.uid == worker->own)
+        return true;
+    return zm_script_call(worker->script, "trusted", &login, 1, &result, &error) == APR_SUCCESS &&
+           result.has_value;
+}
+
+static apr_status_t find_owner(router_message_t *message)
+{
+    zm_user_t *user;
+    apr_status_t status = zm_user_by_uid(&user, message->file->info.uid, message->pool);
+    if (status != APR_SUCCESS)
+        return status;
+    message->login = user->name;
+    message->owner_name = user->full_name ? user->full_name : "";
+    message->trusted = is_trusted(message);
+    return APR_SUCCESS;
+}
+
+/* A value by its rule; a bad one makes the envelope bad.  Null then, and when there is one already.
+ */
+static zm_address_list_t *parse(router_message_t *message, zm_rule_t rule, zm_str_t value)
+{
+    zm_address_list_t *list = zm_address_parse(rule, value, message->pool);
+    if (list->bad == 0 && list->mailboxes > 0)
+        return list;
+    message->bad_envelope = true;
+    return NULL;
+}
+
+static void first_list(router_message_t *message, zm_address_list_t **slot, zm_rule_t rule,
+                       zm_str_t value)
+{
+    zm_address_list_t *list = parse(message, rule, value);
+    if (*slot == NULL)
+        *slot = list;
+}
+
+static void first_text(zm_str_t *slot, zm_str_t value)
+{
+    if (slot->length == 0)
+        *slot = zm_str_trim(value);
+}
+
+static void add_recipients(router_message_t *message, int index, zm_str_t value)
+{
+    const zm_envelope_line_t *dsn = zm_message_todsn(message->file, index);
+    zm_address_list_t *list = parse(message, ZM_RULE_ADDRESS, value);
+    zm_address_t *item;
+    if (list == NULL)
+        return;
+    for (item = zm_address_good(list->first); item != NULL; item = zm_address_good(item->next)) {
+        router_recipient_t *recipient = apr_array_push(message->recipients);
+        recipient->address = zm_address_plain(item, message->pool);
+        recipient->dsn = dsn != NULL ? zm_str_trim(dsn->value) : ZM_S("");
+    }
+}
+
+static void take_comment(router_message_t *message, zm_str_t value)
+{
+    zm_str_t text = zm_str_trim(value);
+    if (message->trusted && zm_str_starts_nocase(text, ZM_S("authres:")))
+        message->authres = zm_str_trim(zm_str_of(text.data + 8, text.length - 8));
+}
+
+static void take_line(router_message_t *message, int index, zm_str_t *claimed)
+{
+    const zm_envelope_line_t *line = &message->file->envelope[index];
+    zm_address_list_t *word;
+    switch (line->keyword) {
+    case ZM_ENV_EXTERNAL:
+        message->external = true;
+        break;
+    case ZM_ENV_RCVDFROM: /* the last one counts */
+        message->peer = parse(message, ZM_RULE_DOMAIN, line->value);
+        *claimed = zm_str_trim(line->value);
+        break;
+    case ZM_ENV_WITH:
+        first_text(&message->with, line->value);
+        break;
+    case ZM_ENV_VIA:
+        first_text(&message->via, line->value);
+        break;
+    case ZM_ENV_FROM:
+        first_list(message, &message->from, ZM_RULE_MAILBOX, line->value);
+        break;
+    case ZM_ENV_CHANNEL:
+        word = parse(message, ZM_RULE_WORD, line->value);
+        message->error_channel |=
+            word != NULL && zm_str_equal_nocase(word->first->pure, ZM_S("error"));
+        break;
+    case ZM_ENV_ERRORMSG:
+        message->error_message = true;
+        break;
+    case ZM_ENV_USER:
+        parse(message, ZM_RULE_MAILBOX, line->value);
+        break;
+    case ZM_ENV_ENVID:
+        first_text(&message->envid, line->value);
+        break;
+    case ZM_ENV_NOTARYRET:
+        first_text(&message->ret, line->value);
+        break;
+    case ZM_ENV_TO:
+        add_recipients(message, index, line->value);
+        break;
+    case ZM_ENV_VERBOSE:
+        word = parse(message, ZM_RULE_WORD, line->value);
+        if (word != NULL)
+            message->verbose = zm_address_plain(word->first, message->pool);
+        break;
+    case ZM_ENV_FULLNAME:
+        first_list(message, &message->full_name, ZM_RULE_PHRASE, line->value);
+        break;
+    case ZM_ENV_LOGINNAME:
+        first_list(message, &message->login_name, ZM_RULE_ROUTE_ADDRESS, line->value);
+        break;
+    case ZM_ENV_COMMENT:
+        take_comment(message, line->value);
+        break;
+    default: /* bodytype, identinfo, authinfo, todsn: for the configuration, or taken elsewhere */
+        break;
+    }
+}
+
+apr_status_t router_read_envelope(router_message_t *message)
+{
+    zm_str_t claimed = ZM_S("");
+    const char *accepted;
+    apr_status_t status = find_owner(message);
+    int i;
+    if (status != APR_SUCCESS)
+        return status;
+    message->recipients = apr_array_make(message->pool, 4, sizeof(router_recipient_t));
+    for (i = 0; i < message->file->envelope_count; i++)
+        take_line(message, i, &claimed);
+    if (message->trusted) {
+        message->relay =
+            claimed.length > 0
+                ? claimed
+                : zm_str(apr_pstrcat(message->pool, message->login, "@localhost", NULL));
+        return APR_SUCCESS;
+    }
+    accepted = zm_zenv_get_or(message->worker->zenv, "UNTRUSTED_FROM", "deny");
+    if (message->from != NULL && strcmp(accepted, "accept") != 0 &&
+        !(strcmp(accepted, "localonly") == 0 &&
+          router_is_owner(message, message->from->first->pure)))
+        message->from = NULL;
+    message->error_channel = message->error_message = false;
+    message->peer =
+        zm_received_untrusted_peer(message->login, message->file->info.uid, claimed, message->pool);
+    message->relay = zm_str(apr_pstrcat(message->pool, message->login, "@localhost", NULL));
+    return APR_SUCCESS;
+}

@@ -1,0 +1,161 @@
+#include "mta/router/message.h"
+
+#include <apr_strings.h>
+#include <string.h>
+
+#include "mta/router/exits.h"
+#include "platform/log.h"
+
+#define HEADER_LIMIT (32u << 20) /* envelope and header of one message */
+
+/* -- opening ---------------------------------------------------------------------------- */
+
+/* A name is the object's number; files put back by hand often have something behind it. */
+static apr_status_t normalise_name(router_message_t *message, const zm_object_info_t *info)
+{
+    zm_name_t parts;
+    const char *name;
+    apr_status_t status = zm_layout_parse(&parts, zm_str(message->name));
+    if (status != APR_SUCCESS)
+        return status;
+    name = apr_psprintf(message->pool, "%.*s/%.*s%" APR_UINT64_T_FMT, (int)parts.directory.length,
+                        parts.directory.data, (int)parts.prefix.length, parts.prefix.data,
+                        (apr_uint64_t)info->id);
+    if (strcmp(name, message->name) == 0)
+        return APR_SUCCESS;
+    status = zm_spool_rename(message->worker->spool, message->name, name);
+    if (status == APR_SUCCESS)
+        message->name = name;
+    return status;
+}
+
+/* Opens, locks, and looks again: another router may have been faster. */
+static apr_status_t open_message(router_message_t *message)
+{
+    router_worker_t *worker = message->worker;
+    zm_object_info_t named, info;
+    apr_status_t status = router_open_message(worker->opener, &message->object, message->name);
+    if (status != APR_SUCCESS)
+        return status;
+    status = zm_object_lock_whole(message->object, true);
+    if (status == APR_SUCCESS)
+        status = zm_object_info(&info, message->object);
+    if (status == APR_SUCCESS)
+        status = zm_spool_info(&named, worker->spool, message->name);
+    if (status == APR_SUCCESS && named.id != info.id)
+        status = APR_ENOENT;
+    if (status == APR_SUCCESS)
+        status = normalise_name(message, &info);
+    return status;
+}
+
+/* -- the way ------------------------------------------------------------------------------- */
+
+static router_outcome_t run_steps(router_message_t *message)
+{
+    router_outcome_t outcome;
+    apr_status_t status;
+    if (message->file->fault == ZM_MESSAGE_BAD_CONTINUATION)
+        return ROUTER_BAD_CONTINUATION;
+    if (message->file->fault == ZM_MESSAGE_BAD_KEYWORD)
+        return ROUTER_BAD_SUBMIT;
+    status = router_read_envelope(message);
+    if (status != APR_SUCCESS)
+        return ROUTER_DEFERRED;
+    if ((outcome = router_read_header(message)) != ROUTER_DONE)
+        return outcome;
+    router_publish_envelope(message);
+    if ((outcome = router_find_sender(message)) != ROUTER_DONE ||
+        (outcome = router_find_recipients(message)) != ROUTER_DONE)
+        return outcome;
+    return router_commit(message);
+}
+
+static void conclude(router_message_t *message, router_outcome_t outcome)
+{
+    switch (outcome) {
+    case ROUTER_BAD_CONTINUATION:
+        router_park(message, ":badenvelope", "an envelope line begins with a blank or a colon");
+        break;
+    case ROUTER_BAD_SUBMIT:
+        router_park(message, ":badsubmit",
+                    apr_psprintf(message->pool, "unknown envelope keyword in \"%.60s\"",
+                                 zm_str_c(message->pool, message->file->fault_line)));
+        break;
+    case ROUTER_LOOP:
+        router_squirrel(message, 0, "_looped");
+        router_reject(message, "loopexceeded");
+        break;
+    case ROUTER_BAD_ENVELOPE:
+        router_reject(message, "envelope");
+        break;
+    case ROUTER_DEFERRED:
+        router_defer(message, message->login == NULL ? "deferuid" : "deferred");
+        break;
+    case ROUTER_BAD_HEADER:
+        router_reject(message, "header");
+        break;
+    case ROUTER_NO_RECIPIENTS:
+        router_reject(message, "norecipients");
+        break;
+    case ROUTER_NO_SENDER:
+        router_park(message, "nosender", "no sender can be made out");
+        break;
+    case ROUTER_CONTROL:
+        router_defer(message, "ctrlfile");
+        break;
+    default:
+        break;
+    }
+}
+
+static router_outcome_t not_opened(router_message_t *message, apr_status_t status)
+{
+    zm_name_t parts;
+    if (status == ZM_E_LIMIT && zm_layout_parse(&parts, zm_str(message->name)) == APR_SUCCESS) {
+        status = zm_spool_rename(message->worker->spool, message->name,
+                                 apr_psprintf(message->pool,
+                                              ZM_DIR_POSTMAN "/%" APR_UINT64_T_FMT ".toolarge",
+                                              (apr_uint64_t)parts.id));
+        zm_log(ZM_LOG_ERROR, NULL, "message with an endless header is parked in postman",
+               ZM_F_S("name", message->name), ZM_F_E("status", status));
+        return ROUTER_NOT_OPENED;
+    }
+    if (!APR_STATUS_IS_ENOENT(status)) /* gone is fine: somebody else finished it */
+        zm_log(ZM_LOG_ERROR, NULL, "message is left where it is", ZM_F_S("name", message->name),
+               ZM_F_E("reason", status));
+    return APR_STATUS_IS_ENOENT(status) ? ROUTER_DONE : ROUTER_NOT_OPENED;
+}
+
+router_outcome_t router_message_route(router_worker_t *worker, const char *name)
+{
+    apr_pool_t *pool = zm_script_pool(worker->script);
+    router_message_t *message = apr_pcalloc(pool, sizeof *message);
+    router_outcome_t outcome;
+    apr_status_t status;
+
+    message->worker = worker;
+    message->pool = pool;
+    message->name = name;
+    message->started = apr_time_now();
+    message->with = message->via = message->envid = message->ret = message->verbose =
+        message->authres = ZM_S("");
+    message->error_address = message->error_header = message->message_id = ZM_S("");
+    status = open_message(message);
+    if (status == APR_SUCCESS)
+        status = zm_message_read(&message->file, message->object, HEADER_LIMIT, pool);
+    if (status != APR_SUCCESS) {
+        zm_object_close(message->object);
+        return not_opened(message, status);
+    }
+    message->arrived =
+        apr_time_from_sec(message->file->info.mtime_s) + message->file->info.mtime_ns / 1000;
+    zm_layout_spool_id(message->spool_id, message->file->info.id, message->file->info.mtime_s,
+                       message->file->info.mtime_ns);
+    worker->message = message;
+    outcome = run_steps(message);
+    conclude(message, outcome);
+    worker->message = NULL;
+    zm_object_close(message->object);
+    return outcome;
+}

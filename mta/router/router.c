@@ -1,0 +1,297 @@
+/*
+ * router(8): decides what becomes of each submitted message.
+ *
+ * One program in several roles: the daemon's master (-d), its workers
+ * (--worker, started by the master), routing of given files, and --explain,
+ * which shows how addresses would be routed.
+ */
+#include <apr_general.h>
+#include <apr_strings.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mta/conf/options.h"
+#include "mta/conf/site.h"
+#include "mta/router/explain.h"
+#include "mta/router/master.h"
+#include "mta/router/worker.h"
+#include "platform/fs.h"
+#include "platform/log.h"
+#include "platform/service.h"
+
+typedef struct router_t {
+    zm_zenv_options_t site;
+    zm_zenv_t *zenv;
+    apr_pool_t *pool;
+    bool daemon, kill_previous, foreground, worker, explain, json, no_fromto, order;
+    bool illegal_object, debug;
+    int64_t workers;
+    const char *config, *log, *postoffice, *script_flags, *pickup;
+} router_t;
+
+static int complain(int code, const char *text)
+{
+    fprintf(stderr, "router: %s\n", text);
+    return code;
+}
+
+static apr_status_t toggle(void *target, const char *argument, zm_error_t *error)
+{
+    bool *flag = target;
+    (void)argument;
+    (void)error;
+    *flag = !*flag;
+    return APR_SUCCESS;
+}
+
+static apr_status_t ignore(void *target, const char *argument, zm_error_t *error)
+{
+    (void)target;
+    (void)argument;
+    (void)error;
+    return APR_SUCCESS;
+}
+
+static const char *config_path(const router_t *router)
+{
+    return router->config
+               ? router->config
+               : apr_pstrcat(router->pool, zm_zenv_mailshare(router->zenv), "/router.cf", NULL);
+}
+
+static apr_status_t open_log(router_t *router, zm_error_t *error)
+{
+    zm_log_options_t options = {0};
+    options.program = "router";
+    options.level = router->debug ? ZM_LOG_DEBUG : ZM_LOG_INFO;
+    options.file = router->log;
+    if (options.file == NULL && (router->daemon || router->worker) && !router->foreground)
+        options.file = apr_pstrcat(router->pool, zm_zenv_logdir(router->zenv), "/router", NULL);
+    return zm_log_open(&options, error);
+}
+
+/* -- workers ------------------------------------------------------------------------------ */
+
+static apr_status_t open_worker(router_t *router, router_worker_t **worker, zm_error_t *error)
+{
+    router_worker_options_t options = {0};
+    options.zenv = router->zenv;
+    options.config = config_path(router);
+    options.pickup_socket = router->pickup;
+    options.script_flags = router->script_flags;
+    options.illegal_object = router->illegal_object;
+    options.no_fromto = router->no_fromto;
+    return router_worker_open(worker, &options, router->pool, error);
+}
+
+static int run_worker(router_t *router)
+{
+    router_worker_t *worker;
+    zm_error_t error = {0};
+    if (open_worker(router, &worker, &error) == APR_SUCCESS)
+        return router_worker_serve(worker);
+    zm_log(ZM_LOG_ERROR, NULL, "the configuration does not load", ZM_F_S("error", error.text));
+    printf("%s\n", error.text);
+    return ZM_EXIT_CONFIG;
+}
+
+static int run_files(router_t *router, int argc, char **argv)
+{
+    router_worker_t *worker;
+    zm_error_t error = {0};
+    int i;
+    if (open_worker(router, &worker, &error) != APR_SUCCESS)
+        return complain(ZM_EXIT_CONFIG, error.text);
+    for (i = 1; i < argc; i++)
+        router_worker_process(worker, strchr(argv[i], '/')
+                                          ? argv[i]
+                                          : apr_pstrcat(router->pool, "router/", argv[i], NULL));
+    zm_spool_close(worker->spool);
+    return 0;
+}
+
+static int run_explain(router_t *router, int argc, char **argv)
+{
+    router_worker_t *worker;
+    zm_error_t error = {0};
+    int i, code = 0;
+    if (argc < 2)
+        return complain(ZM_EXIT_USAGE, "--explain needs addresses");
+    if (open_worker(router, &worker, &error) != APR_SUCCESS)
+        return complain(ZM_EXIT_CONFIG, error.text);
+    for (i = 1; i < argc; i++)
+        code |= router_explain(worker, zm_str(argv[i]), router->json);
+    zm_spool_close(worker->spool);
+    return code;
+}
+
+/* -- the daemon ------------------------------------------------------------------------------ */
+
+/* The account of the workers: ROUTERUSER, else who owns the input directory.  None: they stay what
+ * we are. */
+static bool worker_account(const router_t *router, zm_credentials_t *who)
+{
+    const char *name = zm_zenv_get_or(router->zenv, "ROUTERUSER", NULL);
+    const char *input =
+        apr_pstrcat(router->pool, zm_zenv_postoffice(router->zenv), "/router/.", NULL);
+    zm_file_info_t info;
+    zm_user_t *user;
+    if (!zm_identity_privileged())
+        return false;
+    if (name != NULL && zm_user_by_name(&user, name, router->pool) == APR_SUCCESS) {
+        who->uid = user->uid;
+        who->gid = user->gid;
+        return user->uid != 0;
+    }
+    if (zm_path_info(&info, NULL, input) != APR_SUCCESS || info.uid == 0)
+        return false;
+    who->uid = info.uid;
+    who->gid = info.gid;
+    return true;
+}
+
+static const char *const *worker_command(router_t *router, const char *pickup)
+{
+    apr_array_header_t *argv = apr_array_make(router->pool, 16, sizeof(const char *));
+    const char *self;
+    if (zm_service_program(&self, router->pool) != APR_SUCCESS)
+        zm_service_fail(71, "cannot tell where this program is installed");
+    APR_ARRAY_PUSH(argv, const char *) = self;
+    APR_ARRAY_PUSH(argv, const char *) = "--worker";
+    APR_ARRAY_PUSH(argv, const char *) = "-Z";
+    APR_ARRAY_PUSH(argv, const char *) = zm_zenv_file(router->zenv);
+    APR_ARRAY_PUSH(argv, const char *) = "-f";
+    APR_ARRAY_PUSH(argv, const char *) = config_path(router);
+    if (router->illegal_object)
+        APR_ARRAY_PUSH(argv, const char *) = "-W";
+    if (router->no_fromto)
+        APR_ARRAY_PUSH(argv, const char *) = "-l";
+    if (router->script_flags != NULL) {
+        APR_ARRAY_PUSH(argv, const char *) = "-o";
+        APR_ARRAY_PUSH(argv, const char *) = router->script_flags;
+    }
+    if (router->log != NULL) {
+        APR_ARRAY_PUSH(argv, const char *) = "-L";
+        APR_ARRAY_PUSH(argv, const char *) = router->log;
+    }
+    if (router->foreground)
+        APR_ARRAY_PUSH(argv, const char *) = "--foreground";
+    if (pickup != NULL) {
+        APR_ARRAY_PUSH(argv, const char *) = "--pickup";
+        APR_ARRAY_PUSH(argv, const char *) = pickup;
+    }
+    APR_ARRAY_PUSH(argv, const char *) = NULL;
+    return (const char *const *)argv->elts;
+}
+
+static void kill_previous(const router_t *router, const char *pid_file)
+{
+    apr_int64_t pid;
+    int tries;
+    if (zm_pidfile_holder(&pid, pid_file, router->pool) != APR_SUCCESS)
+        return;
+    (void)zm_control_send(pid, true, ZM_CONTROL_STOP);
+    for (tries = 0; tries < 500 && zm_process_alive(pid); tries++)
+        apr_sleep(apr_time_from_msec(10));
+}
+
+static int run_daemon(router_t *router)
+{
+    const char *pid_file = zm_site_path(router->zenv, "-", ".pid.router", router->pool);
+    router_master_options_t options = {0};
+    zm_child_spec_t spec = {0};
+    zm_credentials_t account;
+    zm_pidfile_t *pidfile;
+    zm_error_t error = {0};
+    const char *pickup = NULL;
+    int code;
+
+    if (router->kill_previous)
+        kill_previous(router, pid_file);
+    if (!router->daemon)
+        return 0;
+    if (!router->foreground && zm_service_detach(&error) != APR_SUCCESS)
+        return complain(71, error.text);
+    if (zm_pidfile_take(&pidfile, pid_file, router->pool, &error) != APR_SUCCESS)
+        zm_service_fail(2, error.text);
+    if (worker_account(router, &account)) {
+        pickup = apr_pstrcat(router->pool, zm_zenv_postoffice(router->zenv), "/.pickup", NULL);
+        spec.as = &account;
+    }
+    spec.argv = worker_command(router, pickup);
+    spec.io = ZM_CHILD_CHANNEL_01;
+    options.zenv = router->zenv;
+    options.worker = &spec;
+    options.workers = (int)router->workers;
+    options.pickup_socket = pickup;
+    options.pickup_client = pickup != NULL ? account.uid : ZM_UID_NONE;
+    code = router_master_run(&options, router->pool);
+    zm_pidfile_release(pidfile);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    router_t router = {0};
+    zm_error_t error = {0};
+    const zm_option_t table[] = {
+        {'d', "daemon", ZM_OPTION_FLAG, &router.daemon, NULL, NULL, "run as a daemon"},
+        {0, "foreground", ZM_OPTION_FLAG, &router.foreground, NULL, NULL, "with -d: do not detach"},
+        {'k', "kill", ZM_OPTION_FLAG, &router.kill_previous, NULL, NULL,
+         "stop the running router first"},
+        {'n', "workers", ZM_OPTION_NUMBER, &router.workers, NULL, "N",
+         "worker processes, 1 to 40 (1)"},
+        {'f', "config", ZM_OPTION_TEXT, &router.config, NULL, "FILE",
+         "configuration ($MAILSHARE/router.cf)"},
+        {'L', "log", ZM_OPTION_TEXT, &router.log, NULL, "FILE", "append the log to FILE"},
+        {'P', "postoffice", ZM_OPTION_TEXT, &router.postoffice, NULL, "DIR", "use this spool"},
+        {'W', "illegal-object", ZM_OPTION_CALL, &router.illegal_object, toggle, NULL,
+         "show bad header fields as Illegal-Object"},
+        {'l', "no-fromto", ZM_OPTION_FLAG, &router.no_fromto, NULL, NULL, "log no addresses"},
+        {'o', "script-options", ZM_OPTION_TEXT, &router.script_flags, NULL, "LETTERS",
+         "options of the interpreter"},
+        {0, "debug", ZM_OPTION_FLAG, &router.debug, NULL, NULL, "log more"},
+        {0, "explain", ZM_OPTION_FLAG, &router.explain, NULL, NULL,
+         "show how the given addresses are routed"},
+        {0, "json", ZM_OPTION_FLAG, &router.json, NULL, NULL, "explain as JSON"},
+        {0, "worker", ZM_OPTION_FLAG, &router.worker, NULL, NULL, NULL},
+        {0, "pickup", ZM_OPTION_TEXT, &router.pickup, NULL, NULL, NULL},
+        {'s', NULL, ZM_OPTION_CALL, NULL, ignore, NULL, NULL}, /* oldest first is how it is */
+        {'S', NULL, ZM_OPTION_CALL, NULL, ignore, NULL, NULL},
+        {'w', NULL, ZM_OPTION_CALL, NULL, ignore, NULL, NULL},
+        {'r', NULL, ZM_OPTION_CALL_ARG, NULL, ignore, NULL, NULL},
+    };
+    const zm_command_line_t line = {"router",
+                                    "[MESSAGE ...]",
+                                    "route submitted messages",
+                                    table,
+                                    (int)(sizeof table / sizeof table[0]),
+                                    &router.site,
+                                    0};
+    int code;
+
+    apr_initialize();
+    atexit(apr_terminate);
+    apr_pool_create(&router.pool, NULL);
+    if (!zm_options_parse(&line, &argc, argv, &code))
+        return code;
+    if (zm_zenv_load(&router.zenv, &router.site, router.pool, &error) != APR_SUCCESS)
+        return complain(ZM_EXIT_CONFIG, error.text);
+    if (router.postoffice != NULL)
+        zm_zenv_set(router.zenv, "POSTOFFICE", router.postoffice);
+    if (router.workers < 1 || router.workers > 40)
+        router.workers = router.workers < 1 ? 1 : 40;
+    if (open_log(&router, &error) != APR_SUCCESS)
+        return complain(ZM_EXIT_CONFIG, error.text);
+    if (router.worker)
+        return run_worker(&router);
+    if (router.explain)
+        return run_explain(&router, argc, argv);
+    if (router.daemon || router.kill_previous)
+        return run_daemon(&router);
+    if (argc > 1)
+        return run_files(&router, argc, argv);
+    return complain(ZM_EXIT_USAGE,
+                    "nothing to do: say -d, --explain ADDRESS or message files; see --help");
+}
