@@ -1,16 +1,34 @@
+/*
+ * Becoming another program: a Windows process cannot, so it starts the other one
+ * with its own streams, waits, and ends as that one ended.
+ */
 #include "platform/exec.h"
 
 #include <fcntl.h>
 #include <io.h>
-#include <process.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+#include "win32/spawn.h"
 
 apr_status_t zm_program_exec(const char *const *argv, zm_error_t *error)
 {
-    intptr_t code = _spawnv(_P_WAIT, argv[0], argv);
-    if (code >= 0)
-        exit((int)code);
-    return zm_error_system(error, apr_get_os_error(), "cannot run %s", argv[0]);
+    zm_child_spec_t spec = {.argv = argv, .io = ZM_CHILD_INHERIT};
+    PROCESS_INFORMATION process;
+    apr_pool_t *scratch;
+    DWORD code = EXIT_FAILURE;
+    apr_status_t status;
+
+    apr_pool_create(&scratch, NULL);
+    fflush(NULL);
+    status = zm_spawn(&process, &spec, INVALID_SOCKET, scratch, error);
+    apr_pool_destroy(scratch);
+    if (status != APR_SUCCESS)
+        return status;
+    SetConsoleCtrlHandler(NULL, TRUE); /* Ctrl-C is for the other program */
+    WaitForSingleObject(process.hProcess, INFINITE);
+    GetExitCodeProcess(process.hProcess, &code);
+    exit((int)code);
 }
 
 bool zm_program_is_terminal(int stream)
