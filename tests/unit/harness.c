@@ -71,6 +71,15 @@ const char *zm_test_directory(void)
     }
 }
 
+int zm_test_on_windows(void)
+{
+#ifdef _WIN32
+    return 1;
+#else
+    return 0;
+#endif
+}
+
 int zm_test_on_wine(void)
 {
 #ifdef _WIN32

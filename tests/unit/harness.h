@@ -35,6 +35,16 @@ apr_pool_t *zm_test_pool(void);
 /** A fresh directory for the running test, removed with all it holds afterwards. */
 const char *zm_test_directory(void);
 
+/** What an absolute path starts with before its first slash. */
+#ifdef _WIN32
+#define ZM_TEST_DRIVE "C:"
+#else
+#define ZM_TEST_DRIVE ""
+#endif
+
+/** Whether the tests run on Windows; there is no shell and no Unix account then. */
+int zm_test_on_windows(void);
+
 /** Whether the tests run on Windows under Wine, which leaves some things out. */
 int zm_test_on_wine(void);
 

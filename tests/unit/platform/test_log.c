@@ -160,10 +160,10 @@ enum { WRITERS = 4, LINES = 300 };
 static void *APR_THREAD_FUNC write_lines(apr_thread_t *thread, void *baton)
 {
     int i;
-    (void)thread;
     for (i = 0; i < LINES; i++)
         zm_log(ZM_LOG_INFO, "4711", "event", ZM_F_I("writer", *(int *)baton),
                ZM_F_S("end", "here"));
+    apr_thread_exit(thread, APR_SUCCESS); /* on Windows a mere return makes the join fail */
     return NULL;
 }
 

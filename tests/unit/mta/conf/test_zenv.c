@@ -20,7 +20,7 @@ static apr_status_t parse(zm_zenv_t **zenv, const char *text)
     options.warn = collect;
     warnings[0] = '\0';
     error.text[0] = '\0';
-    return zm_zenv_parse(zenv, zm_str(text), "/etc/z.conf", "/opt/zm", &options, zm_test_pool(),
+    return zm_zenv_parse(zenv, zm_str(text), ZM_TEST_DRIVE "/etc/z.conf", "/opt/zm", &options, zm_test_pool(),
                          &error);
 }
 
@@ -102,14 +102,14 @@ static void directories_have_defaults_below_the_prefix(void)
 
 static void directories_lose_the_final_slash_and_must_be_absolute(void)
 {
-    zm_zenv_t *zenv = parsed("POSTOFFICE=/po//\n");
-    ZM_ASSERT_STR(zm_zenv_postoffice(zenv), "/po");
-    zenv = parsed("POSTOFFICE=emulated:/po\n");
-    ZM_ASSERT_STR(zm_zenv_postoffice(zenv), "/po");
-    ZM_ASSERT_STR(zm_zenv_spool(zenv), "emulated:/po");
+    zm_zenv_t *zenv = parsed("POSTOFFICE=" ZM_TEST_DRIVE "/po//\n");
+    ZM_ASSERT_STR(zm_zenv_postoffice(zenv), ZM_TEST_DRIVE "/po");
+    zenv = parsed("POSTOFFICE=emulated:" ZM_TEST_DRIVE "/po\n");
+    ZM_ASSERT_STR(zm_zenv_postoffice(zenv), ZM_TEST_DRIVE "/po");
+    ZM_ASSERT_STR(zm_zenv_spool(zenv), "emulated:" ZM_TEST_DRIVE "/po");
     CU_ASSERT_EQUAL(parse(&zenv, "POSTOFFICE=native:po"), ZM_E_CONFIG);
     CU_ASSERT_EQUAL(parse(&zenv, "POSTOFFICE=po"), ZM_E_CONFIG);
-    ZM_ASSERT_STR(error.text, "/etc/z.conf: POSTOFFICE is 'po'; expected an absolute path");
+    ZM_ASSERT_STR(error.text, ZM_TEST_DRIVE "/etc/z.conf: POSTOFFICE is 'po'; expected an absolute path");
 }
 
 static void private_directory_names_its_own_spool(void)
@@ -117,11 +117,11 @@ static void private_directory_names_its_own_spool(void)
     zm_zenv_options_t options = {0};
     zm_zenv_t *zenv;
     options.root = "/r";
-    CU_ASSERT_EQUAL(zm_zenv_parse(&zenv, ZM_S("MAILVAR=/r/var\nLOGDIR=/r/log\n"), "/r/z.conf",
+    CU_ASSERT_EQUAL(zm_zenv_parse(&zenv, ZM_S("MAILVAR=" ZM_TEST_DRIVE "/r/var\nLOGDIR=" ZM_TEST_DRIVE "/r/log\n"), "/r/z.conf",
                                   "/opt", &options, zm_test_pool(), &error),
                     ZM_E_CONFIG);
     CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "POSTOFFICE"));
-    ZM_ASSERT_OK(zm_zenv_parse(&zenv, ZM_S("MAILVAR=/r/var\nLOGDIR=/r/log\nPOSTOFFICE=/r/po\n"),
+    ZM_ASSERT_OK(zm_zenv_parse(&zenv, ZM_S("MAILVAR=" ZM_TEST_DRIVE "/r/var\nLOGDIR=" ZM_TEST_DRIVE "/r/log\nPOSTOFFICE=" ZM_TEST_DRIVE "/r/po\n"),
                                "/r/z.conf", "/opt", &options, zm_test_pool(), &error));
 }
 
