@@ -129,5 +129,7 @@ int main(int argc, char **argv)
         tell_json(&load, seconds);
     else
         tell_person(&load, seconds);
+    free(load.latency);
+    zm_buf_free(&load.filler);
     return load.accepted == load.options.messages ? 0 : 1;
 }

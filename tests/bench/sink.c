@@ -288,5 +288,8 @@ int main(int argc, char **argv)
     fflush(stdout);
     (void)zm_loop_run(sink.loop);
     tell(&sink);
+    zm_listener_close(listener);
+    zm_buf_free(&sink.text);
+    sink_rules_free(&sink.rules);
     return 0;
 }

@@ -36,6 +36,12 @@ apr_status_t sink_rules_tempfail(void *target, const char *argument, zm_error_t 
     return add(target, argument, "451 4.3.0 try again later\r\n", error);
 }
 
+void sink_rules_free(sink_rules_t *rules)
+{
+    while (rules->count > 0)
+        free(rules->rules[--rules->count].pattern);
+}
+
 const char *sink_rules_judge(sink_rules_t *rules, zm_str_t address)
 {
     char text[LONGEST_ADDRESS + 1];

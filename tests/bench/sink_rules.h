@@ -10,7 +10,7 @@
 #define SINK_RULES 32
 
 typedef struct sink_rule_t {
-    const char *pattern; /**< NUL terminated, without the percentage */
+    char *pattern; /**< malloc memory, NUL terminated, without the percentage */
     int64_t percent;
     int64_t sum; /**< of percent over the recipients that matched; each full hundred refuses one */
     const char *reply;
@@ -24,6 +24,8 @@ typedef struct sink_rules_t {
 /** For zm_options: target is the sink_rules_t. */
 apr_status_t sink_rules_reject(void *target, const char *argument, zm_error_t *error);
 apr_status_t sink_rules_tempfail(void *target, const char *argument, zm_error_t *error);
+
+void sink_rules_free(sink_rules_t *rules);
 
 /** The reply of the first rule that refuses this address, or null. */
 const char *sink_rules_judge(sink_rules_t *rules, zm_str_t address);
