@@ -1,0 +1,119 @@
+#include "mta/mail/aliases.h"
+
+#include "mta/mail/address.h"
+
+typedef struct reading_t {
+    const zm_aliases_reader_t *reader;
+    apr_pool_t *pool; /* of one entry */
+    zm_buf_t key, value;
+    unsigned line; /* where the entry began */
+    bool open;
+} reading_t;
+
+/* Ends the entry in hand: its value must be an address list. */
+static apr_status_t finish_entry(reading_t *reading)
+{
+    zm_str_t value = zm_str_trim(zm_buf_str(&reading->value));
+    zm_address_list_t *list;
+    zm_address_t *item;
+    apr_size_t offset;
+    apr_status_t status = APR_SUCCESS;
+    if (!reading->open)
+        return APR_SUCCESS;
+    reading->open = false;
+    while (value.length > 0 && value.data[value.length - 1] == ',')
+        value = zm_str_trim(zm_str_of(value.data, value.length - 1));
+    list = zm_address_parse(ZM_RULE_LIST_LINE, value, reading->pool);
+    if (list->bad > 0) {
+        for (item = list->first; item != NULL && !item->bad; item = item->next)
+            ;
+        reading->reader->complain(reading->reader->baton, reading->line,
+                                  item ? zm_address_problem(list, item, &offset)
+                                       : "not an address list");
+    } else {
+        status = reading->reader->entry(reading->reader->baton, zm_buf_str(&reading->key), value,
+                                        reading->line);
+    }
+    apr_pool_clear(reading->pool);
+    return status;
+}
+
+/* The length of the key at the start of a line: to the first bare blank or colon.  0: none. */
+static apr_size_t key_length(zm_str_t line)
+{
+    bool quoted = false;
+    apr_size_t i;
+    for (i = 0; i < line.length; i++) {
+        char c = line.data[i];
+        if (c == '\\' && i + 1 < line.length)
+            i++;
+        else if (c == '"')
+            quoted = !quoted;
+        else if (!quoted && (zm_is_blank(c) || c == ':'))
+            return i;
+    }
+    return 0;
+}
+
+static void start_entry(reading_t *reading, zm_str_t line, unsigned number)
+{
+    apr_size_t length = key_length(line), i;
+    zm_str_t rest = zm_str_of(line.data + length, line.length - length);
+    rest = zm_str_trim(rest);
+    if (length == 0 || rest.length == 0 || rest.data[0] != ':') {
+        reading->reader->complain(reading->reader->baton, number,
+                                  "expected \"name: address, ...\"");
+        return;
+    }
+    reading->open = true;
+    reading->line = number;
+    zm_buf_clear(&reading->key);
+    for (i = 0; i < length; i++)
+        zm_buf_add_byte(&reading->key, (char)zm_to_lower((unsigned char)line.data[i]));
+    zm_buf_clear(&reading->value);
+    zm_buf_add_str(&reading->value, zm_str_trim(zm_str_of(rest.data + 1, rest.length - 1)));
+}
+
+static void continue_entry(reading_t *reading, zm_str_t line, unsigned number)
+{
+    zm_str_t so_far = zm_buf_str(&reading->value), more = zm_str_trim(line);
+    if (!reading->open) {
+        if (more.length > 0)
+            reading->reader->complain(reading->reader->baton, number, "continues nothing");
+        return;
+    }
+    if (so_far.length > 0 && so_far.data[so_far.length - 1] != ',') {
+        reading->reader->complain(reading->reader->baton, number,
+                                  "the line before does not end in a comma");
+        return;
+    }
+    zm_buf_add_byte(&reading->value, ' ');
+    zm_buf_add_str(&reading->value, more);
+}
+
+apr_status_t zm_aliases_read(zm_str_t text, const zm_aliases_reader_t *reader, apr_pool_t *pool)
+{
+    reading_t reading = {reader, NULL, ZM_BUF_INIT, ZM_BUF_INIT, 0, false};
+    zm_str_t rest = text, line;
+    apr_status_t status = apr_pool_create(&reading.pool, pool);
+    unsigned number = 0;
+    while (status == APR_SUCCESS && rest.length > 0) {
+        zm_str_cut(rest, '\n', &line, &rest);
+        number++;
+        if (line.length > 0 && line.data[line.length - 1] == '\r')
+            line.length--;
+        if (line.length > 0 && zm_is_blank(line.data[0])) {
+            continue_entry(&reading, line, number);
+            continue;
+        }
+        status = finish_entry(&reading);
+        if (status == APR_SUCCESS && line.length > 0 && line.data[0] != '#')
+            start_entry(&reading, line, number);
+    }
+    if (status == APR_SUCCESS)
+        status = finish_entry(&reading);
+    zm_buf_free(&reading.key);
+    zm_buf_free(&reading.value);
+    apr_pool_destroy(reading.pool);
+    return status;
+}

@@ -1,0 +1,70 @@
+#include "mta/mail/aliases.h"
+
+#include <apr_strings.h>
+
+#include "tests/unit/harness.h"
+
+typedef struct seen_t {
+    zm_buf_t text;
+    int complaints;
+} seen_t;
+
+static apr_status_t entry(void *baton, zm_str_t key, zm_str_t value, unsigned line)
+{
+    seen_t *seen = baton;
+    zm_buf_printf(&seen->text, "%u %.*s=%.*s\n", line, (int)key.length, key.data, (int)value.length,
+                  value.data);
+    return APR_SUCCESS;
+}
+
+static void complain(void *baton, unsigned line, const char *what)
+{
+    seen_t *seen = baton;
+    (void)what;
+    seen->complaints++;
+    zm_buf_printf(&seen->text, "%u!\n", line);
+}
+
+static const char *read(const char *text, seen_t *seen)
+{
+    zm_aliases_reader_t reader = {entry, complain, seen};
+    const char *result;
+    zm_buf_clear(&seen->text);
+    seen->complaints = 0;
+    ZM_ASSERT_OK(zm_aliases_read(zm_str(text), &reader, zm_test_pool()));
+    result = apr_pstrdup(zm_test_pool(), zm_buf_c(&seen->text));
+    zm_buf_free(&seen->text);
+    return result;
+}
+
+static void entries_have_lower_case_keys_and_lists(void)
+{
+    seen_t seen = {ZM_BUF_INIT, 0};
+    ZM_ASSERT_STR(read("# c\nPostmaster: root\n\nann : bob, carol@x.test\n", &seen),
+                  "2 postmaster=root\n4 ann=bob, carol@x.test\n");
+}
+
+static void a_comma_lets_an_entry_go_on(void)
+{
+    seen_t seen = {ZM_BUF_INIT, 0};
+    ZM_ASSERT_STR(read("team: a,\n\tb,\n  c\nx: y\n", &seen), "1 team=a, b, c\n4 x=y\n");
+    ZM_ASSERT_STR(read("team: a\n\tb\n", &seen), "2!\n1 team=a\n");
+    ZM_ASSERT_STR(read(" a\n", &seen), "1!\n");
+}
+
+static void quoted_keys_and_programs_are_kept(void)
+{
+    seen_t seen = {ZM_BUF_INIT, 0};
+    ZM_ASSERT_STR(read("\"a b\": \"|/bin/x y\"\nc: |/bin/x y\n", &seen),
+                  "1 \"a b\"=\"|/bin/x y\"\n2 c=|/bin/x y\n");
+}
+
+static void bad_lines_cost_only_themselves(void)
+{
+    seen_t seen = {ZM_BUF_INIT, 0};
+    ZM_ASSERT_STR(read("nothing here\na: <b\nc: d\n", &seen), "1!\n2!\n3 c=d\n");
+}
+
+ZM_TESTS("aliases", ZM_TEST(entries_have_lower_case_keys_and_lists),
+         ZM_TEST(a_comma_lets_an_entry_go_on), ZM_TEST(quoted_keys_and_programs_are_kept),
+         ZM_TEST(bad_lines_cost_only_themselves))
