@@ -81,6 +81,11 @@ static void end(zm_stream_t *stream)
 /* After zm_stream_finish, with all output sent.  False: wait for the socket. */
 static bool end_in_order(zm_stream_t *stream)
 {
+    bool layered = stream->transport->wants != NULL;
+    if (stream->linger <= 0 && !layered) {
+        end(stream); /* closing the socket ends our direction too */
+        return true;
+    }
     if (!stream->shut) {
         apr_status_t status = stream->transport->shutdown(stream->transport_state, stream->socket);
         if (APR_STATUS_IS_EAGAIN(status)) {
