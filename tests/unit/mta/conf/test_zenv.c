@@ -20,8 +20,8 @@ static apr_status_t parse(zm_zenv_t **zenv, const char *text)
     options.warn = collect;
     warnings[0] = '\0';
     error.text[0] = '\0';
-    return zm_zenv_parse(zenv, zm_str(text), ZM_TEST_DRIVE "/etc/z.conf", "/opt/zm", &options, zm_test_pool(),
-                         &error);
+    return zm_zenv_parse(zenv, zm_str(text), ZM_TEST_DRIVE "/etc/z.conf", "/opt/zm", &options,
+                         zm_test_pool(), &error);
 }
 
 static zm_zenv_t *parsed(const char *text)
@@ -65,28 +65,29 @@ static void earlier_names_are_expanded(void)
 static void unknown_name_gives_nothing_and_a_warning(void)
 {
     ASSERT_VALUE("A=x${NOWHERE}y", "xy");
-    ZM_ASSERT_STR(warnings,
+    ZM_ASSERT_STR(warnings, ZM_TEST_DRIVE
                   "/etc/z.conf:1: NOWHERE is not set before this line and stands for nothing\n");
 }
 
 static void last_duplicate_wins_with_a_warning(void)
 {
     ASSERT_VALUE("A=1\nA=2\n", "2");
-    ZM_ASSERT_STR(warnings, "/etc/z.conf:2: A is set again; the value of line 1 is lost\n");
+    ZM_ASSERT_STR(warnings,
+                  ZM_TEST_DRIVE "/etc/z.conf:2: A is set again; the value of line 1 is lost\n");
 }
 
 static void malformed_lines_are_refused_with_their_place(void)
 {
     zm_zenv_t *zenv;
     CU_ASSERT_EQUAL(parse(&zenv, "A=1\nwrong\n"), ZM_E_CONFIG);
-    ZM_ASSERT_STR(error.text, "/etc/z.conf:2: expected NAME=value");
+    ZM_ASSERT_STR(error.text, ZM_TEST_DRIVE "/etc/z.conf:2: expected NAME=value");
     CU_ASSERT_EQUAL(parse(&zenv, "A =1\n"), ZM_E_CONFIG);
     CU_ASSERT_EQUAL(parse(&zenv, "1A=1\n"), ZM_E_CONFIG);
     CU_ASSERT_EQUAL(parse(&zenv, "A=\"open\n"), ZM_E_CONFIG);
-    ZM_ASSERT_STR(error.text, "/etc/z.conf:1: expected a closing \"");
+    ZM_ASSERT_STR(error.text, ZM_TEST_DRIVE "/etc/z.conf:1: expected a closing \"");
     CU_ASSERT_EQUAL(parse(&zenv, "A='open\n"), ZM_E_CONFIG);
     CU_ASSERT_EQUAL(parse(&zenv, "A=${B\n"), ZM_E_CONFIG);
-    ZM_ASSERT_STR(error.text, "/etc/z.conf:1: expected ${NAME}");
+    ZM_ASSERT_STR(error.text, ZM_TEST_DRIVE "/etc/z.conf:1: expected ${NAME}");
     CU_ASSERT_EQUAL(parse(&zenv, "A=$(hostname)\n"), ZM_E_CONFIG);
 }
 
@@ -109,7 +110,8 @@ static void directories_lose_the_final_slash_and_must_be_absolute(void)
     ZM_ASSERT_STR(zm_zenv_spool(zenv), "emulated:" ZM_TEST_DRIVE "/po");
     CU_ASSERT_EQUAL(parse(&zenv, "POSTOFFICE=native:po"), ZM_E_CONFIG);
     CU_ASSERT_EQUAL(parse(&zenv, "POSTOFFICE=po"), ZM_E_CONFIG);
-    ZM_ASSERT_STR(error.text, ZM_TEST_DRIVE "/etc/z.conf: POSTOFFICE is 'po'; expected an absolute path");
+    ZM_ASSERT_STR(error.text,
+                  ZM_TEST_DRIVE "/etc/z.conf: POSTOFFICE is 'po'; expected an absolute path");
 }
 
 static void private_directory_names_its_own_spool(void)
@@ -117,11 +119,15 @@ static void private_directory_names_its_own_spool(void)
     zm_zenv_options_t options = {0};
     zm_zenv_t *zenv;
     options.root = "/r";
-    CU_ASSERT_EQUAL(zm_zenv_parse(&zenv, ZM_S("MAILVAR=" ZM_TEST_DRIVE "/r/var\nLOGDIR=" ZM_TEST_DRIVE "/r/log\n"), "/r/z.conf",
-                                  "/opt", &options, zm_test_pool(), &error),
-                    ZM_E_CONFIG);
+    CU_ASSERT_EQUAL(
+        zm_zenv_parse(&zenv,
+                      ZM_S("MAILVAR=" ZM_TEST_DRIVE "/r/var\nLOGDIR=" ZM_TEST_DRIVE "/r/log\n"),
+                      "/r/z.conf", "/opt", &options, zm_test_pool(), &error),
+        ZM_E_CONFIG);
     CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "POSTOFFICE"));
-    ZM_ASSERT_OK(zm_zenv_parse(&zenv, ZM_S("MAILVAR=" ZM_TEST_DRIVE "/r/var\nLOGDIR=" ZM_TEST_DRIVE "/r/log\nPOSTOFFICE=" ZM_TEST_DRIVE "/r/po\n"),
+    ZM_ASSERT_OK(zm_zenv_parse(&zenv,
+                               ZM_S("MAILVAR=" ZM_TEST_DRIVE "/r/var\nLOGDIR=" ZM_TEST_DRIVE
+                                    "/r/log\nPOSTOFFICE=" ZM_TEST_DRIVE "/r/po\n"),
                                "/r/z.conf", "/opt", &options, zm_test_pool(), &error));
 }
 

@@ -414,6 +414,8 @@ static void stream_may_be_closed_in_each_of_its_events(void)
 
 static void lost_connection_is_an_error_after_its_last_words(void)
 {
+    if (zm_test_on_windows()) /* a local stream is TCP there, which notices at a second write */
+        return;
     owner_t *owner = start();
     net_put(owner->peer, "421 go away\r\n");
     apr_socket_close(owner->peer);
