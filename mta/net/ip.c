@@ -275,7 +275,7 @@ const char *zm_ip_print(const zm_ip_t *ip, char *buffer)
     else if (ip->family == 6)
         print_v6(b, buffer);
     else
-        strncpy(buffer, "*", 2);
+        memcpy(buffer, "*", 2);
     return buffer;
 }
 

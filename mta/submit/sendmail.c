@@ -10,7 +10,6 @@
 #include <apr_poll.h>
 #include <apr_signal.h>
 #include <apr_strings.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
