@@ -1,0 +1,213 @@
+#include "mta/scheduler/expiry.h"
+
+#include <stddef.h>
+
+#include "mta/scheduler/duration.h"
+#include "mta/scheduler/outcome.h"
+#include "mta/scheduler/scheduler.h"
+
+#define DAY 86400
+/* After a failure of the disk, and for a vertex that an agent has, seconds. */
+#define LATER 300
+
+static const zm_params_t *params_of(const zm_vertex_t *vertex)
+{
+    return &vertex->lane->thread->ring->selection->params;
+}
+
+/* When an attempted vertex expires; 0 never. */
+static int64_t first_limit(const zm_vertex_t *vertex)
+{
+    int64_t expiry = params_of(vertex)->expiry;
+    return expiry > 0 ? vertex->job->arrived + expiry : 0;
+}
+
+/* When any does. */
+static int64_t second_limit(const zm_vertex_t *vertex)
+{
+    const zm_params_t *params = params_of(vertex);
+    int64_t first = first_limit(vertex);
+    return first == 0 ? 0 : first + (params->expiry2 >= 0 ? params->expiry2 : DAY);
+}
+
+int64_t zm_expiry_time(const zm_vertex_t *vertex)
+{
+    return first_limit(vertex);
+}
+
+bool zm_expiry_before(const zm_vertex_t *vertex, int64_t when)
+{
+    int64_t first = first_limit(vertex);
+    return first != 0 && first <= when;
+}
+
+bool zm_expiry_is_due(const zm_scheduler_t *scheduler, const zm_vertex_t *vertex)
+{
+    return zm_expiry_before(vertex, scheduler->now);
+}
+
+void zm_expiry_arm(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
+{
+    const zm_params_t *params = params_of(vertex);
+    int64_t when = first_limit(vertex);
+
+    if (when != 0 && when <= scheduler->now)
+        when = second_limit(vertex);
+    if (vertex->reports < params->reporttime_count) {
+        int64_t report = vertex->job->arrived + params->reporttimes[vertex->reports];
+        if (when == 0 || report < when)
+            when = report;
+    }
+    if (when == 0)
+        zm_due_clear(&scheduler->expiries, &vertex->due);
+    else
+        zm_due_set(&scheduler->expiries, &vertex->due,
+                   when > scheduler->now ? (uint32_t)when : scheduler->now);
+}
+
+/* -- expiring ------------------------------------------------------------------------------- */
+
+static void expiry_text(zm_buf_t *out, const zm_vertex_t *vertex, const char *period)
+{
+    zm_str_t last = zm_vertex_text(vertex);
+    if (last.length > 0)
+        zm_buf_add_byte(out, '\r');
+    zm_buf_printf(out, "expired after %s", period);
+    if (last.length > 0) {
+        zm_buf_add_c(out, ", problem was:\r");
+        zm_buf_add_str(out, last);
+    }
+}
+
+static void expiry_notary(zm_buf_t *out, const zm_vertex_t *vertex, const char *period)
+{
+    static const char from_file[] = {ZM_NOTARY_FROM_FILE};
+    zm_buf_t reason = ZM_BUF_INIT;
+    zm_notary_t notary;
+
+    zm_notary_parse(&notary, zm_vertex_notary(vertex));
+    notary.address = zm_str_of(from_file, 1);
+    notary.action = ZM_S("failed");
+    notary.status = ZM_S("5.4.7 (unspecified timeout failure)");
+    if (notary.diagnostic.length == 0) {
+        zm_buf_printf(&reason, "smtp; 500 (Expired after %s)", period);
+        notary.diagnostic = zm_buf_str(&reason);
+    }
+    zm_notary_print(out, &notary);
+    zm_buf_free(&reason);
+}
+
+bool zm_expiry_recipient(zm_scheduler_t *scheduler, zm_vertex_t *vertex, uint32_t index)
+{
+    char period[ZM_DURATION_SIZE];
+    zm_buf_t text = ZM_BUF_INIT, notary = ZM_BUF_INIT;
+    zm_job_t *job = vertex->job;
+    apr_status_t status;
+
+    zm_duration_long(period, params_of(vertex)->expiry > 0 ? params_of(vertex)->expiry
+                                                           : scheduler->now - job->arrived);
+    expiry_text(&text, vertex, period);
+    expiry_notary(&notary, vertex, period);
+    status = scheduler->outside->expire(scheduler->baton, job, vertex->offsets[index],
+                                        zm_buf_str(&notary), zm_buf_str(&text));
+    zm_buf_free(&text);
+    zm_buf_free(&notary);
+    if (status != APR_SUCCESS)
+        return false;
+    job->flags |= ZM_JOB_REPORTABLE;
+    job->failed++;
+    scheduler->counters.recipients_out++;
+    scheduler->outside->finished(scheduler->baton, job, vertex->lane->thread, ZM_STATE_EXPIRE);
+    zm_vertex_drop(scheduler, vertex, index);
+    zm_job_settle(scheduler, job);
+    return true;
+}
+
+static void expire_all(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
+{
+    uint32_t i = vertex->count;
+    while (i-- > 0) {
+        bool last = vertex->count == 1;
+        if (!zm_expiry_recipient(scheduler, vertex, i)) {
+            zm_due_set(&scheduler->expiries, &vertex->due, scheduler->now + LATER);
+            return;
+        }
+        if (last)
+            return; /* the vertex is gone */
+    }
+}
+
+/* -- delays ----------------------------------------------------------------------------------- */
+
+static void report_delay(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
+{
+    static const char from_file[] = {ZM_NOTARY_FROM_FILE};
+    zm_buf_t text = ZM_BUF_INIT, joined = ZM_BUF_INIT;
+    zm_str_t last = zm_vertex_text(vertex);
+    zm_notary_t notary;
+    uint32_t i;
+
+    zm_notary_parse(&notary, zm_vertex_notary(vertex));
+    notary.address = zm_str_of(from_file, 1);
+    notary.action = ZM_S("delayed");
+    notary.status = ZM_S("4.4.7 (still trying)");
+    zm_notary_print(&joined, &notary);
+    zm_buf_add_c(&text, "delayed; delivery will be tried again");
+    if (last.length > 0) {
+        zm_buf_add_c(&text, ", last problem was:\r");
+        zm_buf_add_str(&text, last);
+    }
+    vertex->reports++;
+    for (i = 0; i < vertex->count; i++)
+        if (scheduler->outside->delayed(scheduler->baton, vertex->job, vertex->offsets[i],
+                                        vertex->reports, zm_buf_str(&joined),
+                                        zm_buf_str(&text)) == APR_SUCCESS)
+            vertex->job->flags |= ZM_JOB_REPORTABLE;
+    zm_buf_free(&text);
+    zm_buf_free(&joined);
+}
+
+static bool over_age(const zm_scheduler_t *scheduler, const zm_vertex_t *vertex)
+{
+    int64_t second = second_limit(vertex);
+    return (zm_expiry_is_due(scheduler, vertex) && vertex->attempts > 0) ||
+           (second != 0 && second <= scheduler->now);
+}
+
+static bool report_is_due(const zm_scheduler_t *scheduler, const zm_vertex_t *vertex)
+{
+    const zm_params_t *params = params_of(vertex);
+    return vertex->reports < params->reporttime_count &&
+           vertex->job->arrived + params->reporttimes[vertex->reports] <= scheduler->now;
+}
+
+static void look_at(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
+{
+    if ((vertex->flags & ZM_VERTEX_OUTSTANDING) != 0) {
+        zm_due_set(&scheduler->expiries, &vertex->due, scheduler->now + LATER);
+        return;
+    }
+    zm_vertex_sync(scheduler, vertex);
+    if (over_age(scheduler, vertex)) {
+        expire_all(scheduler, vertex);
+        return;
+    }
+    if (report_is_due(scheduler, vertex))
+        report_delay(scheduler, vertex);
+    zm_expiry_arm(scheduler, vertex);
+}
+
+bool zm_expiry_run(zm_scheduler_t *scheduler, int budget)
+{
+    for (;;) {
+        zm_due_t *first = zm_due_first(&scheduler->expiries);
+        zm_vertex_t *vertex;
+        if (first == NULL || first->when > scheduler->now)
+            return false;
+        if (budget <= 0)
+            return true;
+        vertex = (zm_vertex_t *)(void *)((char *)first - offsetof(zm_vertex_t, due));
+        budget -= vertex->count < 1000 ? (int)vertex->count : 1000;
+        look_at(scheduler, vertex);
+    }
+}

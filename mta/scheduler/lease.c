@@ -1,0 +1,265 @@
+/* Leases: feeding one agent with one thread's vertices. */
+#include "mta/scheduler/dispatch.h"
+#include "mta/scheduler/expiry.h"
+#include "mta/scheduler/lane.h"
+#include "mta/scheduler/memory.h"
+#include "mta/scheduler/retry.h"
+#include "mta/scheduler/scheduler.h"
+#include "mta/scheduler/ta.h"
+
+/* -- feeds ----------------------------------------------------------------------------- */
+
+static zm_feed_t *feeds_of(const zm_ta_t *ta, uint64_t job)
+{
+    return zm_table_find(&ta->feeds, (uint32_t)zm_mix(job), &job);
+}
+
+zm_feed_t *zm_ta_feed(const zm_ta_t *ta, uint64_t job, uint64_t offset)
+{
+    zm_feed_t *feed;
+    for (feed = feeds_of(ta, job); feed != NULL; feed = feed->same)
+        if (feed->vertex != NULL && zm_vertex_index(feed->vertex, offset) >= 0)
+            return feed;
+    return NULL;
+}
+
+zm_feed_t *zm_ta_feed_at(const zm_ta_t *ta, uint64_t job, zm_str_t host)
+{
+    zm_feed_t *feed;
+    for (feed = feeds_of(ta, job); feed != NULL; feed = feed->same)
+        if (zm_str_equal_nocase(zm_text_str(feed->lease->thread->host), host))
+            return feed;
+    return NULL;
+}
+
+static void feed_add(zm_scheduler_t *scheduler, zm_lease_t *lease, zm_vertex_t *vertex)
+{
+    zm_feed_t *feed = zm_scheduler_alloc(sizeof *feed);
+    zm_feed_t *same = feeds_of(lease->ta, vertex->job->id);
+
+    (void)scheduler;
+    feed->job = vertex->job->id;
+    feed->vertex = vertex;
+    feed->lease = lease;
+    if (lease->last != NULL)
+        lease->last->next = feed;
+    else
+        lease->first = feed;
+    lease->last = feed;
+    lease->count++;
+    if (same != NULL) {
+        feed->same = same->same;
+        same->same = feed;
+    } else {
+        zm_table_add(&lease->ta->feeds, feed);
+    }
+}
+
+/* Takes the oldest feed off a lease. */
+static zm_feed_t *feed_take(zm_lease_t *lease)
+{
+    zm_feed_t *feed = lease->first, *at = feeds_of(lease->ta, feed->job);
+
+    lease->first = feed->next;
+    if (lease->first == NULL)
+        lease->last = NULL;
+    lease->count--;
+    if (at == feed) {
+        zm_table_remove(&lease->ta->feeds, feed);
+        if (feed->same != NULL)
+            zm_table_add(&lease->ta->feeds, feed->same);
+    } else {
+        while (at->same != feed)
+            at = at->same;
+        at->same = feed->same;
+    }
+    return feed;
+}
+
+void zm_lease_forget(zm_vertex_t *vertex)
+{
+    zm_lease_t *lease;
+    for (lease = vertex->lane->thread->leases; lease != NULL; lease = lease->thread_next) {
+        zm_feed_t *feed;
+        for (feed = feeds_of(lease->ta, vertex->job->id); feed != NULL; feed = feed->same)
+            if (feed->vertex == vertex)
+                feed->vertex = NULL;
+    }
+    vertex->flags &= (uint8_t)~ZM_VERTEX_OUTSTANDING;
+}
+
+/* -- beginning and end --------------------------------------------------------------------- */
+
+zm_lease_t *zm_lease_begin(zm_scheduler_t *scheduler, zm_ta_t *ta, zm_thread_t *thread)
+{
+    zm_lease_t *lease = zm_scheduler_alloc(sizeof *lease);
+
+    if (thread->lease_count == 0) {
+        zm_lanes_begin_run(scheduler, thread);
+        thread->flags &= (uint8_t)~(ZM_THREAD_ETRN | ZM_THREAD_SUCCEEDED | ZM_THREAD_STOPPED |
+                                    ZM_THREAD_BROKEN);
+        zm_due_clear(&scheduler->retries, &thread->due);
+        thread->not_before = 0;
+    }
+    lease->ta = ta;
+    lease->thread = thread;
+    lease->hungry_at = scheduler->now;
+    lease->thread_next = thread->leases;
+    thread->leases = lease;
+    thread->lease_count++;
+    lease->ta_next = ta->leases;
+    if (ta->leases != NULL)
+        ta->leases->ta_previous = lease;
+    ta->leases = lease;
+    ta->lease_count++;
+    zm_ta_update(scheduler, ta);
+    return lease;
+}
+
+/* The last agent has left the thread: when again? */
+static void end_run(zm_scheduler_t *scheduler, zm_thread_t *thread)
+{
+    const zm_params_t *params = &thread->ring->selection->params;
+    int64_t when;
+
+    if (thread->vertices == 0) {
+        zm_thread_settle(scheduler, thread);
+        return;
+    }
+    if ((thread->flags & ZM_THREAD_SUCCEEDED) != 0)
+        thread->retry = 0;
+    if (params->queueonly || (thread->flags & ZM_THREAD_HELD) != 0)
+        return;
+    if (thread->fresh > 0 && (thread->flags & (ZM_THREAD_STOPPED | ZM_THREAD_BROKEN)) == 0) {
+        zm_dispatch_ready(scheduler, thread);
+        return;
+    }
+    when = zm_retry_next(params, &thread->retry, scheduler->now, zm_scheduler_random(scheduler));
+    if (when < thread->not_before)
+        when = thread->not_before;
+    if (when > 0)
+        zm_due_set(&scheduler->retries, &thread->due, (uint32_t)when);
+}
+
+void zm_lease_end(zm_scheduler_t *scheduler, zm_lease_t *lease)
+{
+    zm_ta_t *ta = lease->ta;
+    zm_thread_t *thread = lease->thread;
+    zm_lease_t **at = &thread->leases;
+
+    while (lease->first != NULL) { /* only when the agent is gone */
+        zm_feed_t *feed = feed_take(lease);
+        if (feed->vertex != NULL)
+            feed->vertex->flags &= (uint8_t)~ZM_VERTEX_OUTSTANDING;
+        zm_scheduler_free(feed);
+    }
+    while (*at != lease)
+        at = &(*at)->thread_next;
+    *at = lease->thread_next;
+    thread->lease_count--;
+    if (lease->ta_next != NULL)
+        lease->ta_next->ta_previous = lease->ta_previous;
+    if (lease->ta_previous != NULL)
+        lease->ta_previous->ta_next = lease->ta_next;
+    else
+        ta->leases = lease->ta_next;
+    ta->lease_count--;
+    if (ta->host != thread->host) {
+        zm_text_drop(&scheduler->texts, ta->host);
+        ta->host = zm_text_hold(thread->host);
+    }
+    zm_scheduler_free(lease);
+    if (thread->lease_count == 0)
+        end_run(scheduler, thread);
+    zm_ta_update(scheduler, ta);
+}
+
+/* -- feeding ---------------------------------------------------------------------------------- */
+
+static void feed_one(zm_scheduler_t *scheduler, zm_lease_t *lease, zm_vertex_t *vertex,
+                     zm_buf_t *out)
+{
+    char path[ZM_JOB_PATH_SIZE];
+    zm_thread_t *thread = lease->thread;
+    apr_size_t start = out->length;
+
+    if (zm_vertex_is_fresh(vertex))
+        thread->fresh--;
+    zm_vertex_sync(scheduler, vertex);
+    vertex->flags = (uint8_t)((vertex->flags & ~ZM_VERTEX_FRESH) | ZM_VERTEX_OUTSTANDING);
+    vertex->fed = lease->fed_at = scheduler->now;
+    feed_add(scheduler, lease, vertex);
+    zm_buf_add_c(out, zm_job_path(path, vertex->job));
+    if (lease->ta->ring->host == NULL) {
+        zm_buf_add_byte(out, '\t');
+        zm_buf_add_str(out, zm_text_str(thread->host));
+    }
+    zm_buf_add_byte(out, '\n');
+    scheduler->outside->fed(scheduler->baton, lease->ta, vertex,
+                            zm_str_of(out->data + start, out->length - start - 1));
+}
+
+void zm_lease_feed(zm_scheduler_t *scheduler, zm_lease_t *lease)
+{
+    zm_ta_t *ta = lease->ta;
+    zm_thread_t *thread = lease->thread;
+    uint32_t most = (uint32_t)thread->ring->selection->params.overfeed + 1;
+    zm_buf_t out = ZM_BUF_INIT;
+
+    if (ta->blocked || !ta->hungry)
+        return;
+    if (lease->state == ZM_LEASE_LARVA)
+        most = 1;
+    if (ta->state == ZM_TA_LEAVING || scheduler->stopping)
+        lease->state = ZM_LEASE_FINISHING;
+    while (lease->state != ZM_LEASE_FINISHING && lease->count < most) {
+        zm_vertex_t *vertex = zm_lanes_take(scheduler, thread);
+        if (vertex == NULL)
+            break;
+        feed_one(scheduler, lease, vertex, &out);
+    }
+    if (lease->state == ZM_LEASE_LARVA)
+        lease->state = ZM_LEASE_STUFFING;
+    if (out.length > 0)
+        ta->blocked = !scheduler->outside->send(scheduler->baton, ta, out.data, out.length);
+    zm_buf_free(&out);
+    if (lease->count == 0)
+        zm_lease_end(scheduler, lease);
+}
+
+void zm_lease_finish(zm_scheduler_t *scheduler, zm_lease_t *lease)
+{
+    zm_vertex_t *next = zm_lanes_peek(scheduler, lease->thread);
+    lease->thread->flags |= ZM_THREAD_STOPPED;
+    if (next != NULL && zm_expiry_is_due(scheduler, next))
+        return; /* over-age ones get their attempt, and then expire */
+    lease->state = ZM_LEASE_FINISHING;
+}
+
+static void no_result(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
+{
+    zm_thread_t *thread = vertex->lane->thread;
+    if (vertex->attempts < UINT16_MAX)
+        vertex->attempts++;
+    thread->attempts++;
+    zm_text_drop(&scheduler->texts, vertex->diagnosis);
+    vertex->diagnosis = zm_text_get(&scheduler->texts, ZM_S("\nthe agent gave no result"));
+    scheduler->outside->event(scheduler->baton, ZM_LOG_WARNING, vertex->job,
+                              "the agent gave no result for a recipient");
+}
+
+void zm_lease_hungry(zm_scheduler_t *scheduler, zm_lease_t *lease)
+{
+    lease->hungry_at = scheduler->now;
+    if (lease->first != NULL) {
+        zm_feed_t *feed = feed_take(lease);
+        if (feed->vertex != NULL) {
+            feed->vertex->flags &= (uint8_t)~ZM_VERTEX_OUTSTANDING;
+            if (!feed->answered)
+                no_result(scheduler, feed->vertex);
+        }
+        zm_scheduler_free(feed);
+    }
+    if (lease->count == 0)
+        zm_lease_feed(scheduler, lease);
+}

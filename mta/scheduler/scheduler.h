@@ -1,0 +1,118 @@
+/**
+ * The whole of a scheduler: queue, agents, and what waits for its time.
+ *
+ * One thread runs everything.  The world calls in (a job arrived, an agent said
+ * something, time passed) and then zm_scheduler_settle, which starts what can
+ * be started.  The scheduler calls out through the table of outside.h.
+ */
+#ifndef ZM_SCHEDULER_SCHEDULER_H
+#define ZM_SCHEDULER_SCHEDULER_H
+
+#include "mta/scheduler/outside.h"
+#include "mta/scheduler/queue.h"
+
+typedef struct zm_scheduler_counters_t {
+    uint64_t jobs_in, jobs_out, recipients_in, recipients_out;
+    uint64_t ta_starts;
+    uint64_t etrn, kill_job, kill_thread;
+} zm_scheduler_counters_t;
+
+/** Walks the rings and threads while they change. See zm_walk_begin. */
+typedef struct zm_walk_t {
+    struct zm_walk_t *next;
+    zm_ring_t *ring;     /**< null: the end */
+    zm_thread_t *thread; /**< next one of the ring; null: past the last */
+    bool ring_head_done; /**< for the walker: what stands before the ring's threads */
+} zm_walk_t;
+
+struct zm_scheduler_t {
+    apr_pool_t *pool;
+    zm_config_t *config;
+    const zm_outside_t *outside;
+    void *baton; /**< for the calls of outside */
+
+    zm_table_t jobs;    /**< by id */
+    zm_table_t threads; /**< by channel and host */
+    zm_table_t lanes;   /**< by thread and sender */
+    zm_table_t ring_table;
+    zm_texts_t texts;
+    zm_ring_t *rings, *last_ring;
+    zm_channel_t *channels;
+
+    zm_due_heap_t retries;  /**< threads */
+    zm_due_heap_t expiries; /**< vertices */
+    zm_due_heap_t paused;   /**< rings */
+
+    zm_ring_t *ready, *last_ready;     /**< rings to be served, in turn */
+    zm_ring_t *waiting, *last_waiting; /**< rings that wait for an agent process */
+    zm_ta_t *tas;                      /**< all agents */
+    zm_ta_t *idle_oldest, *idle_newest; /**< of all rings, by the time they became idle */
+    zm_ta_t *quiet;                     /**< free agents to be told so */
+
+    uint32_t now; /**< of the present call, Unix seconds */
+    uint32_t started;
+    uint32_t swept;   /**< when the agents were looked at */
+    bool expiry_left; /**< more is over-age than one call could do */
+    uint32_t ta_count, idle_count;
+    uint32_t fork_second, forks; /**< forks in that second */
+    uint32_t job_count, vertex_count, thread_count;
+    uint64_t recipient_count;
+    uint64_t random; /**< state of the generator */
+    zm_scheduler_counters_t counters;
+    zm_walk_t *walks;
+
+    uint32_t fork_rate;      /**< most forks a second */
+    bool frozen;             /**< start no agents */
+    bool starting;           /**< first reading of the spool: start none yet */
+    bool stopping;           /**< slow stop: feed nothing more */
+    const char *only_channel; /**< option -p: serve only this; null: all */
+    const char *only_host;
+};
+
+typedef struct zm_scheduler_options_t {
+    uint32_t fork_rate; /**< 0: 30 */
+    bool frozen, starting;
+    const char *only_channel, *only_host;
+    uint64_t seed; /**< of the generator of random numbers */
+} zm_scheduler_options_t;
+
+void zm_scheduler_create(zm_scheduler_t **scheduler, zm_config_t *config,
+                         const zm_scheduler_options_t *options, const zm_outside_t *outside,
+                         void *baton, apr_pool_t *pool);
+/** Frees the queue.  Agents must have been ended before (zm_ta_gone). */
+void zm_scheduler_destroy(zm_scheduler_t *scheduler);
+
+/** To be called first in every entry from the world: reads the clock. */
+void zm_scheduler_tick(zm_scheduler_t *scheduler);
+/** Does what time has brought: retries, expiries (a bounded number), idle agents. */
+void zm_scheduler_due(zm_scheduler_t *scheduler);
+/** Starts and feeds what can be; to be called after every batch of events. */
+void zm_scheduler_settle(zm_scheduler_t *scheduler);
+/** When zm_scheduler_due has something to do next, Unix seconds; never more than an hour ahead. */
+uint32_t zm_scheduler_next(const zm_scheduler_t *scheduler);
+
+/** The first reading of the spool is finished. */
+void zm_scheduler_open(zm_scheduler_t *scheduler);
+/** Starts nothing new, lets the agents finish; true when none is left. */
+bool zm_scheduler_slow_stop(zm_scheduler_t *scheduler);
+
+/** Takes on another configuration; the old one may go afterwards. Jobs, threads and agents stay. */
+void zm_scheduler_reload(zm_scheduler_t *scheduler, zm_config_t *config);
+
+/** Serves all threads of that host now, queue-only ones too.  How many there are. */
+int zm_scheduler_etrn(zm_scheduler_t *scheduler, zm_str_t host);
+/** Drops all recipients of a job and finishes it.  By command (no owner), or for an Obsoletes line. */
+void zm_scheduler_kill(zm_scheduler_t *scheduler, zm_job_t *job);
+
+uint32_t zm_scheduler_random(zm_scheduler_t *scheduler);
+
+/* -- walking ------------------------------------------------------------------------- */
+
+/** Registers a walk before the first ring.  A walk stays valid while threads and rings come and go. */
+void zm_walk_begin(zm_scheduler_t *scheduler, zm_walk_t *walk);
+void zm_walk_end(zm_scheduler_t *scheduler, zm_walk_t *walk);
+/** Private: steps over what is about to be freed. */
+void zm_walk_skip_thread(zm_scheduler_t *scheduler, zm_thread_t *thread);
+void zm_walk_skip_ring(zm_scheduler_t *scheduler, zm_ring_t *ring);
+
+#endif
