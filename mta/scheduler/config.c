@@ -236,8 +236,9 @@ static void resolve_users(reader_t *reader)
         if (!reader->options->privileged)
             continue;
         if (params->command != NULL && (params->user == NULL || params->group == NULL))
-            problem(reader, clause->line, true, "clause %s/%s sets no user or no group for its agents",
-                    clause->channel, clause->host);
+            problem(reader, clause->line, true,
+                    "clause %s/%s sets no user or no group for its agents", clause->channel,
+                    clause->host);
         if (params->user != NULL && !resolve(params->user, false, &params->as.uid, config->pool))
             problem(reader, clause->line, true, "user \"%s\" is not known", params->user);
         if (params->group != NULL && !resolve(params->group, true, &params->as.gid, config->pool))

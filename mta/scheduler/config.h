@@ -54,14 +54,14 @@ typedef struct zm_config_t {
     int64_t own_nice;          /**< sysnice, syspriority; 0: none */
     bool own_priority;
 
-    zm_selection_t none; /**< of a destination that no clause matches */
+    zm_selection_t none;              /**< of a destination that no clause matches */
     const zm_selection_t *selections; /**< private: those of more than one clause */
 } zm_config_t;
 
 typedef struct zm_config_options_t {
     const char *file;
     const zm_zenv_t *zenv;
-    bool privileged;   /**< agents can be given other users: then every clause needs user and group */
+    bool privileged; /**< agents can be given other users: then every clause needs user and group */
     int most_children; /**< how many agents the process can have at all */
 } zm_config_options_t;
 

@@ -11,11 +11,20 @@
 
 const char *zm_pending_name(zm_pending_t pending)
 {
-    static const char *const names[ZM_PENDING_COUNT] = {
-        "",          "Ready",         ">MaxTA",      ">MaxChannel",
-        ">MaxRing",  ">MaxThr",       "ForkRateLimit", "Frozen",
-        "ConfBUG:NoCmdDefined!", "ConfBUG:NoClause!", "System:ForkFailure!",
-        "AgentBroken", "AgentStarts", "procsel-mismatch"};
+    static const char *const names[ZM_PENDING_COUNT] = {"",
+                                                        "Ready",
+                                                        ">MaxTA",
+                                                        ">MaxChannel",
+                                                        ">MaxRing",
+                                                        ">MaxThr",
+                                                        "ForkRateLimit",
+                                                        "Frozen",
+                                                        "ConfBUG:NoCmdDefined!",
+                                                        "ConfBUG:NoClause!",
+                                                        "System:ForkFailure!",
+                                                        "AgentBroken",
+                                                        "AgentStarts",
+                                                        "procsel-mismatch"};
     return names[pending];
 }
 
@@ -168,7 +177,8 @@ static bool starves(const zm_scheduler_t *scheduler, const zm_ring_t *list, cons
     return false;
 }
 
-/* Whether an agent should rather go than take another thread, so that a ring without any gets one. */
+/* Whether an agent should rather go than take another thread, so that a ring without any gets one.
+ */
 static bool must_yield(const zm_scheduler_t *scheduler, const zm_ta_t *ta)
 {
     const zm_ring_t *ring = ta->ring;
@@ -176,7 +186,8 @@ static bool must_yield(const zm_scheduler_t *scheduler, const zm_ta_t *ta)
            (ta->most == 1 && starves(scheduler, ring->channel->waiting, ring));
 }
 
-/* -- serving ------------------------------------------------------------------------------------ */
+/* -- serving ------------------------------------------------------------------------------------
+ */
 
 static bool only_others(const zm_scheduler_t *scheduler, const zm_thread_t *thread)
 {
@@ -330,7 +341,8 @@ void zm_dispatch(zm_scheduler_t *scheduler)
         serve_ring(scheduler, scheduler->ready);
 }
 
-/* -- what gives way ---------------------------------------------------------------------------------- */
+/* -- what gives way
+ * ---------------------------------------------------------------------------------- */
 
 static void wake_list(zm_scheduler_t *scheduler, zm_ring_t *ring)
 {

@@ -47,8 +47,8 @@ void zm_due_set(zm_due_heap_t *heap, zm_due_t *due, uint32_t when)
 {
     due->when = when;
     if (due->slot == 0) {
-        heap->items = zm_scheduler_grow(heap->items, &heap->capacity, heap->count + 1,
-                                        sizeof heap->items[0]);
+        heap->items =
+            zm_scheduler_grow(heap->items, &heap->capacity, heap->count + 1, sizeof heap->items[0]);
         sift_up(heap, heap->count++, due);
     } else {
         settle(heap, due->slot - 1, due);

@@ -10,7 +10,11 @@ static const char *print(char *buffer, int64_t seconds, bool words)
     int i, large = 0;
     apr_size_t length, start = seconds < 0 ? 1 : 0;
 
-    snprintf(buffer, ZM_DURATION_SIZE, "%s", seconds < 0 ? "-" : seconds > 0 ? "" : words ? "0 sec" : "0s");
+    snprintf(buffer, ZM_DURATION_SIZE, "%s",
+             seconds < 0   ? "-"
+             : seconds > 0 ? ""
+             : words       ? "0 sec"
+                           : "0s");
     if (seconds < 0)
         seconds = seconds == INT64_MIN ? INT64_MAX : -seconds;
     length = strlen(buffer);
@@ -22,8 +26,8 @@ static const char *print(char *buffer, int64_t seconds, bool words)
             continue;
         large += i < 2;
         if (words)
-            snprintf(end, ZM_DURATION_SIZE - length, "%s%lld %s%s", length > start ? " " : "", value,
-                     names[i], value == 1 ? "" : "s");
+            snprintf(end, ZM_DURATION_SIZE - length, "%s%lld %s%s", length > start ? " " : "",
+                     value, names[i], value == 1 ? "" : "s");
         else
             snprintf(end, ZM_DURATION_SIZE - length, "%lld%c", value, names[i][0]);
         length += strlen(end);

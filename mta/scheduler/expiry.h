@@ -22,7 +22,8 @@ bool zm_expiry_is_due(const zm_scheduler_t *scheduler, const zm_vertex_t *vertex
 /** When it will expire, Unix seconds; 0 never. */
 int64_t zm_expiry_time(const zm_vertex_t *vertex);
 
-/** Returns one recipient to its sender.  The vertex may be gone afterwards. False: not possible now. */
+/** Returns one recipient to its sender.  The vertex may be gone afterwards. False: not possible
+ * now. */
 bool zm_expiry_recipient(zm_scheduler_t *scheduler, zm_vertex_t *vertex, uint32_t index);
 
 #endif

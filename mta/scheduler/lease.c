@@ -96,8 +96,8 @@ zm_lease_t *zm_lease_begin(zm_scheduler_t *scheduler, zm_ta_t *ta, zm_thread_t *
 
     if (thread->lease_count == 0) {
         zm_lanes_begin_run(scheduler, thread);
-        thread->flags &= (uint8_t)~(ZM_THREAD_ETRN | ZM_THREAD_SUCCEEDED | ZM_THREAD_STOPPED |
-                                    ZM_THREAD_BROKEN);
+        thread->flags &= (uint8_t) ~(ZM_THREAD_ETRN | ZM_THREAD_SUCCEEDED | ZM_THREAD_STOPPED |
+                                     ZM_THREAD_BROKEN);
         zm_due_clear(&scheduler->retries, &thread->due);
         thread->not_before = 0;
     }

@@ -7,7 +7,8 @@
 
 #include <apr_pools.h>
 
-/** Zeroed.  Exhaustion aborts the program with a message: the queue is on disk, a restart rebuilds it. */
+/** Zeroed.  Exhaustion aborts the program with a message: the queue is on disk, a restart rebuilds
+ * it. */
 void *zm_scheduler_alloc(apr_size_t size);
 /** Grows an array to hold at least `wanted` items, doubling; *capacity is updated. */
 void *zm_scheduler_grow(void *array, apr_uint32_t *capacity, apr_uint32_t wanted, apr_size_t item);

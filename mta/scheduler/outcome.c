@@ -108,9 +108,9 @@ static void finished_unrecorded(result_t *result, zm_state_t state)
 {
     zm_scheduler_t *scheduler = result->scheduler;
     zm_job_t *job = result->vertex->job;
-    apr_status_t status = scheduler->outside->record(
-        scheduler->baton, job, result->vertex->offsets[result->index], state == ZM_STATE_ERROR,
-        result->notary, result->text);
+    apr_status_t status =
+        scheduler->outside->record(scheduler->baton, job, result->vertex->offsets[result->index],
+                                   state == ZM_STATE_ERROR, result->notary, result->text);
 
     if (status == APR_SUCCESS)
         job->flags |= ZM_JOB_REPORTABLE;

@@ -24,17 +24,20 @@ typedef struct zm_outside_t {
     /** Starts an agent for a thread's channel and host; its process is kept in *process. */
     apr_status_t (*start)(void *baton, zm_ta_t *ta, zm_thread_t *thread, void **process,
                           zm_error_t *error);
-    /** Writes to an agent.  False: some of it waits, and zm_ta_writable will be called when it has gone. */
+    /** Writes to an agent.  False: some of it waits, and zm_ta_writable will be called when it has
+     * gone. */
     bool (*send)(void *baton, zm_ta_t *ta, const char *data, apr_size_t length);
     /** No more will be written: the agent is to finish and end.  quit: and is to hurry. */
     void (*half_close)(void *baton, zm_ta_t *ta, bool quit);
     /** Ends an agent at once; zm_ta_gone follows. */
     void (*kill)(void *baton, zm_ta_t *ta);
 
-    /** Records what an agent left to us: the d line of a final result, if the sender wants to know. */
+    /** Records what an agent left to us: the d line of a final result, if the sender wants to know.
+     */
     apr_status_t (*record)(void *baton, zm_job_t *job, uint32_t offset, bool failed,
                            zm_str_t notary, zm_str_t text);
-    /** Gives up on a recipient: its tag becomes '-' and a d line is written.  ZM_E_BUSY: somebody has it locked. */
+    /** Gives up on a recipient: its tag becomes '-' and a d line is written.  ZM_E_BUSY: somebody
+     * has it locked. */
     apr_status_t (*expire)(void *baton, zm_job_t *job, uint32_t offset, zm_str_t notary,
                            zm_str_t text);
     /** Tells those senders who want to know that a recipient is delayed, once for each number. */
@@ -43,7 +46,8 @@ typedef struct zm_outside_t {
     /** Takes away the locks that a dead agent left on recipients of a vertex. */
     void (*unlock)(void *baton, zm_vertex_t *vertex, int64_t pid);
 
-    /** Reports and removes a job without recipients; zm_job_free when that is done, or after the call. */
+    /** Reports and removes a job without recipients; zm_job_free when that is done, or after the
+     * call. */
     void (*complete)(void *baton, zm_job_t *job);
     /** Reads the control file again and calls zm_resync or zm_job_forget, now or later. */
     void (*reread)(void *baton, zm_job_t *job);

@@ -15,7 +15,7 @@
 
 /** Values.  Times are seconds. */
 typedef struct zm_params_t {
-    int64_t interval;       /**< unit of the retry sequence, > 0 */
+    int64_t interval;        /**< unit of the retry sequence, > 0 */
     const uint16_t *retries; /**< factors of interval, each >= 1 */
     int retry_count;         /**< 0: never tried again by itself */
     int64_t skew;            /**< tries until retry times stand on multiples of interval */
@@ -71,7 +71,8 @@ void zm_params_apply(zm_params_t *params, const zm_params_t *from, zm_param_set_
 
 bool zm_params_has_command(zm_param_set_t set);
 
-/** The values as scheduler.conf would write them, one "keyword=value" a line, each after the indent. */
+/** The values as scheduler.conf would write them, one "keyword=value" a line, each after the
+ * indent. */
 void zm_params_print(zm_buf_t *out, const zm_params_t *params, const char *indent);
 
 #endif

@@ -3,7 +3,8 @@
 /* Enough for any sane pattern; keeps "{a,a}{a,a}..." and "*a*a*a" from taking for ever. */
 #define STEP_LIMIT 20000
 
-/* What remains to be matched: this text, then the next ones. Alternatives put their tail in the chain. */
+/* What remains to be matched: this text, then the next ones. Alternatives put their tail in the
+ * chain. */
 typedef struct part_t {
     const char *at, *end;
     const struct part_t *next;

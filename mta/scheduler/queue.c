@@ -20,8 +20,8 @@ const char *zm_job_path(char path[ZM_JOB_PATH_SIZE], const zm_job_t *job)
     if (job->prefix[0] != '\0')
         length = snprintf(path, ZM_JOB_PATH_SIZE, "%c/", job->prefix[0]);
     if (job->prefix[1] != '\0')
-        length += snprintf(path + length, ZM_JOB_PATH_SIZE - (apr_size_t)length, "%c/",
-                           job->prefix[1]);
+        length +=
+            snprintf(path + length, ZM_JOB_PATH_SIZE - (apr_size_t)length, "%c/", job->prefix[1]);
     if (job->rare != NULL && job->rare->name != NULL)
         snprintf(path + length, ZM_JOB_PATH_SIZE - (apr_size_t)length, "%s", job->rare->name);
     else
@@ -115,8 +115,7 @@ void zm_job_forget(zm_scheduler_t *scheduler, zm_job_t *job)
 
 bool zm_vertex_is_fresh(const zm_vertex_t *vertex)
 {
-    return (vertex->flags & ZM_VERTEX_FRESH) != 0 &&
-           vertex->mark == vertex->lane->thread->refusals;
+    return (vertex->flags & ZM_VERTEX_FRESH) != 0 && vertex->mark == vertex->lane->thread->refusals;
 }
 
 void zm_vertex_sync(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
@@ -131,9 +130,9 @@ void zm_vertex_sync(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
     /* Given out in the run of the last refusal: it has a result of its own. */
     if (vertex->fed >= thread->refusal_run_began && vertex->fed != 0 && --missed == 0)
         return;
-    vertex->attempts = (uint16_t)(vertex->attempts + missed < vertex->attempts
-                                      ? UINT16_MAX
-                                      : vertex->attempts + missed);
+    vertex->attempts =
+        (uint16_t)(vertex->attempts + missed < vertex->attempts ? UINT16_MAX
+                                                                : vertex->attempts + missed);
     zm_text_drop(&scheduler->texts, vertex->diagnosis);
     vertex->diagnosis = zm_text_hold(thread->refusal);
 }
@@ -228,8 +227,7 @@ static void link_vertex(zm_scheduler_t *scheduler, zm_job_t *job,
 {
     zm_thread_t *thread = zm_thread_get(scheduler, recipients[0].channel, recipients[0].host);
     zm_text_t *sender = zm_text_get(&scheduler->texts, recipients[0].sender);
-    zm_vertex_t *vertex =
-        zm_scheduler_alloc(sizeof *vertex + count * sizeof vertex->offsets[0]);
+    zm_vertex_t *vertex = zm_scheduler_alloc(sizeof *vertex + count * sizeof vertex->offsets[0]);
     uint32_t i;
 
     vertex->job = job;
@@ -287,7 +285,8 @@ apr_status_t zm_queue_add(zm_scheduler_t *scheduler, const zm_job_facts_t *facts
     return APR_SUCCESS;
 }
 
-/* -- reading a job again ------------------------------------------------------------------------- */
+/* -- reading a job again -------------------------------------------------------------------------
+ */
 
 static bool among(const uint32_t *left, uint32_t count, uint32_t offset)
 {

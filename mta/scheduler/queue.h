@@ -46,7 +46,8 @@ typedef enum zm_pending_t {
     ZM_PENDING_NO_COMMAND,
     ZM_PENDING_NO_CLAUSE,
     ZM_PENDING_FORK_FAILURE,
-    ZM_PENDING_AGENT_BROKEN, /**< the ring's program does not start, or ends before it asks for work */
+    ZM_PENDING_AGENT_BROKEN, /**< the ring's program does not start, or ends before it asks for work
+                              */
     ZM_PENDING_AGENT_STARTS,
     ZM_PENDING_NOT_SELECTED, /**< option -p names another thread */
     ZM_PENDING_COUNT
@@ -62,11 +63,11 @@ typedef struct zm_job_rare_t {
     const char *verbose; /**< trace file; null */
 } zm_job_rare_t;
 
-#define ZM_JOB_REPORTABLE 1  /**< diagnostics wait for a report */
-#define ZM_JOB_FINISHING 2   /**< all recipients are done; being reported and removed */
-#define ZM_JOB_REPORTING 4   /**< an interim report is under way */
-#define ZM_JOB_REREAD 8      /**< its control file has to be read again */
-#define ZM_JOB_KILLED 16     /**< removed by command or by its sender: no statistics */
+#define ZM_JOB_REPORTABLE 1 /**< diagnostics wait for a report */
+#define ZM_JOB_FINISHING 2  /**< all recipients are done; being reported and removed */
+#define ZM_JOB_REPORTING 4  /**< an interim report is under way */
+#define ZM_JOB_REREAD 8     /**< its control file has to be read again */
+#define ZM_JOB_KILLED 16    /**< removed by command or by its sender: no statistics */
 
 struct zm_job_t {
     uint64_t id;
@@ -98,15 +99,15 @@ struct zm_vertex_t {
     zm_job_t *job;
     zm_lane_t *lane;
     zm_vertex_t *next, *previous; /**< of the job */
-    zm_vertex_t *left, *right; /**< in the lane's tree */
-    zm_text_t *diagnosis;      /**< notary LF text of the last transient result; null */
-    zm_due_t due;              /**< next expiry or delay report to look at */
-    uint32_t fed;              /**< when it was last given to an agent; 0 never */
-    uint32_t count;            /**< recipients left */
+    zm_vertex_t *left, *right;    /**< in the lane's tree */
+    zm_text_t *diagnosis;         /**< notary LF text of the last transient result; null */
+    zm_due_t due;                 /**< next expiry or delay report to look at */
+    uint32_t fed;                 /**< when it was last given to an agent; 0 never */
+    uint32_t count;               /**< recipients left */
     uint16_t attempts;
     uint16_t mark; /**< thread's refusals already counted in attempts */
     uint8_t flags;
-    uint8_t reports; /**< delay reports made */
+    uint8_t reports;    /**< delay reports made */
     uint32_t offsets[]; /**< of the recipients left, ascending */
 };
 
@@ -137,11 +138,11 @@ struct zm_lane_t {
     bool aged; /**< in the order of age; else at random */
 };
 
-#define ZM_THREAD_ETRN 1       /**< asked for by command: serve even if queue-only */
-#define ZM_THREAD_SUCCEEDED 2  /**< in this run: some recipient was done */
-#define ZM_THREAD_STOPPED 4    /**< in this run: the destination refused everything */
-#define ZM_THREAD_BROKEN 8     /**< in this run: an agent died */
-#define ZM_THREAD_HELD 16      /**< by command: not served until released */
+#define ZM_THREAD_ETRN 1      /**< asked for by command: serve even if queue-only */
+#define ZM_THREAD_SUCCEEDED 2 /**< in this run: some recipient was done */
+#define ZM_THREAD_STOPPED 4   /**< in this run: the destination refused everything */
+#define ZM_THREAD_BROKEN 8    /**< in this run: an agent died */
+#define ZM_THREAD_HELD 16     /**< by command: not served until released */
 
 struct zm_thread_t {
     zm_ring_t *ring;
@@ -173,19 +174,19 @@ struct zm_thread_t {
 typedef enum zm_ta_kind_t { ZM_TA_UNKNOWN, ZM_TA_CLASSIC, ZM_TA_MULTI } zm_ta_kind_t;
 
 typedef enum zm_ring_wait_t {
-    ZM_RING_AT_REST,   /**< nothing ready */
-    ZM_RING_READY,     /**< in the scheduler's list of ready rings */
-    ZM_RING_WAIT_TA,   /**< in the list of those that wait for a free agent process */
+    ZM_RING_AT_REST, /**< nothing ready */
+    ZM_RING_READY,   /**< in the scheduler's list of ready rings */
+    ZM_RING_WAIT_TA, /**< in the list of those that wait for a free agent process */
     ZM_RING_WAIT_CHANNEL,
-    ZM_RING_WAIT_OWN,  /**< its own limit is reached */
-    ZM_RING_WAIT_TIME  /**< until `due` */
+    ZM_RING_WAIT_OWN, /**< its own limit is reached */
+    ZM_RING_WAIT_TIME /**< until `due` */
 } zm_ring_wait_t;
 
 struct zm_ring_t {
     const zm_selection_t *selection;
     zm_channel_t *channel;
     zm_text_t *identity;
-    zm_text_t *host; /**< null, unless the command names the host */
+    zm_text_t *host;            /**< null, unless the command names the host */
     zm_ring_t *next, *previous; /**< all rings, in the order of the clauses */
     zm_thread_t *threads, *last_thread;
     zm_thread_t *ready, *last_ready;
@@ -208,7 +209,7 @@ struct zm_channel_t {
     zm_text_t *name;
     zm_channel_t *next;
     zm_ring_t *waiting, *last_waiting; /**< rings that wait for this channel's limit */
-    uint32_t used; /**< what counts against maxchannel */
+    uint32_t used;                     /**< what counts against maxchannel */
     uint32_t rings;
 };
 
@@ -236,8 +237,8 @@ typedef struct zm_job_facts_t {
     uint32_t total; /**< all recipients of the file */
 } zm_job_facts_t;
 
-/** Takes a job in and asks for its threads to be served.  Without recipients it is finished at once.
- *  APR_EEXIST when the id is known. */
+/** Takes a job in and asks for its threads to be served.  Without recipients it is finished at
+ * once. APR_EEXIST when the id is known. */
 apr_status_t zm_queue_add(zm_scheduler_t *scheduler, const zm_job_facts_t *facts);
 zm_job_t *zm_queue_find(const zm_scheduler_t *scheduler, uint64_t id);
 zm_thread_t *zm_queue_thread(const zm_scheduler_t *scheduler, zm_str_t channel, zm_str_t host);

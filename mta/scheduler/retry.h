@@ -12,7 +12,8 @@
 
 #include "mta/scheduler/params.h"
 
-/** The next attempt after a run that ended now, and *index moved on; 0 when there is none.  Always after now. */
+/** The next attempt after a run that ended now, and *index moved on; 0 when there is none.  Always
+ * after now. */
 int64_t zm_retry_next(const zm_params_t *params, uint16_t *index, int64_t now, uint32_t random);
 
 /** What zm_retry_next would give, without moving on. */

@@ -12,7 +12,8 @@
 
 /* How often agents are looked at for having been idle or silent too long, seconds. */
 #define AGENT_SWEEP 10
-/* An agent that never asked for work, or does not end when told to, is killed after this, seconds. */
+/* An agent that never asked for work, or does not end when told to, is killed after this, seconds.
+ */
 #define AGENT_PATIENCE 600
 /* Recipients given up in one call. */
 #define EXPIRY_BUDGET 200
@@ -95,8 +96,7 @@ static void retries_due(zm_scheduler_t *scheduler)
 {
     zm_due_t *first;
     while ((first = zm_due_first(&scheduler->retries)) != NULL && first->when <= scheduler->now) {
-        zm_thread_t *thread =
-            (zm_thread_t *)(void *)((char *)first - offsetof(zm_thread_t, due));
+        zm_thread_t *thread = (zm_thread_t *)(void *)((char *)first - offsetof(zm_thread_t, due));
         zm_due_clear(&scheduler->retries, first);
         zm_dispatch_ready(scheduler, thread);
     }

@@ -43,9 +43,9 @@ struct zm_scheduler_t {
     zm_due_heap_t expiries; /**< vertices */
     zm_due_heap_t paused;   /**< rings */
 
-    zm_ring_t *ready, *last_ready;     /**< rings to be served, in turn */
-    zm_ring_t *waiting, *last_waiting; /**< rings that wait for an agent process */
-    zm_ta_t *tas;                      /**< all agents */
+    zm_ring_t *ready, *last_ready;      /**< rings to be served, in turn */
+    zm_ring_t *waiting, *last_waiting;  /**< rings that wait for an agent process */
+    zm_ta_t *tas;                       /**< all agents */
     zm_ta_t *idle_oldest, *idle_newest; /**< of all rings, by the time they became idle */
     zm_ta_t *quiet;                     /**< free agents to be told so */
 
@@ -61,10 +61,10 @@ struct zm_scheduler_t {
     zm_scheduler_counters_t counters;
     zm_walk_t *walks;
 
-    uint32_t fork_rate;      /**< most forks a second */
-    bool frozen;             /**< start no agents */
-    bool starting;           /**< first reading of the spool: start none yet */
-    bool stopping;           /**< slow stop: feed nothing more */
+    uint32_t fork_rate;       /**< most forks a second */
+    bool frozen;              /**< start no agents */
+    bool starting;            /**< first reading of the spool: start none yet */
+    bool stopping;            /**< slow stop: feed nothing more */
     const char *only_channel; /**< option -p: serve only this; null: all */
     const char *only_host;
 };
@@ -101,14 +101,16 @@ void zm_scheduler_reload(zm_scheduler_t *scheduler, zm_config_t *config);
 
 /** Serves all threads of that host now, queue-only ones too.  How many there are. */
 int zm_scheduler_etrn(zm_scheduler_t *scheduler, zm_str_t host);
-/** Drops all recipients of a job and finishes it.  By command (no owner), or for an Obsoletes line. */
+/** Drops all recipients of a job and finishes it.  By command (no owner), or for an Obsoletes line.
+ */
 void zm_scheduler_kill(zm_scheduler_t *scheduler, zm_job_t *job);
 
 uint32_t zm_scheduler_random(zm_scheduler_t *scheduler);
 
 /* -- walking ------------------------------------------------------------------------- */
 
-/** Registers a walk before the first ring.  A walk stays valid while threads and rings come and go. */
+/** Registers a walk before the first ring.  A walk stays valid while threads and rings come and go.
+ */
 void zm_walk_begin(zm_scheduler_t *scheduler, zm_walk_t *walk);
 void zm_walk_end(zm_scheduler_t *scheduler, zm_walk_t *walk);
 /** Private: steps over what is about to be freed. */

@@ -36,8 +36,8 @@ static zm_selection_t *build(zm_config_t *config, const zm_clause_t *const *clau
     selection->identity = identity(clauses, count, config->pool);
     selection->clauses = apr_pmemdup(config->pool, clauses, (apr_size_t)count * sizeof clauses[0]);
     selection->clause_count = count;
-    selection->with_host = selection->params.command != NULL &&
-                           zm_command_names_host(selection->params.command);
+    selection->with_host =
+        selection->params.command != NULL && zm_command_names_host(selection->params.command);
     return selection;
 }
 

@@ -84,7 +84,8 @@ static zm_ta_state_t state_of(const zm_ta_t *ta)
     return ta->state == ZM_TA_IDLE ? ZM_TA_IDLE : ZM_TA_FREE;
 }
 
-/* A process counts once against its ring and channel; one that serves many threads, once a thread. */
+/* A process counts once against its ring and channel; one that serves many threads, once a thread.
+ */
 static bool recharge(zm_ta_t *ta, uint32_t charge)
 {
     bool less = charge < ta->charge;
@@ -118,7 +119,8 @@ void zm_ta_update(zm_scheduler_t *scheduler, zm_ta_t *ta)
         zm_dispatch_released(scheduler, ta->ring);
 }
 
-/* -- beginning and end -------------------------------------------------------------------------- */
+/* -- beginning and end --------------------------------------------------------------------------
+ */
 
 static uint32_t feed_hash(const void *item)
 {
@@ -301,15 +303,16 @@ void zm_ta_writable(zm_scheduler_t *scheduler, zm_ta_t *ta)
     zm_ta_update(scheduler, ta);
 }
 
-/* -- what agents say ------------------------------------------------------------------------------ */
+/* -- what agents say ------------------------------------------------------------------------------
+ */
 
 static void kind_known(zm_scheduler_t *scheduler, zm_ta_t *ta, zm_ta_kind_t kind)
 {
     zm_ring_t *ring = ta->ring;
     ring->kind = kind;
     ring->failures = 0;
-    if (ring->wait == ZM_RING_WAIT_TIME && (ring->blocked == ZM_PENDING_AGENT_STARTS ||
-                                            ring->blocked == ZM_PENDING_AGENT_BROKEN))
+    if (ring->wait == ZM_RING_WAIT_TIME &&
+        (ring->blocked == ZM_PENDING_AGENT_STARTS || ring->blocked == ZM_PENDING_AGENT_BROKEN))
         zm_dispatch_resume(scheduler, ring);
 }
 

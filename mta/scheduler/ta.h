@@ -30,7 +30,11 @@ typedef enum zm_ta_state_t {
     ZM_TA_LEAVING
 } zm_ta_state_t;
 
-typedef enum zm_lease_state_t { ZM_LEASE_LARVA, ZM_LEASE_STUFFING, ZM_LEASE_FINISHING } zm_lease_state_t;
+typedef enum zm_lease_state_t {
+    ZM_LEASE_LARVA,
+    ZM_LEASE_STUFFING,
+    ZM_LEASE_FINISHING
+} zm_lease_state_t;
 
 /** A job that an agent has. */
 typedef struct zm_feed_t zm_feed_t;
@@ -100,7 +104,8 @@ void zm_ta_move(zm_scheduler_t *scheduler, zm_ta_t *ta, zm_ring_t *ring);
 void zm_ta_line(zm_scheduler_t *scheduler, zm_ta_t *ta, zm_str_t line);
 /** All that waited has been written. */
 void zm_ta_writable(zm_scheduler_t *scheduler, zm_ta_t *ta);
-/** Its channel is at end of file: the agent is over and is freed.  abnormal: exit status or signal was not 0. */
+/** Its channel is at end of file: the agent is over and is freed.  abnormal: exit status or signal
+ * was not 0. */
 void zm_ta_gone(zm_scheduler_t *scheduler, zm_ta_t *ta, bool abnormal);
 
 /* -- private to ta.c, lease.c, outcome.c --------------------------------------------------- */

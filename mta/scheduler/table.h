@@ -12,7 +12,7 @@ typedef uint32_t zm_table_hash_fn(const void *item);
 typedef bool zm_table_equal_fn(const void *item, const void *key);
 
 typedef struct zm_table_t {
-    void **slots; /**< null before the first item */
+    void **slots;  /**< null before the first item */
     uint32_t size; /**< a power of two */
     uint32_t count;
     zm_table_hash_fn *hash;

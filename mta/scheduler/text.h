@@ -27,7 +27,7 @@ zm_text_t *zm_text_get(zm_texts_t *texts, zm_str_t string);
 zm_text_t *zm_text_get_lower(zm_texts_t *texts, zm_str_t string);
 /** The shared string if there is one, without a reference. */
 zm_text_t *zm_text_find(const zm_texts_t *texts, zm_str_t string);
-zm_text_t *zm_text_hold(zm_text_t *text);             /**< one reference more; null allowed */
+zm_text_t *zm_text_hold(zm_text_t *text);              /**< one reference more; null allowed */
 void zm_text_drop(zm_texts_t *texts, zm_text_t *text); /**< null allowed */
 
 static inline zm_str_t zm_text_str(const zm_text_t *text)

@@ -11,8 +11,8 @@ typedef struct place_t {
 
 static uint32_t place_hash(zm_str_t channel, zm_str_t host)
 {
-    uint64_t both = (uint64_t)zm_hash(channel.data, channel.length) << 32 |
-                    zm_hash(host.data, host.length);
+    uint64_t both =
+        (uint64_t)zm_hash(channel.data, channel.length) << 32 | zm_hash(host.data, host.length);
     return (uint32_t)zm_mix(both);
 }
 

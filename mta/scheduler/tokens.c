@@ -51,8 +51,8 @@ static apr_status_t quoted_value(zm_tokens_t *tokens, zm_token_t *token, zm_erro
         int c = peek(tokens);
         if (c < 0 || c == '\n') {
             zm_buf_free(&value);
-            return zm_error_set(error, ZM_E_SYNTAX, "the quote that starts on line %u is not closed",
-                                started);
+            return zm_error_set(error, ZM_E_SYNTAX,
+                                "the quote that starts on line %u is not closed", started);
         }
         tokens->at++;
         if (c == '"')

@@ -21,13 +21,15 @@ typedef struct zm_token_t {
     bool first_column;
     zm_str_t name;
     bool has_value;
-    zm_str_t value; /**< quotes taken off, "\" line ends joined, \" and \\ resolved; in the pool if changed */
+    zm_str_t value; /**< quotes taken off, "\" line ends joined, \" and \\ resolved; in the pool if
+                       changed */
 } zm_token_t;
 
 /** text must outlive the tokens. */
 void zm_tokens_begin(zm_tokens_t *tokens, zm_str_t text, apr_pool_t *pool);
 
-/** The next token.  APR_EOF at the end; ZM_E_SYNTAX (reading can go on) with the reason in *error. */
+/** The next token.  APR_EOF at the end; ZM_E_SYNTAX (reading can go on) with the reason in *error.
+ */
 apr_status_t zm_tokens_next(zm_tokens_t *tokens, zm_token_t *token, zm_error_t *error);
 
 #endif

@@ -8,11 +8,13 @@ static zm_zenv_t *site(void)
                                "PATH=/usr/bin:/bin\n";
     zm_zenv_t *zenv = NULL;
     zm_error_t error;
-    ZM_ASSERT_OK(zm_zenv_parse(&zenv, zm_str(text), "zmailer.conf", "/", NULL, zm_test_pool(), &error));
+    ZM_ASSERT_OK(
+        zm_zenv_parse(&zenv, zm_str(text), "zmailer.conf", "/", NULL, zm_test_pool(), &error));
     return zenv;
 }
 
-static apr_status_t parse(zm_config_t **config, const char *text, bool privileged, zm_buf_t *problems)
+static apr_status_t parse(zm_config_t **config, const char *text, bool privileged,
+                          zm_buf_t *problems)
 {
     zm_config_options_t options = {"s.conf", site(), privileged, 500};
     return zm_config_parse(config, zm_str(text), &options, problems, zm_test_pool());
@@ -191,8 +193,9 @@ static void commands_expand_for_a_destination(void)
 {
     zm_command_t command;
     zm_error_t error;
-    ZM_ASSERT_OK(zm_command_build(&command, "OPT=1 smtp -c $channel -x ${host}.x -l ${LOGDIR}/y ${NO}z $LOGDIR",
-                                  zm_str("smtpx"), zm_str("h.org"), site(), zm_test_pool(), &error));
+    ZM_ASSERT_OK(zm_command_build(
+        &command, "OPT=1 smtp -c $channel -x ${host}.x -l ${LOGDIR}/y ${NO}z $LOGDIR",
+        zm_str("smtpx"), zm_str("h.org"), site(), zm_test_pool(), &error));
     ZM_ASSERT_STR(command.argv[0], "/bin/z/ta/smtp");
     ZM_ASSERT_STR(command.argv[2], "smtpx");
     ZM_ASSERT_STR(command.argv[4], "h.org.x");
@@ -201,9 +204,9 @@ static void commands_expand_for_a_destination(void)
     ZM_ASSERT_STR(command.argv[8], "$LOGDIR");
     CU_ASSERT_PTR_NULL(command.argv[9]);
     ZM_ASSERT_STR(command.environment[0], "OPT=1");
-    CU_ASSERT_EQUAL(zm_command_build(&command, "A=1", zm_str("c"), zm_str("h"), site(),
-                                     zm_test_pool(), &error),
-                    ZM_E_CONFIG);
+    CU_ASSERT_EQUAL(
+        zm_command_build(&command, "A=1", zm_str("c"), zm_str("h"), site(), zm_test_pool(), &error),
+        ZM_E_CONFIG);
     CU_ASSERT(zm_command_names_host("sm $host"));
     CU_ASSERT(zm_command_names_host("sm -x${host}"));
     CU_ASSERT_FALSE(zm_command_names_host("sm $hostile"));
@@ -217,7 +220,8 @@ static void with_host_command_marks_the_selection(void)
 }
 
 ZM_TESTS("scheduler_config", ZM_TEST(shipped_shape_is_read),
-         ZM_TEST(same_clause_gives_the_same_selection), ZM_TEST(unmatched_destination_has_no_command),
+         ZM_TEST(same_clause_gives_the_same_selection),
+         ZM_TEST(unmatched_destination_has_no_command),
          ZM_TEST(matching_clauses_add_up_until_a_command), ZM_TEST(default_command_ends_the_walk),
          ZM_TEST(default_counts_only_for_what_follows), ZM_TEST(selector_without_host_takes_all),
          ZM_TEST(errors_name_file_and_line_and_are_all_listed),

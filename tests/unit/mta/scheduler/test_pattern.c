@@ -72,8 +72,9 @@ static void hostile_patterns_end(void)
     text[99] = 'b';
     text[100] = '\0';
     CU_ASSERT_FALSE(match(pattern, text));
-    CU_ASSERT_FALSE(match("{a,a}{a,a}{a,a}{a,a}{a,a}{a,a}{a,a}{a,a}{a,a}{a,a}{a,a}{a,a}{a,a}{a,a}{a,a}",
-                          "aaaaaaaaaaaaaab"));
+    CU_ASSERT_FALSE(
+        match("{a,a}{a,a}{a,a}{a,a}{a,a}{a,a}{a,a}{a,a}{a,a}{a,a}{a,a}{a,a}{a,a}{a,a}{a,a}",
+              "aaaaaaaaaaaaaab"));
 }
 
 static void durations_print_as_specified(void)
