@@ -1,7 +1,7 @@
 #include "mta/net/dns_message.h"
 
 #include <apr_general.h>
-#include <apr_network_io.h> /* before ares.h, which leaves fd_set to others */
+#include <apr_portable.h> /* before ares.h, which leaves fd_set to others */
 #include <apr_strings.h>
 #include <ares.h>
 #include <stdlib.h>
