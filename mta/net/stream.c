@@ -318,6 +318,12 @@ apr_size_t zm_stream_set_transport(zm_stream_t *stream, const zm_transport_t *tr
     return dropped;
 }
 
+const zm_transport_t *zm_stream_transport(const zm_stream_t *stream, void **state)
+{
+    *state = stream->transport_state;
+    return stream->transport;
+}
+
 apr_status_t zm_stream_status(const zm_stream_t *stream)
 {
     return stream->status;

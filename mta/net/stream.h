@@ -176,5 +176,7 @@ void zm_stream_idle_limit(zm_stream_t *stream, apr_interval_time_t limit);
  */
 apr_size_t zm_stream_set_transport(zm_stream_t *stream, const zm_transport_t *transport,
                                    void *state);
+/** The transport of the moment and its state. */
+const zm_transport_t *zm_stream_transport(const zm_stream_t *stream, void **state);
 
 #endif

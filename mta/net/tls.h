@@ -1,0 +1,54 @@
+/**
+ * TLS for streams, by OpenSSL, as a transport (transport.h).
+ *
+ * zm_tls_start changes a stream over; the handshake then happens below it, driven by the first
+ * reading and writing.  Nothing that is written leaves before the handshake has succeeded (and,
+ * where it is asked for, the peer's certificate has been verified), so a client writes its EHLO at
+ * once.  A failed handshake is ZM_STREAM_ERROR with the status ZM_E_PROTOCOL; zm_tls_failure says
+ * why.
+ *
+ * TLS 1.2 is the least.  An idle session gives its record buffers back.
+ */
+#ifndef ZM_NET_TLS_H
+#define ZM_NET_TLS_H
+
+#include "mta/net/stream.h"
+
+typedef struct zm_tls_t zm_tls_t; /**< settings and certificates, shared by many streams */
+
+typedef struct zm_tls_options_t {
+    bool server;
+    const char *certificate; /**< PEM file, the chain after it; a server needs one */
+    const char *key;         /**< PEM file; null: in the certificate's file */
+    const char *authorities; /**< PEM file of trusted ones; null: the system's */
+    bool verify;         /**< the peer's certificate must be valid (and a server's name match) */
+    bool least_1_3;      /**< TLS 1.3 is the least */
+    const char *ciphers; /**< for TLS 1.2, as OpenSSL writes them; null: its default */
+} zm_tls_options_t;
+
+/** ZM_E_CONFIG names the file or setting that does not work. */
+apr_status_t zm_tls_create(zm_tls_t **tls, const zm_tls_options_t *options, zm_error_t *error);
+void zm_tls_destroy(zm_tls_t *tls); /**< streams that use it may go on */
+
+/**
+ * Changes a stream whose output has drained over to TLS.  name: the server that a client talks to
+ * (sent as SNI unless it is an address literal, and verified); null for a server.
+ * *dropped: bytes of plain text that had been read too far, and are thrown away.
+ */
+apr_status_t zm_tls_start(zm_stream_t *stream, zm_tls_t *tls, const char *name,
+                          apr_size_t *dropped);
+
+typedef struct zm_tls_info_t {
+    const char *protocol; /**< "TLSv1.3" */
+    const char *cipher;
+    int bits;
+    bool verified;     /**< there was a certificate, and it was found valid */
+    char subject[256]; /**< of the peer's certificate; empty: none */
+} zm_tls_info_t;
+
+/** False while the stream carries no TLS, or the handshake has not ended. */
+bool zm_tls_info(zm_stream_t *stream, zm_tls_info_t *info);
+/** Why TLS failed on this stream, in one line; empty when it did not. */
+const char *zm_tls_failure(zm_stream_t *stream);
+
+#endif
