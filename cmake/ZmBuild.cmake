@@ -29,6 +29,7 @@ target_include_directories(zm_flags INTERFACE "${CMAKE_SOURCE_DIR}")
 target_compile_options(zm_flags INTERFACE
   -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes
   -Wmissing-prototypes -Wpointer-arith -Wformat=2 -Wvla -Wundef
+  $<$<C_COMPILER_ID:Clang>:-Wno-format-nonliteral> # gcc asks only where no va_list is passed on
   -fno-common -fno-strict-aliasing $<$<BOOL:${ZM_WERROR}>:-Werror>)
 target_compile_definitions(zm_flags INTERFACE
   ZM_VERSION="${PROJECT_VERSION}"

@@ -68,13 +68,14 @@ static void root_means_its_etc(void)
     zm_zenv_options_t options = {0};
     zm_zenv_t *zenv;
     no_environment();
-    options.root = private_root("POSTOFFICE=/p\nMAILVAR=/v\nLOGDIR=/l\n");
+    options.root = private_root("POSTOFFICE=" ZM_TEST_DRIVE "/p\nMAILVAR=" ZM_TEST_DRIVE
+                                "/v\nLOGDIR=" ZM_TEST_DRIVE "/l\n");
     ZM_ASSERT_OK(zm_zenv_load(&zenv, &options, zm_test_pool(), &error));
     ZM_ASSERT_STR(zm_zenv_file(zenv),
                   apr_pstrcat(zm_test_pool(), options.root, "/etc/zmailer.conf", NULL));
     ZM_ASSERT_OK(apr_env_set("ZMAILER_ROOT", options.root, zm_test_pool()));
     ZM_ASSERT_OK(zm_zenv_load(&zenv, NULL, zm_test_pool(), &error));
-    ZM_ASSERT_STR(zm_zenv_spool(zenv), "/p");
+    ZM_ASSERT_STR(zm_zenv_spool(zenv), ZM_TEST_DRIVE "/p");
     no_environment();
 }
 
