@@ -6,6 +6,7 @@
 #include "platform/control.h"
 
 static void pump(void *baton);
+static void on_flush(zm_timer_t *timer, void *baton);
 
 /* -- opening -------------------------------------------------------------------- */
 
@@ -78,6 +79,7 @@ apr_status_t zm_agent_open(zm_agent_t **result, const zm_agent_options_t *option
         status = open_spool(agent, error);
     if (status != APR_SUCCESS)
         return status;
+    zm_timer_init(&agent->flush, agent->loop, on_flush, agent);
     status = zm_channel_open(&agent->lines, options->socket, agent->loop, pump, agent, pool);
     if (status != APR_SUCCESS)
         return zm_error_system(error, status, "cannot use standard input and output");
@@ -95,7 +97,17 @@ zm_buf_t *zm_agent_output(zm_agent_t *agent)
 void zm_agent_flush(zm_agent_t *agent)
 {
     /* A scheduler that is gone ends us through end of input. */
-    zm_channel_flush(agent->lines, agent->options.jobs < 2);
+    if (agent->options.on_job == NULL)
+        zm_channel_flush(agent->lines, true);
+    else if (!zm_timer_is_set(&agent->flush))
+        zm_timer_set(&agent->flush, 0);
+}
+
+static void on_flush(zm_timer_t *timer, void *baton)
+{
+    zm_agent_t *agent = baton;
+    (void)timer;
+    zm_channel_flush(agent->lines, false);
 }
 
 static void say(zm_agent_t *agent, const char *verb, zm_str_t path)
@@ -187,7 +199,7 @@ static void pump(void *baton)
 {
     zm_agent_t *agent = baton;
     zm_job_line_t job;
-    if (agent->options.jobs < 2)
+    if (agent->options.on_job == NULL)
         return;
     while (!agent->ended && !agent->stopping) {
         apr_status_t status = take_job(agent, &job);
@@ -204,8 +216,9 @@ static void pump(void *baton)
 
 void zm_agent_serve(zm_agent_t *agent)
 {
-    zm_buf_printf(zm_agent_output(agent), "#multi %d\n#hungry\n", agent->options.jobs);
-    zm_agent_flush(agent);
+    if (agent->options.jobs > 1)
+        zm_buf_printf(zm_agent_output(agent), "#multi %d\n", agent->options.jobs);
+    say(agent, "#hungry", ZM_S(""));
     pump(agent);
     while (!(agent->ended || agent->stopping) || agent->running > 0)
         if (zm_loop_once(agent->loop, -1) != APR_SUCCESS)
@@ -228,6 +241,7 @@ void zm_agent_done(zm_agent_t *agent, zm_str_t path, zm_str_t host, bool with_ho
 
 int zm_agent_end(zm_agent_t *agent)
 {
+    zm_timer_cancel(&agent->flush);
     zm_channel_flush(agent->lines, true);
     zm_channel_close(agent->lines);
     if (agent->options.spool == NULL)

@@ -9,9 +9,9 @@
  *         do the job, report every recipient (job.h, report.h);
  *     return zm_agent_end(agent);
  *
- * or one that serves several threads on its event loop at once (options.jobs
- * of 2 or more): zm_agent_serve calls options.on_job for each line, and the
- * agent calls zm_agent_done when that job's results are out.
+ * or one that works on its event loop and may serve several threads at once
+ * (options.on_job): zm_agent_serve calls on_job for each line, and the agent
+ * calls zm_agent_done when that job's results are out.
  *
  * The agent ends on end of input, on an empty line and on a control event
  * (stop, slow stop, reopen), in each case after the work under way.
@@ -44,9 +44,9 @@ typedef struct zm_agent_options_t {
     const char *channel; /**< recipients of this channel are ours; null: of any */
     const char *host;    /**< first selector; null: none given */
     bool sticky;         /**< without a selector the first recipient's host is taken, per file */
-    int jobs;            /**< how many at once, 1 to 1000 */
-    zm_agent_job_fn *on_job;   /**< with jobs > 1 */
-    zm_agent_stop_fn *on_stop; /**< with jobs > 1: a control event came; null allowed */
+    int jobs;            /**< with on_job: how many at once, 1 to 1000 */
+    zm_agent_job_fn *on_job;   /**< null: one job at a time, with zm_agent_next */
+    zm_agent_stop_fn *on_stop; /**< with on_job: a control event came; null allowed */
     void *baton;
 
     /* For tests; null: from the environment. */
@@ -75,6 +75,7 @@ struct zm_agent_t {
     zm_channel_t *lines;
     zm_agent_options_t options;
     bool ended;
+    zm_timer_t flush; /* event form: output leaves once a round */
     zm_buf_t host, line;
 };
 
@@ -99,7 +100,9 @@ void zm_agent_resync(zm_agent_t *agent, zm_str_t path);
 /** A line for the scheduler's log: "# NAME: text".  Line ends in the text become blanks. */
 void zm_agent_note(zm_agent_t *agent, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/** Where result lines are put, and the call that sends them; the latter waits in single-job agents.
+/**
+ * Where result lines are put, and the call that sends them.  One-job agents wait until the
+ * scheduler has taken them; in others they leave together when the loop comes round.
  */
 zm_buf_t *zm_agent_output(zm_agent_t *agent);
 void zm_agent_flush(zm_agent_t *agent);

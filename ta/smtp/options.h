@@ -1,0 +1,56 @@
+/**
+ * The command line of smtp and the site variables that it reads.
+ */
+#ifndef ZM_TA_SMTP_OPTIONS_H
+#define ZM_TA_SMTP_OPTIONS_H
+
+#include <apr_time.h>
+
+#include "mta/conf/zenv.h"
+#include "mta/net/ip.h"
+
+typedef struct zm_smtp_options_t {
+    const char *channel; /**< -c */
+    const char *host;    /**< operand: first selector and destination; null: none */
+    const char *punt;    /**< -F: connect there whatever the routing says */
+    const char *helo; /**< -h, else our host name, or an address literal when that is no domain */
+    const char *log;  /**< -l: protocol log */
+    zm_endpoint_t source; /**< -L, BINDADDR: family 0 when not bound */
+    bool no_mx;           /**< -x */
+    bool allow_self;      /**< -X: with -x, our own addresses are no error */
+    bool ehlo_if_offered; /**< -E: EHLO only when the greeting says ESMTP */
+    bool no_pipelining;   /**< -P */
+    bool one;             /**< -1: a connection for each message */
+    bool lmtp;            /**< -M */
+    bool keep_eight_bit;  /**< -H: 8-bit header bytes pass */
+    bool eight_bit;       /**< -8: the peer takes 8 bits, and quoted-printable text is decoded */
+    int seven_bit;        /**< -7: no 8BITMIME; twice: HELO, no extensions */
+    bool prefer_ipv6;     /**< unless -6 */
+    bool ignore_ezmlm;    /**< -O ignore-ezmlm */
+    bool raw_cr;          /**< -O raw-cr: bare CR and NUL are sent as they are */
+    uint16_t port;        /**< -p, default 25 */
+    int jobs;             /**< --jobs: threads served at once */
+    int64_t messages;     /**< --max-msgs: for a connection */
+    int64_t send_buffer;  /**< -w: bytes; 0: the system's */
+
+    /* -T, microseconds */
+    apr_interval_time_t connect, write, command, data, dot, idle;
+
+    /* Site variables and the system. */
+    const char *hostname;
+    const char *default_charset; /**< DEFCHARSET; null: not set */
+    const zm_ip_t *self_ips;     /**< SELFADDRESSES */
+    int self_ip_count;
+    const char *const *self_names; /**< null ended */
+} zm_smtp_options_t;
+
+/** Reads argv.  False: the process ends with *code. */
+bool zm_smtp_command_line(zm_smtp_options_t *options, int argc, char **argv, int *code);
+/** What options are without a command line. */
+void zm_smtp_defaults(zm_smtp_options_t *options);
+
+/** Reads the site variables. */
+apr_status_t zm_smtp_site(zm_smtp_options_t *options, const zm_zenv_t *zenv, apr_pool_t *pool,
+                          zm_error_t *error);
+
+#endif

@@ -1,0 +1,30 @@
+/**
+ * What a session knows about the server at its other end.
+ */
+#ifndef ZM_TA_SMTP_PEER_H
+#define ZM_TA_SMTP_PEER_H
+
+#include "mta/net/ip.h"
+#include "platform/str.h"
+
+typedef struct zm_peer_t {
+    char remote[300];             /**< "dns; mx.example.org", "X-IP-addr; [192.0.2.1]" */
+    char address[4 * ZM_IP_TEXT]; /**< "addr|port|localaddr|localport" */
+    bool lmtp;
+    bool esmtp; /**< it answered EHLO (or LHLO) */
+    bool eight_bit_mime, dsn, enhanced, pipelining, size, smtputf8;
+    uint64_t size_limit; /**< 0: none told */
+    int rcpt_limit;      /**< recipients of a transaction */
+} zm_peer_t;
+
+/** Forgets capabilities, before EHLO. */
+void zm_peer_reset(zm_peer_t *peer);
+
+/** Takes in one line of the reply to EHLO, the first one excepted: a keyword and its parameters. */
+void zm_peer_keyword(zm_peer_t *peer, zm_str_t line);
+
+/** Fills in remote and address.  local may have family 0: not connected yet. */
+void zm_peer_name(zm_peer_t *peer, const char *name, bool literal, const zm_endpoint_t *remote,
+                  const zm_endpoint_t *local);
+
+#endif

@@ -1,0 +1,84 @@
+/**
+ * The inside of a session, shared by the files that implement it:
+ *
+ *     session.c       life: connecting, ending, losing
+ *     session_talk.c  commands out, replies in
+ */
+#ifndef ZM_TA_SMTP_SESSION_PARTS_H
+#define ZM_TA_SMTP_SESSION_PARTS_H
+
+#include "mta/net/socket.h"
+#include "ta/smtp/log.h"
+#include "ta/smtp/session.h"
+
+typedef enum zm_expect_t {
+    ZM_EXPECT_GREETING,
+    ZM_EXPECT_EHLO,
+    ZM_EXPECT_HELO,
+    ZM_EXPECT_RSET,
+    ZM_EXPECT_MAIL,
+    ZM_EXPECT_RCPT,
+    ZM_EXPECT_DATA,
+    ZM_EXPECT_DOT,
+    ZM_EXPECT_VOID_DOT /**< ends the letter that nobody was to get */
+} zm_expect_t;
+
+typedef struct zm_expected_t {
+    zm_expect_t what;
+    int index; /**< of the recipient; -1: of none */
+    zm_transaction_t *transaction;
+} zm_expected_t;
+
+typedef enum zm_session_state_t {
+    ZM_SESSION_CONNECTING,
+    ZM_SESSION_HELLO, /**< greeting and EHLO */
+    ZM_SESSION_READY,
+    ZM_SESSION_OVER /**< nothing more is to happen: being freed */
+} zm_session_state_t;
+
+struct zm_session_t {
+    apr_pool_t *pool;
+    zm_smtp_t *smtp;
+    zm_session_owner_t owner;
+    zm_hop_t hop;
+    bool literal, helo_only;
+    zm_session_state_t state;
+    zm_connect_t *connect;
+    zm_stream_t *stream;
+    zm_peer_t peer;
+    unsigned number; /**< in the protocol log */
+    zm_reply_t reply;
+    zm_timer_t timer; /**< for the reply to the front of the queue */
+
+    zm_expected_t *queue; /**< ring */
+    int front, waiting, room;
+
+    zm_transaction_t *sending; /**< its commands are going out */
+    zm_transaction_t *flying;  /**< its letter is out or on its way out, and unanswered */
+    int64_t taken;             /**< transactions taken in this session */
+    int64_t delivered;         /**< letters accepted */
+    bool reset_first;          /**< RSET before the next MAIL */
+    bool tired;                /**< no more transactions: close when this is done */
+    bool streaming;            /**< a long letter is being written */
+    bool interrupted;
+    bool talking; /**< zm_session_talk is on the stack */
+};
+
+/** Queues an expected reply; arms the timer when it is the front. */
+void zm_session_expect(zm_session_t *session, zm_expect_t what, zm_transaction_t *transaction,
+                       int index);
+/** Sends everything that can be sent now. */
+void zm_session_talk(zm_session_t *session);
+/** Handles input that has arrived. */
+void zm_session_listen(zm_session_t *session);
+/** A long letter has been handed to the system. */
+void zm_session_letter_sent(zm_session_t *session);
+
+/** The connection is lost or no good any more.  text: why, for people.  The session is freed. */
+void zm_session_lose(zm_session_t *session, const char *text);
+/** The session cannot be opened.  The session is freed. */
+void zm_session_refuse(zm_session_t *session, const zm_refusal_t *refusal);
+/** Ends a session that is through: QUIT, and tell the owner.  The session is freed. */
+void zm_session_finish(zm_session_t *session);
+
+#endif

@@ -1,0 +1,286 @@
+#include "ta/smtp/transaction.h"
+
+#include <apr_strings.h>
+#include <string.h>
+
+#include "platform/clock.h"
+#include "ta/agent/head.h"
+#include "ta/agent/report.h"
+#include "ta/smtp/envelope.h"
+
+#define RETRY 60 /* seconds, when a session breaks */
+
+zm_transaction_t *zm_transaction_create(zm_smtp_t *smtp, zm_job_t *job, zm_group_t *group,
+                                        zm_recipient_t *const *recipients, int count)
+{
+    zm_transaction_t *transaction = apr_pcalloc(job->pool, sizeof *transaction);
+    int i;
+    transaction->smtp = smtp;
+    transaction->job = job;
+    transaction->group = group;
+    transaction->count = count;
+    transaction->to = apr_pcalloc(job->pool, sizeof *transaction->to * (apr_size_t)count);
+    for (i = 0; i < count; i++)
+        transaction->to[i].recipient = recipients[i];
+    transaction->since = zm_clock_monotonic();
+    return transaction;
+}
+
+zm_transaction_t *zm_transaction_split(zm_transaction_t *transaction, int limit)
+{
+    zm_transaction_t *rest = apr_palloc(transaction->job->pool, sizeof *rest);
+    *rest = *transaction;
+    rest->to += limit;
+    rest->count -= limit;
+    transaction->count = limit;
+    return rest;
+}
+
+/* -- reporting ------------------------------------------------------------------------- */
+
+static void report(zm_transaction_t *transaction, int index, const zm_peer_t *peer,
+                   zm_outcome_t *outcome)
+{
+    zm_addressee_t *addressee = &transaction->to[index];
+    if (addressee->state == ZM_TARGET_REPORTED)
+        return;
+    outcome->remote = zm_str(peer->remote);
+    outcome->remote_ip = zm_str(peer->address);
+    outcome->agent = zm_str(transaction->smtp->identity);
+    outcome->spent = zm_clock_monotonic() - transaction->since;
+    outcome->conversion = "NONE";
+    addressee->state = ZM_TARGET_REPORTED;
+    transaction->reported++;
+    zm_job_report(transaction->job, addressee->recipient, outcome);
+}
+
+void zm_transaction_fail(zm_transaction_t *transaction, const zm_peer_t *peer, zm_result_t result,
+                         const char *status, const char *text, int64_t retry)
+{
+    zm_outcome_t outcome = {0};
+    char *diagnostic = apr_psprintf(transaction->job->pool, "smtp; 500 (%s)", text);
+    int i;
+    outcome.result = result;
+    outcome.retry = retry;
+    outcome.status = zm_str(status);
+    outcome.diagnostic = zm_str(diagnostic);
+    outcome.text = zm_str(text);
+    for (i = 0; i < transaction->count; i++)
+        report(transaction, i, peer, &outcome);
+}
+
+/* Reports recipients (index, or -1: all that have the state) with what a reply says. */
+static void report_reply(zm_transaction_t *transaction, const zm_peer_t *peer, int index,
+                         zm_target_state_t state, const char *command, const zm_reply_t *reply,
+                         const zm_meaning_t *meaning)
+{
+    zm_buf_t text = ZM_BUF_INIT, diagnostic = ZM_BUF_INIT;
+    zm_outcome_t outcome = {0};
+    int i;
+    zm_buf_add_c(&text, "\r<<- ");
+    zm_buf_add_c(&text, command);
+    zm_buf_add_str(&text, zm_buf_str(&reply->text));
+    zm_reply_diagnostic(reply, &diagnostic);
+    outcome.result = meaning->result;
+    outcome.status = zm_str(meaning->status);
+    outcome.diagnostic = zm_buf_str(&diagnostic);
+    outcome.text = zm_buf_str(&text);
+    if (outcome.result == ZM_RESULT_OK)
+        outcome.action = "relayed";
+    for (i = 0; i < transaction->count; i++)
+        if (index < 0 ? transaction->to[i].state <= state : i == index) {
+            if (outcome.result == ZM_RESULT_OK && peer->dsn) /* reporting is the peer's duty now */
+                transaction->to[i].recipient->dsn.success = false;
+            report(transaction, i, peer, &outcome);
+        }
+    zm_buf_free(&text);
+    zm_buf_free(&diagnostic);
+}
+
+/* -- before the first command ------------------------------------------------------------- */
+
+static bool fits(const zm_transaction_t *transaction, const zm_peer_t *peer)
+{
+    return peer->size_limit == 0 || zm_job_size_estimate(transaction->job) <= peer->size_limit;
+}
+
+bool zm_transaction_begin(zm_transaction_t *transaction, const zm_peer_t *peer)
+{
+    zm_body_facts_t facts = {false, false};
+    const char *wrong;
+    int i;
+    transaction->since = zm_clock_monotonic();
+    if (zm_body_facts(&transaction->job->body, &facts) != APR_SUCCESS)
+        zm_transaction_fail(transaction, peer, ZM_RESULT_IOERR, "4.3.0", "cannot read the message",
+                            0);
+    else if (!fits(transaction, peer))
+        zm_transaction_fail(transaction, peer, ZM_RESULT_UNAVAILABLE, "5.3.4",
+                            "the message is larger than the server accepts", 0);
+    else if ((wrong = zm_envelope_fault(transaction->group->sender, true)) != NULL)
+        zm_transaction_fail(transaction, peer, ZM_RESULT_UNAVAILABLE, "5.1.7",
+                            apr_psprintf(transaction->job->pool, "sender address: %s", wrong), 0);
+    else
+        for (i = 0; i < transaction->count; i++) {
+            zm_outcome_t outcome = {0};
+            wrong = zm_envelope_fault(transaction->to[i].recipient->user, false);
+            if (wrong == NULL)
+                continue;
+            outcome.result = ZM_RESULT_UNAVAILABLE;
+            outcome.status = ZM_S("5.1.3");
+            outcome.text = zm_str(apr_psprintf(transaction->job->pool, "address: %s", wrong));
+            report(transaction, i, peer, &outcome);
+        }
+    transaction->eight_bit = facts.eight_bit && peer->eight_bit_mime;
+    return !zm_transaction_done(transaction);
+}
+
+void zm_transaction_reset(zm_transaction_t *transaction)
+{
+    int i, kept = 0;
+    for (i = 0; i < transaction->count; i++)
+        if (transaction->to[i].state != ZM_TARGET_REPORTED) {
+            transaction->to[kept] = transaction->to[i];
+            transaction->to[kept++].state = ZM_TARGET_OPEN;
+        }
+    transaction->count = kept;
+    transaction->reported = transaction->accepted = transaction->temporary = 0;
+    transaction->rcpts_sent = transaction->rcpts_answered = 0;
+    transaction->started = transaction->mail_answered = transaction->data_sent = false;
+    transaction->content_sent = transaction->content_started = transaction->refused = false;
+    transaction->body_at = 0;
+}
+
+/* -- commands --------------------------------------------------------------------------------- */
+
+void zm_transaction_mail(const zm_transaction_t *transaction, const zm_peer_t *peer, zm_buf_t *out)
+{
+    const zm_job_t *job = transaction->job;
+    zm_buf_add_c(out, "MAIL From:<");
+    zm_envelope_sender(transaction, out);
+    zm_buf_add_byte(out, '>');
+    if (transaction->eight_bit)
+        zm_buf_add_c(out, " BODY=8BITMIME");
+    if (peer->size)
+        zm_buf_printf(out, " SIZE=%llu", (unsigned long long)zm_job_size_estimate(job));
+    if (peer->dsn)
+        zm_envelope_mail_dsn(job, out);
+    zm_buf_add_c(out, "\r\n");
+}
+
+void zm_transaction_rcpt(const zm_transaction_t *transaction, const zm_peer_t *peer, int index,
+                         zm_buf_t *out)
+{
+    const zm_recipient_t *recipient = transaction->to[index].recipient;
+    zm_buf_add_c(out, "RCPT To:<");
+    zm_buf_add_str(out, recipient->user);
+    zm_buf_add_byte(out, '>');
+    if (peer->dsn)
+        zm_envelope_rcpt_dsn(recipient, out);
+    zm_buf_add_c(out, "\r\n");
+}
+
+/* -- the letter -----------------------------------------------------------------------------------
+ */
+
+static void add_head(zm_transaction_t *transaction, zm_buf_t *out)
+{
+    const zm_agent_t *agent = transaction->smtp->agent;
+    zm_head_style_t style = {.crlf = true, .dots = true, .keep_tabs = agent->keep_tabs};
+    if (transaction->count == 1 && agent->for_clause)
+        style.for_address = transaction->to[0].recipient->user;
+    zm_head_write(&transaction->group->fields, &style, out);
+    zm_buf_add(out, "\r\n", 2);
+    zm_lines_init(&transaction->lines,
+                  ZM_LINES_CRLF | ZM_LINES_DOTS |
+                      (transaction->smtp->options->raw_cr ? ZM_LINES_RAW_CR : 0));
+}
+
+apr_status_t zm_transaction_content(zm_transaction_t *transaction, zm_buf_t *out, apr_size_t room)
+{
+    apr_size_t start = out->length;
+    zm_str_t piece;
+    if (!transaction->content_started)
+        add_head(transaction, out);
+    transaction->content_started = true;
+    while (out->length - start < room) {
+        apr_status_t status = zm_body_at(&transaction->job->body, transaction->body_at, &piece);
+        if (status == APR_EOF) {
+            zm_lines_end(&transaction->lines, out);
+            zm_buf_add_c(out, ".\r\n");
+            transaction->content_sent = true;
+            return APR_EOF;
+        }
+        if (status != APR_SUCCESS)
+            return status;
+        if (piece.length > room)
+            piece.length = room;
+        zm_lines_put(&transaction->lines, piece.data, piece.length, out);
+        transaction->body_at += piece.length;
+    }
+    return APR_SUCCESS;
+}
+
+/* -- replies
+ * ------------------------------------------------------------------------------------------ */
+
+void zm_transaction_on_mail(zm_transaction_t *transaction, const zm_peer_t *peer,
+                            const zm_reply_t *reply)
+{
+    zm_meaning_t meaning = zm_reply_meaning(reply, ZM_REPLY_TO_OTHER, peer->enhanced);
+    zm_buf_t command = ZM_BUF_INIT;
+    transaction->mail_answered = true;
+    if (meaning.result == ZM_RESULT_OK)
+        return;
+    transaction->refused = true;
+    if (!zm_result_temporary(meaning.result))
+        meaning.result = ZM_RESULT_UNAVAILABLE;
+    zm_transaction_mail(transaction, peer, &command);
+    command.length -= 2;
+    report_reply(transaction, peer, -1, ZM_TARGET_ACCEPTED, zm_buf_c(&command), reply, &meaning);
+    zm_buf_free(&command);
+}
+
+void zm_transaction_on_rcpt(zm_transaction_t *transaction, const zm_peer_t *peer, int index,
+                            const zm_reply_t *reply)
+{
+    zm_meaning_t meaning = zm_reply_meaning(reply, ZM_REPLY_TO_RCPT, peer->enhanced);
+    zm_buf_t command = ZM_BUF_INIT;
+    transaction->rcpts_answered++;
+    if (transaction->to[index].state == ZM_TARGET_REPORTED)
+        return;
+    if (meaning.result == ZM_RESULT_OK) {
+        transaction->to[index].state = ZM_TARGET_ACCEPTED;
+        transaction->accepted++;
+        return;
+    }
+    transaction->temporary += zm_result_temporary(meaning.result);
+    zm_transaction_rcpt(transaction, peer, index, &command);
+    command.length -= 2;
+    report_reply(transaction, peer, index, ZM_TARGET_OPEN, zm_buf_c(&command), reply, &meaning);
+    zm_buf_free(&command);
+}
+
+void zm_transaction_on_data(zm_transaction_t *transaction, const zm_peer_t *peer,
+                            const zm_reply_t *reply)
+{
+    zm_meaning_t meaning = zm_reply_meaning(reply, ZM_REPLY_TO_OTHER, peer->enhanced);
+    if (reply->code >= 300 && reply->code < 400)
+        return;
+    transaction->refused = true;
+    if (meaning.result == ZM_RESULT_OK) /* 2xx is no answer to DATA */
+        meaning.result = ZM_RESULT_TEMPFAIL;
+    else if (!zm_result_temporary(meaning.result))
+        meaning.result = ZM_RESULT_UNAVAILABLE;
+    report_reply(transaction, peer, -1, ZM_TARGET_ACCEPTED, "DATA", reply, &meaning);
+}
+
+void zm_transaction_on_dot(zm_transaction_t *transaction, const zm_peer_t *peer, int index,
+                           const zm_reply_t *reply)
+{
+    zm_meaning_t meaning = zm_reply_meaning(reply, ZM_REPLY_TO_OTHER, peer->enhanced);
+    if (zm_result_temporary(meaning.result) || (reply->code >= 300 && reply->code < 400))
+        meaning.result = ZM_RESULT_DEFERBACK;
+    else if (meaning.result != ZM_RESULT_OK)
+        meaning.result = ZM_RESULT_UNAVAILABLE;
+    report_reply(transaction, peer, index, ZM_TARGET_ACCEPTED, "(end of message)", reply, &meaning);
+}
