@@ -18,23 +18,38 @@
 typedef struct zm_engine_t zm_engine_t;
 typedef struct zm_engine_object_t zm_engine_object_t;
 typedef struct zm_engine_listing_t zm_engine_listing_t;
-typedef struct zm_engine_watch_t zm_engine_watch_t;
+/** An engine's watch starts with this. */
+typedef struct zm_engine_watch_t {
+    const struct zm_engine_ops_t *ops;
+} zm_engine_watch_t;
 
-#define ZM_ENGINE_NAME_SIZE 320
+#define ZM_ENGINE_NAME_SIZE 600 /**< holds any valid name */
 
-/** One member of a group of publishes. */
+/** What commit_group adds to the figures. */
+typedef struct zm_engine_figures_t {
+    uint64_t syncs, directory_syncs;
+} zm_engine_figures_t;
+
+/**
+ * One member of a group of publishes.  A small object reaches the engine here
+ * for the first time, whole: object is null then.
+ */
 typedef struct zm_commit_t {
-    zm_engine_object_t *object;     /**< fully written; consumed by the call */
-    zm_target_t target;             /**< strings owned by the committer */
+    zm_engine_object_t *object;     /**< what was written before; consumed by the call; null: nothing */
+    zm_create_options_t create;     /**< how to make it when object is null */
+    const char *data;               /**< bytes that belong at its end */
+    apr_size_t length;
+    zm_target_t target;             /**< all strings are owned by the committer */
     char name[ZM_ENGINE_NAME_SIZE]; /**< out: final name */
     zm_object_info_t info;          /**< out */
     apr_status_t status;            /**< out */
 } zm_commit_t;
 
 typedef struct zm_engine_ops_t {
-    const char *name; /**< "native" */
+    const char *name;   /**< "native" */
+    int groups_at_once; /**< how many calls of commit_group at a time serve it best */
 
-    /** Opens the engine's store at a directory; options->create: make what is missing. */
+    /** Opens the engine's store at a directory; options->create: make what is missing.  The pool outlives the engine. */
     apr_status_t (*open)(zm_engine_t **engine, const char *location, const zm_spool_options_t *options,
                          apr_pool_t *pool, zm_error_t *error);
     void (*close)(zm_engine_t *engine);
@@ -45,8 +60,12 @@ typedef struct zm_engine_ops_t {
     apr_status_t (*write)(zm_engine_object_t *object, const void *data, apr_size_t length);
     apr_status_t (*truncate)(zm_engine_object_t *object, uint64_t length);
     void (*discard)(zm_engine_object_t *object);
-    /** Makes all members durable and visible, sharing syncs as well as it can; sets each status. */
-    void (*commit_group)(zm_engine_t *engine, zm_commit_t *const *commits, int count, zm_spool_figures_t *figures);
+    /**
+     * Makes all members durable and visible, sharing syncs as well as it can, and
+     * sets each status.  Several groups may be under way at once, each in a thread
+     * of its own.
+     */
+    void (*commit_group)(zm_engine_t *engine, zm_commit_t *const *commits, int count, zm_engine_figures_t *figures);
 
     apr_status_t (*open_object)(zm_engine_t *engine, zm_engine_object_t **object, const char *name, int how);
     apr_status_t (*adopt)(zm_engine_t *engine, zm_engine_object_t **object, int descriptor);

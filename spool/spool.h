@@ -57,6 +57,7 @@ typedef struct zm_spool_options_t {
     int sync_threads;     /**< how many syncs may run at once; 0: a sensible number */
     bool create;          /**< make the directories that are missing (layout.h) */
     bool unsynced;        /**< SUBMIT_FSYNC=no: publishes do not wait for the disk */
+    int directory_handles; /**< how many hash directories the native engine keeps open; 0: 64 */
 } zm_spool_options_t;
 
 /**
@@ -83,17 +84,27 @@ apr_status_t zm_spool_native_path(const char **path, zm_spool_t *spool, const ch
 /* -- making an object ------------------------------------------------------------ */
 
 typedef struct zm_create_options_t {
-    const char *directory; /**< where the scratch name stands: "public", or "transport" for control files */
-    const char *scratch;   /**< scratch leaf; null: HOST:PID with a random tail */
+    const char *directory; /**< where the scratch name stands: "public"; for control files "transport/A/B" */
+    const char *scratch;   /**< scratch leaf, e.g. ".4711"; null: HOST:PID with a random tail */
     zm_uid_t uid, gid;     /**< owner; ZM_UID_NONE: the process's */
     uint32_t mode;         /**< permission bits, exactly; 0 means 0600 */
 } zm_create_options_t;
 
-/** Makes an empty object that nobody but its maker uses.  The handle is freed by publish or discard. */
+/**
+ * Makes an empty object that nobody but its maker uses.  The handle is freed by
+ * publish or discard.  A small object does not reach the disk before it is
+ * flushed, asked for its identity or published; strings of options are copied.
+ */
 apr_status_t zm_object_create(zm_object_t **object, zm_spool_t *spool, const zm_create_options_t *options);
 
 /** Adds bytes at the end.  Buffered: errors (ENOSPC, EIO) may come with a later call, at the latest with publish. */
 apr_status_t zm_object_write(zm_object_t *object, const void *data, apr_size_t length);
+/**
+ * Hands all that was written to the system (which does not make it durable), so
+ * that publishing has only a name left to fail at.  For a control file, before
+ * its message moves to queue/.
+ */
+apr_status_t zm_object_flush(zm_object_t *object);
 /** Bytes written so far. */
 uint64_t zm_object_written(const zm_object_t *object);
 /** Takes back what was written beyond length (for a preamble that another replaces). */

@@ -1,0 +1,257 @@
+#include <apr_strings.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "spool/native.h"
+
+/*
+ * Every call names its object by an open directory and a leaf, never by a path:
+ * router/ is writable by everybody, so a path through it could be bent by a
+ * symbolic link.  Directories are opened part by part from the root and a
+ * bounded number is kept open.  The entries stand in a short table that is
+ * searched by hash; one that is in use stays.
+ */
+
+#define DEFAULT_LIMIT 64
+#define LEAST_LIMIT 8
+
+struct zm_native_dirs_t {
+    zm_file_t *root;
+    zm_file_info_t root_info;
+    apr_thread_mutex_t *lock;
+    zm_native_dir_t **slots;
+    int limit;
+    uint64_t clock;
+};
+
+apr_status_t zm_native_dirs_create(zm_native_dirs_t **result, zm_file_t *root, int limit,
+                                   apr_pool_t *pool)
+{
+    zm_native_dirs_t *dirs = apr_pcalloc(pool, sizeof *dirs);
+    apr_status_t status = zm_file_info(&dirs->root_info, root);
+    if (status == APR_SUCCESS)
+        status = apr_thread_mutex_create(&dirs->lock, APR_THREAD_MUTEX_DEFAULT, pool);
+    dirs->root = root;
+    dirs->limit = limit <= 0 ? DEFAULT_LIMIT : limit < LEAST_LIMIT ? LEAST_LIMIT : limit;
+    dirs->slots = apr_pcalloc(pool, (apr_size_t)dirs->limit * sizeof(zm_native_dir_t *));
+    *result = dirs;
+    return status;
+}
+
+static void free_dir(zm_native_dir_t *dir)
+{
+    apr_pool_destroy(dir->pool); /* closes the handle */
+    free(dir);
+}
+
+void zm_native_dirs_destroy(zm_native_dirs_t *dirs)
+{
+    int i;
+    for (i = 0; i < dirs->limit; i++)
+        if (dirs->slots[i] != NULL)
+            free_dir(dirs->slots[i]);
+}
+
+/* -- the table ------------------------------------------------------------------ */
+
+static zm_native_dir_t *find_slot(zm_native_dirs_t *dirs, uint32_t key, zm_str_t path)
+{
+    int i;
+    for (i = 0; i < dirs->limit; i++) {
+        zm_native_dir_t *dir = dirs->slots[i];
+        if (dir != NULL && dir->key == key && !dir->dead && zm_str_equal_c(path, dir->path))
+            return dir;
+    }
+    return NULL;
+}
+
+static void drop_slot(zm_native_dirs_t *dirs, int i)
+{
+    free_dir(dirs->slots[i]);
+    dirs->slots[i] = NULL;
+}
+
+/* Puts a directory in the place of the one unused for longest; when all are in use it goes without.
+ */
+static void insert(zm_native_dirs_t *dirs, zm_native_dir_t *dir)
+{
+    int i, oldest = -1;
+    for (i = 0; i < dirs->limit; i++) {
+        if (dirs->slots[i] == NULL) {
+            oldest = i;
+            break;
+        }
+        if (dirs->slots[i]->users == 0 &&
+            (oldest < 0 || dirs->slots[i]->last_use < dirs->slots[oldest]->last_use))
+            oldest = i;
+    }
+    dir->cached = oldest >= 0;
+    if (oldest < 0)
+        return;
+    if (dirs->slots[oldest] != NULL)
+        drop_slot(dirs, oldest);
+    dirs->slots[oldest] = dir;
+}
+
+static void shrink(zm_native_dirs_t *dirs)
+{
+    int i;
+    for (i = 0; i < dirs->limit; i++)
+        if (dirs->slots[i] != NULL && dirs->slots[i]->users == 0)
+            drop_slot(dirs, i);
+}
+
+static void put(zm_native_dirs_t *dirs, zm_native_dir_t *dir)
+{
+    int i;
+    if (dir == NULL || --dir->users > 0)
+        return;
+    if (!dir->cached) {
+        free_dir(dir);
+        return;
+    }
+    if (dir->dead)
+        for (i = 0; i < dirs->limit; i++)
+            if (dirs->slots[i] == dir)
+                drop_slot(dirs, i);
+}
+
+/* -- opening ----------------------------------------------------------------------- */
+
+static apr_status_t new_dir(zm_native_dir_t **result, uint32_t key, zm_str_t path)
+{
+    zm_native_dir_t *dir = calloc(1, sizeof *dir);
+    apr_status_t status;
+    if (dir == NULL)
+        return APR_ENOMEM;
+    status = apr_pool_create_unmanaged_ex(&dir->pool, NULL, NULL);
+    if (status != APR_SUCCESS) {
+        free(dir);
+        return status;
+    }
+    dir->key = key;
+    memcpy(dir->path, path.data, path.length);
+    *result = dir;
+    return APR_SUCCESS;
+}
+
+/* Like its parent, whatever the umask; who is not privileged may not be able to give it away. */
+static apr_status_t make_hash_directory(zm_file_t *parent, const zm_file_info_t *like,
+                                        const char *leaf)
+{
+    zm_file_t *made;
+    apr_pool_t *pool;
+    apr_status_t status = zm_dir_make(parent, leaf, like->mode);
+    if (APR_STATUS_IS_EEXIST(status))
+        return APR_SUCCESS;
+    if (status != APR_SUCCESS)
+        return status;
+    status = apr_pool_create_unmanaged_ex(&pool, NULL, NULL);
+    if (status != APR_SUCCESS)
+        return status;
+    if (zm_identity_privileged() && zm_dir_handle(&made, parent, leaf, pool) == APR_SUCCESS)
+        zm_file_set_owner(made, like->uid, like->gid);
+    apr_pool_destroy(pool);
+    status = zm_dir_sync(parent);
+    return status == ZM_E_UNSUPPORTED ? APR_SUCCESS : status;
+}
+
+static apr_status_t check_owner(const zm_file_info_t *info, const zm_file_info_t *parent)
+{
+    if ((parent->mode & 0002) == 0 || info->uid == parent->uid || info->uid == 0 ||
+        info->uid == zm_identity_own().uid)
+        return APR_SUCCESS;
+    return ZM_E_UNSAFE;
+}
+
+static apr_status_t open_below(zm_native_dirs_t *dirs, zm_native_dir_t *dir, zm_file_t *parent,
+                               const zm_file_info_t *parent_info, const char *leaf, bool make)
+{
+    apr_status_t status = zm_dir_handle(&dir->handle, parent, leaf, dir->pool);
+    if (APR_STATUS_IS_ENOENT(status) && make && strchr(dir->path, '/') != NULL) {
+        status = make_hash_directory(parent, parent_info, leaf);
+        if (status == APR_SUCCESS)
+            status = zm_dir_handle(&dir->handle, parent, leaf, dir->pool);
+    }
+    if (APR_STATUS_IS_EMFILE(status)) {
+        shrink(dirs);
+        status = zm_dir_handle(&dir->handle, parent, leaf, dir->pool);
+    }
+    if (status == APR_SUCCESS)
+        status = zm_file_info(&dir->info, dir->handle);
+    if (status == APR_SUCCESS)
+        status = check_owner(&dir->info, parent_info);
+    return status;
+}
+
+/* With the lock held; the depth of the recursion is that of the name. */
+static apr_status_t get(zm_native_dir_t **result, zm_native_dirs_t *dirs, zm_str_t path, bool make)
+{
+    uint32_t key = zm_hash(path.data, path.length);
+    zm_native_dir_t *dir = find_slot(dirs, key, path), *parent = NULL;
+    apr_status_t status = APR_SUCCESS;
+    apr_size_t cut = path.length;
+    if (dir == NULL) {
+        while (cut > 0 && path.data[cut - 1] != '/')
+            cut--;
+        if (cut > 0)
+            status = get(&parent, dirs, zm_str_of(path.data, cut - 1), make);
+        if (status == APR_SUCCESS)
+            status = new_dir(&dir, key, path);
+        if (status == APR_SUCCESS) {
+            status = open_below(dirs, dir, parent != NULL ? parent->handle : dirs->root,
+                                parent != NULL ? &parent->info : &dirs->root_info, dir->path + cut,
+                                make);
+            if (status == APR_SUCCESS)
+                insert(dirs, dir);
+            else
+                free_dir(dir);
+        }
+        put(dirs, parent);
+        if (status != APR_SUCCESS)
+            return status;
+    }
+    dir->users++;
+    dir->last_use = ++dirs->clock;
+    *result = dir;
+    return APR_SUCCESS;
+}
+
+apr_status_t zm_native_dir_get(zm_native_dir_t **dir, zm_native_dirs_t *dirs, zm_str_t path,
+                               bool make)
+{
+    apr_status_t status;
+    if (path.length == 0 || path.length >= ZM_ENGINE_NAME_SIZE)
+        return APR_ENAMETOOLONG;
+    apr_thread_mutex_lock(dirs->lock);
+    status = get(dir, dirs, path, make);
+    apr_thread_mutex_unlock(dirs->lock);
+    return status;
+}
+
+void zm_native_dir_put(zm_native_dirs_t *dirs, zm_native_dir_t *dir)
+{
+    apr_thread_mutex_lock(dirs->lock);
+    put(dirs, dir);
+    apr_thread_mutex_unlock(dirs->lock);
+}
+
+bool zm_native_dir_stale(zm_native_dirs_t *dirs, zm_native_dir_t *dir)
+{
+    zm_file_info_t now;
+    bool stale = zm_path_info(&now, dirs->root, dir->path) != APR_SUCCESS ||
+                 now.id != dir->info.id || now.device != dir->info.device;
+    if (stale) {
+        apr_thread_mutex_lock(dirs->lock);
+        dir->dead = true;
+        apr_thread_mutex_unlock(dirs->lock);
+    }
+    return stale;
+}
+
+void zm_native_dirs_shrink(zm_native_dirs_t *dirs)
+{
+    apr_thread_mutex_lock(dirs->lock);
+    shrink(dirs);
+    apr_thread_mutex_unlock(dirs->lock);
+}

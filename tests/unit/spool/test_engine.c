@@ -1,0 +1,521 @@
+/* The guarantees of spool.h, each shown on every engine. */
+#include <apr_strings.h>
+#include <apr_thread_proc.h>
+#include <stdlib.h>
+
+#include "spool/layout.h"
+#include "tests/unit/harness.h"
+#include "tests/unit/spool/engines.h"
+
+static zm_object_t *create(zm_spool_t *spool, const char *directory, const char *scratch)
+{
+    zm_create_options_t options = {
+        .directory = directory, .scratch = scratch, .uid = ZM_UID_NONE, .gid = ZM_UID_NONE};
+    zm_object_t *object = NULL;
+    ZM_ASSERT_OK(zm_object_create(&object, spool, &options));
+    return object;
+}
+
+static int count_names(zm_spool_t *spool, const char *directory, bool hidden)
+{
+    zm_listing_t *listing;
+    const char *name;
+    int count = 0;
+    ZM_ASSERT_OK(zm_spool_list(&listing, spool, directory, hidden, zm_test_pool()));
+    while (zm_listing_next(listing, &name) == APR_SUCCESS)
+        count++;
+    zm_listing_close(listing);
+    return count;
+}
+
+/* -- publish ---------------------------------------------------------------------- */
+
+static void published_object_is_whole_and_named_by_its_identity(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    zm_create_options_t options = {.directory = "public", .uid = ZM_UID_NONE, .gid = ZM_UID_NONE};
+    zm_target_t target = {.directory = "router"};
+    zm_published_t published;
+    zm_object_info_t info;
+    zm_object_t *object;
+    zm_name_t parts;
+    ZM_ASSERT_OK(zm_object_create(&object, test.spool, &options));
+    ZM_ASSERT_OK(zm_object_write(object, "to bob\n", 7));
+    ZM_ASSERT_OK(zm_object_write(object, "\nbody\n", 6));
+    CU_ASSERT_EQUAL(zm_object_written(object), 13);
+    CU_ASSERT_EQUAL(count_names(test.spool, "router", true), 0);
+    ZM_ASSERT_OK(zm_object_publish_wait(object, &target, &published, zm_test_pool()));
+    ZM_ASSERT_OK(zm_layout_parse(&parts, zm_str(published.name)));
+    CU_ASSERT_EQUAL(parts.id, published.info.id);
+    CU_ASSERT_EQUAL(published.info.size, 13);
+    CU_ASSERT(published.info.mtime_s > 1700000000);
+    ZM_ASSERT_STR(zm_test_contents(test.spool, published.name), "to bob\n\nbody\n");
+    ZM_ASSERT_OK(zm_spool_info(&info, test.spool, published.name));
+    CU_ASSERT_EQUAL(info.id, published.info.id);
+    CU_ASSERT_EQUAL(info.links, 1);
+    CU_ASSERT_EQUAL(count_names(test.spool, "router", true), 1);
+    CU_ASSERT_EQUAL(count_names(test.spool, "public", true), 0);
+    zm_test_spool_end(&test);
+}
+
+static void identity_is_known_before_publishing_and_stays(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    zm_object_t *object = create(test.spool, "public", NULL);
+    zm_target_t target = {.directory = "router"};
+    zm_object_info_t info;
+    zm_published_t published;
+    ZM_ASSERT_OK(zm_object_write(object, "abc", 3));
+    ZM_ASSERT_OK(zm_object_info(&info, object));
+    CU_ASSERT_EQUAL(info.size, 3);
+    ZM_ASSERT_OK(zm_object_write(object, "def", 3));
+    ZM_ASSERT_OK(zm_object_publish_wait(object, &target, &published, zm_test_pool()));
+    CU_ASSERT_EQUAL(published.info.id, info.id);
+    ZM_ASSERT_STR(zm_test_contents(test.spool, published.name), "abcdef");
+    zm_test_spool_end(&test);
+}
+
+typedef struct results_t {
+    int good, bad, early;
+    bool returned;
+    apr_status_t last;
+} results_t;
+
+static void note_result(apr_status_t status, const zm_published_t *published, void *baton)
+{
+    results_t *results = baton;
+    results->early += !results->returned;
+    results->last = status;
+    if (status == APR_SUCCESS && published->info.id != 0)
+        results->good++;
+    else
+        results->bad++;
+}
+
+static void asynchronous_publishes_answer_on_the_loop(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    zm_target_t target = {.directory = "router", .hash_levels = 1, .make_hash = true};
+    results_t results = {0};
+    zm_spool_figures_t figures;
+    int i;
+    for (i = 0; i < 100; i++) {
+        zm_object_t *object = create(test.spool, "public", NULL);
+        ZM_ASSERT_OK(zm_object_write(object, "x", 1));
+        zm_object_publish(object, &target, note_result, &results);
+    }
+    CU_ASSERT_EQUAL(results.good + results.bad, 0);
+    results.returned = true;
+    while (results.good + results.bad < 100)
+        ZM_ASSERT_OK(zm_loop_once(test.loop, -1));
+    CU_ASSERT_EQUAL(results.good, 100);
+    CU_ASSERT_EQUAL(results.early, 0);
+    CU_ASSERT_EQUAL(count_names(test.spool, "router", false), 100);
+    zm_spool_figures(&figures, test.spool);
+    CU_ASSERT_EQUAL(figures.publishes, 100);
+    zm_test_spool_end(&test);
+}
+
+static void closing_waits_for_publishes_under_way(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    zm_target_t target = {.directory = "router"};
+    results_t results = {.returned = true};
+    int i;
+    for (i = 0; i < 20; i++)
+        zm_object_publish(create(test.spool, "public", NULL), &target, note_result, &results);
+    zm_test_spool_end(&test);
+    CU_ASSERT_EQUAL(results.good, 20);
+    ZM_ASSERT_OK(zm_loop_once(test.loop, 0)); /* a post may be left: it must find nothing */
+}
+
+static void failing_publish_leaves_nothing(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    zm_target_t nowhere = {.directory = "nowhere"}, evil = {.directory = "../router"};
+    zm_target_t bad_suffix = {.directory = "router", .suffix = "/x"};
+    zm_object_t *object = create(test.spool, "public", NULL);
+    results_t results = {0};
+    ZM_ASSERT_OK(zm_object_write(object, "abc", 3));
+    CU_ASSERT(APR_STATUS_IS_ENOENT(zm_object_publish_wait(object, &nowhere, NULL, zm_test_pool())));
+    object = create(test.spool, "public", NULL);
+    ZM_ASSERT_OK(zm_object_flush(object));
+    CU_ASSERT_EQUAL(zm_object_publish_wait(object, &evil, NULL, zm_test_pool()), ZM_E_SYNTAX);
+    zm_object_publish(create(test.spool, "public", NULL), &bad_suffix, note_result, &results);
+    results.returned = true;
+    while (results.bad == 0)
+        ZM_ASSERT_OK(zm_loop_once(test.loop, -1));
+    CU_ASSERT_EQUAL(results.early, 0);
+    CU_ASSERT_EQUAL(results.last, ZM_E_SYNTAX);
+    CU_ASSERT_EQUAL(count_names(test.spool, "public", true), 0);
+    CU_ASSERT_EQUAL(count_names(test.spool, "router", true), 0);
+    zm_test_spool_end(&test);
+}
+
+static void discarded_object_leaves_nothing(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    zm_object_t *object = create(test.spool, "public", NULL);
+    zm_object_discard(object);
+    object = create(test.spool, "public", NULL);
+    ZM_ASSERT_OK(zm_object_flush(object));
+    zm_object_discard(object);
+    CU_ASSERT_EQUAL(count_names(test.spool, "public", true), 0);
+    zm_test_spool_end(&test);
+}
+
+static void taken_name_is_never_overwritten(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    const char *first = zm_test_publish(test.spool, "router", 0, "first");
+    zm_object_t *object = create(test.spool, "public", NULL);
+    zm_target_t target = {.directory = "router"};
+    zm_object_info_t info;
+    zm_published_t published;
+    const char *taken;
+    ZM_ASSERT_OK(zm_object_write(object, "second", 6));
+    ZM_ASSERT_OK(zm_object_info(&info, object));
+    taken = zm_layout_name(zm_test_pool(), "router", 0, info.id);
+    ZM_ASSERT_OK(zm_spool_rename(test.spool, first, taken));
+    ZM_ASSERT_OK(zm_object_publish_wait(object, &target, &published, zm_test_pool()));
+    CU_ASSERT_NOT_EQUAL(published.info.id, info.id);
+    CU_ASSERT_EQUAL(published.info.mtime_s, info.mtime_s);
+    CU_ASSERT_EQUAL(published.info.mtime_ns, info.mtime_ns);
+    ZM_ASSERT_STR(zm_test_contents(test.spool, taken), "first");
+    ZM_ASSERT_STR(zm_test_contents(test.spool, published.name), "second");
+    CU_ASSERT_EQUAL(count_names(test.spool, "public", true), 0);
+    zm_test_spool_end(&test);
+}
+
+static void control_file_takes_the_name_of_its_message(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    zm_object_t *object = create(test.spool, "transport/Z/F", ".4711");
+    zm_target_t target = {.directory = "transport", .hash_levels = 2, .id = 4711, .unsynced = true};
+    zm_published_t published;
+    ZM_ASSERT_OK(zm_object_write(object, "control", 7));
+    ZM_ASSERT_OK(zm_object_flush(object));
+    CU_ASSERT_EQUAL(count_names(test.spool, "transport", false), 0);
+    ZM_ASSERT_OK(zm_object_publish_wait(object, &target, &published, zm_test_pool()));
+    ZM_ASSERT_STR(published.name, "transport/Z/F/4711");
+    object = create(test.spool, "transport/Z/F", ".4711");
+    CU_ASSERT(APR_STATUS_IS_EEXIST(zm_object_publish_wait(object, &target, NULL, zm_test_pool())));
+    ZM_ASSERT_STR(zm_test_contents(test.spool, "transport/Z/F/4711"), "control");
+    CU_ASSERT_EQUAL(count_names(test.spool, "transport", true), 1);
+    zm_test_spool_end(&test);
+}
+
+static void rewinding_replaces_a_preamble(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    zm_object_t *object = create(test.spool, "public", NULL);
+    zm_target_t target = {.directory = "router"};
+    zm_published_t published;
+    ZM_ASSERT_OK(zm_object_write(object, "preamble", 8));
+    ZM_ASSERT_OK(zm_object_rewind(object, 3));
+    ZM_ASSERT_OK(zm_object_write(object, "XY", 2));
+    ZM_ASSERT_OK(zm_object_flush(object));
+    ZM_ASSERT_OK(zm_object_write(object, "tail", 4));
+    ZM_ASSERT_OK(zm_object_rewind(object, 4));
+    CU_ASSERT_EQUAL(zm_object_written(object), 4);
+    CU_ASSERT_EQUAL(zm_object_rewind(object, 5), APR_EINVAL);
+    ZM_ASSERT_OK(zm_object_write(object, "Z", 1));
+    ZM_ASSERT_OK(zm_object_publish_wait(object, &target, &published, zm_test_pool()));
+    ZM_ASSERT_STR(zm_test_contents(test.spool, published.name), "preXZ");
+    zm_test_spool_end(&test);
+}
+
+static void large_object_passes_through(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    zm_object_t *object = create(test.spool, "public", NULL);
+    zm_target_t target = {.directory = "router"};
+    zm_published_t published;
+    apr_size_t size = 3000001, at, piece, length;
+    char *data = malloc(size), *back;
+    for (at = 0; at < size; at++)
+        data[at] = (char)(at * 7 / 5);
+    for (at = 0, piece = 1; at < size; at += piece, piece = piece * 3 % 200003) {
+        if (piece > size - at)
+            piece = size - at;
+        ZM_ASSERT_OK(zm_object_write(object, data + at, piece));
+    }
+    ZM_ASSERT_OK(zm_object_publish_wait(object, &target, &published, zm_test_pool()));
+    CU_ASSERT_EQUAL(published.info.size, size);
+    ZM_ASSERT_OK(zm_object_open(&object, test.spool, published.name, ZM_OBJECT_READ));
+    CU_ASSERT_EQUAL(zm_object_read_all(object, &back, &length, size - 1, zm_test_pool()),
+                    ZM_E_LIMIT);
+    ZM_ASSERT_OK(zm_object_read_all(object, &back, &length, size, zm_test_pool()));
+    CU_ASSERT(length == size && memcmp(back, data, size) == 0);
+    zm_object_close(object);
+    free(data);
+    zm_test_spool_end(&test);
+}
+
+static void *APR_THREAD_FUNC publish_many(apr_thread_t *thread, void *baton)
+{
+    zm_spool_t *spool = baton;
+    zm_create_options_t options = {.directory = "public", .uid = ZM_UID_NONE, .gid = ZM_UID_NONE};
+    zm_target_t target = {.directory = "router", .hash_levels = 1, .make_hash = true};
+    apr_status_t status = APR_SUCCESS;
+    int i;
+    for (i = 0; i < 25 && status == APR_SUCCESS; i++) {
+        zm_object_t *object;
+        status = zm_object_create(&object, spool, &options);
+        if (status == APR_SUCCESS)
+            status = zm_object_write(object, "concurrent", 10);
+        if (status == APR_SUCCESS)
+            status = zm_object_publish_wait(object, &target, NULL, NULL);
+    }
+    apr_thread_exit(thread, status);
+    return NULL;
+}
+
+static void concurrent_publishers_share_one_spool(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    apr_thread_t *threads[8];
+    int i;
+    for (i = 0; i < 8; i++)
+        ZM_ASSERT_OK(
+            apr_thread_create(&threads[i], NULL, publish_many, test.spool, zm_test_pool()));
+    for (i = 0; i < 8; i++) {
+        apr_status_t status;
+        ZM_ASSERT_OK(apr_thread_join(&status, threads[i]));
+        ZM_ASSERT_OK(status);
+    }
+    CU_ASSERT_EQUAL(count_names(test.spool, "router", false), 200);
+    zm_test_spool_end(&test);
+}
+
+/* -- rename, link, identity ------------------------------------------------------------ */
+
+static void rename_and_link_keep_identity(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    const char *name = zm_test_publish(test.spool, "router", 0, "text");
+    zm_object_info_t before, after;
+    ZM_ASSERT_OK(zm_spool_info(&before, test.spool, name));
+    ZM_ASSERT_OK(zm_spool_rename(test.spool, name, "queue/Q/R/77"));
+    CU_ASSERT(APR_STATUS_IS_ENOENT(zm_spool_info(&after, test.spool, name)));
+    ZM_ASSERT_OK(zm_spool_info(&after, test.spool, "queue/Q/R/77"));
+    CU_ASSERT_EQUAL(after.id, before.id);
+    CU_ASSERT_EQUAL(after.mtime_s, before.mtime_s);
+    CU_ASSERT_EQUAL(after.mtime_ns, before.mtime_ns);
+    ZM_ASSERT_OK(zm_spool_link(test.spool, "queue/Q/R/77", "postman/77:copy"));
+    ZM_ASSERT_OK(zm_spool_info(&after, test.spool, "postman/77:copy"));
+    CU_ASSERT_EQUAL(after.id, before.id);
+    CU_ASSERT_EQUAL(after.links, 2);
+    ZM_ASSERT_OK(zm_spool_unlink(test.spool, "queue/Q/R/77"));
+    ZM_ASSERT_STR(zm_test_contents(test.spool, "postman/77:copy"), "text");
+    CU_ASSERT_EQUAL(count_names(test.spool, "postman", false), 1);
+    zm_test_spool_end(&test);
+}
+
+static void rename_and_link_never_overwrite(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    const char *one = zm_test_publish(test.spool, "router", 0, "one");
+    const char *two = zm_test_publish(test.spool, "queue", 2, "two");
+    CU_ASSERT(APR_STATUS_IS_EEXIST(zm_spool_rename(test.spool, one, two)));
+    CU_ASSERT(APR_STATUS_IS_EEXIST(zm_spool_link(test.spool, one, two)));
+    ZM_ASSERT_STR(zm_test_contents(test.spool, one), "one");
+    ZM_ASSERT_STR(zm_test_contents(test.spool, two), "two");
+    CU_ASSERT(APR_STATUS_IS_ENOENT(zm_spool_rename(test.spool, "router/1", "router/2")));
+    CU_ASSERT(APR_STATUS_IS_ENOENT(zm_spool_unlink(test.spool, "router/1")));
+    CU_ASSERT(APR_STATUS_IS_ENOENT(zm_spool_link(test.spool, "router/1", "router/2")));
+    zm_test_spool_end(&test);
+}
+
+static void live_objects_have_different_identities(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    zm_object_info_t a, b;
+    ZM_ASSERT_OK(zm_spool_info(&a, test.spool, zm_test_publish(test.spool, "router", 0, "a")));
+    ZM_ASSERT_OK(zm_spool_info(&b, test.spool, zm_test_publish(test.spool, "router", 0, "b")));
+    CU_ASSERT_NOT_EQUAL(a.id, b.id);
+    zm_test_spool_end(&test);
+}
+
+static void hostile_names_are_refused(void)
+{
+    static const char *const names[] = {"../x",     "router/../queue/1", "/etc/passwd",
+                                        "router",   "router/nul",        "router/a:b",
+                                        "router/A", "router/1\\2",       ""};
+    zm_test_spool_t test = zm_test_spool_begin();
+    const char *good = zm_test_publish(test.spool, "router", 0, "x");
+    zm_object_info_t info;
+    zm_object_t *object;
+    zm_listing_t *listing;
+    apr_size_t i;
+    for (i = 0; i < sizeof names / sizeof names[0]; i++) {
+        CU_ASSERT_EQUAL(zm_spool_info(&info, test.spool, names[i]), ZM_E_SYNTAX);
+        CU_ASSERT_EQUAL(zm_spool_rename(test.spool, good, names[i]), ZM_E_SYNTAX);
+        CU_ASSERT_EQUAL(zm_spool_link(test.spool, good, names[i]), ZM_E_SYNTAX);
+        CU_ASSERT_EQUAL(zm_spool_unlink(test.spool, names[i]), ZM_E_SYNTAX);
+        CU_ASSERT_EQUAL(zm_object_open(&object, test.spool, names[i], ZM_OBJECT_READ), ZM_E_SYNTAX);
+    }
+    CU_ASSERT_EQUAL(zm_spool_list(&listing, test.spool, "..", false, zm_test_pool()), ZM_E_SYNTAX);
+    zm_test_spool_end(&test);
+}
+
+/* -- objects in use --------------------------------------------------------------------- */
+
+static void open_object_survives_its_last_name(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    const char *name = zm_test_publish(test.spool, "router", 0, "still here");
+    zm_object_t *object;
+    char *data;
+    apr_size_t length;
+    ZM_ASSERT_OK(zm_object_open(&object, test.spool, name, ZM_OBJECT_READ));
+    ZM_ASSERT_OK(zm_spool_unlink(test.spool, name));
+    CU_ASSERT_EQUAL(count_names(test.spool, "router", true), 0);
+    ZM_ASSERT_OK(zm_object_read_all(object, &data, &length, 100, zm_test_pool()));
+    ZM_ASSERT_STR(data, "still here");
+    zm_object_close(object);
+    zm_test_spool_end(&test);
+}
+
+static void overwrite_is_seen_by_another_handle_and_keeps_the_length(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    const char *name = zm_test_publish(test.spool, "transport", 2, "r           local");
+    zm_spool_t *other = zm_test_spool_again(&test);
+    zm_object_t *writer, *reader;
+    char buffer[8];
+    apr_size_t length = 7;
+    ZM_ASSERT_OK(zm_object_open(&writer, test.spool, name, ZM_OBJECT_UPDATE));
+    ZM_ASSERT_OK(zm_object_open(&reader, other, name, ZM_OBJECT_READ));
+    ZM_ASSERT_OK(zm_object_overwrite(writer, 1, "~ 12345", 7));
+    ZM_ASSERT_OK(zm_object_read(reader, 1, buffer, &length));
+    CU_ASSERT(length == 7 && memcmp(buffer, "~ 12345", 7) == 0);
+    CU_ASSERT_EQUAL(zm_object_overwrite(writer, 16, "xy", 2), APR_EINVAL);
+    CU_ASSERT_EQUAL(zm_object_overwrite(writer, UINT64_MAX, "xy", 2), APR_EINVAL);
+    length = 1;
+    CU_ASSERT(APR_STATUS_IS_EOF(zm_object_read(reader, 17, buffer, &length)));
+    zm_object_close(writer);
+    zm_object_close(reader);
+    zm_spool_close(other);
+    zm_test_spool_end(&test);
+}
+
+static void appended_text_follows_what_is_there(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    const char *name = zm_test_publish(test.spool, "transport", 2, "m\n\n");
+    zm_object_t *object;
+    ZM_ASSERT_OK(zm_object_open(&object, test.spool, name, ZM_OBJECT_UPDATE));
+    ZM_ASSERT_OK(zm_object_append(object, "d one\n", 6, false));
+    ZM_ASSERT_OK(zm_object_append(object, "d two\n", 6, true));
+    ZM_ASSERT_OK(zm_object_overwrite(object, 4, "+", 1));
+    zm_object_close(object);
+    ZM_ASSERT_STR(zm_test_contents(test.spool, name), "m\n\nd+one\nd two\n");
+    zm_test_spool_end(&test);
+}
+
+static void byte_range_locks_exclude_other_handles_and_end_with_theirs(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    const char *name = zm_test_publish(test.spool, "transport", 2, "0123456789");
+    zm_object_t *one, *two;
+    bool held = true;
+    ZM_ASSERT_OK(zm_object_open(&one, test.spool, name, ZM_OBJECT_UPDATE));
+    ZM_ASSERT_OK(zm_object_open(&two, test.spool, name, ZM_OBJECT_UPDATE));
+    ZM_ASSERT_OK(zm_object_locked(&held, two, 1, 7));
+    CU_ASSERT_FALSE(held);
+    ZM_ASSERT_OK(zm_object_lock(one, 1, 7));
+    CU_ASSERT_EQUAL(zm_object_lock(two, 7, 2), ZM_E_BUSY);
+    ZM_ASSERT_OK(zm_object_lock(two, 8, 2));
+    ZM_ASSERT_OK(zm_object_locked(&held, two, 1, 7));
+    CU_ASSERT_TRUE(held);
+    ZM_ASSERT_OK(zm_object_unlock(one, 1, 7));
+    ZM_ASSERT_OK(zm_object_lock(two, 1, 7));
+    zm_object_close(two);
+    ZM_ASSERT_OK(zm_object_lock_whole(one, false));
+    ZM_ASSERT_OK(zm_object_open(&two, test.spool, name, ZM_OBJECT_UPDATE));
+    CU_ASSERT_EQUAL(zm_object_lock_whole(two, false), ZM_E_BUSY);
+    zm_object_close(one);
+    ZM_ASSERT_OK(zm_object_lock_whole(two, true));
+    zm_object_close(two);
+    zm_test_spool_end(&test);
+}
+
+/* -- listing and watching ------------------------------------------------------------------ */
+
+static void listing_goes_into_hash_directories_and_hides_dot_names(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    const char *name;
+    int i;
+    for (i = 0; i < 60; i++)
+        zm_test_publish(test.spool, "queue", i % 3, "x");
+    name = zm_test_publish(test.spool, "queue", 2, "hidden");
+    ZM_ASSERT_OK(zm_spool_rename(test.spool, name, "queue/B/.17"));
+    CU_ASSERT_EQUAL(count_names(test.spool, "queue", false), 60);
+    CU_ASSERT_EQUAL(count_names(test.spool, "queue", true), 61);
+    CU_ASSERT_EQUAL(count_names(test.spool, "transport", true), 0);
+    zm_test_spool_end(&test);
+}
+
+typedef struct seen_t {
+    const char *wanted;
+    bool found, rescan;
+} seen_t;
+
+static void note_name(const char *name, void *baton)
+{
+    seen_t *seen = baton;
+    if (name == NULL)
+        seen->rescan = true;
+    else if (strcmp(name, seen->wanted) == 0)
+        seen->found = true;
+}
+
+static void watch_tells_new_names(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    zm_spool_watch_t *watch;
+    seen_t seen = {.wanted = "router/Q/99"};
+    const char *name = zm_test_publish(test.spool, "queue", 0, "x");
+    ZM_ASSERT_OK(zm_spool_watch(&watch, test.spool, "router", test.loop, note_name, &seen));
+    ZM_ASSERT_OK(zm_spool_rename(test.spool, name, "router/Q/99"));
+    while (!seen.found && !seen.rescan)
+        ZM_ASSERT_OK(zm_loop_once(test.loop, -1));
+    seen = (seen_t){.wanted = "router/Q/100"};
+    ZM_ASSERT_OK(zm_spool_rename(test.spool, "router/Q/99", "router/Q/100"));
+    while (!seen.found && !seen.rescan)
+        ZM_ASSERT_OK(zm_loop_once(test.loop, -1));
+    zm_spool_watch_close(watch);
+    ZM_ASSERT_OK(zm_spool_rename(test.spool, "router/Q/100", "router/Q/101"));
+    ZM_ASSERT_OK(zm_loop_once(test.loop, 0));
+    zm_test_spool_end(&test);
+}
+
+static void free_space_is_known(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    uint64_t bytes = 0, objects = 0;
+    ZM_ASSERT_OK(zm_spool_free_space(test.spool, &bytes, &objects));
+    CU_ASSERT(bytes > 0 && objects > 0);
+    ZM_ASSERT_OK(zm_spool_sync_names(test.spool, "queue"));
+    ZM_ASSERT_STR(zm_spool_engine_name(test.spool), zm_test_engine);
+    zm_test_spool_end(&test);
+}
+
+ZM_TESTS("spool engine " ZM_TEST_ENGINE,
+         ZM_TEST(published_object_is_whole_and_named_by_its_identity),
+         ZM_TEST(identity_is_known_before_publishing_and_stays),
+         ZM_TEST(asynchronous_publishes_answer_on_the_loop),
+         ZM_TEST(closing_waits_for_publishes_under_way), ZM_TEST(failing_publish_leaves_nothing),
+         ZM_TEST(discarded_object_leaves_nothing), ZM_TEST(taken_name_is_never_overwritten),
+         ZM_TEST(control_file_takes_the_name_of_its_message),
+         ZM_TEST(rewinding_replaces_a_preamble), ZM_TEST(large_object_passes_through),
+         ZM_TEST(concurrent_publishers_share_one_spool), ZM_TEST(rename_and_link_keep_identity),
+         ZM_TEST(rename_and_link_never_overwrite), ZM_TEST(live_objects_have_different_identities),
+         ZM_TEST(hostile_names_are_refused), ZM_TEST(open_object_survives_its_last_name),
+         ZM_TEST(overwrite_is_seen_by_another_handle_and_keeps_the_length),
+         ZM_TEST(appended_text_follows_what_is_there),
+         ZM_TEST(byte_range_locks_exclude_other_handles_and_end_with_theirs),
+         ZM_TEST(listing_goes_into_hash_directories_and_hides_dot_names),
+         ZM_TEST(watch_tells_new_names), ZM_TEST(free_space_is_known))
