@@ -130,9 +130,9 @@ void zm_vertex_sync(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
     /* Given out in the run of the last refusal: it has a result of its own. */
     if (vertex->fed >= thread->refusal_run_began && vertex->fed != 0 && --missed == 0)
         return;
-    vertex->attempts =
-        (uint16_t)(vertex->attempts + missed < vertex->attempts ? UINT16_MAX
-                                                                : vertex->attempts + missed);
+    if (missed > UINT16_MAX - vertex->attempts)
+        missed = (uint16_t)(UINT16_MAX - vertex->attempts);
+    vertex->attempts = (uint16_t)(vertex->attempts + missed);
     zm_text_drop(&scheduler->texts, vertex->diagnosis);
     vertex->diagnosis = zm_text_hold(thread->refusal);
 }
