@@ -46,7 +46,8 @@ static void make_presentable(char *text, apr_size_t size)
     }
 }
 
-static void format_text(zm_error_t *error, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void format_text(zm_error_t *error, const char *format,
+                                                              va_list arguments)
 {
     vsnprintf(error->text, sizeof error->text, format, arguments);
     make_presentable(error->text, sizeof error->text);

@@ -80,7 +80,8 @@ void zm_buf_add_str(zm_buf_t *buffer, zm_str_t string);
 void zm_buf_add_c(zm_buf_t *buffer, const char *text);
 void zm_buf_add_byte(zm_buf_t *buffer, char byte);
 void zm_buf_printf(zm_buf_t *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void zm_buf_vprintf(zm_buf_t *buffer, const char *format, va_list arguments);
+void zm_buf_vprintf(zm_buf_t *buffer, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
 /** Drops the first count bytes. */
 void zm_buf_consume(zm_buf_t *buffer, apr_size_t count);
 void zm_buf_clear(zm_buf_t *buffer);     /**< length 0, memory kept */
