@@ -94,13 +94,26 @@ static bool take_word(parser_t *parser, const char *problem)
     return true;
 }
 
+/** A backslash that is a token of its own goes before an atom only: joined, it would take the quote
+ * of a string. */
+static bool take_backslash(parser_t *parser)
+{
+    const zm_token_t *token;
+    if (!take_if(parser, '\\', ZM_ROLE_PURE))
+        return true;
+    token = peek(parser);
+    return (token != NULL && token->kind == ZM_TOKEN_ATOM) || fail(parser, "expected a word");
+}
+
 static bool take_local_part(parser_t *parser)
 {
-    take_if(parser, '\\', ZM_ROLE_PURE); /* "\user": no further expansion */
-    if (!take_word(parser, "expected an address"))
-        return false;
+    if (!take_backslash(parser) || !take_word(parser, "expected an address"))
+        return false; /* "\user": no further expansion */
     while (is_joint(peek(parser))) {
-        take(parser, ZM_ROLE_PURE);
+        if (!peek_is(parser, '\\'))
+            take(parser, ZM_ROLE_PURE);
+        else if (!take_backslash(parser))
+            return false;
         if (!take_word(parser, "expected a word"))
             return false;
     }
@@ -480,6 +493,16 @@ static void parse_element(parser_t *parser)
         skip_separator(parser);
 }
 
+/** Whether some token is wrong by itself, such as a comment without end. */
+static bool has_problem(const parser_t *parser)
+{
+    apr_size_t i;
+    for (i = 0; i < parser->tokens.count; i++)
+        if (parser->tokens.items[i].problem != NULL)
+            return true;
+    return false;
+}
+
 static void parse_elements(parser_t *parser)
 {
     zm_rule_t rule = parser->list->rule;
@@ -488,8 +511,8 @@ static void parse_elements(parser_t *parser)
     if (parser->in_group) {
         parser->end_problem = "expected ; at the end of the group";
         add_item(parser, ZM_ADDRESS_GROUP_END, parser->at);
-    } else if (parser->list->first == NULL && rule != ZM_RULE_ADDRESSES &&
-               rule != ZM_RULE_LIST_LINE) {
+    } else if (parser->list->first == NULL &&
+               ((rule != ZM_RULE_ADDRESSES && rule != ZM_RULE_LIST_LINE) || has_problem(parser))) {
         parser->end_problem =
             rule >= ZM_RULE_MESSAGE_ID ? "expected a value" : "expected an address";
         add_item(parser, ZM_ADDRESS_MAILBOX, 0);

@@ -129,6 +129,11 @@ static void add_encoded(encoder_t *encoder, zm_str_t text)
     }
 }
 
+static bool is_blank(char byte)
+{
+    return zm_is_blank(byte) || byte == '\n' || byte == '\r';
+}
+
 /** Text on one line: each fold becomes a single space. */
 static zm_str_t unfold(zm_str_t text, apr_pool_t *pool)
 {
@@ -139,7 +144,7 @@ static zm_str_t unfold(zm_str_t text, apr_pool_t *pool)
             copy[length++] = text.data[i++];
             continue;
         }
-        while (i < text.length && zm_is_space((unsigned char)text.data[i]))
+        while (i < text.length && is_blank(text.data[i]))
             i++;
         copy[length++] = ' ';
     }
@@ -151,7 +156,7 @@ static zm_str_t unfold(zm_str_t text, apr_pool_t *pool)
 static zm_str_t leading_blanks(zm_str_t text)
 {
     apr_size_t i = 0;
-    while (i < text.length && zm_is_space((unsigned char)text.data[i]))
+    while (i < text.length && is_blank(text.data[i]))
         i++;
     return zm_str_of(text.data, i);
 }
@@ -160,7 +165,7 @@ static zm_str_t leading_blanks(zm_str_t text)
 static zm_str_t leading_word(zm_str_t text)
 {
     apr_size_t i = 0;
-    while (i < text.length && !zm_is_space((unsigned char)text.data[i]))
+    while (i < text.length && !is_blank(text.data[i]))
         i++;
     return zm_str_of(text.data, i);
 }
@@ -300,7 +305,7 @@ static void encode_item(encoder_t *encoder, const zm_address_list_t *list, const
         else
             encode_comment(encoder, token, pool);
         *at = end_of(next - 1);
-        if (name && *at < list->text.length && !zm_is_space((unsigned char)list->text.data[*at]))
+        if (name && *at < list->text.length && !is_blank(list->text.data[*at]))
             zm_buf_add_byte(encoder->buffer, ' ');
         token = next;
     }

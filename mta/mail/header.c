@@ -47,6 +47,8 @@ zm_header_t *zm_headers_insert(zm_headers_t *headers, zm_header_t *before, zm_st
         if (is_blank(value))
             return NULL;
         header->parsed = zm_address_parse(header->rule->rule, value, headers->pool);
+        if (header->parsed->first == NULL)
+            return NULL;
         header->bad = header->parsed->bad > 0;
     }
     link_before(headers, before, header);

@@ -31,7 +31,7 @@ zm_headers_t *zm_headers_create(const zm_header_table_t *table, apr_pool_t *pool
 
 /**
  * Puts a field before another (null: at the end) and parses it.  A structured
- * field without any token is as good as absent: nothing is added and the result
+ * field without any item is as good as absent: nothing is added and the result
  * is null.
  */
 zm_header_t *zm_headers_insert(zm_headers_t *headers, zm_header_t *before, zm_str_t name,

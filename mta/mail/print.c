@@ -82,26 +82,30 @@ static void break_line(line_t *line)
     line->column = line->indent;
 }
 
+/** Whether the space between two texts may become a fold and still be read as that space. */
+static bool may_fold(zm_str_t before, zm_str_t after)
+{
+    unsigned char last = before.length > 0 ? (unsigned char)before.data[before.length - 1] : ' ';
+    return !zm_is_space(last) && last != '\\' && after.length > 0 &&
+           !zm_is_space((unsigned char)after.data[0]);
+}
+
 /** Text that does not fit on a line: breaks at its own spaces. */
 static void put_folded(line_t *line, zm_str_t text)
 {
-    while (text.length > 0) {
-        zm_str_t word, rest;
-        bool more = zm_str_cut(text, ' ', &word, &rest);
+    zm_str_t word, rest;
+    while (zm_str_cut(text, ' ', &word, &rest)) {
+        apr_ssize_t next = zm_str_find(rest, ' ');
+        apr_size_t length = next < 0 ? rest.length : (apr_size_t)next;
         put(line, word);
-        if (!more)
-            return;
+        if (may_fold(word, rest) && line->column > line->indent &&
+            line->column + 1 + length > WIDTH)
+            break_line(line);
+        else
+            put(line, ZM_S(" "));
         text = rest;
-        if (rest.length > 0 && rest.data[0] != ' ' && line->column > line->indent) {
-            apr_ssize_t next = zm_str_find(rest, ' ');
-            apr_size_t length = next < 0 ? rest.length : (apr_size_t)next;
-            if (line->column + 1 + length > WIDTH) {
-                break_line(line);
-                continue;
-            }
-        }
-        put(line, ZM_S(" "));
     }
+    put(line, word);
 }
 
 /** An item longer than a line: breaks between its pieces and inside comments and names. */

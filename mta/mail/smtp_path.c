@@ -211,12 +211,30 @@ bool zm_smtp_path(zm_str_t text, int flags, zm_smtp_path_t *path, zm_smtp_proble
     return good;
 }
 
+/**
+ * Whether an unquoted local part must be quoted in RFC 822 form: it has a
+ * backslash, or an empty word at one of the joints of that grammar.
+ */
+static bool needs_quotes(zm_str_t local)
+{
+    bool after_joint = true;
+    apr_size_t i;
+    if (local.length == 0 || local.data[0] == '"')
+        return false;
+    for (i = 0; i < local.length; i++) {
+        bool joint = memchr(".!%", local.data[i], 3) != NULL;
+        if (local.data[i] == '\\' || (joint && after_joint))
+            return true;
+        after_joint = joint;
+    }
+    return after_joint;
+}
+
 zm_str_t zm_smtp_path_address(const zm_smtp_path_t *path, bool with_route, apr_pool_t *pool)
 {
     zm_buf_t text = ZM_BUF_INIT;
     zm_str_t copy;
-    bool quote = path->local.length > 0 && path->local.data[0] != '"' &&
-                 memchr(path->local.data, '\\', path->local.length) != NULL;
+    bool quote = needs_quotes(path->local);
     if (with_route && path->route.length > 0) {
         zm_buf_add_str(&text, path->route);
         zm_buf_add_byte(&text, ':');

@@ -61,7 +61,8 @@ bool zm_smtp_is_ipv6(zm_str_t text);
 /**
  * The address in RFC 822 form: "local@domain", or with its route in front
  * ("@a,@b:local@domain"); "" for the null path.  An unquoted local part with a
- * backslash is put in quotes.
+ * backslash or an empty word ("a..b", "!a") is put in quotes, so that every
+ * address that is accepted is one for the router too.
  */
 zm_str_t zm_smtp_path_address(const zm_smtp_path_t *path, bool with_route, apr_pool_t *pool);
 

@@ -24,7 +24,7 @@ static void check_path(zm_str_t text, int flags, apr_pool_t *pool)
     address = zm_smtp_path_address(&path, true, pool);
     FUZZ_EXPECT(memchr(address.data, '\0', address.length) == NULL);
     FUZZ_EXPECT(memchr(address.data, '\n', address.length) == NULL);
-    if (address.length > 0 && (flags & ZM_PATH_FULL) != 0)
+    if (address.length > 0)
         FUZZ_EXPECT(zm_address_parse(ZM_RULE_ROUTE_ADDRESS, address, pool)->bad == 0);
 }
 

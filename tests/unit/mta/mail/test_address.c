@@ -98,6 +98,7 @@ static void empty_elements_are_skipped(void)
     ASSERT_ITEMS(LIST, "", "!expected an address@0");
     ASSERT_ITEMS(ZM_RULE_ADDRESSES, "", "");
     ASSERT_ITEMS(ZM_RULE_ADDRESSES, " (none) ", "");
+    ASSERT_ITEMS(ZM_RULE_ADDRESSES, "(none", "!missing closing )@0");
     ASSERT_ITEMS(LIST, "(none)", "!expected an address@6");
 }
 

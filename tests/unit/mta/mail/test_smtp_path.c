@@ -156,6 +156,11 @@ static void conversion_to_rfc822(void)
     ZM_ASSERT_STR(address_of("<@x:a@c>", false), "a@c");
     ZM_ASSERT_STR(address_of("<@x:a@c>", true), "@x:a@c");
     ZM_ASSERT_STR(address_of("<>", true), "");
+    ZM_ASSERT_STR(address_of("<.a@c>", true), "\".a\"@c");
+    ZM_ASSERT_STR(address_of("<a..b@c>", true), "\"a..b\"@c");
+    ZM_ASSERT_STR(address_of("<a!%b@c>", true), "\"a!%b\"@c");
+    ZM_ASSERT_STR(address_of("<a!@c>", true), "\"a!\"@c");
+    ZM_ASSERT_STR(address_of("<a!b%c.d@e>", true), "a!b%c.d@e");
     ZM_ASSERT_STR(address_of("<\"a\\b\"@c>", true), "\"a\\b\"@c");
 }
 
