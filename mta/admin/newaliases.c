@@ -41,8 +41,9 @@ static apr_status_t add_entry(void *baton, zm_str_t key, zm_str_t value, unsigne
     compile_t *compile = baton;
     zm_str_t kept;
     if (apr_hash_get(compile->seen, key.data, (apr_ssize_t)key.length) != NULL) {
-        complain(compile, line, apr_psprintf(compile->pool, "\"%.*s\" stands here again; the first one counts",
-                                             (int)key.length, key.data));
+        complain(compile, line,
+                 apr_psprintf(compile->pool, "\"%.*s\" stands here again; the first one counts",
+                              (int)key.length, key.data));
         return APR_SUCCESS;
     }
     kept = zm_str_copy(compile->pool, key);
@@ -57,8 +58,10 @@ static apr_status_t add_entry(void *baton, zm_str_t key, zm_str_t value, unsigne
 static bool is_current(const char *source, const char *database)
 {
     zm_file_info_t from, to;
-    return zm_path_info(&from, NULL, source) == APR_SUCCESS && zm_path_info(&to, NULL, database) == APR_SUCCESS &&
-           (to.mtime_s > from.mtime_s || (to.mtime_s == from.mtime_s && to.mtime_ns >= from.mtime_ns));
+    return zm_path_info(&from, NULL, source) == APR_SUCCESS &&
+           zm_path_info(&to, NULL, database) == APR_SUCCESS &&
+           (to.mtime_s > from.mtime_s ||
+            (to.mtime_s == from.mtime_s && to.mtime_ns >= from.mtime_ns));
 }
 
 /* The compiled file belongs to who owns the source: aliases speak with its authority. */
@@ -81,9 +84,11 @@ static apr_status_t install(const compile_t *compile, const char *made, const ch
     return status != APR_SUCCESS ? status : zm_file_replace(NULL, made, NULL, database);
 }
 
-static int compile_file(const zm_zenv_t *zenv, const char *name, bool if_needed, bool quiet, apr_pool_t *pool)
+static int compile_file(const zm_zenv_t *zenv, const char *name, bool if_needed, bool quiet,
+                        apr_pool_t *pool)
 {
-    const char *type = zm_zenv_get_or(zenv, "DBTYPE", "sqlite"), *extension = zm_zenv_get_or(zenv, "DBEXT", ".sqlite");
+    const char *type = zm_zenv_get_or(zenv, "DBTYPE", "sqlite"),
+               *extension = zm_zenv_get_or(zenv, "DBEXT", ".sqlite");
     compile_t compile = {0};
     zm_aliases_reader_t reader = {add_entry, complain, &compile};
     zm_map_options_t options = {0};
@@ -128,8 +133,8 @@ static int compile_file(const zm_zenv_t *zenv, const char *name, bool if_needed,
         return 73;
     }
     if (!quiet)
-        printf("%s: %d aliases, longest %" APR_SIZE_T_FMT " bytes, %d errors\n", compile.source, compile.entries,
-               compile.longest, compile.complaints);
+        printf("%s: %d aliases, longest %" APR_SIZE_T_FMT " bytes, %d errors\n", compile.source,
+               compile.entries, compile.longest, compile.complaints);
     return compile.complaints > 0 ? 65 : 0;
 }
 
@@ -144,8 +149,13 @@ int main(int argc, char **argv)
         {0, "if-needed", ZM_OPTION_FLAG, &if_needed, NULL, NULL, "only where the source is newer"},
         {'v', "verbose", ZM_OPTION_FLAG, &(bool){false}, NULL, NULL, NULL},
     };
-    const zm_command_line_t line = {"newaliases", NULL, "compile the alias files for the router",
-                                    table, (int)(sizeof table / sizeof table[0]), &site, 0};
+    const zm_command_line_t line = {"newaliases",
+                                    NULL,
+                                    "compile the alias files for the router",
+                                    table,
+                                    (int)(sizeof table / sizeof table[0]),
+                                    &site,
+                                    0};
     zm_zenv_t *zenv;
     apr_pool_t *pool;
     apr_size_t i;

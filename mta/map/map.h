@@ -31,7 +31,7 @@ typedef struct zm_map_answer_t {
     const zm_str_t *values; /**< of a map whose answers are lists; else null */
     apr_size_t count;       /**< number of values; 0 when the answer is one string */
     unsigned ttl;           /**< seconds the answer may be kept; 0: unknown */
-    const char *reason;     /**< ZM_MAP_FAILED: short reason in the form "IO:..." or "NS:name/type" */
+    const char *reason; /**< ZM_MAP_FAILED: short reason in the form "IO:..." or "NS:name/type" */
 } zm_map_answer_t;
 
 typedef struct zm_map_options_t {
@@ -48,24 +48,34 @@ bool zm_map_type_exists(const char *type);
  * a failed lookup and not a failed start.  Lives as long as the pool.
  * Errors: ZM_E_UNSUPPORTED unknown type, ZM_E_CONFIG unsuitable options.
  */
-apr_status_t zm_map_create(zm_map_t **map, const char *type, const zm_map_options_t *options, apr_pool_t *pool,
-                           zm_error_t *error);
+apr_status_t zm_map_create(zm_map_t **map, const char *type, const zm_map_options_t *options,
+                           apr_pool_t *pool, zm_error_t *error);
 
 /** Looks a key up.  The answer lives in the pool given. */
-zm_map_outcome_t zm_map_lookup(zm_map_t *map, zm_str_t key, zm_map_answer_t *answer, apr_pool_t *pool);
+zm_map_outcome_t zm_map_lookup(zm_map_t *map, zm_str_t key, zm_map_answer_t *answer,
+                               apr_pool_t *pool);
 
-/** Looks whether the file was changed or replaced since it was opened; if so closes it (the next lookup reopens)
- *  and returns true.  At most one look a second. */
+/** Looks whether the file was changed or replaced since it was opened; if so closes it (the next
+ * lookup reopens) and returns true.  At most one look a second. */
 bool zm_map_changed(zm_map_t *map);
 
 /** Each returns ZM_E_UNSUPPORTED where the type has no such operation. */
 apr_status_t zm_map_add(zm_map_t *map, zm_str_t key, zm_str_t value, zm_error_t *error);
-apr_status_t zm_map_remove(zm_map_t *map, zm_str_t key, zm_error_t *error); /**< APR_ENOENT: no such key */
-apr_status_t zm_map_flush(zm_map_t *map); /**< close the file; in-core maps lose all entries */
+apr_status_t zm_map_remove(zm_map_t *map, zm_str_t key,
+                           zm_error_t *error); /**< APR_ENOENT: no such key */
+apr_status_t zm_map_flush(zm_map_t *map);      /**< close the file; in-core maps lose all entries */
 apr_status_t zm_map_count(zm_map_t *map, uint64_t *count, zm_error_t *error);
 apr_status_t zm_map_owner(zm_map_t *map, zm_uid_t *owner, zm_error_t *error);
 
-/** Called for each entry; text files give each line whole in key, with value.data null.  False stops. */
+/**
+ * Many additions at once: between begin and commit nothing is durable and nobody
+ * else should read.  Types to which that makes no difference accept both.
+ */
+apr_status_t zm_map_begin(zm_map_t *map, zm_error_t *error);
+apr_status_t zm_map_commit(zm_map_t *map, zm_error_t *error);
+
+/** Called for each entry; text files give each line whole in key, with value.data null.  False
+ * stops. */
 typedef bool zm_map_each_fn(void *baton, zm_str_t key, zm_str_t value);
 apr_status_t zm_map_each(zm_map_t *map, zm_map_each_fn *fn, void *baton, zm_error_t *error);
 
@@ -74,14 +84,17 @@ const zm_map_options_t *zm_map_options(const zm_map_t *map);
 
 /* -- types added by programs ---------------------------------------------------- */
 
-/** The operations of a type.  open is called before the first other call and after close; null means unsupported. */
+/** The operations of a type.  open is called before the first other call and after close; null
+ * means unsupported. */
 typedef struct zm_map_type_t {
     const char *name;
     bool answers_lists;
     apr_status_t (*check)(const zm_map_options_t *options, zm_error_t *error);
-    apr_status_t (*open)(void **state, const zm_map_options_t *options, apr_pool_t *pool, zm_error_t *error);
+    apr_status_t (*open)(void **state, const zm_map_options_t *options, apr_pool_t *pool,
+                         zm_error_t *error);
     void (*close)(void *state);
-    zm_map_outcome_t (*lookup)(void *state, zm_str_t key, zm_map_answer_t *answer, apr_pool_t *pool);
+    zm_map_outcome_t (*lookup)(void *state, zm_str_t key, zm_map_answer_t *answer,
+                               apr_pool_t *pool);
     bool (*changed)(void *state);
     apr_status_t (*add)(void *state, zm_str_t key, zm_str_t value, zm_error_t *error);
     apr_status_t (*remove)(void *state, zm_str_t key, zm_error_t *error);
@@ -89,6 +102,8 @@ typedef struct zm_map_type_t {
     apr_status_t (*count)(void *state, uint64_t *count, zm_error_t *error);
     apr_status_t (*owner)(void *state, zm_uid_t *owner, zm_error_t *error);
     apr_status_t (*each)(void *state, zm_map_each_fn *fn, void *baton, zm_error_t *error);
+    apr_status_t (*begin)(void *state, zm_error_t *error);
+    apr_status_t (*commit)(void *state, zm_error_t *error);
 } zm_map_type_t;
 
 /** Adds or replaces a type, process wide; the table must be static.  Before threads start. */

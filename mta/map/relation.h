@@ -16,28 +16,29 @@ typedef enum zm_relation_driver_t {
     ZM_DRIVER_NONE,
     ZM_DRIVER_PATHALIAS,       /**< key, .key, .suffixes, then the defaults or "." */
     ZM_DRIVER_PATHALIAS_NODOT, /**< suffixes without their dot, neither key nor defaults */
-    ZM_DRIVER_PATHALIAS_AT,    /**< user@domain, then the domain as pathalias; user@, then @local@ */
-    ZM_DRIVER_LONGESTMATCH     /**< IPv4 prefixes from /32 to /0; names: key, .suffixes, defaults or "." */
+    ZM_DRIVER_PATHALIAS_AT, /**< user@domain, then the domain as pathalias; user@, then @local@ */
+    ZM_DRIVER_LONGESTMATCH /**< IPv4 prefixes from /32 to /0; names: key, .suffixes, defaults or "."
+                            */
 } zm_relation_driver_t;
 
 typedef enum zm_relation_post_t {
     ZM_POST_NONE,
-    ZM_POST_BOOLEAN,  /**< -b: the value is the key */
-    ZM_POST_NONNULL,  /**< -n: without a value the value is the key */
-    ZM_POST_INDIRECT  /**< -i: the value is an offset into the file named by the subtype */
+    ZM_POST_BOOLEAN, /**< -b: the value is the key */
+    ZM_POST_NONNULL, /**< -n: without a value the value is the key */
+    ZM_POST_INDIRECT /**< -i: the value is an offset into the file named by the subtype */
 } zm_relation_post_t;
 
 typedef struct zm_relation_options_t {
     const char *type;
     zm_map_options_t map;
-    int fold;                  /**< 'l', 'u' or 0: case mapping of keys (ASCII) */
+    int fold; /**< 'l', 'u' or 0: case mapping of keys (ASCII) */
     zm_relation_driver_t driver;
     zm_relation_post_t post;
-    bool percent;              /**< -%: substitute %0 to %9 in string values */
-    bool check;                /**< -m: before each lookup look whether the file changed */
-    bool negative;             /**< -N: cache absences too */
-    int cache;                 /**< cache entries; -1: the default of the type */
-    unsigned ttl;              /**< seconds a cached answer lives; 0: until replaced */
+    bool percent;  /**< -%: substitute %0 to %9 in string values */
+    bool check;    /**< -m: before each lookup look whether the file changed */
+    bool negative; /**< -N: cache absences too */
+    int cache;     /**< cache entries; -1: the default of the type */
+    unsigned ttl;  /**< seconds a cached answer lives; 0: until replaced */
 } zm_relation_options_t;
 
 /** The driver of that name ("pathalias.at"); false when there is none. */
@@ -64,6 +65,6 @@ zm_str_t zm_relation_fold(const zm_relation_t *relation, zm_str_t key, apr_pool_
 zm_map_t *zm_relation_map(zm_relation_t *relation);
 const zm_relation_options_t *zm_relation_options(const zm_relation_t *relation);
 apr_size_t zm_relation_cached(const zm_relation_t *relation); /**< entries in the cache */
-void zm_relation_flush(zm_relation_t *relation);              /**< drops the cache and flushes the map */
+void zm_relation_flush(zm_relation_t *relation); /**< drops the cache and flushes the map */
 
 #endif

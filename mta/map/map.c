@@ -1,0 +1,186 @@
+#include "mta/map/map.h"
+
+#include <apr_strings.h>
+#include <string.h>
+
+#include "mta/map/types.h"
+#include "platform/clock.h"
+
+#define LOOK_INTERVAL apr_time_from_sec(1) /* files are looked at so often at most */
+
+struct zm_map_t {
+    const zm_map_type_t *type;
+    const char *name; /* as it was asked for */
+    zm_map_options_t options;
+    void *state; /* null: not open */
+    apr_pool_t *pool, *state_pool;
+    apr_time_t looked;
+};
+
+static void close_state(void *baton)
+{
+    zm_map_t *map = baton;
+    if (map->state != NULL && map->type->close != NULL)
+        map->type->close(map->state);
+    map->state = NULL;
+    apr_pool_clear(map->state_pool);
+}
+
+static apr_status_t clean_up(void *baton)
+{
+    zm_map_t *map = baton;
+    if (map->state != NULL && map->type->close != NULL)
+        map->type->close(map->state);
+    map->state = NULL;
+    return APR_SUCCESS;
+}
+
+static const char *copy(apr_pool_t *pool, const char *text)
+{
+    return text != NULL ? apr_pstrdup(pool, text) : NULL;
+}
+
+apr_status_t zm_map_create(zm_map_t **map, const char *type, const zm_map_options_t *options,
+                           apr_pool_t *pool, zm_error_t *error)
+{
+    const zm_map_type_t *found = zm_map_type_find(type);
+    zm_map_t *made;
+    apr_status_t status;
+    if (found == NULL)
+        return zm_error_set(error, ZM_E_UNSUPPORTED, "there is no map type \"%s\"", type);
+    if (found->check != NULL && (status = found->check(options, error)) != APR_SUCCESS)
+        return status;
+    made = apr_pcalloc(pool, sizeof *made);
+    made->type = found;
+    made->name = apr_pstrdup(pool, type);
+    made->options.subtype = copy(pool, options->subtype);
+    made->options.file = copy(pool, options->file);
+    made->options.config = copy(pool, options->config);
+    made->pool = pool;
+    status = apr_pool_create(&made->state_pool, pool);
+    if (status != APR_SUCCESS)
+        return zm_error_system(error, status, "cannot make a map");
+    apr_pool_pre_cleanup_register(pool, made, clean_up);
+    *map = made;
+    return APR_SUCCESS;
+}
+
+static apr_status_t open_state(zm_map_t *map, zm_error_t *error)
+{
+    apr_status_t status;
+    if (map->state != NULL)
+        return APR_SUCCESS;
+    status = map->type->open(&map->state, &map->options, map->state_pool, error);
+    if (status != APR_SUCCESS) {
+        map->state = NULL;
+        apr_pool_clear(map->state_pool);
+    }
+    return status;
+}
+
+zm_map_outcome_t zm_map_lookup(zm_map_t *map, zm_str_t key, zm_map_answer_t *answer,
+                               apr_pool_t *pool)
+{
+    zm_error_t error = {0};
+    memset(answer, 0, sizeof *answer);
+    if (open_state(map, &error) != APR_SUCCESS) {
+        answer->reason = apr_pstrcat(pool, "IO:", error.text, NULL);
+        return ZM_MAP_FAILED;
+    }
+    return map->type->lookup(map->state, key, answer, pool);
+}
+
+bool zm_map_changed(zm_map_t *map)
+{
+    apr_time_t now = zm_clock_monotonic();
+    if (map->type->changed == NULL || map->state == NULL || now - map->looked < LOOK_INTERVAL)
+        return false;
+    map->looked = now;
+    if (!map->type->changed(map->state))
+        return false;
+    close_state(map);
+    return true;
+}
+
+static apr_status_t unsupported(const zm_map_t *map, const char *what, zm_error_t *error)
+{
+    return zm_error_set(error, ZM_E_UNSUPPORTED, "a map of type %s has no \"%s\"", map->name, what);
+}
+
+apr_status_t zm_map_add(zm_map_t *map, zm_str_t key, zm_str_t value, zm_error_t *error)
+{
+    apr_status_t status;
+    if (map->type->add == NULL)
+        return unsupported(map, "add", error);
+    status = open_state(map, error);
+    return status != APR_SUCCESS ? status : map->type->add(map->state, key, value, error);
+}
+
+apr_status_t zm_map_remove(zm_map_t *map, zm_str_t key, zm_error_t *error)
+{
+    apr_status_t status;
+    if (map->type->remove == NULL)
+        return unsupported(map, "remove", error);
+    status = open_state(map, error);
+    return status != APR_SUCCESS ? status : map->type->remove(map->state, key, error);
+}
+
+apr_status_t zm_map_flush(zm_map_t *map)
+{
+    if (map->type->flush != NULL)
+        return map->state != NULL ? map->type->flush(map->state) : APR_SUCCESS;
+    close_state(map);
+    return APR_SUCCESS;
+}
+
+apr_status_t zm_map_count(zm_map_t *map, uint64_t *count, zm_error_t *error)
+{
+    apr_status_t status;
+    if (map->type->count == NULL)
+        return unsupported(map, "count", error);
+    status = open_state(map, error);
+    return status != APR_SUCCESS ? status : map->type->count(map->state, count, error);
+}
+
+apr_status_t zm_map_owner(zm_map_t *map, zm_uid_t *owner, zm_error_t *error)
+{
+    apr_status_t status;
+    if (map->type->owner == NULL)
+        return unsupported(map, "owner", error);
+    status = open_state(map, error);
+    return status != APR_SUCCESS ? status : map->type->owner(map->state, owner, error);
+}
+
+apr_status_t zm_map_each(zm_map_t *map, zm_map_each_fn *fn, void *baton, zm_error_t *error)
+{
+    apr_status_t status;
+    if (map->type->each == NULL)
+        return unsupported(map, "print", error);
+    status = open_state(map, error);
+    return status != APR_SUCCESS ? status : map->type->each(map->state, fn, baton, error);
+}
+
+apr_status_t zm_map_begin(zm_map_t *map, zm_error_t *error)
+{
+    apr_status_t status = open_state(map, error);
+    return status != APR_SUCCESS || map->type->begin == NULL ? status
+                                                             : map->type->begin(map->state, error);
+}
+
+apr_status_t zm_map_commit(zm_map_t *map, zm_error_t *error)
+{
+    apr_status_t status = open_state(map, error);
+    return status != APR_SUCCESS || map->type->commit == NULL
+               ? status
+               : map->type->commit(map->state, error);
+}
+
+const char *zm_map_type(const zm_map_t *map)
+{
+    return map->name;
+}
+
+const zm_map_options_t *zm_map_options(const zm_map_t *map)
+{
+    return &map->options;
+}
