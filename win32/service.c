@@ -14,6 +14,7 @@
 #include <wchar.h>
 
 #include "win32/file.h"
+#include "win32/scm.h"
 #include "win32/spawn.h"
 
 #define VERDICT_VARIABLE L"ZM_VERDICT_PIPE"
@@ -129,6 +130,8 @@ void zm_service_ready(void)
     const char ready = READY;
     if (verdict_pipe != NULL)
         tell_original(&ready, 1);
+    else
+        zm_scm_ready();
 }
 
 void zm_service_fail(int code, const char *text)
@@ -142,6 +145,7 @@ void zm_service_fail(int code, const char *text)
         tell_original(&verdict, offsetof(verdict_t, text) + length + 1);
     } else {
         fprintf(stderr, "%s\n", text);
+        zm_scm_failed(code);
     }
     exit(code);
 }

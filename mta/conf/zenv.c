@@ -63,14 +63,21 @@ static const char *skip_engine(const char *location)
     return length > 1 && location[length] == ':' ? location + length + 1 : location;
 }
 
+/* On Windows a path from the root of the current drive will do, as it does for the system. */
+static bool is_absolute(const char *path, apr_pool_t *pool)
+{
+    const char *root, *rest = path;
+    apr_status_t status = apr_filepath_root(&root, &rest, 0, pool);
+    return status == APR_SUCCESS || (status == APR_EINCOMPLETE && path[0] == '/');
+}
+
 /** Makes sure of a value for each directory: asked for later, it must not allocate. */
 static apr_status_t fill_directories(zm_zenv_t *zenv, zm_error_t *error)
 {
     static const char *const names[] = {"POSTOFFICE", "MAILVAR", "LOGDIR", "MAILSHARE", "MAILBIN"};
     unsigned i;
     for (i = 0; i < sizeof names / sizeof names[0]; i++) {
-        const char *value = zm_zenv_get(zenv, names[i]), *root, *rest;
-        apr_status_t status;
+        const char *value = zm_zenv_get(zenv, names[i]);
         apr_size_t length;
         char *copy;
         if (value == NULL || value[0] == '\0') {
@@ -82,9 +89,7 @@ static apr_status_t fill_directories(zm_zenv_t *zenv, zm_error_t *error)
             zm_zenv_put(zenv, names[i], zm_zenv_default(zenv, zm_str(names[i])), 0);
             continue;
         }
-        rest = skip_engine(value);
-        status = apr_filepath_root(&root, &rest, 0, zenv->pool);
-        if (status != APR_SUCCESS && status != APR_EABSOLUTE) /* the latter: no drive letter */
+        if (!is_absolute(skip_engine(value), zenv->pool))
             return zm_error_set(error, ZM_E_CONFIG, "%s: %s is '%.200s'; expected an absolute path",
                                 zenv->file, names[i], value);
         length = strlen(value);
