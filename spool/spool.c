@@ -101,11 +101,13 @@ static apr_status_t open_parts(zm_spool_t *spool, const zm_spool_options_t *opti
         }
     }
     status = choose_engine(spool, options, fresh, error);
+    if (status == APR_SUCCESS && spool->ops == &zm_engine_native && !options->create)
+        status = zm_mark_check_directories(spool->location, spool->pool, error);
     if (status == APR_SUCCESS)
         status = spool->ops->open(&spool->engine, spool->location, options, spool->pool, error);
     if (status != APR_SUCCESS)
         return status;
-    if (spool->ops == &zm_engine_native)
+    if (spool->ops == &zm_engine_native && options->create)
         status = zm_mark_check_directories(spool->location, spool->pool, error);
     if (status == APR_SUCCESS && fresh && !spool->marked)
         status = zm_spool_set_marked(spool, error);

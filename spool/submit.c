@@ -1,0 +1,197 @@
+#include "spool/submit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "spool/layout.h"
+#include "spool/notify.h"
+
+struct zm_submission_t {
+    zm_submitter_t *submitter;
+    zm_object_t *object;
+    int priority;
+    const char *notify; /* where the hint goes, once the directory is chosen */
+    zm_publish_fn *fn;
+    void *baton;
+    char directory[ZM_LEAF_LIMIT + 1]; /* chosen */
+};
+
+apr_status_t zm_submit_begin(zm_submission_t **result, zm_submitter_t *submitter,
+                             const zm_submit_options_t *options)
+{
+    zm_create_options_t create = {
+        .directory = ZM_DIR_PUBLIC, .uid = options->uid, .gid = options->gid, .mode = 0600};
+    zm_submission_t *submission = calloc(1, sizeof *submission);
+    apr_status_t status;
+    if (submission == NULL)
+        return APR_ENOMEM;
+    submission->submitter = submitter;
+    submission->priority = options->priority;
+    status = zm_object_create(&submission->object, submitter->spool, &create);
+    if (status == APR_SUCCESS)
+        *result = submission;
+    else
+        free(submission);
+    return status;
+}
+
+/* -- contents -------------------------------------------------------------------- */
+
+static bool is_keyword(const char *keyword)
+{
+    const char *at;
+    for (at = keyword; *at != '\0'; at++)
+        if (!zm_is_alpha((unsigned char)*at) && *at != '-')
+            return false;
+    return at != keyword;
+}
+
+static bool is_one_line(zm_str_t value)
+{
+    return value.length == 0 || (memchr(value.data, '\n', value.length) == NULL &&
+                                 memchr(value.data, '\r', value.length) == NULL &&
+                                 memchr(value.data, '\0', value.length) == NULL);
+}
+
+apr_status_t zm_submit_line(zm_submission_t *submission, const char *keyword, zm_str_t value)
+{
+    apr_status_t status;
+    if (!is_keyword(keyword) || !is_one_line(value))
+        return ZM_E_SYNTAX;
+    status = zm_object_write(submission->object, keyword, strlen(keyword));
+    if (status == APR_SUCCESS && value.length != 0)
+        status = zm_object_write(submission->object, " ", 1);
+    if (status == APR_SUCCESS && value.length != 0)
+        status = zm_object_write(submission->object, value.data, value.length);
+    return status != APR_SUCCESS ? status : zm_object_write(submission->object, "\n", 1);
+}
+
+apr_status_t zm_submit_env_end(zm_submission_t *submission)
+{
+    return zm_submit_line(submission, "env-end", ZM_S(""));
+}
+
+apr_status_t zm_submit_write(zm_submission_t *submission, const void *data, apr_size_t length)
+{
+    return zm_object_write(submission->object, data, length);
+}
+
+uint64_t zm_submit_written(const zm_submission_t *submission)
+{
+    return zm_object_written(submission->object);
+}
+
+zm_object_t *zm_submit_object(zm_submission_t *submission)
+{
+    return submission->object;
+}
+
+/* -- the input directory ----------------------------------------------------------- */
+
+static bool directory_exists(zm_spool_t *spool, const char *directory)
+{
+    zm_listing_t *listing;
+    apr_pool_t *pool;
+    apr_status_t status = apr_pool_create_unmanaged_ex(&pool, NULL, NULL);
+    if (status != APR_SUCCESS)
+        return false;
+    status = zm_spool_list(&listing, spool, directory, false, pool);
+    if (status == APR_SUCCESS)
+        zm_listing_close(listing);
+    apr_pool_destroy(pool);
+    return status == APR_SUCCESS;
+}
+
+/* Of the first count entries of a ':' list, the last that is a directory. */
+static bool choose_of_list(zm_submission_t *submission, const char *list, int count)
+{
+    zm_str_t rest = zm_str(list), entry;
+    bool more = list != NULL, found = false;
+    while (more && count-- > 0) {
+        char name[ZM_LEAF_LIMIT + 1];
+        more = zm_str_cut(rest, ':', &entry, &rest);
+        if (!zm_layout_directory_valid(entry))
+            continue;
+        memcpy(name, entry.data, entry.length);
+        name[entry.length] = '\0';
+        if (directory_exists(submission->submitter->spool, name)) {
+            memcpy(submission->directory, name, entry.length + 1);
+            found = true;
+        }
+    }
+    return found;
+}
+
+static zm_target_t choose_target(zm_submission_t *submission)
+{
+    const zm_submitter_t *submitter = submission->submitter;
+    int priority = submission->priority > 0 ? submission->priority : 0;
+    zm_target_t target = {.directory = submission->directory};
+    if (submitter->input_dirs != NULL &&
+        choose_of_list(submission, submitter->input_dirs, priority > 0 ? priority : 1)) {
+        target.hash_levels = submitter->input_hash ? 1 : 0;
+        submission->notify = submitter->input_notify;
+        return target;
+    }
+    if (priority == 0 || !choose_of_list(submission, submitter->router_dirs, priority))
+        memcpy(submission->directory, ZM_DIR_ROUTER, sizeof ZM_DIR_ROUTER);
+    target.hash_levels = submitter->router_hash ? 1 : 0;
+    submission->notify = submitter->router_notify;
+    return target;
+}
+
+/* -- the end ----------------------------------------------------------------------- */
+
+static void send_hint(const zm_submission_t *submission, const char *name)
+{
+    const char *slash = strchr(name, '/');
+    if (submission->notify != NULL && slash != NULL)
+        zm_notify_send(submission->notify, submission->directory, slash + 1);
+}
+
+static void on_published(apr_status_t status, const zm_published_t *published, void *baton)
+{
+    zm_submission_t *submission = baton;
+    if (status == APR_SUCCESS)
+        send_hint(submission, published->name);
+    submission->fn(status, published, submission->baton);
+    free(submission);
+}
+
+void zm_submit_commit(zm_submission_t *submission, zm_publish_fn *fn, void *baton)
+{
+    zm_target_t target = choose_target(submission);
+    submission->fn = fn;
+    submission->baton = baton;
+    zm_object_publish(submission->object, &target, on_published, submission);
+}
+
+apr_status_t zm_submit_commit_wait(zm_submission_t *submission, zm_published_t *result,
+                                   apr_pool_t *pool)
+{
+    zm_target_t target = choose_target(submission);
+    zm_published_t published;
+    apr_status_t status = zm_object_publish_wait(submission->object, &target, &published, pool);
+    if (status == APR_SUCCESS) {
+        send_hint(submission, published.name);
+        if (result != NULL)
+            *result = published;
+    }
+    free(submission);
+    return status;
+}
+
+apr_status_t zm_submit_commit_to(zm_submission_t *submission, const char *directory,
+                                 const char *suffix, zm_published_t *result, apr_pool_t *pool)
+{
+    zm_target_t target = {.directory = directory, .suffix = suffix};
+    apr_status_t status = zm_object_publish_wait(submission->object, &target, result, pool);
+    free(submission);
+    return status;
+}
+
+void zm_submit_abort(zm_submission_t *submission)
+{
+    zm_object_discard(submission->object);
+    free(submission);
+}
