@@ -266,7 +266,7 @@ static apr_status_t open_parts(zm_native_t *native, const zm_spool_options_t *op
             zm_native_team_create(&native->team, options->sync_threads > 0 ? options->sync_threads
                                                                            : DEFAULT_SYNC_THREADS);
     make_scratch_head(native);
-    native->no_colon = APR_STATUS_IS_EBADPATH(zm_path_info(&info, native->root, "a:b"));
+    native->no_colon = zm_path_info(&info, native->root, "a:b") == APR_EBADPATH;
     return status;
 }
 

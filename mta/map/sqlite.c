@@ -54,7 +54,8 @@ static apr_status_t sqlite_open(void **state, const zm_map_options_t *options, a
     apr_status_t status;
     sqlite->path = options->file;
     *state = sqlite;
-    if (APR_STATUS_IS_ENOENT(zm_path_info(&sqlite->seen, NULL, sqlite->path)))
+    status = zm_path_info(&sqlite->seen, NULL, sqlite->path);
+    if (APR_STATUS_IS_ENOENT(status))
         return APR_SUCCESS;
     if ((status = open_database(sqlite, SQLITE_OPEN_READONLY, error)) != APR_SUCCESS)
         return status;

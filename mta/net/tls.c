@@ -92,11 +92,14 @@ static apr_status_t send_bytes(void *data, apr_socket_t *socket, const char *byt
 static apr_status_t end(void *data, apr_socket_t *socket)
 {
     tls_state_t *state = data;
+    apr_status_t status = APR_SUCCESS;
     int result;
     state->send_wants = 0;
     ERR_clear_error();
     result = SSL_is_init_finished(state->ssl) ? SSL_shutdown(state->ssl) : 0;
-    if (result < 0 && APR_STATUS_IS_EAGAIN(judge(state, result, &state->send_wants)))
+    if (result < 0)
+        status = judge(state, result, &state->send_wants);
+    if (APR_STATUS_IS_EAGAIN(status))
         return APR_EAGAIN;
     return apr_socket_shutdown(socket, APR_SHUTDOWN_WRITE);
 }
