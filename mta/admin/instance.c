@@ -211,7 +211,7 @@ static apr_status_t make_spool(const making_t *making)
 
 apr_status_t instance_init(const instance_options_t *options, apr_pool_t *pool, zm_error_t *error)
 {
-    static const char *const directories[] = {"etc", "var/db", "var/lists", "mail", "log"};
+    static const char *const directories[] = {"etc", "share", "var/db", "var/lists", "mail", "log"};
     making_t making = {options, NULL, NULL, pool, error};
     apr_status_t status;
     char *root;

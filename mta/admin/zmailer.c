@@ -34,10 +34,11 @@ typedef struct zmailer_t {
     int code; /* the first failure's exit code */
 } zmailer_t;
 
-static void say(const zmailer_t *zmailer, const char *format, const char *word)
+/* "WHAT WORD", for people. */
+static void say(const zmailer_t *zmailer, const char *word, const char *what)
 {
     if (!zmailer->quiet) {
-        printf(format, word);
+        printf("%s %s\n", word, what);
         fflush(stdout);
     }
 }
@@ -78,7 +79,7 @@ static void start_one(zmailer_t *zmailer, const daemon_t *daemon)
                                           "its reason stands above or in %s",
                                           daemon->name, code, zm_zenv_logdir(zmailer->zenv)));
     else
-        say(zmailer, "%s started\n", daemon->name);
+        say(zmailer, daemon->name, "started");
 }
 
 static void stop_one(zmailer_t *zmailer, const daemon_t *daemon)
@@ -87,9 +88,9 @@ static void stop_one(zmailer_t *zmailer, const daemon_t *daemon)
     apr_status_t status =
         daemon_stop(daemon, zmailer->manner == NUKE, STOP_SECONDS, zmailer->zenv, zmailer->pool);
     if (status == APR_SUCCESS)
-        say(zmailer, "%s stopped\n", daemon->name);
+        say(zmailer, daemon->name, "stopped");
     else if (APR_STATUS_IS_ENOENT(status))
-        say(zmailer, "%s was not running\n", daemon->name);
+        say(zmailer, daemon->name, "was not running");
     else if (APR_STATUS_IS_TIMEUP(status))
         fail(zmailer, 1,
              apr_psprintf(zmailer->pool,
@@ -159,7 +160,7 @@ static void control_all(zmailer_t *zmailer, zm_control_t event)
     for (daemon = daemons; daemon->name != NULL; daemon++) {
         apr_status_t result = daemon_control(daemon, event, zmailer->zenv, zmailer->pool);
         if (result == APR_SUCCESS)
-            say(zmailer, "%s told\n", daemon->name);
+            say(zmailer, daemon->name, "told");
         else if (!APR_STATUS_IS_ENOENT(result))
             fail(zmailer, 1,
                  apr_psprintf(zmailer->pool, "cannot reach %s: %s", daemon->name,
@@ -335,7 +336,7 @@ static int run_init(zmailer_t *zmailer)
         fail(zmailer, 1, error.text);
         return zmailer->code;
     }
-    say(zmailer, "made the instance %s\n", zmailer->instance.root);
+    say(zmailer, "made the instance", zmailer->instance.root);
     return 0;
 }
 
