@@ -70,12 +70,14 @@ static bool fail(parser_t *parser, const char *problem)
 
 static bool is_phrase_word(const zm_token_t *token)
 {
-    return token != NULL && (token->kind == ZM_TOKEN_ATOM || token->kind == ZM_TOKEN_STRING);
+    return token != NULL && (token->kind == ZM_TOKEN_ATOM || token->kind == ZM_TOKEN_STRING ||
+                             token->kind == ZM_TOKEN_ENCODED);
 }
 
 static bool is_word(const zm_token_t *token)
 {
-    return is_phrase_word(token) || (token != NULL && token->kind == ZM_TOKEN_LITERAL);
+    return token != NULL && (token->kind == ZM_TOKEN_ATOM || token->kind == ZM_TOKEN_STRING ||
+                             token->kind == ZM_TOKEN_LITERAL);
 }
 
 /** What may stand between the words of a local part. */
@@ -249,7 +251,9 @@ static void add_plain_words(parser_t *parser, apr_size_t start)
 static bool take_words(parser_t *parser, apr_size_t start, zm_address_kind_t *kind)
 {
     apr_size_t first = parser->at, words = 0;
+    bool plain = true;
     while (is_phrase_word(peek(parser))) {
+        plain &= is_word(peek(parser));
         take(parser, ZM_ROLE_PHRASE);
         words++;
     }
@@ -260,7 +264,7 @@ static bool take_words(parser_t *parser, apr_size_t start, zm_address_kind_t *ki
         *kind = ZM_ADDRESS_GROUP;
         return true;
     }
-    if (words > 1 && peek(parser) == NULL && parser->list->first == NULL &&
+    if (words > 1 && plain && peek(parser) == NULL && parser->list->first == NULL &&
         groups_allowed(parser)) {
         add_plain_words(parser, start);
         parser->split = true;
@@ -527,7 +531,7 @@ zm_address_list_t *zm_address_parse(zm_rule_t rule, zm_str_t text, apr_pool_t *p
     parser.list->text = text;
     parser.last = &parser.list->first;
     parser.pool = pool;
-    parser.tokens = zm_tokenise(text, 0, pool);
+    parser.tokens = zm_tokenise(text, ZM_LEX_ENCODED, pool);
     parse_elements(&parser);
     return parser.list;
 }

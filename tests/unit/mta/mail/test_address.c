@@ -64,6 +64,16 @@ static void phrases_comments_and_angles(void)
     ASSERT_ITEMS(LIST, "<a>", "[a]");
 }
 
+static void encoded_words_with_specials_are_names_and_nothing_else(void)
+{
+    ASSERT_ITEMS(LIST, "=?utf-8?Q?J._R,_X?= U <a@b>, c", "[a@b] [c]");
+    ASSERT_ITEMS(LIST, "=?utf-8?Q?J=2E?= <a@b>", "[a@b]");
+    ASSERT_ITEMS(LIST, "=?utf-8?Q?J?=@b", "[=?utf-8?Q?J?=@b]");
+    ASSERT_ITEMS(LIST, "=?utf-8?Q?a,c?=@b", "!expected an address@0");
+    ASSERT_ITEMS(LIST, "=?x?Q?J._R <a@b>", "!expected a comma@11");
+    ASSERT_ITEMS(LIST, "=?utf-8?Q?a,b?= c", "!expected < after the words@17");
+}
+
 static void source_routes(void)
 {
     ASSERT_ITEMS(LIST, "<@a,@b:c@d>", "[@a,@b:c@d]");
@@ -213,6 +223,7 @@ static void printing_is_a_round_trip(void)
         "a, b@c, \"x y\"@z, <@a,@b:c@d>, P <q>, list: m, n (c);, e:;, \\r",
         "\"A. B\" (x (y) \\) z) <\"q\\\"r\"@[1.2.3.4]>, (lead) k@l (tail)",
         "one two three",
+        "=?utf-8?Q?J._R,_X?= <a@b>",
         "\xc3\x96rjan <\xc3\xb6@\xc3\xa4.se>",
     };
     unsigned i;
@@ -317,8 +328,8 @@ static void rules_have_names(void)
 }
 
 ZM_TESTS("mail.address", ZM_TEST(plain_forms), ZM_TEST(phrases_comments_and_angles),
-         ZM_TEST(source_routes), ZM_TEST(groups),
-         ZM_TEST(plain_words_are_addresses_where_addresses_are_wanted),
+         ZM_TEST(encoded_words_with_specials_are_names_and_nothing_else), ZM_TEST(source_routes),
+         ZM_TEST(groups), ZM_TEST(plain_words_are_addresses_where_addresses_are_wanted),
          ZM_TEST(empty_elements_are_skipped), ZM_TEST(null_address_only_in_from_fields),
          ZM_TEST(what_the_grammar_refuses), ZM_TEST(a_bad_address_does_not_cost_its_neighbours),
          ZM_TEST(too_many_errors_end_the_field), ZM_TEST(list_lines_take_liberties),
