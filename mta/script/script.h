@@ -35,15 +35,17 @@ typedef struct zm_script_limits_t {
 } zm_script_limits_t;
 
 typedef struct zm_script_options_t {
-    const char *name;                /**< program name in messages, $0 at the top; null: "zmsh" */
-    const char *flags;               /**< letters of set options to start with, or null */
-    const char *const *environment;  /**< null ended NAME=value list to import; null: nothing */
+    const char *name;               /**< program name in messages, $0 at the top; null: "zmsh" */
+    const char *flags;              /**< letters of set options to start with, or null */
+    const char *const *environment; /**< null ended NAME=value list to import; null: nothing */
     zm_script_limits_t limits;
-    bool no_programs;                /**< running an external program is an error of the script */
+    bool no_programs; /**< running an external program is an error of the script */
 } zm_script_options_t;
 
-/** Creates an interpreter with the core built-ins and the relation commands.  It ends with the pool. */
-apr_status_t zm_script_create(zm_script_t **script, const zm_script_options_t *options, apr_pool_t *pool);
+/** Creates an interpreter with the core built-ins and the relation commands.  It ends with the
+ * pool. */
+apr_status_t zm_script_create(zm_script_t **script, const zm_script_options_t *options,
+                              apr_pool_t *pool);
 
 void zm_script_set_limits(zm_script_t *script, const zm_script_limits_t *limits);
 
@@ -52,14 +54,17 @@ typedef void zm_script_sink_fn(void *baton, int stream, const char *data, apr_si
 
 /** Until this call descriptors 0, 1 and 2 are those of the process. */
 void zm_script_set_output(zm_script_t *script, int stream, zm_script_sink_fn *sink, void *baton);
-/** Standard input of scripts is this text (copied into permanent memory); null: end of file at once. */
+/** Standard input of scripts is this text (copied into permanent memory); null: end of file at
+ * once. */
 void zm_script_set_input(zm_script_t *script, const char *data, apr_size_t length);
 
 /* -- scope -------------------------------------------------------------------- */
 
-/** Begins a scope, normally a message: limits start anew, gensym restarts at g1.  Scopes do not nest. */
+/** Begins a scope, normally a message: limits start anew, gensym restarts at g1.  Scopes do not
+ * nest. */
 void zm_script_begin(zm_script_t *script);
-/** Ends it: gensym variables vanish, surviving variables are made permanent, everything else is released. */
+/** Ends it: gensym variables vanish, surviving variables are made permanent, everything else is
+ * released. */
 void zm_script_end(zm_script_t *script);
 /** A pool that is cleared when the current scope ends. */
 apr_pool_t *zm_script_pool(zm_script_t *script);
@@ -72,12 +77,18 @@ apr_pool_t *zm_script_pool(zm_script_t *script);
  * with its marker goes to standard error of the script.  *status (may be null)
  * is the exit status of the last command.
  * Errors: as for opening a file, ZM_E_SYNTAX, ZM_E_LIMIT, ZM_E_STOPPED (the script called exit).
+ * With the option letter s a text that ends within a command is APR_EINCOMPLETE, without a message.
  */
-apr_status_t zm_script_source(zm_script_t *script, const char *path, int *status, zm_error_t *error);
+apr_status_t zm_script_source(zm_script_t *script, const char *path, int *status,
+                              zm_error_t *error);
 
 /** The same for a text in memory, called name in messages. */
 apr_status_t zm_script_run(zm_script_t *script, zm_str_t text, const char *name, int *status,
                            zm_error_t *error);
+
+/** Appends one line of the script's standard input, with its newline, to text.  False at the end of
+ * input. */
+bool zm_script_read_line(zm_script_t *script, zm_buf_t *text);
 
 /** Sets the positional arguments of the top level and its $0 (null: unchanged).  Copied. */
 void zm_script_set_arguments(zm_script_t *script, const char *name0, const char *const *arguments,
@@ -99,7 +110,8 @@ typedef struct zm_script_result_t {
 apr_status_t zm_script_call(zm_script_t *script, const char *name, const zm_value_t *arguments,
                             apr_size_t count, zm_script_result_t *result, zm_error_t *error);
 
-/** Whether a script function of that name exists; with built-ins and relations: zm_script_has_command. */
+/** Whether a script function of that name exists; with built-ins and relations:
+ * zm_script_has_command. */
 bool zm_script_has_function(zm_script_t *script, const char *name);
 bool zm_script_has_command(zm_script_t *script, const char *name);
 
@@ -122,7 +134,8 @@ zm_value_t zm_script_append(zm_script_t *script, zm_value_t list, zm_value_t ite
 /** All items of a, then all of b. */
 zm_value_t zm_script_concat(zm_script_t *script, zm_value_t a, zm_value_t b);
 /** A property list with the value of key replaced, or key and value appended. */
-zm_value_t zm_script_with_property(zm_script_t *script, zm_value_t list, zm_str_t key, zm_value_t value);
+zm_value_t zm_script_with_property(zm_script_t *script, zm_value_t list, zm_str_t key,
+                                   zm_value_t value);
 
 /* -- variables ---------------------------------------------------------------- */
 
@@ -137,15 +150,18 @@ void zm_script_unset(zm_script_t *script, zm_str_t name);
 
 /* -- attributes --------------------------------------------------------------- */
 
-/** A fresh global symbol "g1", "g2", ... holding that property list, removed when the scope ends. */
+/** A fresh global symbol "g1", "g2", ... holding that property list, removed when the scope ends.
+ */
 zm_value_t zm_script_gensym(zm_script_t *script, zm_value_t property_list);
 /** A property of the list in the variable named; false when either is missing. */
 bool zm_script_attribute(zm_script_t *script, zm_str_t variable, zm_str_t key, zm_value_t *value);
-void zm_script_set_attribute(zm_script_t *script, zm_str_t variable, zm_str_t key, zm_value_t value);
+void zm_script_set_attribute(zm_script_t *script, zm_str_t variable, zm_str_t key,
+                             zm_value_t value);
 
 /* -- temporary failures ------------------------------------------------------- */
 
-/** Notes that a lookup failed for now: sets the variable `defer` to the reason, such as "NS:example.org/mx". */
+/** Notes that a lookup failed for now: sets the variable `defer` to the reason, such as
+ * "NS:example.org/mx". */
 void zm_script_defer(zm_script_t *script, const char *reason);
 /** `defer` becomes "" again; call it before each address. */
 void zm_script_defer_clear(zm_script_t *script);
@@ -162,31 +178,38 @@ typedef struct zm_call_t {
     void *baton;
 } zm_call_t;
 
-/** Returns the exit status.  Built-ins of the list kind use zm_call_return instead: none returned is status 1. */
+/** Returns the exit status.  Built-ins of the list kind use zm_call_return instead: none returned
+ * is status 1. */
 typedef int zm_builtin_fn(zm_call_t *call);
 
 typedef enum zm_builtin_kind_t {
-    ZM_BUILTIN_ARGV, /**< gets strings only (lists are removed from the arguments), prints text, gives a status */
+    ZM_BUILTIN_ARGV, /**< gets strings only (lists are removed from the arguments), prints text,
+                        gives a status */
     ZM_BUILTIN_LIST  /**< gets and returns values */
 } zm_builtin_kind_t;
 
-/** Registers a command of the language; a script function of the same name hides it.  name must be static. */
-void zm_script_define(zm_script_t *script, const char *name, zm_builtin_kind_t kind, zm_builtin_fn *fn,
-                      void *baton);
+/** Registers a command of the language; a script function of the same name hides it.  name must be
+ * static. */
+void zm_script_define(zm_script_t *script, const char *name, zm_builtin_kind_t kind,
+                      zm_builtin_fn *fn, void *baton);
 
-zm_str_t zm_call_arg(const zm_call_t *call, apr_size_t index);   /**< as a string; "" when missing or a list */
-const char *zm_call_arg_c(const zm_call_t *call, apr_size_t index); /**< NUL-terminated copy in the scope */
+zm_str_t zm_call_arg(const zm_call_t *call,
+                     apr_size_t index); /**< as a string; "" when missing or a list */
+const char *zm_call_arg_c(const zm_call_t *call,
+                          apr_size_t index); /**< NUL-terminated copy in the scope */
 void zm_call_print(zm_call_t *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void zm_call_write(zm_call_t *call, zm_str_t text); /**< to standard output */
 /** One line on standard error, "NAME: text". */
-void zm_call_complain(zm_call_t *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void zm_call_complain(zm_call_t *call, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /** One more returned value (list kind). */
 void zm_call_return(zm_call_t *call, zm_value_t value);
 /** All of standard input from here to its end, in the scope. */
 zm_str_t zm_call_read_all(zm_call_t *call);
-/** Calls a function, built-in or relation from inside a built-in, within the limits of the running entry. */
-apr_status_t zm_call_call(zm_call_t *call, const char *name, const zm_value_t *arguments, apr_size_t count,
-                          zm_script_result_t *result);
+/** Calls a function, built-in or relation from inside a built-in, within the limits of the running
+ * entry. */
+apr_status_t zm_call_call(zm_call_t *call, const char *name, const zm_value_t *arguments,
+                          apr_size_t count, zm_script_result_t *result);
 
 /* -- signals ------------------------------------------------------------------ */
 
@@ -198,20 +221,25 @@ typedef enum zm_trap_t { ZM_TRAP_DEFAULT, ZM_TRAP_IGNORE, ZM_TRAP_CATCH } zm_tra
 typedef void zm_script_trap_fn(void *baton, int number, zm_trap_t what);
 /** Called when a script changes a trap, so that the program can install its handler. */
 void zm_script_on_trap(zm_script_t *script, zm_script_trap_fn *fn, void *baton);
-/** With hold, signal number is not run between operations, only by zm_script_run_traps (the router's signal 1). */
+/** With hold, signal number is not run between operations, only by zm_script_run_traps (the
+ * router's signal 1). */
 void zm_script_hold_trap(zm_script_t *script, int number, bool hold);
 
 /* -- tracing ------------------------------------------------------------------ */
 
 typedef enum zm_trace_t {
-    ZM_TRACE_CALL = 1,    /**< name and arguments as a list */
-    ZM_TRACE_RETURN = 2,  /**< name and returned value */
-    ZM_TRACE_LOOKUP = 4,  /**< relation and (key answer); nil answer: absent */
-    ZM_TRACE_ASSIGN = 8,  /**< variable and value */
-    ZM_TRACE_MATCH = 16   /**< label text and subject of a successful match */
+    ZM_TRACE_CALL = 1,   /**< name and arguments as a list */
+    ZM_TRACE_RETURN = 2, /**< name and returned value */
+    ZM_TRACE_LOOKUP = 4, /**< relation and (key answer); nil answer: absent */
+    ZM_TRACE_ASSIGN = 8, /**< variable and value */
+    ZM_TRACE_MATCH = 16  /**< label text and subject of a successful match */
 } zm_trace_t;
 
-typedef void zm_script_trace_fn(void *baton, zm_trace_t what, unsigned depth, zm_str_t name, zm_value_t value);
+typedef void zm_script_trace_fn(void *baton, zm_trace_t what, unsigned depth, zm_str_t name,
+                                zm_value_t value);
+/** Whether the script asked with the command `trace` for that keyword ("rewrite", "router",
+ * "sequencer", ...). */
+bool zm_script_traced(zm_script_t *script, const char *keyword);
 /** Reports the events in mask (0: none) as they happen. */
 void zm_script_set_trace(zm_script_t *script, unsigned mask, zm_script_trace_fn *fn, void *baton);
 

@@ -1,0 +1,240 @@
+/*
+ * zmsh: the interpreter of the configuration language as a program.
+ *
+ *     zmsh [-options] [-c command | script] [argument...]
+ *
+ * Without -c or a script it reads commands from standard input, whole commands
+ * at a time.  -i, or a terminal, makes it interactive: it prompts, and errors
+ * do not end it.
+ */
+
+#include <apr_env.h>
+#include <apr_general.h>
+#include <apr_signal.h>
+#include <apr_strings.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mta/script/script.h"
+#include "platform/exec.h"
+#include "platform/identity.h"
+
+typedef struct zmsh_t {
+    zm_script_t *script;
+    const char *command; /* -c */
+    const char *file;    /* script */
+    const char *name;    /* $0 */
+    const char *const *arguments;
+    int argument_count;
+    bool from_stdin, interactive, once;
+    char flags[64];
+} zmsh_t;
+
+static zm_script_t *signalled;
+
+static void note_signal(int number)
+{
+    zm_script_signal(signalled, number);
+}
+
+static void on_trap(void *baton, int number, zm_trap_t what)
+{
+    (void)baton;
+    if (what == ZM_TRAP_CATCH)
+        apr_signal(number, note_signal);
+    else
+        apr_signal(number, what == ZM_TRAP_IGNORE ? SIG_IGN : SIG_DFL);
+}
+
+static int usage(void)
+{
+    fputs("usage: zmsh [-CGIJLMOPRSYaefhiknstuvx] [-c command] [script [argument...]]\n", stderr);
+    return 64;
+}
+
+/* -- command line ------------------------------------------------------------------------- */
+
+static bool read_letters(zmsh_t *zmsh, const char *letters, const char *next, bool *took_next)
+{
+    size_t length = strlen(zmsh->flags);
+    for (; *letters != '\0'; letters++) {
+        if (*letters == 'c') {
+            if (next == NULL)
+                return false;
+            zmsh->command = next;
+            *took_next = true;
+        } else if (*letters == 'l') {
+            fputs("zmsh: -l: precompiled scripts are not supported; run the source\n", stderr);
+            return false;
+        } else if (strchr("CGIJLMPRSY", *letters) != NULL) {
+            continue; /* switches of the classic interpreter's own debugging */
+        } else if (strchr("Oaefhiknstuvx", *letters) == NULL) {
+            return false;
+        } else {
+            zmsh->from_stdin = zmsh->from_stdin || *letters == 's';
+            zmsh->interactive = zmsh->interactive || *letters == 'i';
+            zmsh->once = zmsh->once || *letters == 't';
+            if (length + 1 < sizeof zmsh->flags)
+                zmsh->flags[length++] = *letters;
+        }
+    }
+    return true;
+}
+
+static bool read_arguments(zmsh_t *zmsh, int argc, const char *const *argv)
+{
+    int i;
+    zmsh->name = argc > 0 ? argv[0] : "zmsh";
+    for (i = 1; i < argc && argv[i][0] == '-' && argv[i][1] != '\0'; i++) {
+        bool took_next = false;
+        if (strcmp(argv[i], "--") == 0) {
+            i++;
+            break;
+        }
+        if (!read_letters(zmsh, argv[i] + 1, i + 1 < argc ? argv[i + 1] : NULL, &took_next))
+            return false;
+        i += took_next;
+    }
+    if (zmsh->command == NULL && !zmsh->from_stdin && i < argc)
+        zmsh->name = zmsh->file = argv[i++];
+    zmsh->arguments = argv + i;
+    zmsh->argument_count = argc - i;
+    return true;
+}
+
+/* -- running ----------------------------------------------------------------------------------- */
+
+static void prompt(zmsh_t *zmsh, const char *variable)
+{
+    zm_script_result_t result;
+    zm_str_t text;
+    if (!zmsh->interactive)
+        return;
+    if (zm_script_has_function(zmsh->script, variable)) {
+        zm_script_call(zmsh->script, variable, NULL, 0, &result, NULL);
+        return;
+    }
+    text = zm_script_get_str(zmsh->script, variable);
+    fprintf(stderr, "%.*s", (int)text.length, text.data);
+    fflush(stderr);
+}
+
+static void report(const zm_error_t *error)
+{
+    if (error->status == ZM_E_LIMIT)
+        fprintf(stderr, "zmsh: %s\n", error->text);
+}
+
+/*
+ * Reads commands from standard input: lines are gathered until they parse.  The
+ * input is read through the script's own stream, so that a command `read` finds
+ * what follows it.
+ */
+static apr_status_t run_stdin(zmsh_t *zmsh, int *status)
+{
+    zm_buf_t text = ZM_BUF_INIT;
+    apr_status_t result = APR_SUCCESS;
+    bool more = true;
+    prompt(zmsh, "PS1");
+    while (more) {
+        zm_error_t error = {0};
+        more = zm_script_read_line(zmsh->script, &text);
+        if (!more && text.length == 0)
+            break;
+        result = zm_script_run(zmsh->script, zm_buf_str(&text), "stdin", status, &error);
+        if (result == APR_EINCOMPLETE && more) {
+            prompt(zmsh, "PS2");
+            continue;
+        }
+        zm_buf_clear(&text);
+        report(&error);
+        if (result == APR_EINCOMPLETE)
+            fprintf(stderr, "zmsh: %s\n", error.text);
+        if (result == ZM_E_STOPPED || ((result != APR_SUCCESS || zmsh->once) && !zmsh->interactive))
+            break;
+        zm_script_run_traps(zmsh->script);
+        if (more)
+            prompt(zmsh, "PS1");
+    }
+    zm_buf_free(&text);
+    return result;
+}
+
+static int run(zmsh_t *zmsh)
+{
+    zm_error_t error = {0};
+    apr_status_t result;
+    int status = 0;
+    if (zmsh->command != NULL)
+        result = zm_script_run(zmsh->script, zm_str(zmsh->command), "-c", &status, &error);
+    else if (zmsh->file != NULL)
+        result = zm_script_source(zmsh->script, zmsh->file, &status, &error);
+    else
+        result = run_stdin(zmsh, &status);
+    report(&error);
+    if (result == ZM_E_STOPPED) {
+        status = zm_script_exit_status(zmsh->script);
+    } else if (result != APR_SUCCESS && result != ZM_E_LIMIT && result != ZM_E_SYNTAX &&
+               result != APR_EINCOMPLETE) {
+        fprintf(stderr, "zmsh: %s\n", error.text);
+        status = 1;
+    } else if (result != APR_SUCCESS) {
+        status = result == ZM_E_LIMIT ? 1 : 7;
+    }
+    zm_script_run_exit_trap(zmsh->script);
+    return status;
+}
+
+static void source_profiles(zmsh_t *zmsh, apr_pool_t *pool)
+{
+    char *home;
+    if (zmsh->name[0] != '-')
+        return;
+    if (apr_env_get(&home, "HOME", pool) == APR_SUCCESS)
+        zm_script_source(zmsh->script, apr_pstrcat(pool, home, "/.profile", NULL), NULL, NULL);
+}
+
+int main(int argc, const char *const *argv, const char *const *environment)
+{
+    zm_script_options_t options = {.name = "zmsh"};
+    zmsh_t zmsh = {0};
+    zm_credentials_t own, real;
+    apr_pool_t *pool;
+    int status;
+    apr_app_initialize(&argc, &argv, &environment);
+    apr_pool_create(&pool, NULL);
+    zm_program_binary_streams();
+    own = zm_identity_own();
+    real = zm_identity_real();
+    if (own.uid != real.uid || own.gid != real.gid) {
+        fputs("zmsh: runs with the rights of its user only: it must not be set-uid\n", stderr);
+        return 1;
+    }
+    if (!read_arguments(&zmsh, argc, argv))
+        return usage();
+    if (zmsh.command == NULL && zmsh.file == NULL) {
+        zmsh.from_stdin = true;
+        zmsh.interactive =
+            zmsh.interactive || (zm_program_is_terminal(0) && zm_program_is_terminal(2));
+        strncat(zmsh.flags, zmsh.interactive ? "is" : "s",
+                sizeof zmsh.flags - strlen(zmsh.flags) - 1);
+    }
+    options.flags = zmsh.flags;
+    options.environment = environment;
+    options.limits.steps = ~(uint64_t)0;
+    if (zm_script_create(&zmsh.script, &options, pool) != APR_SUCCESS)
+        return 71;
+    signalled = zmsh.script;
+    zm_script_on_trap(zmsh.script, on_trap, NULL);
+    zm_script_set_arguments(zmsh.script, zmsh.name, zmsh.arguments,
+                            (apr_size_t)zmsh.argument_count);
+    if (zm_script_get_str(zmsh.script, "PS1").length == 0)
+        zm_script_set_str(zmsh.script, "PS1", own.uid == 0 ? ZM_S("# ") : ZM_S("$ "));
+    if (zm_script_get_str(zmsh.script, "PS2").length == 0)
+        zm_script_set_str(zmsh.script, "PS2", ZM_S("> "));
+    source_profiles(&zmsh, pool);
+    status = run(&zmsh);
+    apr_terminate();
+    return status;
+}
