@@ -8,7 +8,7 @@
 static void pump(void *baton);
 static void on_flush(zm_timer_t *timer, void *baton);
 
-/* -- opening -------------------------------------------------------------------- */
+/* -- opening --------------------------------------------------------------- */
 
 static void on_control(zm_control_t event, void *baton)
 {
@@ -87,7 +87,7 @@ apr_status_t zm_agent_open(zm_agent_t **result, const zm_agent_options_t *option
     return APR_SUCCESS;
 }
 
-/* -- output ---------------------------------------------------------------------- */
+/* -- output ---------------------------------------------------------------- */
 
 zm_buf_t *zm_agent_output(zm_agent_t *agent)
 {
@@ -152,7 +152,7 @@ void zm_agent_fail(zm_agent_t *agent, int exit_code)
     agent->stopping = true;
 }
 
-/* -- input ------------------------------------------------------------------------ */
+/* -- input ----------------------------------------------------------------- */
 
 /* The next line of work; #idle lines are answered here.  APR_EOF, APR_EAGAIN. */
 static apr_status_t take_job(zm_agent_t *agent, zm_job_line_t *job)

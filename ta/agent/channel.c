@@ -40,7 +40,7 @@ static void end_input(zm_channel_t *channel)
     watch_for(channel);
 }
 
-/* -- a socket ---------------------------------------------------------------- */
+/* -- a socket -------------------------------------------------------------- */
 
 static void receive(zm_channel_t *channel)
 {
@@ -89,7 +89,7 @@ static void on_socket(zm_watch_t *watch, int events, void *baton)
     }
 }
 
-/* -- pipes and files ---------------------------------------------------------- */
+/* -- pipes and files ------------------------------------------------------- */
 
 typedef struct arrival_t {
     zm_channel_t *channel;
@@ -144,7 +144,7 @@ static apr_status_t open_files(zm_channel_t *channel)
     return status;
 }
 
-/* -- the interface ------------------------------------------------------------ */
+/* -- the interface --------------------------------------------------------- */
 
 apr_status_t zm_channel_open(zm_channel_t **result, apr_socket_t *socket, zm_loop_t *loop,
                              zm_channel_fn *fn, void *baton, apr_pool_t *pool)

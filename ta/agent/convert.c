@@ -12,7 +12,7 @@ const char *zm_conversion_name(zm_conversion_t conversion)
     return names[conversion];
 }
 
-/* -- classification --------------------------------------------------------------------------- */
+/* -- classification -------------------------------------------------------- */
 
 typedef struct kind_t {
     bool mime; /* has MIME-Version */
@@ -89,8 +89,7 @@ zm_conversion_t zm_conversion_choose(const zm_fields_t *fields, const zm_body_fa
     return facts->long_lines && !encoded ? ZM_CONVERT_QP : ZM_CONVERT_NONE;
 }
 
-/* -- headers --------------------------------------------------------------------------------------
- */
+/* -- headers --------------------------------------------------------------- */
 
 /* Notes the conversion in the first field, if that is Received, before its last semicolon. */
 static void note_in_trace(zm_fields_t *fields, const char *note)
@@ -196,8 +195,34 @@ apr_status_t zm_conversion_apply(zm_converted_t *converted, zm_conversion_t conv
     return APR_SUCCESS;
 }
 
-/* -- bodies
- * ------------------------------------------------------------------------------------------ */
+static void encode_field(zm_fields_t *fields, int index, const char *charset)
+{
+    const zm_field_t *field = &fields->items[index];
+    zm_buf_t text = ZM_BUF_INIT;
+    zm_str_t name, value;
+    zm_str_cut(field->text, ':', &name, &value);
+    zm_buf_add_str(&text, name);
+    zm_buf_add_byte(&text, ':');
+    zm_encode_header(&text, field->name, value, charset, fields->pool);
+    zm_fields_replace(fields, index, zm_buf_str(&text));
+    zm_buf_free(&text);
+}
+
+bool zm_conversion_header(zm_fields_t *fields, const char *charset)
+{
+    bool changed = false;
+    int i;
+    for (i = 0; i < fields->count; i++)
+        if (fields->items[i].name.length > 0 && zm_needs_encoding(fields->items[i].text)) {
+            if (!changed && classify(fields, fields->pool).sealed)
+                return false;
+            encode_field(fields, i, charset != NULL ? charset : "unknown-8bit");
+            changed = true;
+        }
+    return changed;
+}
+
+/* -- bodies ---------------------------------------------------------------- */
 
 struct zm_filter_t {
     zm_conversion_t conversion;

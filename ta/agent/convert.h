@@ -54,6 +54,12 @@ apr_status_t zm_conversion_apply(zm_converted_t *converted, zm_conversion_t conv
                                  const zm_fields_t *fields, zm_body_t *body,
                                  const zm_carrier_t *carrier, apr_pool_t *pool);
 
+/**
+ * Makes a header ASCII (RFC 2047) if it is not and may be changed.  charset: of bytes that are
+ * not UTF-8; null: not known.  False: nothing was changed.
+ */
+bool zm_conversion_header(zm_fields_t *fields, const char *charset);
+
 /** The body on its way through the conversion; one a transmission. */
 typedef struct zm_filter_t zm_filter_t;
 zm_filter_t *zm_filter_create(const zm_converted_t *converted, apr_pool_t *pool);

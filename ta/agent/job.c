@@ -9,7 +9,7 @@
 
 #define CONTROL_LIMIT (512u * 1024 * 1024)
 
-/* -- the control file ------------------------------------------------------------- */
+/* -- the control file ------------------------------------------------------ */
 
 static zm_job_t *make_job(zm_agent_t *agent, const zm_job_line_t *line)
 {
@@ -75,7 +75,7 @@ static bool read_control(zm_job_t *job, zm_name_t *name)
     return status == APR_SUCCESS;
 }
 
-/* -- selection ---------------------------------------------------------------------- */
+/* -- selection ------------------------------------------------------------- */
 
 typedef struct selector_t {
     zm_str_t host; /* empty: any */
@@ -140,7 +140,7 @@ static void select_recipients(zm_job_t *job)
     }
 }
 
-/* -- groups ---------------------------------------------------------------------------- */
+/* -- groups ---------------------------------------------------------------- */
 
 static void start_group(zm_job_t *job, zm_group_t *group, const zm_control_recipient_t *line)
 {
@@ -190,7 +190,7 @@ static void make_groups(zm_job_t *job)
     }
 }
 
-/* -- the message -------------------------------------------------------------------------- */
+/* -- the message ----------------------------------------------------------- */
 
 static void no_message(zm_job_t *job, apr_status_t status)
 {
@@ -227,7 +227,7 @@ static bool open_message(zm_job_t *job, const zm_name_t *name)
     return true;
 }
 
-/* -- the interface --------------------------------------------------------------------------- */
+/* -- the interface --------------------------------------------------------- */
 
 zm_job_state_t zm_job_open(zm_job_t **result, zm_agent_t *agent, const zm_job_line_t *line)
 {
@@ -258,6 +258,31 @@ void zm_job_close(zm_job_t *job)
     left.text = ZM_S("the address was left locked");
     zm_job_report_all(job, &left);
     free_job(job);
+}
+
+apr_status_t zm_group_convert(const zm_converted_t **converted, zm_job_t *job, zm_group_t *group,
+                              const zm_carrier_t *carrier)
+{
+    zm_conversion_t conversion;
+    zm_body_facts_t facts;
+    apr_status_t status = zm_body_facts(&job->body, &facts);
+    *converted = NULL;
+    if (status != APR_SUCCESS || (!facts.eight_bit && !facts.long_lines && !carrier->decode))
+        return status;
+    conversion = zm_conversion_choose(&group->fields, &facts, carrier, job->pool);
+    if (conversion == ZM_CONVERT_NONE)
+        return APR_SUCCESS;
+    if (conversion == ZM_CONVERT_IMPOSSIBLE)
+        return ZM_E_UNSUPPORTED;
+    if (group->converted == NULL || group->converted->conversion != conversion) {
+        group->converted = apr_pcalloc(job->pool, sizeof *group->converted);
+        status = zm_conversion_apply(group->converted, conversion, &group->fields, &job->body,
+                                     carrier, job->pool);
+        if (status != APR_SUCCESS)
+            group->converted = NULL;
+    }
+    *converted = group->converted;
+    return status;
 }
 
 uint64_t zm_job_size_estimate(const zm_job_t *job)

@@ -18,6 +18,7 @@
 #include "spool/layout.h"
 #include "ta/agent/agent.h"
 #include "ta/agent/body.h"
+#include "ta/agent/convert.h"
 #include "ta/agent/fields.h"
 
 typedef struct zm_recipient_t {
@@ -35,7 +36,9 @@ typedef struct zm_group_t {
     int64_t sender_privilege;
     const zm_control_sender_t *sender_line;
     const zm_control_header_t *header;
-    zm_fields_t fields; /**< of the header block; conversions change these, once */
+    zm_fields_t fields;        /**< of the header block */
+    bool ascii;                /**< fields went through zm_conversion_header */
+    zm_converted_t *converted; /**< the last conversion that was needed; null: none yet */
     zm_recipient_t **recipients;
     int count;
 } zm_group_t;
@@ -72,6 +75,15 @@ typedef enum zm_job_state_t {
  */
 zm_job_state_t zm_job_open(zm_job_t **job, zm_agent_t *agent, const zm_job_line_t *line);
 void zm_job_close(zm_job_t *job);
+
+/**
+ * Finds out what a carrier needs of a group's letter, and makes the converted header where that is
+ * not what there is: *converted is null when the letter goes as it is.  Done once for all
+ * recipients.  ZM_E_UNSUPPORTED: the letter may not be changed and cannot go as it is (5.6.3);
+ * others: the body cannot be read.
+ */
+apr_status_t zm_group_convert(const zm_converted_t **converted, zm_job_t *job, zm_group_t *group,
+                              const zm_carrier_t *carrier);
 
 /** Octets of the message as SIZE= declares them: body and largest header block, with room for line
  * ends. */

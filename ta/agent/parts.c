@@ -35,8 +35,7 @@ struct zm_parts_t {
     zm_base64_encoder_t base64;
 };
 
-/* -- judging ------------------------------------------------------------------------------------
- */
+/* -- judging --------------------------------------------------------------- */
 
 static void say_encoding(zm_fields_t *fields, int at, const char *encoding)
 {
@@ -91,8 +90,7 @@ zm_part_kind_t zm_part_judge(zm_fields_t *fields, zm_str_t *boundary)
     return text ? ZM_PART_QUOTED : ZM_PART_BASE64;
 }
 
-/* -- content
- * --------------------------------------------------------------------------------------- */
+/* -- content --------------------------------------------------------------- */
 
 static void put_content(zm_parts_t *parts, const char *data, apr_size_t length, zm_buf_t *out)
 {
@@ -127,8 +125,7 @@ static void end_content(zm_parts_t *parts, zm_buf_t *out)
     parts->kind = ZM_PART_AS_IS;
 }
 
-/* -- structure
- * ----------------------------------------------------------------------------------------- */
+/* -- structure ------------------------------------------------------------- */
 
 /* The level whose boundary a line is; -1: it is none.  *last: it is a closing one. */
 static int boundary_level(const zm_parts_t *parts, zm_str_t line, bool *last)
@@ -229,8 +226,7 @@ static void on_long_line(zm_parts_t *parts, zm_buf_t *out)
     parts->in_long = true;
 }
 
-/* -- the interface
- * ------------------------------------------------------------------------------------------ */
+/* -- the interface --------------------------------------------------------- */
 
 static apr_status_t free_parts(void *data)
 {

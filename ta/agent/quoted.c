@@ -5,7 +5,7 @@
 #define SOFT_COLUMN 70
 #define BASE64_COLUMN 72
 
-/* -- quoted-printable, encoding -------------------------------------------------------------- */
+/* -- quoted-printable, encoding -------------------------------------------- */
 
 static void soft_break(zm_qp_encoder_t *encoder, zm_buf_t *out)
 {
@@ -69,7 +69,7 @@ void zm_qp_encode_end(zm_qp_encoder_t *encoder, zm_buf_t *out)
     *encoder = (zm_qp_encoder_t){0};
 }
 
-/* -- quoted-printable, decoding ---------------------------------------------------------------- */
+/* -- quoted-printable, decoding -------------------------------------------- */
 
 static int hex(char byte)
 {
@@ -128,8 +128,7 @@ void zm_qp_decode_end(zm_qp_decoder_t *decoder, zm_buf_t *out)
     pass_held(decoder, out);
 }
 
-/* -- base64
- * ---------------------------------------------------------------------------------------- */
+/* -- base64 ---------------------------------------------------------------- */
 
 static void add_group(zm_base64_encoder_t *encoder, zm_buf_t *out)
 {

@@ -14,7 +14,7 @@ typedef struct report_t {
     zm_buf_t notary, text;
 } report_t;
 
-/* -- the control file ---------------------------------------------------------------- */
+/* -- the control file ------------------------------------------------------ */
 
 static bool record(report_t *report)
 {
@@ -46,7 +46,7 @@ static void release(report_t *report)
                       zm_status_text(status, text, sizeof text));
 }
 
-/* -- the scheduler ---------------------------------------------------------------------- */
+/* -- the scheduler --------------------------------------------------------- */
 
 static void tell_scheduler(report_t *report)
 {
@@ -61,7 +61,7 @@ static void tell_scheduler(report_t *report)
     zm_agent_flush(report->job->agent);
 }
 
-/* -- logs --------------------------------------------------------------------------------- */
+/* -- logs ------------------------------------------------------------------ */
 
 static void tell_submitter(report_t *report)
 {
@@ -152,7 +152,7 @@ static void tell_log(report_t *report)
     zm_buf_free(&line);
 }
 
-/* -- the interface --------------------------------------------------------------------------- */
+/* -- the interface --------------------------------------------------------- */
 
 void zm_job_report(zm_job_t *job, zm_recipient_t *recipient, const zm_outcome_t *outcome)
 {

@@ -18,7 +18,7 @@
 /* One recipient on its way. */
 typedef struct errand_t {
     zm_job_t *job;
-    const zm_group_t *group;
+    zm_group_t *group;
     zm_recipient_t *recipient;
     const zm_mailbox_options_t *options;
     zm_workers_t *workers;
@@ -45,23 +45,52 @@ static void decide(errand_t *errand, int code, const char *status, const char *f
     errand->decided = true;
 }
 
-/* -- the body, for whoever delivers --------------------------------------------------------- */
+/* -- the body, for whoever delivers ---------------------------------------- */
 
 typedef struct reader_t {
     zm_body_t *body;
     uint64_t offset;
+    zm_filter_t *filter; /* null: the body goes as it is */
+    zm_buf_t text;       /* what the filter gave last */
+    bool ended;
 } reader_t;
 
 static apr_status_t read_body(void *baton, zm_str_t *piece)
 {
     reader_t *reader = baton;
-    apr_status_t status = zm_body_at(reader->body, reader->offset, piece);
-    if (status == APR_SUCCESS)
-        reader->offset += piece->length;
-    return status;
+    do {
+        apr_status_t status = zm_body_at(reader->body, reader->offset, piece);
+        if (status == APR_SUCCESS)
+            reader->offset += piece->length;
+        if (reader->filter == NULL || reader->ended || (status != APR_SUCCESS && status != APR_EOF))
+            return status;
+        zm_buf_clear(&reader->text);
+        if (status == APR_SUCCESS)
+            zm_filter_put(reader->filter, piece->data, piece->length, &reader->text);
+        else {
+            zm_filter_end(reader->filter, &reader->text);
+            reader->ended = true;
+        }
+        *piece = zm_buf_str(&reader->text);
+    } while (piece->length == 0);
+    return APR_SUCCESS;
 }
 
-/* -- files and programs ------------------------------------------------------------------------ */
+/* Makes of the letter what -8 and -H ask for. */
+static const zm_converted_t *convert(errand_t *errand)
+{
+    const zm_mailbox_options_t *options = errand->options;
+    zm_carrier_t carrier = {true, options->decode, options->charset};
+    const zm_converted_t *converted = NULL;
+    if (!errand->group->ascii && !options->keep_eight_bit)
+        zm_conversion_header(&errand->group->fields, options->charset);
+    errand->group->ascii = true;
+    if (options->decode)
+        zm_group_convert(&converted, errand->job, errand->group, &carrier);
+    return converted;
+}
+
+/* -- files and programs ---------------------------------------------------- */
 
 /* Sets who the delivery is done as; decides when that is nobody or cannot be. */
 static void act_as_privilege(errand_t *errand, const zm_user_t **account)
@@ -140,8 +169,7 @@ static void to_file(errand_t *errand)
     delivery->mmdf = errand->options->mmdf;
 }
 
-/* -- users ----------------------------------------------------------------------------------------
- */
+/* -- users ----------------------------------------------------------------- */
 
 /* The account of a user, as named or in lower case. */
 static apr_status_t find_account(zm_account_t **account, const char **name, errand_t *errand)
@@ -272,8 +300,7 @@ static void to_user(errand_t *errand)
         prepare_mailbox(errand, &path);
 }
 
-/* -- carrying it out
- * --------------------------------------------------------------------------------- */
+/* -- carrying it out ------------------------------------------------------- */
 
 static void log_delivery(const errand_t *errand)
 {
@@ -297,11 +324,15 @@ static void log_delivery(const errand_t *errand)
 static void carry_out(errand_t *errand)
 {
     zm_delivery_t *delivery = &errand->delivery;
-    reader_t reader = {&errand->job->body, 0};
+    const zm_converted_t *converted = convert(errand);
+    reader_t reader = {&errand->job->body, 0, NULL, ZM_BUF_INIT, false};
     zm_buf_t separator = ZM_BUF_INIT, head = ZM_BUF_INIT;
     if (delivery->kind != ZM_STORE_MAILDIR)
         zm_letter_separator(errand->group->sender, zm_clock_wall(), &separator);
-    zm_letter_head(errand->job, errand->group, errand->recipient, errand->options, &head);
+    if (converted != NULL)
+        reader.filter = zm_filter_create(converted, errand->pool);
+    zm_letter_head(errand->job, errand->group, converted, errand->recipient, errand->options,
+                   &head);
     delivery->separator = zm_buf_str(&separator);
     delivery->head = zm_buf_str(&head);
     delivery->body = read_body;
@@ -312,6 +343,7 @@ static void carry_out(errand_t *errand)
         zm_deliver(&errand->result, delivery, errand->job->agent->loop, errand->pool);
     zm_buf_free(&separator);
     zm_buf_free(&head);
+    zm_buf_free(&reader.text);
     log_delivery(errand);
 }
 

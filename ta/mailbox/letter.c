@@ -61,14 +61,15 @@ static void add_ours(zm_fields_t *fields, const zm_job_t *job, const zm_group_t 
                          (int)apr_time_usec(now), (long long)zm_process_own());
 }
 
-void zm_letter_head(const zm_job_t *job, const zm_group_t *group, const zm_recipient_t *recipient,
-                    const zm_mailbox_options_t *options, zm_buf_t *out)
+void zm_letter_head(const zm_job_t *job, const zm_group_t *group, const zm_converted_t *converted,
+                    const zm_recipient_t *recipient, const zm_mailbox_options_t *options,
+                    zm_buf_t *out)
 {
     zm_head_style_t style = {0};
     zm_fields_t fields;
     apr_pool_t *pool;
     apr_pool_create(&pool, job->pool);
-    zm_fields_copy(&fields, &group->fields, pool);
+    zm_fields_copy(&fields, converted != NULL ? &converted->fields : &group->fields, pool);
     remove_ours(&fields, options);
     add_ours(&fields, job, group, recipient, options, pool);
     style.keep_tabs = job->agent->keep_tabs;

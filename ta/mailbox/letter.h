@@ -16,7 +16,8 @@ void zm_letter_separator(zm_str_t sender, apr_time_t when, zm_buf_t *out);
  * Appends the header for one recipient: fields that claim to be ours are taken
  * out, Return-Path, X-Envelope-To and those for DSN data are added.
  */
-void zm_letter_head(const zm_job_t *job, const zm_group_t *group, const zm_recipient_t *recipient,
-                    const zm_mailbox_options_t *options, zm_buf_t *out);
+void zm_letter_head(const zm_job_t *job, const zm_group_t *group, const zm_converted_t *converted,
+                    const zm_recipient_t *recipient, const zm_mailbox_options_t *options,
+                    zm_buf_t *out);
 
 #endif

@@ -10,7 +10,7 @@
 
 #define WRITE_SIZE 65536
 
-/* -- the directory ----------------------------------------------------------------- */
+/* -- the directory --------------------------------------------------------- */
 
 static apr_status_t make_below(zm_file_t *at, const char *name)
 {
@@ -78,7 +78,7 @@ static apr_status_t open_part(zm_file_t **directory, zm_file_t *maildir, const c
     return status == APR_SUCCESS ? zm_dir_handle(directory, maildir, name, pool) : status;
 }
 
-/* -- the letter --------------------------------------------------------------------- */
+/* -- the letter ------------------------------------------------------------ */
 
 static apr_status_t write_letter(zm_file_t *file, const zm_delivery_t *delivery, uint64_t *added)
 {

@@ -13,7 +13,7 @@
 
 static const char mmdf_mark[] = "\1\1\1\1\n";
 
-/* -- opening --------------------------------------------------------------------- */
+/* -- opening --------------------------------------------------------------- */
 
 static apr_status_t create(const zm_delivery_t *delivery, apr_pool_t *pool)
 {
@@ -111,7 +111,7 @@ static bool open_locked(zm_delivered_t *result, const zm_delivery_t *delivery,
     return true;
 }
 
-/* -- writing ---------------------------------------------------------------------- */
+/* -- writing --------------------------------------------------------------- */
 
 typedef struct writer_t {
     zm_file_t *file;

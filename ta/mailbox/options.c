@@ -103,6 +103,7 @@ apr_status_t zm_mailbox_site(zm_mailbox_options_t *options, const zm_zenv_t *zen
     const char *aware = zm_zenv_get_or(zenv, "DOMAIN_AWARE_GETPWNAM", "");
     apr_status_t status;
     options->privileged = zm_identity_privileged();
+    options->charset = zm_zenv_get_or(zenv, "DEFCHARSET", NULL);
     options->domain_aware = strcmp(aware, "1") == 0;
     options->nobody = zm_identity_nobody(zm_zenv_get(zenv, "NOBODY"), pool);
     if (options->directory == NULL)

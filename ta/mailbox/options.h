@@ -25,6 +25,7 @@ typedef struct zm_mailbox_options_t {
     bool no_create;        /**< -g */
 
     /* Site variables. */
+    const char *charset;       /**< DEFCHARSET; null: not set */
     bool domain_aware;         /**< DOMAIN_AWARE_GETPWNAM */
     bool dotlock, kernel_lock; /**< MBOXLOCKS, mailboxes */
     bool file_lock;            /**< MBOXLOCKS, files */

@@ -11,7 +11,7 @@
 static const char *const usual_places[] = {"/var/mail", "/usr/mail", "/var/spool/mail",
                                            "/usr/spool/mail", NULL};
 
-/* -- hashes ---------------------------------------------------------------------- */
+/* -- hashes ---------------------------------------------------------------- */
 
 uint32_t zm_hash_pjw(const char *name)
 {
@@ -51,7 +51,7 @@ static char next_letter(uint32_t *rest)
     return letter;
 }
 
-/* -- building a path --------------------------------------------------------------- */
+/* -- building a path ------------------------------------------------------- */
 
 /* Part of a path that came with the mail: one file name, and not a hidden one. */
 static bool safe_part(const char *part)
@@ -164,7 +164,7 @@ static apr_status_t add_format(zm_buf_t *out, const char *entry, const zm_mbox_u
     return APR_SUCCESS;
 }
 
-/* -- the search ----------------------------------------------------------------------- */
+/* -- the search ------------------------------------------------------------ */
 
 static bool is_directory(const char *path, apr_pool_t *pool)
 {

@@ -25,7 +25,7 @@ typedef struct run_t {
     zm_child_end_t end;
 } run_t;
 
-/* -- the command ---------------------------------------------------------------------- */
+/* -- the command ----------------------------------------------------------- */
 
 static const char *const *shell_words(const char *command, apr_pool_t *pool)
 {
@@ -60,7 +60,7 @@ const char *const *zm_program_words(const char *command, apr_pool_t *pool)
     }
 }
 
-/* -- time ------------------------------------------------------------------------------- */
+/* -- time ------------------------------------------------------------------ */
 
 static void on_grace(zm_timer_t *timer, void *baton)
 {
@@ -84,7 +84,7 @@ static void progress(run_t *run)
         zm_timer_set(&run->stall, apr_time_from_sec(run->delivery->stall_limit));
 }
 
-/* -- data --------------------------------------------------------------------------------- */
+/* -- data ------------------------------------------------------------------ */
 
 static void keep_output(run_t *run, const char *data, apr_size_t length)
 {
@@ -178,7 +178,7 @@ static void on_end(zm_child_t *child, const zm_child_end_t *end, void *baton)
     run->ended = true;
 }
 
-/* -- the outcome ---------------------------------------------------------------------------- */
+/* -- the outcome ----------------------------------------------------------- */
 
 static void judge(zm_delivered_t *result, run_t *run)
 {

@@ -11,7 +11,7 @@
 
 static const char piece_follows[] = "P", body_ends[] = "E", body_broken[] = "X";
 
-/* -- both ends: the request ------------------------------------------------------------- */
+/* -- both ends: the request ------------------------------------------------ */
 
 static void put_request(zm_wire_t *wire, const zm_delivery_t *delivery)
 {
@@ -77,7 +77,7 @@ static void get_request(zm_wire_t *wire, zm_delivery_t *delivery, apr_pool_t *po
     delivery->head = zm_str_copy(pool, zm_wire_get(wire));
 }
 
-/* -- the parent's end ---------------------------------------------------------------------- */
+/* -- the parent's end ------------------------------------------------------ */
 
 typedef struct worker_t {
     zm_child_t *child; /* null: a free slot */
@@ -211,7 +211,7 @@ void zm_workers_deliver(zm_delivered_t *result, zm_workers_t *workers, const zm_
     converse(result, worker, delivery);
 }
 
-/* -- the worker's end ------------------------------------------------------------------------ */
+/* -- the worker's end ------------------------------------------------------ */
 
 typedef struct source_t {
     zm_wire_t *wire;

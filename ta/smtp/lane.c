@@ -50,8 +50,7 @@ typedef struct lane_t {
 
 static void advance(lane_t *lane);
 
-/* -- lanes ---------------------------------------------------------------------------------------
- */
+/* -- lanes ----------------------------------------------------------------- */
 
 static void on_timer(zm_timer_t *timer, void *baton);
 
@@ -113,8 +112,7 @@ static void on_timer(zm_timer_t *timer, void *baton)
     drop_if_done(lane);
 }
 
-/* -- jobs
- * ------------------------------------------------------------------------------------------ */
+/* -- jobs ------------------------------------------------------------------ */
 
 static void end_task(lane_t *lane, zm_task_t *task)
 {
@@ -198,8 +196,7 @@ static bool have_planned(lane_t *lane)
     return lane->planned != NULL;
 }
 
-/* -- failure to open a session
- * ------------------------------------------------------------------------ */
+/* -- failure to open a session --------------------------------------------- */
 
 static void answer(lane_t *lane, zm_task_t *task)
 {
@@ -278,8 +275,7 @@ static void remember(lane_t *lane, const zm_outcome_t *outcome, bool greeting)
     lane->failure_pool = pool;
 }
 
-/* -- the session's side
- * ------------------------------------------------------------------------------------ */
+/* -- the session's side ---------------------------------------------------- */
 
 static void try_hop(lane_t *lane);
 
@@ -372,8 +368,7 @@ static void on_closed(void *baton)
     advance(lane);
 }
 
-/* -- opening a session
- * ----------------------------------------------------------------------------------------- */
+/* -- opening a session ----------------------------------------------------- */
 
 static void try_hop(lane_t *lane)
 {
@@ -433,9 +428,7 @@ static void advance(lane_t *lane)
         drop_if_done(lane);
 }
 
-/* -- the interface
- * --------------------------------------------------------------------------------------------------
- */
+/* -- the interface --------------------------------------------------------- */
 
 void zm_lanes_feed(zm_smtp_t *smtp, const zm_job_line_t *line)
 {

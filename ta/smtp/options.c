@@ -27,7 +27,7 @@ void zm_smtp_defaults(zm_smtp_options_t *options)
     options->idle = apr_time_from_sec(60);
 }
 
-/* -- options that need more than a switch ----------------------------------------------- */
+/* -- options that need more than a switch ---------------------------------- */
 
 /* "conn=3m", "90" (cmd) */
 static apr_status_t timeout(void *target, const char *argument, zm_error_t *error)
@@ -102,7 +102,7 @@ static apr_status_t turn_off(void *target, const char *argument, zm_error_t *err
     return APR_SUCCESS;
 }
 
-/* -- the command line ---------------------------------------------------------------------- */
+/* -- the command line ------------------------------------------------------ */
 
 static bool read_command_line(zm_smtp_options_t *options, int *argc, char **argv, int *code)
 {
@@ -179,7 +179,7 @@ bool zm_smtp_command_line(zm_smtp_options_t *options, int argc, char **argv, int
     return true;
 }
 
-/* -- the site --------------------------------------------------------------------------------- */
+/* -- the site -------------------------------------------------------------- */
 
 /* SELFADDRESSES: literals and names, separated by commas. */
 static void read_self(zm_smtp_options_t *options, const char *text, apr_pool_t *pool)

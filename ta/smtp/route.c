@@ -27,7 +27,7 @@ typedef struct question_t {
     unsigned preference;
 } question_t;
 
-/* -- ourselves ------------------------------------------------------------------------- */
+/* -- ourselves ------------------------------------------------------------- */
 
 /* A socket can be bound to our own addresses only: that asks the system without listing interfaces.
  */
@@ -69,7 +69,7 @@ static bool is_own_name(const char *name, const zm_smtp_options_t *options)
     return false;
 }
 
-/* -- the end ------------------------------------------------------------------------------- */
+/* -- the end --------------------------------------------------------------- */
 
 static void no_way(search_t *search, zm_result_t result, const char *status, const char *reason)
 {
@@ -165,7 +165,7 @@ static void finish(search_t *search)
     search->fn(route, search->baton);
 }
 
-/* -- addresses -------------------------------------------------------------------------------- */
+/* -- addresses ------------------------------------------------------------- */
 
 static void add_hop(search_t *search, const char *name, unsigned preference, const zm_ip_t *ip)
 {
@@ -242,8 +242,7 @@ static void ask_name(search_t *search)
     answered(search);
 }
 
-/* -- exchangers -----------------------------------------------------------------------------------
- */
+/* -- exchangers ------------------------------------------------------------ */
 
 static void on_exchangers(const zm_dns_answer_t *answer, void *baton)
 {
@@ -277,8 +276,7 @@ static void on_exchangers(const zm_dns_answer_t *answer, void *baton)
     }
 }
 
-/* -- literals
- * ---------------------------------------------------------------------------------------- */
+/* -- literals -------------------------------------------------------------- */
 
 static void literal(search_t *search, zm_str_t text)
 {

@@ -9,7 +9,7 @@
 #define RETRY 60 /* seconds */
 #define SMTP_PORT 25
 
-/* -- the end --------------------------------------------------------------------------------- */
+/* -- the end --------------------------------------------------------------- */
 
 static void on_farewell(zm_stream_t *stream, zm_stream_event_t event, void *baton)
 {
@@ -126,8 +126,7 @@ void zm_session_interrupt(zm_session_t *session)
     zm_session_lose(session, "the agent is being stopped");
 }
 
-/* -- what the stream tells -----------------------------------------------------------------------
- */
+/* -- what the stream tells ------------------------------------------------- */
 
 static void on_stream(zm_stream_t *stream, zm_stream_event_t event, void *baton)
 {
@@ -160,8 +159,7 @@ static void on_timeout(zm_timer_t *timer, void *baton)
     zm_session_lose(baton, "timeout waiting for the server");
 }
 
-/* -- connecting
- * ------------------------------------------------------------------------------------- */
+/* -- connecting ------------------------------------------------------------ */
 
 static void name_peer(zm_session_t *session)
 {
@@ -292,8 +290,7 @@ void zm_session_start(zm_session_t **result, zm_smtp_t *smtp, const zm_hop_t *ho
         zm_timer_set(&session->timer, 0);
 }
 
-/* -- questions
- * ------------------------------------------------------------------------------------------ */
+/* -- questions ------------------------------------------------------------- */
 
 const zm_peer_t *zm_session_peer(const zm_session_t *session)
 {

@@ -8,7 +8,7 @@
 
 static bool talk(zm_session_t *session);
 
-/* -- the queue of expected replies ------------------------------------------------------------ */
+/* -- the queue of expected replies ----------------------------------------- */
 
 static apr_interval_time_t limit_of(const zm_session_t *session)
 {
@@ -60,8 +60,7 @@ static zm_expected_t take_front(zm_session_t *session)
     return expected;
 }
 
-/* -- commands out ---------------------------------------------------------------------------------
- */
+/* -- commands out ---------------------------------------------------------- */
 
 static void show(zm_session_t *session, const zm_transaction_t *transaction, char kind,
                  zm_str_t text)
@@ -170,8 +169,7 @@ void zm_session_talk(zm_session_t *session)
     talk(session);
 }
 
-/* -- the letter
- * ---------------------------------------------------------------------------------------- */
+/* -- the letter ------------------------------------------------------------ */
 
 static apr_status_t next_piece(void *baton, zm_buf_t *into, apr_size_t room)
 {
@@ -222,8 +220,7 @@ void zm_session_letter_sent(zm_session_t *session)
     talk(session);
 }
 
-/* -- replies of the opening
- * ------------------------------------------------------------------------------- */
+/* -- replies of the opening ------------------------------------------------ */
 
 /* A name that is no domain says nothing to the server: then our address does. */
 static void add_our_name(const zm_session_t *session, zm_buf_t *text)
@@ -319,16 +316,13 @@ static bool on_hello(zm_session_t *session, zm_expect_t what)
     }
 }
 
-/* -- replies of a transaction
- * ---------------------------------------------------------------------------- */
+/* -- replies of a transaction ---------------------------------------------- */
 
 /* The commands of the sending transaction came to nothing. */
 static bool over(zm_session_t *session, zm_transaction_t *transaction)
 {
     session->sending = NULL;
     session->reset_first = true;
-    if (transaction->temporary > 0)
-        session->tired = true; /* some servers count recipients by session */
     session->owner.done(session->owner.baton, transaction);
     return talk(session);
 }
@@ -364,8 +358,6 @@ static bool on_dot(zm_session_t *session, zm_transaction_t *transaction, int ind
     if (more_dots(session, transaction))
         return true;
     session->flying = NULL;
-    if (transaction->temporary > 0)
-        session->tired = true;
     session->owner.done(session->owner.baton, transaction);
     return talk(session);
 }
@@ -373,6 +365,8 @@ static bool on_dot(zm_session_t *session, zm_transaction_t *transaction, int ind
 static bool on_rcpt(zm_session_t *session, zm_transaction_t *transaction, int index)
 {
     zm_transaction_on_rcpt(transaction, &session->peer, index, &session->reply);
+    if (transaction->temporary > 0)
+        session->tired = true; /* some servers count recipients by session */
     if (pipelines(session) || transaction->rcpts_sent < transaction->count ||
         transaction->accepted > 0)
         return talk(session);
@@ -399,9 +393,7 @@ static bool on_transaction(zm_session_t *session, const zm_expected_t *expected)
     }
 }
 
-/* -- replies
- * -------------------------------------------------------------------------------------------------
- */
+/* -- replies --------------------------------------------------------------- */
 
 /* False: the session is gone. */
 static bool on_reply(zm_session_t *session)

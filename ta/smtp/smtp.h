@@ -1,7 +1,7 @@
 /**
  * The process: what its parts share.
  *
- *     main.c         options, the agent
+ *     smtp.c         the process: opening and ending
  *     lane.h         the work for one host, in order: jobs in, transactions out
  *     route.h        from a host to addresses
  *     session.h      one connection: greeting, EHLO, commands and replies in step
@@ -32,5 +32,14 @@ typedef struct zm_smtp_t {
     const char *identity;          /**< "smtp[PID]" */
     zm_buf_t scratch;              /**< for one piece of output at a time */
 } zm_smtp_t;
+
+/**
+ * Opens the agent and what it needs.  options are completed with the site's variables and must
+ * live as long.  agent: name, channel, host, jobs and callbacks are filled in here.
+ */
+apr_status_t zm_smtp_open(zm_smtp_t *smtp, zm_smtp_options_t *options, zm_agent_options_t *agent,
+                          apr_pool_t *pool, zm_error_t *error);
+/** Serves until the agent ends, and returns the exit code. */
+int zm_smtp_run(zm_smtp_t *smtp);
 
 #endif

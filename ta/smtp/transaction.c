@@ -36,7 +36,7 @@ zm_transaction_t *zm_transaction_split(zm_transaction_t *transaction, int limit)
     return rest;
 }
 
-/* -- reporting ------------------------------------------------------------------------- */
+/* -- reporting ------------------------------------------------------------- */
 
 static void report(zm_transaction_t *transaction, int index, const zm_peer_t *peer,
                    zm_outcome_t *outcome)
@@ -48,7 +48,8 @@ static void report(zm_transaction_t *transaction, int index, const zm_peer_t *pe
     outcome->remote_ip = zm_str(peer->address);
     outcome->agent = zm_str(transaction->smtp->identity);
     outcome->spent = zm_clock_monotonic() - transaction->since;
-    outcome->conversion = "NONE";
+    outcome->conversion = zm_conversion_name(
+        transaction->converted != NULL ? transaction->converted->conversion : ZM_CONVERT_NONE);
     addressee->state = ZM_TARGET_REPORTED;
     transaction->reported++;
     zm_job_report(transaction->job, addressee->recipient, outcome);
@@ -97,20 +98,49 @@ static void report_reply(zm_transaction_t *transaction, const zm_peer_t *peer, i
     zm_buf_free(&diagnostic);
 }
 
-/* -- before the first command ------------------------------------------------------------- */
+/* -- before the first command ---------------------------------------------- */
 
 static bool fits(const zm_transaction_t *transaction, const zm_peer_t *peer)
 {
     return peer->size_limit == 0 || zm_job_size_estimate(transaction->job) <= peer->size_limit;
 }
 
+/* Makes the letter fit for the peer. */
+static apr_status_t convert(zm_transaction_t *transaction, const zm_peer_t *peer)
+{
+    const zm_smtp_options_t *options = transaction->smtp->options;
+    zm_group_t *group = transaction->group;
+    zm_carrier_t carrier = {peer->eight_bit_mime || options->eight_bit, options->eight_bit,
+                            options->default_charset};
+    zm_body_facts_t facts = {false, false};
+    apr_status_t status;
+    if (!group->ascii && !options->keep_eight_bit)
+        zm_conversion_header(&group->fields, options->default_charset);
+    group->ascii = true;
+    status = zm_group_convert(&transaction->converted, transaction->job, group, &carrier);
+    if (status != APR_SUCCESS)
+        return status;
+    zm_body_facts(&transaction->job->body, &facts);
+    transaction->eight_bit =
+        peer->eight_bit_mime &&
+        (transaction->converted == NULL ? facts.eight_bit
+                                        : transaction->converted->conversion == ZM_CONVERT_8BIT);
+    return APR_SUCCESS;
+}
+
 bool zm_transaction_begin(zm_transaction_t *transaction, const zm_peer_t *peer)
 {
-    zm_body_facts_t facts = {false, false};
+    apr_status_t status;
     const char *wrong;
     int i;
     transaction->since = zm_clock_monotonic();
-    if (zm_body_facts(&transaction->job->body, &facts) != APR_SUCCESS)
+    status = convert(transaction, peer);
+    if (status == ZM_E_UNSUPPORTED)
+        zm_transaction_fail(transaction, peer, ZM_RESULT_UNAVAILABLE, "5.6.3",
+                            "the letter has 8-bit data, may not be converted, and the server does "
+                            "not take it",
+                            0);
+    else if (status != APR_SUCCESS)
         zm_transaction_fail(transaction, peer, ZM_RESULT_IOERR, "4.3.0", "cannot read the message",
                             0);
     else if (!fits(transaction, peer))
@@ -130,7 +160,6 @@ bool zm_transaction_begin(zm_transaction_t *transaction, const zm_peer_t *peer)
             outcome.text = zm_str(apr_psprintf(transaction->job->pool, "address: %s", wrong));
             report(transaction, i, peer, &outcome);
         }
-    transaction->eight_bit = facts.eight_bit && peer->eight_bit_mime;
     return !zm_transaction_done(transaction);
 }
 
@@ -150,7 +179,7 @@ void zm_transaction_reset(zm_transaction_t *transaction)
     transaction->body_at = 0;
 }
 
-/* -- commands --------------------------------------------------------------------------------- */
+/* -- commands -------------------------------------------------------------- */
 
 void zm_transaction_mail(const zm_transaction_t *transaction, const zm_peer_t *peer, zm_buf_t *out)
 {
@@ -179,8 +208,7 @@ void zm_transaction_rcpt(const zm_transaction_t *transaction, const zm_peer_t *p
     zm_buf_add_c(out, "\r\n");
 }
 
-/* -- the letter -----------------------------------------------------------------------------------
- */
+/* -- the letter ------------------------------------------------------------ */
 
 static void add_head(zm_transaction_t *transaction, zm_buf_t *out)
 {
@@ -188,11 +216,32 @@ static void add_head(zm_transaction_t *transaction, zm_buf_t *out)
     zm_head_style_t style = {.crlf = true, .dots = true, .keep_tabs = agent->keep_tabs};
     if (transaction->count == 1 && agent->for_clause)
         style.for_address = transaction->to[0].recipient->user;
-    zm_head_write(&transaction->group->fields, &style, out);
+    transaction->filter = NULL;
+    if (transaction->converted != NULL)
+        transaction->filter = zm_filter_create(transaction->converted, transaction->job->pool);
+    zm_head_write(transaction->converted != NULL ? &transaction->converted->fields
+                                                 : &transaction->group->fields,
+                  &style, out);
     zm_buf_add(out, "\r\n", 2);
     zm_lines_init(&transaction->lines,
                   ZM_LINES_CRLF | ZM_LINES_DOTS |
                       (transaction->smtp->options->raw_cr ? ZM_LINES_RAW_CR : 0));
+}
+
+/* The next piece of the body, or its end when it is empty, through the conversion onto the wire. */
+static void add_piece(zm_transaction_t *transaction, zm_str_t piece, zm_buf_t *out)
+{
+    zm_buf_t text = ZM_BUF_INIT;
+    if (transaction->filter == NULL) {
+        zm_lines_put(&transaction->lines, piece.data, piece.length, out);
+        return;
+    }
+    if (piece.length > 0)
+        zm_filter_put(transaction->filter, piece.data, piece.length, &text);
+    else
+        zm_filter_end(transaction->filter, &text);
+    zm_lines_put(&transaction->lines, text.data, text.length, out);
+    zm_buf_free(&text);
 }
 
 apr_status_t zm_transaction_content(zm_transaction_t *transaction, zm_buf_t *out, apr_size_t room)
@@ -205,6 +254,7 @@ apr_status_t zm_transaction_content(zm_transaction_t *transaction, zm_buf_t *out
     while (out->length - start < room) {
         apr_status_t status = zm_body_at(&transaction->job->body, transaction->body_at, &piece);
         if (status == APR_EOF) {
+            add_piece(transaction, ZM_S(""), out);
             zm_lines_end(&transaction->lines, out);
             zm_buf_add_c(out, ".\r\n");
             transaction->content_sent = true;
@@ -214,14 +264,13 @@ apr_status_t zm_transaction_content(zm_transaction_t *transaction, zm_buf_t *out
             return status;
         if (piece.length > room)
             piece.length = room;
-        zm_lines_put(&transaction->lines, piece.data, piece.length, out);
+        add_piece(transaction, piece, out);
         transaction->body_at += piece.length;
     }
     return APR_SUCCESS;
 }
 
-/* -- replies
- * ------------------------------------------------------------------------------------------ */
+/* -- replies --------------------------------------------------------------- */
 
 void zm_transaction_on_mail(zm_transaction_t *transaction, const zm_peer_t *peer,
                             const zm_reply_t *reply)

@@ -43,7 +43,9 @@ typedef struct zm_transaction_t {
     apr_time_t since;
 
     /* The letter on its way. */
-    bool eight_bit; /**< BODY=8BITMIME */
+    bool eight_bit;                  /**< BODY=8BITMIME */
+    const zm_converted_t *converted; /**< null: the letter goes as it is */
+    zm_filter_t *filter;             /**< of this transmission; null: none */
     uint64_t body_at;
     zm_lines_t lines;
 } zm_transaction_t;

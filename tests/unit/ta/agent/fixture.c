@@ -34,7 +34,7 @@ zm_fixture_t *zm_fixture(const char *site)
     return fixture;
 }
 
-/* -- letters ------------------------------------------------------------------------------- */
+/* -- letters --------------------------------------------------------------- */
 
 static zm_published_t publish(zm_fixture_t *fixture, const char *scratch, const char *directory,
                               uint64_t id, zm_str_t text)
@@ -96,7 +96,7 @@ const char *zm_fixture_letter(zm_fixture_t *fixture, const zm_fixture_letter_t *
     return strchr(publish(fixture, "public", "transport", message.info.id, control).name, '/') + 1;
 }
 
-/* -- looking ---------------------------------------------------------------------------------- */
+/* -- looking --------------------------------------------------------------- */
 
 zm_str_t zm_fixture_control(zm_fixture_t *fixture, const char *path)
 {
@@ -129,8 +129,7 @@ const char *zm_fixture_tags(zm_fixture_t *fixture, const char *path)
     return tags;
 }
 
-/* -- the channel ---------------------------------------------------------------------------------
- */
+/* -- the channel ----------------------------------------------------------- */
 
 void zm_fixture_feed(zm_fixture_t *fixture, const char *format, ...)
 {

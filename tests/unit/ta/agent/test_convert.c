@@ -3,7 +3,7 @@
 #include "ta/agent/convert.h"
 #include "ta/agent/head.h"
 
-/* -- encoders, fed in pieces of every size ---------------------------------------------- */
+/* -- encoders, fed in pieces of every size --------------------------------- */
 
 static void qp(const char *from, const char *expected)
 {
@@ -69,7 +69,7 @@ static void base64_has_canonical_line_ends(void)
     zm_buf_free(&out);
 }
 
-/* -- choosing -------------------------------------------------------------------------------- */
+/* -- choosing -------------------------------------------------------------- */
 
 static zm_conversion_t choose(const char *header, bool eight_bit, bool long_lines, bool carrier,
                               bool decode)
@@ -132,8 +132,7 @@ static void overlong_lines_of_text_are_encoded(void)
     CU_ASSERT_EQUAL(choose(MIME CTE "base64\n", false, true, true, false), ZM_CONVERT_NONE);
 }
 
-/* -- parts ---------------------------------------------------------------------------------------
- */
+/* -- parts ----------------------------------------------------------------- */
 
 static void convert_parts(const char *header, const char *body, const char *expected_header,
                           const char *expected_body)

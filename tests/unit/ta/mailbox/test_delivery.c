@@ -226,7 +226,7 @@ static void failed_maildir_delivery_leaves_nothing(void)
     CU_ASSERT_PTR_NULL(only_name_in(at("Maildir/tmp")));
 }
 
-/* -- programs --------------------------------------------------------------------------- */
+/* -- programs -------------------------------------------------------------- */
 
 static zm_delivered_t run(const char *command, const char *body)
 {

@@ -96,7 +96,7 @@ static void lock_letters_need_a_kernel_lock(void)
     CU_ASSERT_EQUAL(zm_mailbox_locks(&options, "L:x", &error), ZM_E_CONFIG);
 }
 
-/* -- destinations ---------------------------------------------------------------------- */
+/* -- destinations ---------------------------------------------------------- */
 
 static zm_destination_t destination_of(const char *raw, const char *plain)
 {

@@ -1,0 +1,49 @@
+/**
+ * A scripted SMTP server on a loop, for tests of clients.
+ *
+ * Each command takes its reply from a list of its own, in order; when the list
+ * is empty, the usual reply.  A reply may have several lines.  "CLOSE" as a
+ * reply closes the connection, "CLOSE " and text says that before; "SILENT" says
+ * nothing.
+ */
+#ifndef ZM_TESTS_UNIT_TA_SMTP_SERVER_H
+#define ZM_TESTS_UNIT_TA_SMTP_SERVER_H
+
+#include "mta/net/stream.h"
+
+#define ZM_SERVER_REPLIES 16
+
+typedef struct zm_server_replies_t {
+    const char *list[ZM_SERVER_REPLIES];
+    int used;
+} zm_server_replies_t;
+
+typedef struct zm_server_t {
+    /* The script, filled in by the test. */
+    zm_server_replies_t greeting, ehlo, helo, mail, rcpt, data, dot, rset;
+    const char *keywords; /**< lines after the first of the reply to EHLO: "250-X\r\n"...; null:
+                             PIPELINING, 8BITMIME, SIZE, ENHANCEDSTATUSCODES, DSN */
+    int lmtp;             /**< replies after the dot are one for each accepted recipient */
+
+    /* What came. */
+    zm_buf_t talk;   /**< every command line, CR LF as "\n"; sessions begin with "[n]\n" */
+    zm_buf_t letter; /**< the last letter, as it was on the wire, without the final dot */
+    int sessions, letters;
+    int bursts; /**< times that input arrived */
+
+    /* private */
+    zm_loop_t *loop;
+    apr_pool_t *pool;
+    apr_socket_t *socket;
+    struct zm_listener_t *listener;
+    uint16_t port;
+} zm_server_t;
+
+/** Starts to listen on a free port of the loopback interface. */
+void zm_server_start(zm_server_t *server, zm_loop_t *loop, apr_pool_t *pool);
+/** Listens no more: who connects is refused. */
+void zm_server_stop(zm_server_t *server);
+/** "[127.0.0.1]:4711" */
+const char *zm_server_host(const zm_server_t *server);
+
+#endif
