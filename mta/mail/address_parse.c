@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "mta/mail/address.h"
+#include "mta/mail/address_internal.h"
 
 typedef struct parser_t {
     zm_address_list_t *list;
@@ -70,14 +71,12 @@ static bool fail(parser_t *parser, const char *problem)
 
 static bool is_phrase_word(const zm_token_t *token)
 {
-    return token != NULL && (token->kind == ZM_TOKEN_ATOM || token->kind == ZM_TOKEN_STRING ||
-                             token->kind == ZM_TOKEN_ENCODED);
+    return token != NULL && (token->kind == ZM_TOKEN_ATOM || token->kind == ZM_TOKEN_STRING);
 }
 
 static bool is_word(const zm_token_t *token)
 {
-    return token != NULL && (token->kind == ZM_TOKEN_ATOM || token->kind == ZM_TOKEN_STRING ||
-                             token->kind == ZM_TOKEN_LITERAL);
+    return is_phrase_word(token) || (token != NULL && token->kind == ZM_TOKEN_LITERAL);
 }
 
 /** What may stand between the words of a local part. */
@@ -247,19 +246,46 @@ static void add_plain_words(parser_t *parser, apr_size_t start)
     }
 }
 
+/** Takes words, and encoded words with specials inside, as a display name; returns how many. */
+static apr_size_t take_name(parser_t *parser, bool *plain)
+{
+    apr_size_t words = 0;
+    *plain = true;
+    while (is_phrase_word(peek(parser))) {
+        const zm_token_t *token = &parser->tokens.items[parser->at];
+        apr_size_t i,
+            span = zm_encoded_span(parser->list->text, token, parser->tokens.count - parser->at);
+        for (i = 0; i < span; i++)
+            take(parser, ZM_ROLE_PHRASE);
+        *plain &= span == 1;
+        words++;
+    }
+    return words;
+}
+
+/** What take_name took is a name indeed: each encoded word becomes one token. */
+static void merge_name(parser_t *parser, apr_size_t first)
+{
+    while (first < parser->at) {
+        zm_token_t *token = &parser->tokens.items[first];
+        apr_size_t span = zm_encoded_span(parser->list->text, token, parser->at - first);
+        if (span > 1)
+            zm_encoded_merge(parser->list->text, token, span);
+        first += span;
+    }
+}
+
 /** An item that begins with a word, up to but not including the separator. */
 static bool take_words(parser_t *parser, apr_size_t start, zm_address_kind_t *kind)
 {
-    apr_size_t first = parser->at, words = 0;
-    bool plain = true;
-    while (is_phrase_word(peek(parser))) {
-        plain &= is_word(peek(parser));
-        take(parser, ZM_ROLE_PHRASE);
-        words++;
-    }
-    if (words > 0 && peek_is(parser, '<'))
-        return take_angle(parser);
-    if (words > 0 && groups_allowed(parser) && peek_is(parser, ':')) {
+    apr_size_t first = parser->at;
+    bool plain;
+    apr_size_t words = take_name(parser, &plain);
+    bool is_group = words > 0 && groups_allowed(parser) && peek_is(parser, ':');
+    if (is_group || (words > 0 && peek_is(parser, '<'))) {
+        merge_name(parser, first);
+        if (!is_group)
+            return take_angle(parser);
         take(parser, ZM_ROLE_MARK);
         *kind = ZM_ADDRESS_GROUP;
         return true;
@@ -479,6 +505,12 @@ static void parse_element(parser_t *parser)
         parser->at += token != NULL ? 1 : 0;
         return;
     }
+    if (parser->in_group && zm_token_is(token, ';')) {
+        give_comments_back(parser, start);
+        parse_group_end(parser);
+        skip_separator(parser);
+        return;
+    }
     if (parser->list->rule == ZM_RULE_LIST_LINE && at_raw_element(parser)) {
         parse_raw_element(parser);
         return;
@@ -487,11 +519,6 @@ static void parse_element(parser_t *parser)
         parser->at++; /* of no meaning there */
     else
         parser->at = start; /* comments in front belong to what follows */
-    if (parser->in_group && zm_token_is(token, ';')) {
-        parse_group_end(parser);
-        skip_separator(parser);
-        return;
-    }
     parse_item(parser);
     if (parser->previous->kind != ZM_ADDRESS_GROUP)
         skip_separator(parser);
@@ -531,7 +558,7 @@ zm_address_list_t *zm_address_parse(zm_rule_t rule, zm_str_t text, apr_pool_t *p
     parser.list->text = text;
     parser.last = &parser.list->first;
     parser.pool = pool;
-    parser.tokens = zm_tokenise(text, ZM_LEX_ENCODED, pool);
+    parser.tokens = zm_tokenise(text, 0, pool);
     parse_elements(&parser);
     return parser.list;
 }

@@ -164,36 +164,6 @@ static void take_special(zm_lexer_t *lexer, zm_token_t *token)
     finish(lexer, token, ZM_TOKEN_SPECIAL, at + length);
 }
 
-/** The offset behind an encoded word that begins at lexer->at, or 0 when there is none. */
-static apr_size_t encoded_end(const zm_lexer_t *lexer)
-{
-    zm_str_t text = lexer->text;
-    apr_size_t i, question = 0;
-    if (text.length - lexer->at < 9 || text.data[lexer->at] != '=' ||
-        text.data[lexer->at + 1] != '?')
-        return 0;
-    for (i = lexer->at + 2; i < text.length; i++) {
-        int class = class_of(text, i);
-        if (class == SPACE || class == CONTROL ||
-            (class == SPECIAL && memchr("\"<>@\\", text.data[i], 5) != NULL))
-            return 0;
-        if (text.data[i] == '?' && ++question == 3)
-            return i + 1 < text.length && text.data[i + 1] == '=' ? i + 2 : 0;
-    }
-    return 0;
-}
-
-static bool take_encoded(zm_lexer_t *lexer, zm_token_t *token, apr_size_t atom_end)
-{
-    apr_size_t end = (lexer->flags & ZM_LEX_ENCODED) != 0 ? encoded_end(lexer) : 0;
-    if (end <= atom_end)
-        return false;
-    while (end < lexer->text.length && class_of(lexer->text, end) == ATOM)
-        end++;
-    finish(lexer, token, ZM_TOKEN_ENCODED, end);
-    return true;
-}
-
 bool zm_lexer_next(zm_lexer_t *lexer, zm_token_t *token)
 {
     zm_str_t text = lexer->text;
@@ -213,8 +183,7 @@ bool zm_lexer_next(zm_lexer_t *lexer, zm_token_t *token)
             break;
     switch (class) {
     case ATOM:
-        if (!take_encoded(lexer, token, end))
-            finish(lexer, token, ZM_TOKEN_ATOM, end);
+        finish(lexer, token, ZM_TOKEN_ATOM, end);
         break;
     case SPACE:
         finish(lexer, token, ZM_TOKEN_SPACE, end);

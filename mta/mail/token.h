@@ -30,8 +30,7 @@ typedef enum zm_token_kind_t {
     ZM_TOKEN_LITERAL, /**< [...] */
     ZM_TOKEN_COMMENT, /**< (...) */
     ZM_TOKEN_SPECIAL,
-    ZM_TOKEN_ENCODED, /**< only with ZM_LEX_ENCODED: an encoded word that has specials inside */
-    ZM_TOKEN_SPACE,   /**< only with ZM_LEX_SPACES */
+    ZM_TOKEN_SPACE, /**< only with ZM_LEX_SPACES */
     ZM_TOKEN_ERROR
 } zm_token_kind_t;
 
@@ -53,17 +52,8 @@ typedef struct zm_token_t {
     uint8_t role;        /**< zm_token_role_t */
 } zm_token_t;
 
-#define ZM_LEX_SPACES 1  /**< white space is a token; for pattern matching on tokens */
-#define ZM_LEX_ENCODED 4 /**< see below */
-#define ZM_LEX_WHOLE 2   /**< an unterminated compound is one atom, without a problem */
-
-/*
- * Encoded words (RFC 2047) are atoms.  Many mailers forget that specials must be
- * encoded in a display name and write =?utf-8?Q?J._Random?= or even a comma.
- * With ZM_LEX_ENCODED such a word stays in one piece, as a token of its own
- * kind, which is good for a display name and for nothing else.  Inside it may
- * be any special but " < > @ and backslash.
- */
+#define ZM_LEX_SPACES 1 /**< white space is a token; for pattern matching on tokens */
+#define ZM_LEX_WHOLE 2  /**< an unterminated compound is one atom, without a problem */
 
 typedef struct zm_lexer_t {
     zm_str_t text;

@@ -69,7 +69,9 @@ static void encoded_words_with_specials_are_names_and_nothing_else(void)
     ASSERT_ITEMS(LIST, "=?utf-8?Q?J._R,_X?= U <a@b>, c", "[a@b] [c]");
     ASSERT_ITEMS(LIST, "=?utf-8?Q?J=2E?= <a@b>", "[a@b]");
     ASSERT_ITEMS(LIST, "=?utf-8?Q?J?=@b", "[=?utf-8?Q?J?=@b]");
-    ASSERT_ITEMS(LIST, "=?utf-8?Q?a,c?=@b", "!expected an address@0");
+    ASSERT_ITEMS(LIST, "=?utf-8?Q?a.c?=@b", "[=?utf-8?Q?a.c?=@b]");
+    ASSERT_ITEMS(LIST, "=?utf-8?Q?a,c?=@b", "[=?utf-8?Q?a] [c?=@b]");
+    ASSERT_ITEMS(LIST, "=?utf-8?Q?a(b?= c) <d>", "[d]");
     ASSERT_ITEMS(LIST, "=?x?Q?J._R <a@b>", "!expected a comma@11");
     ASSERT_ITEMS(LIST, "=?utf-8?Q?a,b?= c", "!expected < after the words@17");
 }
@@ -211,6 +213,8 @@ static void text_keeps_phrases_comments_and_quotes(void)
     ZM_ASSERT_STR(printed(LIST, "Joe  \"Q.\" <joe @ x> (hi)"), "Joe \"Q.\" <joe@x> (hi)");
     ZM_ASSERT_STR(printed(LIST, "(a)b(c)@d(e)"), "(a) b@d (c) (e)");
     ZM_ASSERT_STR(printed(LIST, "list :a,b; ,c,(end)"), "list: a, b;, c (end)");
+    ZM_ASSERT_STR(printed(LIST, "g:a,(c);"), "g: a (c);");
+    ZM_ASSERT_STR(printed(LIST, "g:(c);(d)"), "g: (c); (d)");
     ZM_ASSERT_STR(printed(LIST, "g:;,h:x;"), "g:;, h: x;");
     ZM_ASSERT_STR(printed(ZM_RULE_AMAILBOX_LIST, "Null <>"), "Null <>");
     ZM_ASSERT_STR(printed(LIST, "a@@b , c"), "a@@b, c");
