@@ -196,6 +196,32 @@ static apr_status_t write_databases(const making_t *making)
     return status;
 }
 
+/* Hash directories made now cost nothing later; a missing one would be made with the first message
+ * that needs it. */
+static apr_status_t make_hash_directories(const making_t *making, const char *directory)
+{
+    char path[] = "?/?";
+    char first, second;
+    zm_file_t *top;
+    apr_status_t status = zm_dir_handle(&top, NULL, below(making, directory), making->pool);
+    for (first = 'A'; status == APR_SUCCESS && first <= 'Z'; first++) {
+        path[0] = first;
+        path[1] = '\0';
+        status = zm_dir_make(top, path, 02750);
+        path[1] = '/';
+        for (second = 'A'; (status == APR_SUCCESS || APR_STATUS_IS_EEXIST(status)) && second <= 'Z';
+             second++) {
+            path[2] = second;
+            status = zm_dir_make(top, path, 02750);
+        }
+        if (APR_STATUS_IS_EEXIST(status))
+            status = APR_SUCCESS;
+    }
+    if (status != APR_SUCCESS)
+        return zm_error_system(making->error, status, "cannot make directories in %s", directory);
+    return zm_file_close(top);
+}
+
 static apr_status_t make_spool(const making_t *making)
 {
     zm_spool_options_t options = {0};
@@ -204,6 +230,9 @@ static apr_status_t make_spool(const making_t *making)
     options.location = below(making, "postoffice");
     options.create = true;
     status = zm_spool_open(&spool, &options, making->pool, making->error);
+    if (status == APR_SUCCESS && strcmp(zm_spool_engine_name(spool), "native") == 0 &&
+        (status = make_hash_directories(making, "postoffice/queue")) == APR_SUCCESS)
+        status = make_hash_directories(making, "postoffice/transport");
     if (status == APR_SUCCESS)
         zm_spool_close(spool);
     return status;
