@@ -112,6 +112,11 @@ bool zm_expiry_recipient(zm_scheduler_t *scheduler, zm_vertex_t *vertex, uint32_
                                         zm_buf_str(&notary), zm_buf_str(&text));
     zm_buf_free(&text);
     zm_buf_free(&notary);
+    if (status == ZM_E_GONE) {
+        zm_vertex_drop(scheduler, vertex, index);
+        zm_job_settle(scheduler, job);
+        return true;
+    }
     if (status != APR_SUCCESS)
         return false;
     job->flags |= ZM_JOB_REPORTABLE;

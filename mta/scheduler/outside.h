@@ -37,19 +37,17 @@ typedef struct zm_outside_t {
     apr_status_t (*record)(void *baton, zm_job_t *job, uint32_t offset, bool failed,
                            zm_str_t notary, zm_str_t text);
     /** Gives up on a recipient: its tag becomes '-' and a d line is written.  ZM_E_BUSY: somebody
-     * has it locked. */
+     * has it locked; ZM_E_GONE: it is done already. */
     apr_status_t (*expire)(void *baton, zm_job_t *job, uint32_t offset, zm_str_t notary,
                            zm_str_t text);
     /** Tells those senders who want to know that a recipient is delayed, once for each number. */
     apr_status_t (*delayed)(void *baton, zm_job_t *job, uint32_t offset, int number,
                             zm_str_t notary, zm_str_t text);
-    /** Takes away the locks that a dead agent left on recipients of a vertex. */
-    void (*unlock)(void *baton, zm_vertex_t *vertex, int64_t pid);
-
     /** Reports and removes a job without recipients; zm_job_free when that is done, or after the
      * call. */
     void (*complete)(void *baton, zm_job_t *job);
-    /** Reads the control file again and calls zm_resync or zm_job_forget, now or later. */
+    /** An agent found nothing to do in the control file, or died at work on it: read it again and
+     * call zm_resync or zm_job_forget. */
     void (*reread)(void *baton, zm_job_t *job);
 
     /** A line of the statistics log. */

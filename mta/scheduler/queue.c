@@ -70,6 +70,7 @@ static zm_job_t *job_make(zm_scheduler_t *scheduler, const zm_job_facts_t *facts
     job->flags = facts->reportable ? ZM_JOB_REPORTABLE : 0;
     job->rare = rare_facts(facts);
     zm_table_add(&scheduler->jobs, job);
+    zm_table_add(&scheduler->logs, job);
     scheduler->job_count++;
     scheduler->counters.jobs_in++;
     return job;
@@ -80,9 +81,38 @@ zm_job_t *zm_queue_find(const zm_scheduler_t *scheduler, uint64_t id)
     return zm_table_find(&scheduler->jobs, (uint32_t)zm_mix(id), &id);
 }
 
+typedef struct log_key_t {
+    uint32_t hash, owner;
+} log_key_t;
+
+static uint32_t log_hash(const void *item)
+{
+    const zm_job_t *job = item;
+    return job->log_hash ^ (uint32_t)zm_mix(job->owner);
+}
+
+static bool log_equal(const void *item, const void *key)
+{
+    const zm_job_t *job = item;
+    const log_key_t *wanted = key;
+    return job->log_hash == wanted->hash && job->owner == wanted->owner;
+}
+
+void zm_logs_init(zm_table_t *table)
+{
+    zm_table_init(table, log_hash, log_equal);
+}
+
+zm_job_t *zm_queue_find_log(const zm_scheduler_t *scheduler, zm_str_t log_id, uint32_t owner)
+{
+    log_key_t key = {zm_hash(log_id.data, log_id.length), owner};
+    return zm_table_find(&scheduler->logs, key.hash ^ (uint32_t)zm_mix(owner), &key);
+}
+
 void zm_job_free(zm_scheduler_t *scheduler, zm_job_t *job)
 {
     zm_table_remove(&scheduler->jobs, job);
+    zm_table_remove(&scheduler->logs, job);
     scheduler->job_count--;
     if (job->rare != NULL) {
         zm_scheduler_free((void *)job->rare->name);

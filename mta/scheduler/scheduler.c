@@ -45,6 +45,7 @@ void zm_scheduler_create(zm_scheduler_t **scheduler, zm_config_t *config,
     made->only_host = options->only_host;
     made->random = options->seed;
     zm_table_init(&made->jobs, job_hash, job_equal);
+    zm_logs_init(&made->logs);
     zm_threads_init(&made->threads);
     zm_rings_init(&made->ring_table);
     zm_table_init(&made->lanes, zm_lane_hash, zm_lane_equal);
@@ -69,6 +70,7 @@ void zm_scheduler_destroy(zm_scheduler_t *scheduler)
            scheduler->rings->threads == NULL)
         zm_ring_settle(scheduler, scheduler->rings);
     zm_table_free(&scheduler->jobs);
+    zm_table_free(&scheduler->logs);
     zm_table_free(&scheduler->threads);
     zm_table_free(&scheduler->ring_table);
     zm_table_free(&scheduler->lanes);

@@ -32,6 +32,7 @@ struct zm_scheduler_t {
     void *baton; /**< for the calls of outside */
 
     zm_table_t jobs;    /**< by id */
+    zm_table_t logs;    /**< jobs by hash of the log id and owner */
     zm_table_t threads; /**< by channel and host */
     zm_table_t lanes;   /**< by thread and sender */
     zm_table_t ring_table;

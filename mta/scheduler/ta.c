@@ -267,7 +267,7 @@ static void abandon(zm_scheduler_t *scheduler, zm_ta_t *ta, zm_lease_t *lease)
         lease->thread->flags |= ZM_THREAD_BROKEN;
     for (feed = lease->first; feed != NULL; feed = feed->next)
         if (feed->vertex != NULL)
-            scheduler->outside->unlock(scheduler->baton, feed->vertex, ta->pid);
+            scheduler->outside->reread(scheduler->baton, feed->vertex->job);
     zm_lease_end(scheduler, lease);
 }
 

@@ -481,13 +481,13 @@ static void job_without_result_counts_as_an_attempt(void)
     world_close(world);
 }
 
-static void death_at_work_unlocks_and_schedules_a_retry(void)
+static void death_at_work_rereads_and_schedules_a_retry(void)
 {
     world_t *world = world_open(plain);
     world_add(world, 1, 0, "", "smtp/a");
     world_say(world, 0, "#hungry");
     world_gone(world, 0, true);
-    CU_ASSERT_EQUAL(world_logged(world, "unlock 1"), 1);
+    CU_ASSERT_EQUAL(world_logged(world, "reread 1"), 1);
     CU_ASSERT_EQUAL(world->scheduler->ta_count, 0);
     world_pass(world, 200);
     CU_ASSERT_EQUAL(world->agent_count, 2);
@@ -621,7 +621,7 @@ static void full_multi_agent_is_joined_by_another(void)
     world_say(world, 1, "#hungry");
     CU_ASSERT_EQUAL(world->agent_count, 3);
     world_gone(world, 0, true);
-    CU_ASSERT_EQUAL(world_logged(world, "unlock"), 2);
+    CU_ASSERT_EQUAL(world_logged(world, "reread"), 2);
     world_close(world);
 }
 
@@ -738,7 +738,7 @@ ZM_TESTS("scheduler_queue", ZM_TEST(arrival_starts_an_agent_and_feeds_it),
          ZM_TEST(delays_are_reported_at_their_times),
          ZM_TEST(garbage_is_logged_and_changes_nothing),
          ZM_TEST(job_without_result_counts_as_an_attempt),
-         ZM_TEST(death_at_work_unlocks_and_schedules_a_retry),
+         ZM_TEST(death_at_work_rereads_and_schedules_a_retry),
          ZM_TEST(program_that_does_not_start_holds_back_its_ring),
          ZM_TEST(resync_drops_what_is_done_on_disk), ZM_TEST(too_many_resyncs_forget_the_job),
          ZM_TEST(multi_agent_serves_threads_side_by_side),

@@ -81,13 +81,6 @@ static apr_status_t delayed(void *baton, zm_job_t *job, uint32_t offset, int num
     return APR_SUCCESS;
 }
 
-static void unlock_vertex(void *baton, zm_vertex_t *vertex, int64_t pid)
-{
-    world_t *world = baton;
-    (void)pid;
-    zm_buf_printf(&world->log, "unlock %llu\n", (unsigned long long)vertex->job->id);
-}
-
 static void complete(void *baton, zm_job_t *job)
 {
     world_t *world = baton;
@@ -132,9 +125,21 @@ static void event(void *baton, zm_log_level_t level, const zm_job_t *job, const 
     zm_buf_printf(&world->log, "event %s\n", text);
 }
 
-static const zm_outside_t outside = {start,    send_line, half_close,    kill_agent, record,
-                                     expire,   delayed,   unlock_vertex, complete,   reread,
-                                     finished, comment,   fed,           event};
+static const zm_outside_t outside = {
+    .start = start,
+    .send = send_line,
+    .half_close = half_close,
+    .kill = kill_agent,
+    .record = record,
+    .expire = expire,
+    .delayed = delayed,
+    .complete = complete,
+    .reread = reread,
+    .finished = finished,
+    .comment = comment,
+    .fed = fed,
+    .event = event,
+};
 
 world_t *world_open(const char *conf)
 {
