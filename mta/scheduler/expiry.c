@@ -119,7 +119,7 @@ bool zm_expiry_recipient(zm_scheduler_t *scheduler, zm_vertex_t *vertex, uint32_
     }
     if (status != APR_SUCCESS)
         return false;
-    job->flags |= ZM_JOB_REPORTABLE;
+    zm_job_reportable(scheduler, job);
     job->failed++;
     scheduler->counters.recipients_out++;
     scheduler->outside->finished(scheduler->baton, job, vertex->lane->thread, ZM_STATE_EXPIRE);
@@ -167,7 +167,7 @@ static void report_delay(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
         if (scheduler->outside->delayed(scheduler->baton, vertex->job, vertex->offsets[i],
                                         vertex->reports, zm_buf_str(&joined),
                                         zm_buf_str(&text)) == APR_SUCCESS)
-            vertex->job->flags |= ZM_JOB_REPORTABLE;
+            zm_job_reportable(scheduler, vertex->job);
     zm_buf_free(&text);
     zm_buf_free(&joined);
 }

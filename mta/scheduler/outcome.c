@@ -113,7 +113,7 @@ static void finished_unrecorded(result_t *result, zm_state_t state)
                                    state == ZM_STATE_ERROR, result->notary, result->text);
 
     if (status == APR_SUCCESS)
-        job->flags |= ZM_JOB_REPORTABLE;
+        zm_job_reportable(scheduler, job);
     else
         scheduler->outside->event(scheduler->baton, ZM_LOG_ERROR, job,
                                   "a final result could not be recorded");
@@ -178,14 +178,14 @@ static bool apply(result_t *result, zm_str_t word)
     if (zm_str_equal_c(word, "ok")) {
         finished_unrecorded(result, ZM_STATE_OK);
     } else if (zm_str_equal_c(word, "ok2")) {
-        result->vertex->job->flags |= ZM_JOB_REPORTABLE;
+        zm_job_reportable(result->scheduler, result->vertex->job);
         finished(result, ZM_STATE_OK2);
     } else if (zm_str_equal_c(word, "ok3")) {
         finished(result, ZM_STATE_OK3);
     } else if (zm_str_equal_c(word, "error")) {
         finished_unrecorded(result, ZM_STATE_ERROR);
     } else if (zm_str_equal_c(word, "error2")) {
-        result->vertex->job->flags |= ZM_JOB_REPORTABLE;
+        zm_job_reportable(result->scheduler, result->vertex->job);
         finished(result, ZM_STATE_ERROR2);
     } else if (zm_str_equal_c(word, "deferred") || zm_str_equal_c(word, "deferback")) {
         transient(result, result->text);

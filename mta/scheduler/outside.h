@@ -46,6 +46,8 @@ typedef struct zm_outside_t {
     /** Reports and removes a job without recipients; zm_job_free when that is done, or after the
      * call. */
     void (*complete)(void *baton, zm_job_t *job);
+    /** A job that is not complete has got something to tell its sender. */
+    void (*reportable)(void *baton, zm_job_t *job);
     /** An agent found nothing to do in the control file, or died at work on it: read it again and
      * call zm_resync or zm_job_forget. */
     void (*reread)(void *baton, zm_job_t *job);

@@ -67,10 +67,12 @@ static zm_job_t *job_make(zm_scheduler_t *scheduler, const zm_job_facts_t *facts
     job->total = facts->total;
     job->prefix[0] = prefix >= 2 ? facts->prefix[0] : '\0';
     job->prefix[1] = prefix >= 4 ? facts->prefix[2] : '\0';
-    job->flags = facts->reportable ? ZM_JOB_REPORTABLE : 0;
     job->rare = rare_facts(facts);
     zm_table_add(&scheduler->jobs, job);
-    zm_table_add(&scheduler->logs, job);
+    if (zm_queue_find_log(scheduler, facts->log_id, facts->owner) == NULL) {
+        zm_table_add(&scheduler->logs, job); /* of equal ones only the first, lest they cluster */
+        job->flags |= ZM_JOB_LOGGED;
+    }
     scheduler->job_count++;
     scheduler->counters.jobs_in++;
     return job;
@@ -112,7 +114,8 @@ zm_job_t *zm_queue_find_log(const zm_scheduler_t *scheduler, zm_str_t log_id, ui
 void zm_job_free(zm_scheduler_t *scheduler, zm_job_t *job)
 {
     zm_table_remove(&scheduler->jobs, job);
-    zm_table_remove(&scheduler->logs, job);
+    if ((job->flags & ZM_JOB_LOGGED) != 0)
+        zm_table_remove(&scheduler->logs, job);
     scheduler->job_count--;
     if (job->rare != NULL) {
         zm_scheduler_free((void *)job->rare->name);
@@ -120,6 +123,14 @@ void zm_job_free(zm_scheduler_t *scheduler, zm_job_t *job)
         zm_scheduler_free(job->rare);
     }
     zm_scheduler_free(job);
+}
+
+void zm_job_reportable(zm_scheduler_t *scheduler, zm_job_t *job)
+{
+    if ((job->flags & ZM_JOB_REPORTABLE) != 0)
+        return;
+    job->flags |= ZM_JOB_REPORTABLE;
+    scheduler->outside->reportable(scheduler->baton, job);
 }
 
 void zm_job_settle(zm_scheduler_t *scheduler, zm_job_t *job)
@@ -311,6 +322,8 @@ apr_status_t zm_queue_add(zm_scheduler_t *scheduler, const zm_job_facts_t *facts
         link_vertex(scheduler, job, &sorted[start], i - start);
     }
     zm_scheduler_free(sorted);
+    if (facts->reportable)
+        zm_job_reportable(scheduler, job);
     zm_job_settle(scheduler, job);
     return APR_SUCCESS;
 }
@@ -338,7 +351,7 @@ void zm_resync(zm_scheduler_t *scheduler, zm_job_t *job, const uint32_t *left, u
 
     job->flags &= (uint8_t)~ZM_JOB_REREAD;
     if (reportable)
-        job->flags |= ZM_JOB_REPORTABLE;
+        zm_job_reportable(scheduler, job);
     for (vertex = job->vertices; vertex != NULL; vertex = next) {
         uint32_t i = vertex->count;
         next = vertex->next;

@@ -67,6 +67,7 @@ typedef struct zm_job_rare_t {
 #define ZM_JOB_FINISHING 2  /**< all recipients are done; being reported and removed */
 #define ZM_JOB_REPORTING 4  /**< an interim report is under way */
 #define ZM_JOB_REREAD 8     /**< its control file has to be read again */
+#define ZM_JOB_LOGGED 32     /**< found by its log id */
 #define ZM_JOB_KILLED 16    /**< removed by command or by its sender: no statistics */
 
 struct zm_job_t {
@@ -266,6 +267,9 @@ int64_t zm_vertex_index(const zm_vertex_t *vertex, uint64_t offset);
  */
 void zm_resync(zm_scheduler_t *scheduler, zm_job_t *job, const uint32_t *left, uint32_t count,
                bool reportable);
+
+/** Diagnostics of the job wait for a report. */
+void zm_job_reportable(zm_scheduler_t *scheduler, zm_job_t *job);
 
 /** Frees a job without vertices. */
 void zm_job_free(zm_scheduler_t *scheduler, zm_job_t *job);

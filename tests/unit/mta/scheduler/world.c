@@ -88,6 +88,12 @@ static void complete(void *baton, zm_job_t *job)
     zm_job_free(world->scheduler, job);
 }
 
+static void reportable(void *baton, zm_job_t *job)
+{
+    world_t *world = baton;
+    zm_buf_printf(&world->log, "reportable %llu\n", (unsigned long long)job->id);
+}
+
 static void reread(void *baton, zm_job_t *job)
 {
     world_t *world = baton;
@@ -134,6 +140,7 @@ static const zm_outside_t outside = {
     .expire = expire,
     .delayed = delayed,
     .complete = complete,
+    .reportable = reportable,
     .reread = reread,
     .finished = finished,
     .comment = comment,
