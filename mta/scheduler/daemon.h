@@ -15,19 +15,19 @@
 
 typedef struct zm_daemon_options_t {
     zm_zenv_t *zenv;
-    const char *config;       /**< scheduler.conf */
-    const char *statistics;   /**< statistics log, null: none */
-    const char *rendezvous;   /**< where the dump event writes the queue; null: nowhere */
+    const char *config;     /**< scheduler.conf */
+    const char *statistics; /**< statistics log, null: none */
+    const char *rendezvous; /**< where the dump event writes the queue; null: nowhere */
     const char *only_channel, *only_host; /**< serve only this thread; null: any */
     int hash_levels;
-    int mailq_version;        /**< 1 or 2; a readable account file makes it 2 */
+    int mailq_version; /**< 1 or 2; a readable account file makes it 2 */
     int scan_entries;
     uint32_t fork_rate;
-    uint32_t descriptors;     /**< of agents */
-    bool frozen;              /**< start no agents */
-    bool synchronous;         /**< read the whole spool before starting any */
-    bool header_by_default;   /**< return only the header when the sender did not say */
-    bool summary_only;        /**< mailq version 1 shows no vertices */
+    uint32_t descriptors;   /**< of agents */
+    bool frozen;            /**< start no agents */
+    bool synchronous;       /**< read the whole spool before starting any */
+    bool header_by_default; /**< return only the header when the sender did not say */
+    bool summary_only;      /**< mailq version 1 shows no vertices */
 } zm_daemon_options_t;
 
 typedef struct zm_daemon_t {
@@ -50,7 +50,8 @@ typedef struct zm_daemon_t {
     bool slow_stop;
 } zm_daemon_t;
 
-/** Reads the configuration, printing every problem to standard error or the log. Null on failure. */
+/** Reads the configuration, printing every problem to standard error or the log. Null on failure.
+ */
 zm_config_t *zm_daemon_config(const zm_daemon_options_t *options, apr_pool_t *pool, bool to_log);
 
 /** Opens everything.  After it, zm_service_ready may be called. */

@@ -257,7 +257,8 @@ static void add_headers(writer_t *writer)
                   report->boundary);
 }
 
-/* -- the part for people --------------------------------------------------------------------------- */
+/* -- the part for people
+ * --------------------------------------------------------------------------- */
 
 static void add_message_facts(writer_t *writer, const char *indent, bool people)
 {
@@ -339,7 +340,8 @@ static void add_first_part(writer_t *writer)
         add_for_people(writer, &report->entries[i]);
 }
 
-/* -- the part for programs ---------------------------------------------------------------------------- */
+/* -- the part for programs
+ * ---------------------------------------------------------------------------- */
 
 static void add_for_programs(writer_t *writer, const zm_dsn_entry_t *entry)
 {
@@ -371,7 +373,8 @@ static void add_second_part(writer_t *writer)
     zm_buf_add_byte(&writer->out, '\n');
 }
 
-/* -- the message ------------------------------------------------------------------------------------------- */
+/* -- the message
+ * ------------------------------------------------------------------------------------------- */
 
 static bool body_wanted(const zm_dsn_report_t *report)
 {
@@ -401,8 +404,7 @@ static zm_str_t message_header(const zm_dsn_report_t *report)
 
 static apr_status_t flush(writer_t *writer)
 {
-    apr_status_t status =
-        zm_submit_write(writer->submission, writer->out.data, writer->out.length);
+    apr_status_t status = zm_submit_write(writer->submission, writer->out.data, writer->out.length);
     zm_buf_clear(&writer->out);
     return status;
 }

@@ -35,10 +35,10 @@ typedef struct zm_dsn_report_t {
     int64_t arrived;
     const zm_dsn_entry_t *entries;
     int count;
-    const zm_form_t *form;  /**< null: there is no such form */
-    const char *domain;     /**< our name as Reporting-MTA */
-    zm_object_t *message;   /**< null: it cannot be read */
-    bool full_by_default;   /**< return the whole message when the sender did not say */
+    const zm_form_t *form; /**< null: there is no such form */
+    const char *domain;    /**< our name as Reporting-MTA */
+    zm_object_t *message;  /**< null: it cannot be read */
+    bool full_by_default;  /**< return the whole message when the sender did not say */
     const char *boundary;
 } zm_dsn_report_t;
 
@@ -48,7 +48,8 @@ zm_dsn_action_t zm_dsn_action(zm_str_t word);
 bool zm_dsn_wanted(const zm_dsn_t *wishes, zm_dsn_action_t action);
 /** Whether the report has anybody to go to. */
 bool zm_dsn_has_reader(const zm_dsn_report_t *report);
-/** Writes the report, envelope and all.  ZM_E_SYNTAX for an address that cannot stand in an envelope. */
+/** Writes the report, envelope and all.  ZM_E_SYNTAX for an address that cannot stand in an
+ * envelope. */
 apr_status_t zm_dsn_write(const zm_dsn_report_t *report, zm_submission_t *submission,
                           apr_pool_t *pool);
 

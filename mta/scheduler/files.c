@@ -94,14 +94,14 @@ static apr_status_t hold(zm_files_t *files, const zm_job_t *job, uint32_t offset
     return *recipient != NULL ? APR_SUCCESS : APR_ENOENT;
 }
 
-/* -- diagnostics -------------------------------------------------------------------------------- */
+/* -- diagnostics --------------------------------------------------------------------------------
+ */
 
 static apr_status_t diagnose(const zm_opened_t *opened, const zm_control_recipient_t *recipient,
                              zm_str_t notary, zm_str_t text)
 {
     const zm_control_file_t *file = opened->file;
-    int64_t header =
-        recipient->header >= 0 ? (int64_t)file->headers[recipient->header].offset : -1;
+    int64_t header = recipient->header >= 0 ? (int64_t)file->headers[recipient->header].offset : -1;
     return zm_control_diagnose(opened->object, recipient->offset, header, recipient->dsn_offset,
                                zm_clock_wall(), notary, text);
 }
@@ -199,7 +199,8 @@ apr_status_t zm_files_delayed(zm_files_t *files, zm_job_t *job, uint32_t offset,
     return zm_object_overwrite(files->last.object, offset + DELAY_COLUMN, slot, DELAY_WIDTH);
 }
 
-/* -- what is left to do -------------------------------------------------------------------------- */
+/* -- what is left to do --------------------------------------------------------------------------
+ */
 
 apr_status_t zm_files_pending(const zm_opened_t *opened, uint32_t **offsets, uint32_t *count,
                               bool *locked)

@@ -145,7 +145,8 @@ uint32_t zm_intake_pending(const zm_intake_t *intake)
     return intake->known.count;
 }
 
-/* -- taking them ---------------------------------------------------------------------------------- */
+/* -- taking them ----------------------------------------------------------------------------------
+ */
 
 static void park(zm_intake_t *intake, const entry_t *entry, const char *reason)
 {
@@ -233,8 +234,7 @@ static void work(zm_timer_t *timer, void *baton)
         zm_timer_set(timer, 0);
     } else if ((delayed = zm_due_first(&intake->delayed)) != NULL) {
         uint32_t now = intake->options.scheduler->now;
-        zm_timer_set(timer,
-                     apr_time_from_sec(delayed->when > now ? delayed->when - now + 1 : 1));
+        zm_timer_set(timer, apr_time_from_sec(delayed->when > now ? delayed->when - now + 1 : 1));
     }
     check_opened(intake);
     intake->options.settle(intake->options.baton);
@@ -246,7 +246,8 @@ void zm_intake_drain(zm_intake_t *intake)
         continue;
 }
 
-/* -- scanning ---------------------------------------------------------------------------------------- */
+/* -- scanning
+ * ---------------------------------------------------------------------------------------- */
 
 static void end_scan(zm_intake_t *intake)
 {
@@ -300,7 +301,8 @@ void zm_intake_scan(zm_intake_t *intake)
         zm_timer_set(&intake->scan, 0);
 }
 
-/* -- hints --------------------------------------------------------------------------------------------- */
+/* -- hints
+ * --------------------------------------------------------------------------------------------- */
 
 static void hinted(zm_str_t directory, zm_str_t prefixed_leaf, void *baton)
 {

@@ -19,10 +19,10 @@ typedef struct zm_intake_options_t {
     zm_loop_t *loop;
     zm_scheduler_t *scheduler;
     zm_files_t *files;
-    int hash_levels;         /**< where files found at the top are moved to */
-    const char *notify_path; /**< null: no hints */
-    int scan_entries;        /**< names looked at in one step of a scan */
-    bool watch;              /**< also watch the directory */
+    int hash_levels;             /**< where files found at the top are moved to */
+    const char *notify_path;     /**< null: no hints */
+    int scan_entries;            /**< names looked at in one step of a scan */
+    bool watch;                  /**< also watch the directory */
     void (*opened)(void *baton); /**< called once, after the first scan and all it found */
     void (*settle)(void *baton); /**< called after each batch */
     void (*taken)(void *baton, zm_job_t *job); /**< a job was taken in (verbose trace) */

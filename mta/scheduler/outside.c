@@ -107,7 +107,8 @@ static void reportable(void *baton, zm_job_t *job)
     zm_reports_interim(daemon->reports, job);
 }
 
-/* -- logs --------------------------------------------------------------------------------------- */
+/* -- logs ---------------------------------------------------------------------------------------
+ */
 
 static void finished(void *baton, const zm_job_t *job, const zm_thread_t *thread, zm_state_t state)
 {
@@ -128,9 +129,9 @@ static void fed(void *baton, zm_ta_t *ta, zm_vertex_t *vertex, zm_str_t line)
 
     if (vertex->job->rare == NULL || vertex->job->rare->verbose == NULL)
         return;
-    zm_buf_printf(&text, "Feeding to child; pid %lld command \"%s\" chan = '%s' cmd: ",
-                  (long long)ta->pid, ta->ring->selection->params.command,
-                  ta->ring->channel->name->data);
+    zm_buf_printf(&text,
+                  "Feeding to child; pid %lld command \"%s\" chan = '%s' cmd: ", (long long)ta->pid,
+                  ta->ring->selection->params.command, ta->ring->channel->name->data);
     zm_buf_add_str(&text, line);
     zm_trace(daemon->postoffice, vertex->job, zm_buf_str(&text));
     zm_buf_free(&text);

@@ -69,8 +69,8 @@ static void too_long(zm_process_t *process)
 {
     zm_scheduler_t *scheduler = process->processes->scheduler;
     process->overlong = true;
-    scheduler->outside->comment(scheduler->baton, process->ta,
-                                zm_str_of(process->in.data, 200), true);
+    scheduler->outside->comment(scheduler->baton, process->ta, zm_str_of(process->in.data, 200),
+                                true);
     zm_buf_clear(&process->in);
     process->searched = 0;
 }
@@ -162,8 +162,7 @@ static void write_channel(zm_process_t *process)
     apr_size_t done = 0;
     while (done < process->out.length) {
         apr_size_t length = process->out.length - done;
-        apr_status_t status =
-            apr_socket_send(process->channel, process->out.data + done, &length);
+        apr_status_t status = apr_socket_send(process->channel, process->out.data + done, &length);
         done += length;
         if (status != APR_SUCCESS) {
             if (!APR_STATUS_IS_EAGAIN(status))

@@ -14,9 +14,9 @@ typedef struct zm_processes_t {
     zm_loop_t *loop;
     zm_scheduler_t *scheduler;
     const zm_zenv_t *zenv;
-    const char *directory;    /**< where agents work */
-    uint32_t descriptors;     /**< their soft limit of open files */
-    bool privileged;          /**< user and group of the clause are used */
+    const char *directory;       /**< where agents work */
+    uint32_t descriptors;        /**< their soft limit of open files */
+    bool privileged;             /**< user and group of the clause are used */
     void (*settle)(void *baton); /**< called after each batch of events */
     void *baton;
 } zm_processes_t;

@@ -67,7 +67,7 @@ typedef struct zm_job_rare_t {
 #define ZM_JOB_FINISHING 2  /**< all recipients are done; being reported and removed */
 #define ZM_JOB_REPORTING 4  /**< an interim report is under way */
 #define ZM_JOB_REREAD 8     /**< its control file has to be read again */
-#define ZM_JOB_LOGGED 32     /**< found by its log id */
+#define ZM_JOB_LOGGED 32    /**< found by its log id */
 #define ZM_JOB_KILLED 16    /**< removed by command or by its sender: no statistics */
 
 struct zm_job_t {

@@ -97,7 +97,8 @@ static void remove_job(zm_reports_t *reports, zm_job_t *job)
     zm_job_free(reports->options.scheduler, job);
 }
 
-/* -- gathering what there is to tell ---------------------------------------------------------------- */
+/* -- gathering what there is to tell
+ * ---------------------------------------------------------------- */
 
 static const char *sender_of(const work_t *work, const zm_dsn_entry_t *entry, zm_str_t *sender)
 {
@@ -111,8 +112,8 @@ static void gather(work_t *work)
     const zm_control_file_t *file = work->opened.file;
     int i;
 
-    work->entries = apr_pcalloc(work->pool,
-                                ((apr_size_t)file->diagnostic_count + 1) * sizeof(zm_dsn_entry_t));
+    work->entries =
+        apr_pcalloc(work->pool, ((apr_size_t)file->diagnostic_count + 1) * sizeof(zm_dsn_entry_t));
     for (i = 0; i < file->diagnostic_count; i++) {
         const zm_control_diagnostic_t *diagnostic = &file->diagnostics[i];
         zm_dsn_entry_t *entry = &work->entries[work->entry_count];
@@ -150,7 +151,8 @@ static int group(work_t *work, int *taken, zm_dsn_entry_t *entries, zm_str_t *se
     return count;
 }
 
-/* -- the end of a report ------------------------------------------------------------------------------- */
+/* -- the end of a report
+ * ------------------------------------------------------------------------------- */
 
 static void start_more(zm_reports_t *reports);
 
@@ -239,7 +241,8 @@ static void committed(apr_status_t status, const zm_published_t *published, void
     reports->options.settle(reports->options.baton);
 }
 
-/* -- making reports -------------------------------------------------------------------------------------- */
+/* -- making reports
+ * -------------------------------------------------------------------------------------- */
 
 static const char *boundary(work_t *work)
 {
@@ -258,10 +261,10 @@ static const char *boundary(work_t *work)
 static void choose_form(work_t *work, const zm_dsn_entry_t *entry, zm_dsn_report_t *report)
 {
     zm_reports_t *reports = work->reports;
-    const zm_selection_t *selection = zm_config_select(
-        reports->options.scheduler->config,
-        zm_str_lower(work->pool, entry->recipient->quad.channel),
-        zm_str_lower(work->pool, entry->recipient->quad.host));
+    const zm_selection_t *selection =
+        zm_config_select(reports->options.scheduler->config,
+                         zm_str_lower(work->pool, entry->recipient->quad.channel),
+                         zm_str_lower(work->pool, entry->recipient->quad.host));
     zm_form_t *form;
 
     if (zm_form_read(&form, zm_zenv_mailshare(reports->options.zenv),
@@ -416,7 +419,8 @@ void zm_reports_complete(zm_reports_t *reports, zm_job_t *job)
         zm_timer_set(&reports->retry, 0);
 }
 
-/* -- interim reports --------------------------------------------------------------------------------------- */
+/* -- interim reports
+ * --------------------------------------------------------------------------------------- */
 
 void zm_reports_interim(zm_reports_t *reports, zm_job_t *job)
 {

@@ -186,9 +186,8 @@ static void fill_recipients(taking_t *taking, const uint32_t *offsets, uint32_t 
         recipients[i].channel = zm_str_lower(taking->pool, recipient->quad.channel);
         recipients[i].host = zm_str_lower(taking->pool, host_of(recipient->quad.host));
         recipients[i].offset = offsets[i];
-        recipients[i].sender = recipient->sender >= 0
-                                   ? file->senders[recipient->sender].error_address
-                                   : ZM_S("");
+        recipients[i].sender =
+            recipient->sender >= 0 ? file->senders[recipient->sender].error_address : ZM_S("");
     }
 }
 

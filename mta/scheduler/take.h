@@ -8,10 +8,10 @@
 #include "mta/scheduler/scheduler.h"
 
 typedef enum zm_taken_t {
-    ZM_TAKEN,          /**< in the queue now */
-    ZM_TAKEN_LATER,    /**< locked by a live process: look again in a while */
-    ZM_TAKEN_NOTHING,  /**< it is not there, cannot be opened now, or was a command and is gone */
-    ZM_TAKEN_PARKED    /**< it is no job as it stands: look again when it has changed */
+    ZM_TAKEN,         /**< in the queue now */
+    ZM_TAKEN_LATER,   /**< locked by a live process: look again in a while */
+    ZM_TAKEN_NOTHING, /**< it is not there, cannot be opened now, or was a command and is gone */
+    ZM_TAKEN_PARKED   /**< it is no job as it stands: look again when it has changed */
 } zm_taken_t;
 
 typedef struct zm_take_t {

@@ -1,0 +1,481 @@
+#include "mta/scheduler/mailqd.h"
+
+#include <apr_strings.h>
+#include <string.h>
+
+#include "mta/conf/mailqsock.h"
+#include "mta/net/socket.h"
+#include "mta/net/stream.h"
+#include "mta/scheduler/account.h"
+#include "mta/scheduler/show.h"
+#include "platform/clock.h"
+#include "platform/fs.h"
+#include "platform/localsock.h"
+#include "platform/log.h"
+
+#define MOST_SESSIONS 100
+#define LINE_LIMIT 16384
+#define IDLE_LIMIT (90 * APR_USEC_PER_SEC)
+#define AUTHFILE_LIMIT (1u << 20)
+#define CHALLENGE_SIZE 100
+
+typedef struct session_t {
+    zm_mailqd_t *mailqd;
+    struct session_t *next, *previous;
+    apr_pool_t *pool;
+    zm_stream_t *stream;
+    zm_ip_t peer; /* family 0: local */
+    zm_show_t *show;
+    int rights;
+    bool known, one_shot;
+    bool ending;   /* no more commands; to be finished when the event is over */
+    bool finished; /* the stream has been told */
+    char challenge[CHALLENGE_SIZE];
+} session_t;
+
+struct zm_mailqd_t {
+    zm_mailqd_options_t options;
+    apr_pool_t *pool;
+    apr_socket_t *socket;
+    zm_listener_t *listener;
+    zm_watch_t *watch; /* of a local socket */
+    session_t *sessions;
+    int session_count;
+    uint64_t serial;
+};
+
+/* -- sessions --------------------------------------------------------------------------- */
+
+static void session_end(session_t *session)
+{
+    zm_mailqd_t *mailqd = session->mailqd;
+    if (session->next != NULL)
+        session->next->previous = session->previous;
+    if (session->previous != NULL)
+        session->previous->next = session->next;
+    else
+        mailqd->sessions = session->next;
+    mailqd->session_count--;
+    zm_show_end(session->show);
+    apr_pool_destroy(session->pool);
+}
+
+static apr_status_t more(void *baton, zm_buf_t *into, apr_size_t room)
+{
+    session_t *session = baton;
+    return zm_show_more(session->show, into, room);
+}
+
+static void show(session_t *session, zm_show_kind_t kind, zm_str_t channel, zm_str_t host)
+{
+    bool dots = !session->one_shot;
+    if (dots)
+        zm_stream_write_c(session->stream, "+OK until LF.LF\n");
+    session->show = zm_show_begin(session->mailqd->options.scheduler, kind, channel, host,
+                                  session->mailqd->options.summary, dots);
+    zm_stream_send_from(session->stream, more, session);
+}
+
+/* The last thing done in any event: after it the session may be gone. */
+static void finish_if_ending(session_t *session)
+{
+    if (!session->ending || session->finished)
+        return;
+    session->finished = true;
+    zm_stream_finish(session->stream, APR_USEC_PER_SEC);
+}
+
+static zm_str_t read_accounts(session_t *session, apr_pool_t *pool)
+{
+    const char *path = session->mailqd->options.authfile;
+    char *data;
+    apr_size_t length;
+    if (path == NULL || zm_file_slurp(&data, &length, path, AUTHFILE_LIMIT, pool) != APR_SUCCESS)
+        return ZM_S("");
+    return zm_str_of(data, length);
+}
+
+/* -- commands ------------------------------------------------------------------------------ */
+
+static void refuse(session_t *session, zm_str_t verb, zm_str_t word)
+{
+    zm_stream_printf(session->stream, "-Unknown command or no right to it: %.*s %.*s\n",
+                     (int)(verb.length < 60 ? verb.length : 60), verb.data,
+                     (int)(word.length < 60 ? word.length : 60), word.data);
+}
+
+static void log_in(session_t *session, zm_str_t user, zm_str_t answer)
+{
+    apr_pool_t *pool;
+    char peer[ZM_IP_TEXT] = "local";
+
+    apr_pool_create(&pool, session->pool);
+    session->rights = zm_accounts_login(read_accounts(session, pool), &session->peer,
+                                        zm_str(session->challenge), user, answer);
+    apr_pool_destroy(pool);
+    session->known = session->rights != 0;
+    if (session->known) {
+        zm_stream_write_c(session->stream, "+OK\n");
+        return;
+    }
+    if (session->peer.family != 0)
+        zm_ip_print(&session->peer, peer);
+    zm_log(ZM_LOG_WARNING, NULL, "mailq login failed", ZM_F_N("user", user), ZM_F_S("from", peer));
+    zm_stream_write_c(session->stream, "-Authentication failed\n");
+}
+
+static bool may(const session_t *session, int right)
+{
+    return (session->rights & right) != 0;
+}
+
+static bool show_command(session_t *session, zm_str_t rest)
+{
+    zm_str_t what, which, host, none = ZM_S("");
+
+    if (!zm_str_word(&rest, &what))
+        return false;
+    if (!zm_str_word(&rest, &which))
+        which = none;
+    if (zm_str_equal_c(what, "COUNTERS")) {
+        show(session, ZM_SHOW_COUNTERS, none, none);
+    } else if (zm_str_equal_c(what, "SNMP") && may(session, ZM_MAY_SNMP)) {
+        show(session, ZM_SHOW_TOTALS, none, none);
+    } else if (zm_str_equal_c(what, "QUEUE") && zm_str_equal_c(which, "SHORT") &&
+               may(session, ZM_MAY_QUEUE)) {
+        show(session, ZM_SHOW_SHORT, none, none);
+    } else if (zm_str_equal_c(what, "QUEUE") && zm_str_equal_c(which, "THREADS") &&
+               may(session, ZM_MAY_THREADS)) {
+        show(session, ZM_SHOW_THREADS, none, none);
+    } else if (zm_str_equal_c(what, "QUEUE") && zm_str_equal_c(which, "THREADS2") &&
+               may(session, ZM_MAY_THREADS)) {
+        show(session, ZM_SHOW_THREADS2, none, none);
+    } else if (zm_str_equal_c(what, "THREAD") && may(session, ZM_MAY_THREADS) &&
+               zm_str_word(&rest, &host)) {
+        show(session, ZM_SHOW_THREAD, which, host);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool etrn_command(session_t *session, zm_str_t rest)
+{
+    zm_str_t host;
+    int count;
+
+    if (!may(session, ZM_MAY_ETRN) || !zm_str_word(&rest, &host))
+        return false;
+    count = zm_scheduler_etrn(session->mailqd->options.scheduler, host);
+    zm_log(ZM_LOG_NOTICE, NULL, "etrn", ZM_F_N("host", host), ZM_F_N("for", zm_str_trim(rest)),
+           ZM_F_I("threads", count));
+    zm_stream_printf(session->stream, "+OK; %s\n",
+                     count > 0 ? "delivery is started" : "nothing waits for that host");
+    return true;
+}
+
+/* A job by its file name: digits, perhaps with a prefix or suffix; or by spool id. */
+static zm_job_t *find_job(session_t *session, zm_str_t id)
+{
+    zm_scheduler_t *scheduler = session->mailqd->options.scheduler;
+    apr_size_t start = 0, end, i;
+    uint64_t number;
+
+    for (i = 0; i < id.length; i++)
+        if (id.data[i] == '/')
+            start = i + 1;
+    if (start < id.length && id.data[start] == 'S')
+        start++;
+    for (end = start; end < id.length && zm_is_digit(id.data[end]); end++)
+        continue;
+    if (zm_str_u64(zm_str_of(id.data + start, end - start), &number) != APR_SUCCESS)
+        return NULL;
+    return zm_queue_find(scheduler, number);
+}
+
+static bool kill_command(session_t *session, zm_str_t rest)
+{
+    zm_scheduler_t *scheduler = session->mailqd->options.scheduler;
+    zm_str_t what, id;
+    zm_job_t *job;
+
+    if (!may(session, ZM_MAY_KILL) || !zm_str_word(&rest, &what) || !zm_str_equal_c(what, "MSG") ||
+        !zm_str_word(&rest, &id))
+        return false;
+    job = find_job(session, id);
+    scheduler->counters.kill_job++;
+    if (job != NULL) {
+        zm_log(ZM_LOG_NOTICE, NULL, "killed by command", ZM_F_N("id", id));
+        zm_scheduler_kill(scheduler, job);
+    }
+    zm_stream_write_c(session->stream,
+                      job != NULL ? "+OK; killed\n" : "+OK; no such message in the queue\n");
+    return true;
+}
+
+static void command(session_t *session, zm_str_t line)
+{
+    zm_str_t rest = line, verb, word = ZM_S(""), after;
+    bool done = false;
+
+    if (!zm_str_word(&rest, &verb))
+        verb = ZM_S("");
+    after = rest;
+    if (!zm_str_word(&after, &word))
+        word = ZM_S("");
+    if (zm_str_equal_nocase(verb, ZM_S("QUIT")) || zm_str_equal_nocase(verb, ZM_S("EXIT"))) {
+        zm_stream_write_c(session->stream, "+Bye bye\n");
+        session->ending = true;
+        return;
+    }
+    zm_scheduler_tick(session->mailqd->options.scheduler);
+    if (!session->known && zm_str_equal_c(verb, "AUTH")) {
+        zm_str_t answer = ZM_S("");
+        zm_str_word(&after, &answer);
+        log_in(session, word, answer);
+        return;
+    }
+    if (!session->known) {
+        zm_stream_write_c(session->stream, "-Authenticate first\n");
+        return;
+    }
+    if (zm_str_equal_c(verb, "SHOW"))
+        done = show_command(session, rest);
+    else if (zm_str_equal_c(verb, "ETRN"))
+        done = etrn_command(session, rest);
+    else if (zm_str_equal_c(verb, "KILL"))
+        done = kill_command(session, rest);
+    if (!done)
+        refuse(session, verb, word);
+    session->mailqd->options.settle(session->mailqd->options.baton);
+}
+
+/* -- the stream ------------------------------------------------------------------------------ */
+
+static void take_commands(session_t *session)
+{
+    zm_line_t line;
+    apr_status_t status = APR_SUCCESS;
+
+    while (session->show == NULL && !session->ending && !session->one_shot) {
+        status = zm_stream_line(session->stream, &line);
+        if (status == ZM_E_LIMIT)
+            zm_stream_write_c(session->stream, "-Line too long\n");
+        else if (status == APR_SUCCESS)
+            command(session, zm_str_trim(line.text));
+        else
+            break;
+    }
+    if (APR_STATUS_IS_EOF(status))
+        session->ending = true;
+}
+
+static void on_event(zm_stream_t *stream, zm_stream_event_t event, void *baton)
+{
+    session_t *session = baton;
+
+    switch (event) {
+    case ZM_STREAM_DRAINED:
+        zm_show_end(session->show);
+        session->show = NULL;
+        if (session->one_shot)
+            session->ending = true;
+        take_commands(session);
+        finish_if_ending(session);
+        break;
+    case ZM_STREAM_INPUT:
+        take_commands(session);
+        finish_if_ending(session);
+        break;
+    case ZM_STREAM_TIMEOUT:
+    case ZM_STREAM_ERROR:
+        zm_stream_close(stream);
+        session_end(session);
+        break;
+    case ZM_STREAM_CLOSED:
+        session_end(session);
+        break;
+    }
+}
+
+static bool speaks_version2(zm_mailqd_t *mailqd, zm_str_t *accounts, apr_pool_t *pool)
+{
+    char *data;
+    apr_size_t length;
+
+    *accounts = ZM_S("");
+    if (mailqd->options.authfile != NULL && zm_file_slurp(&data, &length, mailqd->options.authfile,
+                                                          AUTHFILE_LIMIT, pool) == APR_SUCCESS) {
+        *accounts = zm_str_of(data, length);
+        return true;
+    }
+    return mailqd->options.version == 2;
+}
+
+static void greet(session_t *session)
+{
+    zm_mailqd_t *mailqd = session->mailqd;
+    zm_str_t accounts;
+    apr_time_t now = zm_clock_wall();
+    apr_pool_t *pool;
+
+    apr_pool_create(&pool, session->pool);
+    if (!speaks_version2(mailqd, &accounts, pool)) {
+        session->one_shot = true;
+        zm_stream_write_c(session->stream, "version zmailer 1.0\n");
+        show(session, ZM_SHOW_VERSION1, ZM_S(""), ZM_S(""));
+    } else {
+        zm_stream_write_c(session->stream, "version zmailer 2.0\n");
+        if (!zm_accounts_admit(accounts, &session->peer)) {
+            zm_stream_write_c(session->stream, "550 No access from your address\n");
+            session->ending = true;
+        } else {
+            apr_snprintf(session->challenge, sizeof session->challenge,
+                         "220 MAILQ-V2-CHALLENGE: %" APR_INT64_T_FMT ".%" APR_INT64_T_FMT
+                         ".%" APR_UINT64_T_FMT,
+                         (apr_int64_t)apr_time_sec(now), (apr_int64_t)apr_time_usec(now),
+                         (apr_uint64_t)++mailqd->serial);
+            zm_stream_printf(session->stream, "%s\n", session->challenge);
+        }
+    }
+    apr_pool_destroy(pool);
+}
+
+static void accepted(apr_socket_t *socket, apr_pool_t *pool, void *baton)
+{
+    zm_mailqd_t *mailqd = baton;
+    session_t *session;
+
+    if (mailqd->session_count >= MOST_SESSIONS) {
+        apr_pool_destroy(pool);
+        return;
+    }
+    session = apr_pcalloc(pool, sizeof *session);
+    session->mailqd = mailqd;
+    session->pool = pool;
+    session->peer = zm_socket_remote_end(socket).ip;
+    if (zm_stream_open(&session->stream, mailqd->options.loop, socket, on_event, session) !=
+        APR_SUCCESS) {
+        apr_pool_destroy(pool);
+        return;
+    }
+    session->next = mailqd->sessions;
+    if (session->next != NULL)
+        session->next->previous = session;
+    mailqd->sessions = session;
+    mailqd->session_count++;
+    zm_stream_line_limit(session->stream, LINE_LIMIT);
+    zm_stream_idle_limit(session->stream, IDLE_LIMIT);
+    greet(session);
+    finish_if_ending(session);
+}
+
+/* -- listening -------------------------------------------------------------------------------- */
+
+static void local_ready(zm_watch_t *watch, int events, void *baton)
+{
+    zm_mailqd_t *mailqd = baton;
+    apr_socket_t *socket;
+    apr_pool_t *pool;
+
+    (void)watch;
+    (void)events;
+    apr_pool_create(&pool, NULL);
+    if (zm_localsock_accept(&socket, mailqd->socket, pool) == APR_SUCCESS)
+        accepted(socket, pool, mailqd);
+    else
+        apr_pool_destroy(pool);
+}
+
+static apr_status_t listen_local(zm_mailqd_t *mailqd, const char *path, zm_error_t *error)
+{
+    apr_status_t status = zm_localsock_listen(&mailqd->socket, path, 0666, mailqd->pool, error);
+    if (status != APR_SUCCESS)
+        return status;
+    return zm_watch_open(&mailqd->watch, mailqd->options.loop, mailqd->socket, ZM_READ, local_ready,
+                         mailqd);
+}
+
+static apr_status_t listen_tcp(zm_mailqd_t *mailqd, uint16_t port, zm_error_t *error)
+{
+    zm_endpoint_t where = {{0, {0}}, port};
+    apr_status_t status;
+
+    if (mailqd->options.bind != NULL &&
+        zm_endpoint_parse(&where, zm_str(mailqd->options.bind), port) != APR_SUCCESS)
+        where.ip.family = 0;
+    where.port = port;
+    status = zm_socket_listen(&mailqd->socket, &where, 0, mailqd->pool, error);
+    if (status != APR_SUCCESS)
+        return status;
+    return zm_listener_open(&mailqd->listener, mailqd->options.loop, mailqd->socket, accepted,
+                            mailqd);
+}
+
+apr_status_t zm_mailqd_open(zm_mailqd_t **opened, const zm_mailqd_options_t *options,
+                            apr_pool_t *pool, zm_error_t *error)
+{
+    zm_mailqd_t *mailqd = apr_pcalloc(pool, sizeof *mailqd);
+    zm_mailqsock_t where;
+    apr_status_t status;
+
+    mailqd->options = *options;
+    mailqd->serial = (uint64_t)zm_clock_monotonic() & 0xffff;
+    apr_pool_create(&mailqd->pool, pool);
+    if (zm_mailqsock_parse(&where, options->socket, mailqd->pool) != APR_SUCCESS)
+        return zm_error_set(error, ZM_E_CONFIG, "PARAMmailqsock: \"%s\" is no socket",
+                            options->socket);
+    if (where.path != NULL)
+        status = listen_local(mailqd, where.path, error);
+    else
+        status = listen_tcp(mailqd, where.port, error);
+    if (status != APR_SUCCESS) {
+        zm_mailqd_close(mailqd);
+        return status;
+    }
+    *opened = mailqd;
+    return APR_SUCCESS;
+}
+
+void zm_mailqd_close(zm_mailqd_t *mailqd)
+{
+    while (mailqd->sessions != NULL) {
+        session_t *session = mailqd->sessions;
+        zm_stream_close(session->stream);
+        session_end(session);
+    }
+    zm_listener_close(mailqd->listener);
+    zm_watch_close(mailqd->watch);
+    if (mailqd->socket != NULL)
+        apr_socket_close(mailqd->socket);
+    apr_pool_destroy(mailqd->pool);
+}
+
+apr_status_t zm_mailqd_dump(zm_scheduler_t *scheduler, const char *path, apr_pool_t *pool,
+                            zm_error_t *error)
+{
+    zm_buf_t text = ZM_BUF_INIT;
+    zm_show_t *listing;
+    zm_file_t *file;
+    apr_status_t made,
+        status = zm_file_open(&file, NULL, path, ZM_OPEN_WRITE | ZM_OPEN_CREATE | ZM_OPEN_TRUNCATE,
+                              0644, pool);
+    uint64_t offset = 0;
+
+    if (status != APR_SUCCESS)
+        return zm_error_system(error, status, "cannot write %s", path);
+    zm_buf_add_c(&text, "version zmailer 1.0\n");
+    listing = zm_show_begin(scheduler, ZM_SHOW_VERSION1, ZM_S(""), ZM_S(""), false, false);
+    do {
+        made = zm_show_more(listing, &text, 65536);
+        status = zm_file_write_at(file, offset, text.data, text.length);
+        offset += text.length;
+        zm_buf_clear(&text);
+    } while (made == APR_SUCCESS && status == APR_SUCCESS);
+    zm_show_end(listing);
+    zm_buf_free(&text);
+    zm_file_close(file);
+    if (status != APR_SUCCESS)
+        return zm_error_system(error, status, "cannot write %s", path);
+    return APR_SUCCESS;
+}
