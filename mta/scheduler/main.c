@@ -11,6 +11,8 @@
 #include "mta/conf/site.h"
 #include "mta/scheduler/daemon.h"
 #include "mta/scheduler/explain.h"
+#include "platform/child.h"
+#include "platform/control.h"
 #include "platform/log.h"
 #include "platform/service.h"
 
