@@ -1,0 +1,298 @@
+/* Command lines: reading them, finding the verb, and the verbs that need no file of their own. */
+#include <string.h>
+
+#include "mta/smtpserver/session_parts.h"
+#include "platform/log.h"
+
+#define VERB_LIMIT 8
+#define ERRORS_PER_UNKNOWN 5 /* protocol errors allowed for each unknown command allowed */
+
+typedef struct verb_t {
+    const char *name;
+    command_fn *run;
+    bool greeting; /* HELO and EHLO are given the whole line instead */
+    const char *help;
+} verb_t;
+
+/* -- errors ---------------------------------------------------------------------------- */
+
+static void too_many(session_t *session, const char *what)
+{
+    reply(session, 421, "4.7.0", "%s: too many %s, closing the connection",
+          session->server->hostname, what);
+    session_finish(session, what);
+}
+
+void command_error(session_t *session, int code, const char *enhanced, const char *text)
+{
+    if (++session->errors >= session->server->config->unknown_commands * ERRORS_PER_UNKNOWN)
+        too_many(session, "errors");
+    else
+        reply(session, code, enhanced, "%s", text);
+}
+
+static void unknown(session_t *session, zm_str_t line)
+{
+    if (session->server->syslog)
+        zm_log_syslog(ZM_LOG_WARNING, "smtpserver", "%s - unknown command from %s", session->tag,
+                      session->client_text);
+    if (++session->unknown >= session->server->config->unknown_commands) {
+        too_many(session, "unknown commands");
+        return;
+    }
+    session_tarpit(session);
+    reply(session, 500, "5.5.2", "Unknown command '%.*s'",
+          (int)(line.length > 200 ? 200 : line.length), line.data);
+}
+
+/* -- small verbs ------------------------------------------------------------------------ */
+
+/* NOOP, RSET and QUIT take no argument from clients held to the letter. */
+static bool no_arguments(session_t *session, zm_str_t arguments)
+{
+    if (arguments.length == 0 || (session->style & PATTERN_FULL) == 0)
+        return true;
+    command_error(session, 501, "5.5.4", "this command takes no argument");
+    return false;
+}
+
+static void command_rset(session_t *session, zm_str_t arguments, apr_size_t column)
+{
+    (void)column;
+    transaction_end(session);
+    session->sender_refused = false;
+    if (session->state != SESSION_HELLO)
+        session->state = SESSION_READY;
+    if (arguments.length > 0 && session->server->strictness > 0)
+        command_error(session, 501, "5.5.4", "RSET takes no argument; processed anyway");
+    else
+        reply(session, 250, "2.0.0", "Ok");
+}
+
+static void command_noop(session_t *session, zm_str_t arguments, apr_size_t column)
+{
+    (void)column;
+    if (no_arguments(session, arguments))
+        reply(session, 250, "2.0.0", "Ok");
+}
+
+static void command_quit(session_t *session, zm_str_t arguments, apr_size_t column)
+{
+    (void)column;
+    if (arguments.length > 0 && (session->style & PATTERN_FULL))
+        reply_more(session, 221, "2.0.0", "QUIT takes no argument; processed anyway");
+    reply(session, 221, "2.0.0", "%s Out", session->server->hostname);
+    session_finish(session, "QUIT");
+}
+
+static void command_vrfy(session_t *session, zm_str_t arguments, apr_size_t column)
+{
+    (void)column;
+    if (session->state == SESSION_HELLO)
+        command_error(session, 503, "5.5.1", "say HELO or EHLO first");
+    else if (arguments.length == 0)
+        command_error(session, 501, "5.5.4", "VRFY wants an address");
+    else
+        reply(session, 252, "2.5.2", "cannot verify, but will accept mail and try to deliver it");
+}
+
+static void command_expn(session_t *session, zm_str_t arguments, apr_size_t column)
+{
+    (void)arguments;
+    (void)column;
+    session_tarpit(session);
+    reply(session, 502, "5.5.1", "EXPN is not available");
+}
+
+static void command_verb(session_t *session, zm_str_t arguments, apr_size_t column)
+{
+    (void)arguments;
+    (void)column;
+    reply(session, 250, "2.0.0", "Ok");
+}
+
+static void command_tick(session_t *session, zm_str_t arguments, apr_size_t column)
+{
+    (void)column;
+    if (!session->server->local) {
+        unknown(session, ZM_S("TICK"));
+        return;
+    }
+    session->batch = true;
+    reply(session, 250, "2.0.0", "TICK %.*s", (int)arguments.length, arguments.data);
+}
+
+static void command_obsolete(session_t *session, zm_str_t arguments, apr_size_t column)
+{
+    (void)arguments;
+    (void)column;
+    command_error(session, 502, "5.5.1", "this command is not available");
+}
+
+/* Clients that send replies back as commands: no answer, or it would go on for ever. */
+static void command_echo(session_t *session, zm_str_t arguments, apr_size_t column)
+{
+    (void)arguments;
+    (void)column;
+    if (++session->errors >= session->server->config->unknown_commands * ERRORS_PER_UNKNOWN)
+        too_many(session, "errors");
+}
+
+static command_fn command_help;
+
+static const verb_t verbs[] = {
+    {"EHLO", NULL, true, "EHLO NAME: greets, and lists the extensions"},
+    {"HELO", NULL, true, "HELO NAME: greets"},
+    {"MAIL", command_mail, false, "MAIL FROM:<ADDRESS> [PARAMETERS]: begins a message"},
+    {"RCPT", command_rcpt, false, "RCPT TO:<ADDRESS> [PARAMETERS]: adds a recipient"},
+    {"DATA", command_data, false, "DATA: the message follows, up to a line with a lone dot"},
+    {"RSET", command_rset, false, "RSET: forgets the message begun"},
+    {"NOOP", command_noop, false, "NOOP: does nothing"},
+    {"QUIT", command_quit, false, "QUIT: ends the session"},
+    {"HELP", command_help, false, "HELP [COMMAND]: this"},
+    {"VRFY", command_vrfy, false, "VRFY ADDRESS: is not answered in detail"},
+    {"EXPN", command_expn, false, "EXPN LIST: is not available"},
+    {"VERB", command_verb, false, NULL},
+    {"ONEX", command_noop, false, NULL},
+    {"TICK", command_tick, false, NULL},
+    {"SEND", command_obsolete, false, NULL},
+    {"SOML", command_obsolete, false, NULL},
+    {"SAML", command_obsolete, false, NULL},
+    {"TURN", command_obsolete, false, NULL},
+    {"550", command_echo, false, NULL},
+};
+
+static const verb_t *find(zm_str_t name)
+{
+    apr_size_t i;
+    for (i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+        if (zm_str_equal_nocase(name, zm_str(verbs[i].name)))
+            return &verbs[i];
+    return NULL;
+}
+
+static void command_help(session_t *session, zm_str_t arguments, apr_size_t column)
+{
+    const config_t *config = session->server->config;
+    const verb_t *verb = find(zm_str_trim(arguments));
+    int i;
+    (void)column;
+    if (verb != NULL && verb->help != NULL) {
+        reply(session, 214, NULL, "%s", verb->help);
+        return;
+    }
+    for (i = 0; i < config->help_lines; i++)
+        reply_list(session, 214, "%s", config->help[i]);
+    reply_list(session, 214, "EHLO HELO MAIL RCPT DATA RSET NOOP QUIT HELP VRFY");
+    reply_list(session, 214, "The usual order: EHLO, MAIL, RCPT one or more times, DATA, QUIT.");
+    reply(session, 214, NULL, "A person answers at postmaster@%s.", session->server->hostname);
+}
+
+/* -- one line ---------------------------------------------------------------------------- */
+
+/* The first byte that has no place in a command, or null. */
+static const char *bad_byte(const session_t *session, zm_str_t text, apr_size_t *at)
+{
+    bool greeting =
+        (zm_str_starts_nocase(text, ZM_S("HELO")) || zm_str_starts_nocase(text, ZM_S("EHLO"))) &&
+        session->server->strictness <= 0;
+    for (*at = 0; *at < text.length; ++*at) {
+        unsigned char byte = (unsigned char)text.data[*at];
+        if (byte == 0)
+            return "a NUL in the command";
+        if ((byte < ' ' && byte != '\t') || byte == 127)
+            return "a control character in the command";
+        if (byte > 127 && !greeting)
+            return "an 8-bit character in the command";
+    }
+    return NULL;
+}
+
+static void execute(session_t *session, zm_str_t line)
+{
+    zm_str_t rest = line, name, arguments;
+    const verb_t *verb;
+    apr_size_t column;
+    (void)zm_str_word(&rest, &name);
+    verb = name.length <= VERB_LIMIT && name.data == line.data ? find(name) : NULL;
+    if (session->denied && (verb == NULL || verb->run != command_quit)) {
+        session_tarpit(session);
+        command_error(session, 550, "5.7.1", "you may only QUIT");
+    } else if (verb == NULL) {
+        unknown(session, line);
+    } else if (verb->greeting) {
+        bool extended = name.data[0] == 'E' || name.data[0] == 'e';
+        if (extended && !session->group->ehlo)
+            unknown(session, line);
+        else
+            command_helo(session, line, extended);
+    } else {
+        arguments = zm_str_trim(rest);
+        column = arguments.length > 0 ? (apr_size_t)(arguments.data - line.data) : line.length;
+        verb->run(session, arguments, column);
+    }
+}
+
+/* Whether the line may be executed; else it has been answered. */
+static bool check_line(session_t *session, const zm_line_t *line)
+{
+    apr_size_t at;
+    const char *problem = bad_byte(session, line->text, &at);
+    if (problem != NULL) {
+        if (++session->errors >= session->server->config->unknown_commands * ERRORS_PER_UNKNOWN)
+            too_many(session, "errors");
+        else
+            reply_syntax(session, 500, "5.5.2", at, problem, line->text);
+        return false;
+    }
+    if (line->end == ZM_LINE_LF && !session->server->local) {
+        command_error(session, 500, "5.5.2", "the command is not terminated with CRLF");
+        return false;
+    }
+    return true;
+}
+
+/* Commands sent ahead are for those who have seen that it is allowed. */
+static bool check_pipelining(session_t *session)
+{
+    apr_size_t more = zm_stream_peek(session->stream).length;
+    if (more == 0 || session->server->local)
+        return true;
+    session_note(session, "-- pipeline input exists %lu bytes", (unsigned long)more);
+    if (session->greeted_ehlo)
+        return true;
+    reply(session, 503, "5.5.1", "pipelined input without EHLO; closing the connection");
+    session_finish(session, "pipelined input without EHLO");
+    return false;
+}
+
+/* Blanks at the end do not count, except for those held to the letter. */
+static zm_str_t chop(const session_t *session, zm_str_t line)
+{
+    if (session->server->strictness <= 0)
+        while (line.length > 0 && zm_is_blank(line.data[line.length - 1]))
+            line.length--;
+    return line;
+}
+
+bool command_next(session_t *session)
+{
+    zm_line_t line;
+    apr_status_t status = zm_stream_line(session->stream, &line);
+    if (APR_STATUS_IS_EAGAIN(status))
+        return false;
+    if (APR_STATUS_IS_EOF(status) || (status == APR_SUCCESS && line.end == ZM_LINE_EOF &&
+                                      !zm_str_equal_nocase(zm_str_trim(line.text), ZM_S("QUIT")))) {
+        session_finish(session, "connection closed without QUIT");
+        return false;
+    }
+    session_await_command(session);
+    if (status == ZM_E_LIMIT) {
+        command_error(session, 500, "5.5.2", "the line is too long");
+        return true;
+    }
+    session_log(session, 'r', line.text);
+    if (check_line(session, &line) && check_pipelining(session))
+        execute(session, chop(session, line.text));
+    return true;
+}

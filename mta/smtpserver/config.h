@@ -1,0 +1,109 @@
+/**
+ * smtpserver.conf: what the file says, read once at start and again on reload.
+ *
+ * The file is a list of lines:
+ *
+ *     # comment
+ *     PARAM maxsize 10000000          # a parameter: keyword in any case, up to three words
+ *     PARAM newgroup                  # what follows alters a copy of the default group
+ *     PARAM BindSmtp [192.0.2.1] 25
+ *     localhost  999  ve              # a HELO pattern: pattern.h
+ *
+ * Words are separated by blanks and may stand in "..." or '...'; $NAME, ${NAME}
+ * and $(NAME) stand for site variables; a word that starts with '#' begins a
+ * comment.  The values of hdr220, help, sasl-mechanisms and
+ * contact-pointer-message are the rest of the line as it stands.
+ *
+ * Parameters of features that this version does not have are known by name.
+ * One that would only add something gives a notice; one that would keep
+ * somebody out is an error, because going on without it would let him in.
+ */
+#ifndef ZM_SMTPSERVER_CONFIG_H
+#define ZM_SMTPSERVER_CONFIG_H
+
+#include <apr_tables.h>
+
+#include "mta/conf/zenv.h"
+#include "mta/net/ip.h"
+#include "mta/smtpserver/pattern.h"
+
+typedef struct config_group_t config_group_t;
+
+/** A place to listen at. */
+typedef struct config_bind_t {
+    zm_endpoint_t where; /**< family 0: every address, of both families where the host can */
+    bool port_given;     /**< else BindPort or the option decides, when all has been read */
+    config_group_t *group;
+    unsigned line; /**< where it stands in the file; 0: implied */
+} config_bind_t;
+
+/** What may differ from listener to listener.  Numbers are int64_t so that one table sets them. */
+struct config_group_t {
+    int number;                                           /**< 0: the default group */
+    bool bound;                                           /**< has listeners of its own */
+    int64_t bind_port;                                    /**< 0: not given */
+    int64_t backlog, receive_buffer, send_buffer;         /**< buffers in bytes; 0: the system's */
+    int64_t error_recipients;                             /**< attempts allowed to a null sender */
+    int64_t recipients;                                   /**< attempts allowed in a transaction */
+    double tarpit_initial, tarpit_exponent, tarpit_limit; /**< seconds, factor, seconds */
+    bool ehlo, pipelining, eight_bit, chunking, dsn, enhanced, multiline;
+    bool never_notify; /**< store NOTIFY=NEVER whatever was asked for */
+    const char *contact;
+};
+
+typedef enum config_newline_t {
+    NEWLINE_REJECT,
+    NEWLINE_NORMALIZE,
+    NEWLINE_ACCEPT
+} config_newline_t;
+
+#define CONFIG_GREETING_LINES 5
+#define CONFIG_HELP_LINES 41
+
+typedef struct config_t {
+    const char *file;
+    int64_t max_size;     /**< bytes, 0: no limit */
+    int64_t min_space;    /**< KiB that must stay free */
+    int64_t same_address; /**< sessions from one address */
+    int64_t sessions;     /**< sessions in all */
+    int64_t unknown_commands;
+    int64_t max_received;                               /**< Received headers that make a loop */
+    int64_t command_timeout, data_timeout, greet_delay; /**< seconds */
+    bool sum_size;     /**< SIZE= counts once for each recipient in the space check */
+    bool percent_hack; /**< % and ! in local parts are looked through */
+    bool source_route; /**< keep @a,@b:c@d */
+    config_newline_t bare_newline;
+    const char *greeting[CONFIG_GREETING_LINES];
+    int greeting_lines;
+    const char *help[CONFIG_HELP_LINES];
+    int help_lines;
+    pattern_list_t patterns;
+    config_group_t *standard;    /**< the default group */
+    apr_array_header_t *groups;  /**< of config_group_t *, the default group first */
+    apr_array_header_t *binds;   /**< of config_bind_t */
+    apr_array_header_t *notices; /**< of const char *: what an administrator should know */
+    apr_array_header_t *errors;  /**< of const char *: why the file cannot be used */
+} config_t;
+
+/** What the command line contributes. */
+typedef struct config_options_t {
+    const zm_zenv_t *zenv;
+    int64_t max_size; /**< -M */
+    int64_t port;     /**< -p; 0: 25 */
+    int family;       /**< 4 or 6 of -4, -6; 0: both */
+    int style;        /**< PATTERN_ flags of greetings that no pattern matches */
+} config_options_t;
+
+/**
+ * Reads the file.  Everything lives in pool.  ZM_E_CONFIG when it has errors:
+ * config->errors has all of them, each "FILE:LINE: text"; the config is made in
+ * any case, and not to be used then.  A file that cannot be read is one error.
+ */
+apr_status_t config_load(config_t **config, const char *file, const config_options_t *options,
+                         apr_pool_t *pool);
+
+/** The same over text in memory. */
+apr_status_t config_parse(config_t **config, zm_str_t text, const char *file,
+                          const config_options_t *options, apr_pool_t *pool);
+
+#endif

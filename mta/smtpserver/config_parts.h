@@ -1,0 +1,41 @@
+/** The inside of the reader of smtpserver.conf: config.c reads lines, config_words.c knows the
+ * keywords, config_bind.c addresses to listen at. */
+#ifndef ZM_SMTPSERVER_CONFIG_PARTS_H
+#define ZM_SMTPSERVER_CONFIG_PARTS_H
+
+#include "mta/conf/lines.h"
+#include "mta/smtpserver/config.h"
+
+#define CONFIG_WORDS 3
+#define CONFIG_KEYWORD_LIMIT 160 /* keywords in the table, for the set of those seen */
+
+typedef struct config_reader_t {
+    config_t *config;
+    config_group_t *group; /* the one being filled */
+    const config_options_t *options;
+    zm_conf_lines_t *lines;
+    zm_str_t keyword; /* as written, for messages */
+    zm_str_t rest;    /* what follows the keyword and one separator, raw */
+    zm_str_t words[CONFIG_WORDS];
+    int count;
+    bool noticed[CONFIG_KEYWORD_LIMIT];
+    apr_pool_t *pool;
+} config_reader_t;
+
+/** Both add "FILE:LINE: text"; line 0: no line. */
+void config_error(config_reader_t *reader, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void config_notice(config_reader_t *reader, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/** Acts on the parameter in keyword, rest and words. */
+void config_parameter(config_reader_t *reader);
+/** Whether the value of that keyword is the rest of the line as it stands. */
+bool config_is_raw(zm_str_t keyword);
+
+void config_bind(config_reader_t *reader, bool with_port);
+void config_new_group(config_reader_t *reader);
+/** Fills in the ports that were not given, and the listeners of groups without any. */
+void config_finish_binds(config_reader_t *reader);
+
+#endif

@@ -1,0 +1,466 @@
+/*
+ * The keywords of smtpserver.conf.
+ *
+ * One table says for each what it is and where its value goes, so that no
+ * keyword is silently ignored: the unknown are errors, and those of features
+ * that are not in this version say so.
+ */
+#include <apr_strings.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mta/smtpserver/config_parts.h"
+
+typedef enum kind_t {
+    ON,       /* a flag of the whole configuration: true */
+    GROUP_ON, /* of the group */
+    GROUP_OFF,
+    NUMBER, /* of the whole configuration, between low and high */
+    GROUP_NUMBER,
+    CALL,          /* a function of its own */
+    NOTICE,        /* known, without effect in this version */
+    REFUSED,       /* known, and it would be unsafe to go on without it */
+    REFUSED_IF_SET /* the same, when its value is not 0 */
+} kind_t;
+
+typedef struct keyword_t {
+    const char *name;
+    kind_t kind;
+    size_t offset;
+    int64_t low, high;
+    void (*call)(config_reader_t *reader);
+    int words; /* that must be there */
+    bool raw;
+    const char *note;
+} keyword_t;
+
+#define G(field) offsetof(config_group_t, field)
+#define C(field) offsetof(config_t, field)
+#define MANY INT64_C(1000000000)
+
+/* -- parameters with a rule of their own ------------------------------------------ */
+
+static void bind_smtp(config_reader_t *reader)
+{
+    config_bind(reader, true);
+}
+
+static void bind_address(config_reader_t *reader)
+{
+    config_bind(reader, false);
+}
+
+static bool number_of(zm_str_t word, double *value)
+{
+    char text[32], *end;
+    if (word.length == 0 || word.length >= sizeof text || memchr(word.data, '\0', word.length))
+        return false;
+    memcpy(text, word.data, word.length);
+    text[word.length] = '\0';
+    if (strspn(text, "0123456789.") != word.length)
+        return false;
+    *value = strtod(text, &end);
+    return *end == '\0';
+}
+
+static void tarpit(config_reader_t *reader)
+{
+    config_group_t *group = reader->group;
+    double limit = 250;
+    if (!number_of(reader->words[0], &group->tarpit_initial) ||
+        !number_of(reader->words[1], &group->tarpit_exponent) ||
+        (reader->count > 2 && !number_of(reader->words[2], &limit))) {
+        config_error(reader, "PARAM tarpit: expected INITIAL EXPONENT [LIMIT], as in 20 2 250");
+        return;
+    }
+    group->tarpit_limit = limit;
+}
+
+static void bare_newline(config_reader_t *reader)
+{
+    config_newline_t *value = &reader->config->bare_newline;
+    zm_str_t word = reader->words[0];
+    if (zm_str_equal_nocase(word, ZM_S("reject")))
+        *value = NEWLINE_REJECT;
+    else if (zm_str_equal_nocase(word, ZM_S("normalize")))
+        *value = NEWLINE_NORMALIZE;
+    else if (zm_str_equal_nocase(word, ZM_S("accept")))
+        *value = NEWLINE_ACCEPT;
+    else
+        config_error(reader, "PARAM data-bare-newline: expected reject, normalize or accept");
+}
+
+static void add_text(config_reader_t *reader, const char **lines, int *count, int limit)
+{
+    if (*count == limit)
+        config_error(reader, "PARAM %.*s: there are %d already, and no more are kept",
+                     (int)reader->keyword.length, reader->keyword.data, limit);
+    else
+        lines[(*count)++] = zm_str_c(reader->pool, reader->rest);
+}
+
+static void greeting(config_reader_t *reader)
+{
+    add_text(reader, reader->config->greeting, &reader->config->greeting_lines,
+             CONFIG_GREETING_LINES);
+}
+
+static void help(config_reader_t *reader)
+{
+    add_text(reader, reader->config->help, &reader->config->help_lines, CONFIG_HELP_LINES);
+}
+
+static void contact(config_reader_t *reader)
+{
+    zm_str_t text = zm_str_trim(reader->rest);
+    if (text.length >= 2 && (text.data[0] == '"' || text.data[0] == '\'') &&
+        text.data[text.length - 1] == text.data[0])
+        text = zm_str_of(text.data + 1, text.length - 2);
+    if (text.length == 0)
+        config_error(reader, "PARAM contact-pointer-message: expected a text");
+    else
+        reader->group->contact = zm_str_c(reader->pool, text);
+}
+
+static void min_space(config_reader_t *reader)
+{
+    if (reader->config->min_space < 1000)
+        reader->config->min_space = 1000;
+}
+
+static void recipient_limit(config_reader_t *reader)
+{
+    if (reader->group->recipients < 100)
+        reader->group->recipients = 100;
+}
+
+/* -- the table -------------------------------------------------------------------- */
+
+#define NO_TLS "this version has no TLS"
+#define NO_AUTH "this version has no authentication"
+#define NO_POLICY "this version accepts mail for local domains, and relays for the loopback only"
+#define NO_ROUTER "this version does not run the router interactively"
+
+static const keyword_t keywords[] = {
+    {.name = "maxsize", .kind = NUMBER, .offset = C(max_size), .high = INT64_MAX},
+    {.name = "min-availspace",
+     .kind = NUMBER,
+     .offset = C(min_space),
+     .high = INT64_MAX / 1024,
+     .call = min_space},
+    {.name = "MaxSameIpSource", .kind = NUMBER, .offset = C(same_address), .low = 1, .high = MANY},
+    {.name = "same-ip-source-parallel-max",
+     .kind = NUMBER,
+     .offset = C(same_address),
+     .low = 1,
+     .high = MANY},
+    {.name = "MaxParallelConnections",
+     .kind = NUMBER,
+     .offset = C(sessions),
+     .low = 1,
+     .high = MANY},
+    {.name = "max-parallel-connections",
+     .kind = NUMBER,
+     .offset = C(sessions),
+     .low = 1,
+     .high = MANY},
+    {.name = "max-unknown-commands",
+     .kind = NUMBER,
+     .offset = C(unknown_commands),
+     .low = 1,
+     .high = MANY},
+    {.name = "max-received", .kind = NUMBER, .offset = C(max_received), .low = 1, .high = 1000},
+    {.name = "command-timeout",
+     .kind = NUMBER,
+     .offset = C(command_timeout),
+     .low = 1,
+     .high = 86400},
+    {.name = "data-timeout", .kind = NUMBER, .offset = C(data_timeout), .low = 1, .high = 86400},
+    {.name = "greet-delay", .kind = NUMBER, .offset = C(greet_delay), .high = 300},
+    {.name = "sum-sizeoption-value", .kind = ON, .offset = C(sum_size)},
+    {.name = "reject-percent-kludge", .kind = ON, .offset = C(percent_hack)},
+    {.name = "allowsourceroute", .kind = ON, .offset = C(source_route)},
+    {.name = "data-bare-newline", .kind = CALL, .call = bare_newline, .words = 1},
+    {.name = "hdr220", .kind = CALL, .call = greeting, .raw = true},
+    {.name = "help", .kind = CALL, .call = help, .raw = true},
+    {.name = "newgroup", .kind = CALL, .call = config_new_group},
+
+    {.name = "BindSmtp", .kind = CALL, .call = bind_smtp, .words = 1},
+    {.name = "BindAddress", .kind = CALL, .call = bind_address, .words = 1},
+    {.name = "BindPort", .kind = GROUP_NUMBER, .offset = G(bind_port), .low = 1, .high = 65535},
+    {.name = "ListenQueueSize",
+     .kind = GROUP_NUMBER,
+     .offset = G(backlog),
+     .low = 1,
+     .high = 1000000},
+    {.name = "TcpRcvBufferSize",
+     .kind = GROUP_NUMBER,
+     .offset = G(receive_buffer),
+     .high = INT_MAX},
+    {.name = "TcpXmitBufferSize", .kind = GROUP_NUMBER, .offset = G(send_buffer), .high = INT_MAX},
+    {.name = "max-error-recipients",
+     .kind = GROUP_NUMBER,
+     .offset = G(error_recipients),
+     .high = MANY},
+    {.name = "RcptLimitCount",
+     .kind = GROUP_NUMBER,
+     .offset = G(recipients),
+     .high = MANY,
+     .call = recipient_limit},
+    {.name = "RcptLimitCnt",
+     .kind = GROUP_NUMBER,
+     .offset = G(recipients),
+     .high = MANY,
+     .call = recipient_limit},
+    {.name = "Rcpt-Limit-Count",
+     .kind = GROUP_NUMBER,
+     .offset = G(recipients),
+     .high = MANY,
+     .call = recipient_limit},
+    {.name = "tarpit", .kind = CALL, .call = tarpit, .words = 2},
+    {.name = "contact-pointer-message", .kind = CALL, .call = contact, .raw = true},
+    {.name = "NoEHLO", .kind = GROUP_OFF, .offset = G(ehlo)},
+    {.name = "EHLO-OK", .kind = GROUP_ON, .offset = G(ehlo)},
+    {.name = "NoPIPELINING", .kind = GROUP_OFF, .offset = G(pipelining)},
+    {.name = "PIPELINING-OK", .kind = GROUP_ON, .offset = G(pipelining)},
+    {.name = "No8BITMIME", .kind = GROUP_OFF, .offset = G(eight_bit)},
+    {.name = "No8BITIME", .kind = GROUP_OFF, .offset = G(eight_bit)},
+    {.name = "8BITMIME-OK", .kind = GROUP_ON, .offset = G(eight_bit)},
+    {.name = "NoCHUNKING", .kind = GROUP_OFF, .offset = G(chunking)},
+    {.name = "CHUNKING-OK", .kind = GROUP_ON, .offset = G(chunking)},
+    {.name = "NoDSN", .kind = GROUP_OFF, .offset = G(dsn)},
+    {.name = "DSN-OK", .kind = GROUP_ON, .offset = G(dsn)},
+    {.name = "NoENHANCEDSTATUSCODES", .kind = GROUP_OFF, .offset = G(enhanced)},
+    {.name = "NoENHANCEDSTATUS", .kind = GROUP_OFF, .offset = G(enhanced)},
+    {.name = "NoENCHANCEDSTATUSCODES", .kind = GROUP_OFF, .offset = G(enhanced)},
+    {.name = "NoENCHANCEDSTATUS", .kind = GROUP_OFF, .offset = G(enhanced)},
+    {.name = "ENHANCEDSTATUSCODES-OK", .kind = GROUP_ON, .offset = G(enhanced)},
+    {.name = "ENHANCEDSTATUS-OK", .kind = GROUP_ON, .offset = G(enhanced)},
+    {.name = "no-multiline-replies", .kind = GROUP_OFF, .offset = G(multiline)},
+    {.name = "multiline-replies-ok", .kind = GROUP_ON, .offset = G(multiline)},
+    {.name = "force-rcpt-notify-never", .kind = GROUP_ON, .offset = G(never_notify)},
+    {.name = "no-force-rcpt-notify-never", .kind = GROUP_OFF, .offset = G(never_notify)},
+
+    /* what would keep somebody out */
+    {.name = "BindSmtpS", .kind = REFUSED, .note = NO_TLS},
+    {.name = "BindSubmit", .kind = REFUSED, .note = NO_AUTH ", which submission needs"},
+    {.name = "listen-ssmtp", .kind = REFUSED, .note = NO_TLS},
+    {.name = "listen-submit", .kind = REFUSED, .note = NO_AUTH ", which submission needs"},
+    {.name = "MSA-mode", .kind = REFUSED, .note = NO_AUTH},
+    {.name = "submit-requires-auth", .kind = NOTICE, .note = NO_AUTH},
+    {.name = "no-submit-requires-auth", .kind = NOTICE, .note = NO_AUTH},
+    {.name = "tls-enforce-tls", .kind = REFUSED_IF_SET, .note = NO_TLS},
+    {.name = "tls-require-cert", .kind = REFUSED_IF_SET, .note = NO_TLS},
+    {.name = "use-tcp-wrapper",
+     .kind = REFUSED,
+     .note = "this version does not ask hosts.allow and hosts.deny"},
+    {.name = "lmtp-mode", .kind = REFUSED, .note = "this version does not speak LMTP"},
+
+    /* what would only add something */
+    {.name = "enable-router", .kind = NOTICE, .note = NO_ROUTER},
+    {.name = "enable-router-maxpar", .kind = NOTICE, .note = NO_ROUTER},
+    {.name = "router-checks-need-ft", .kind = NOTICE, .note = NO_ROUTER},
+    {.name = "EXPNcmd", .kind = NOTICE, .note = NO_ROUTER},
+    {.name = "no-EXPNcmd", .kind = NOTICE, .note = NO_ROUTER},
+    {.name = "VRFYcmd", .kind = NOTICE, .note = NO_ROUTER},
+    {.name = "no-VRFYcmd", .kind = NOTICE, .note = NO_ROUTER},
+    {.name = "DEBUGcmd", .kind = NOTICE, .note = "there is no debug command"},
+    {.name = "no-DEBUGcmd", .kind = NOTICE, .note = "there is no debug command"},
+    {.name = "accept-percent-kludge",
+     .kind = NOTICE,
+     .note = "it is obsolete: local parts with % are always looked through"},
+    {.name = "contentfilter", .kind = NOTICE, .note = "this version has no content filter"},
+    {.name = "contentfilter-maxpar", .kind = NOTICE, .note = "this version has no content filter"},
+    {.name = "contentfilter-failmode",
+     .kind = NOTICE,
+     .note = "this version has no content filter"},
+    {.name = "debug-contentfilter", .kind = NOTICE, .note = "this version has no content filter"},
+    {.name = "milter", .kind = NOTICE, .note = "this version has no content filter"},
+    {.name = "perl-hook", .kind = NOTICE, .note = "it is obsolete"},
+    {.name = "policy-hook", .kind = NOTICE, .note = "this version has no policy hook"},
+    {.name = "policydb", .kind = NOTICE, .words = 2, .note = NO_POLICY},
+    {.name = "policy-default", .kind = NOTICE, .words = 1, .note = NO_POLICY},
+    {.name = "etrn-cluster", .kind = NOTICE, .words = 3, .note = "this version has no ETRN"},
+    {.name = "NoETRN", .kind = NOTICE, .note = "this version has no ETRN"},
+    {.name = "ETRN-OK", .kind = NOTICE, .note = "this version has no ETRN"},
+    {.name = "tracking-cluster",
+     .kind = NOTICE,
+     .words = 3,
+     .note = "this version counts no rates"},
+    {.name = "smtpserver-cluster",
+     .kind = NOTICE,
+     .words = 3,
+     .note = "this version counts no rates"},
+    {.name = "report-auth-file",
+     .kind = NOTICE,
+     .words = 1,
+     .note = "this version has no report command"},
+    {.name = "deliverby", .kind = NOTICE, .note = "this version has no DELIVERBY"},
+    {.name = "rcvd-ident", .kind = NOTICE, .note = "this version asks no ident service"},
+    {.name = "no-rcvd-ident", .kind = NOTICE, .note = "this version asks no ident service"},
+    {.name = "rcvd-whoson", .kind = NOTICE, .note = "this version asks no whoson service"},
+    {.name = "no-rcvd-whoson", .kind = NOTICE, .note = "this version asks no whoson service"},
+    {.name = "rcvd-auth-user", .kind = NOTICE, .note = NO_AUTH},
+    {.name = "no-rcvd-auth-user", .kind = NOTICE, .note = NO_AUTH},
+    {.name = "rcvd-tls-mode", .kind = NOTICE, .note = NO_TLS},
+    {.name = "no-rcvd-tls-mode", .kind = NOTICE, .note = NO_TLS},
+    {.name = "rcvd-tls-peer", .kind = NOTICE, .note = NO_TLS},
+    {.name = "no-rcvd-tls-peer", .kind = NOTICE, .note = NO_TLS},
+    {.name = "rcvd-tls-ccert", .kind = NOTICE, .note = NO_TLS},
+    {.name = "smtp-auth", .kind = NOTICE, .note = NO_AUTH},
+    {.name = "no-smtp-auth", .kind = NOTICE, .note = NO_AUTH},
+    {.name = "smtp-auth-sasl", .kind = NOTICE, .note = NO_AUTH},
+    {.name = "no-smtp-auth-sasl", .kind = NOTICE, .note = NO_AUTH},
+    {.name = "sasl-mechanisms", .kind = NOTICE, .raw = true, .note = NO_AUTH},
+    {.name = "SMTP-auth-pipe", .kind = NOTICE, .words = 1, .note = NO_AUTH},
+    {.name = "AUTH-LOGIN-also-without-TLS", .kind = NOTICE, .note = NO_AUTH},
+    {.name = "no-smtp-auth-on-25", .kind = NOTICE, .note = NO_AUTH},
+    {.name = "no-smtp-auth-on-port-25", .kind = NOTICE, .note = NO_AUTH},
+    {.name = "smtp-auth-username-prompt", .kind = NOTICE, .words = 1, .note = NO_AUTH},
+    {.name = "smtp-auth-password-prompt", .kind = NOTICE, .words = 1, .note = NO_AUTH},
+    {.name = "auth-failrate", .kind = NOTICE, .words = 1, .note = NO_AUTH},
+    {.name = "auth-old-syntax", .kind = NOTICE, .note = NO_AUTH},
+    {.name = "auth-user-file", .kind = NOTICE, .words = 1, .note = NO_AUTH},
+    {.name = "auth-results", .kind = NOTICE, .note = "this version verifies no signatures"},
+    {.name = "arc-trusted", .kind = NOTICE, .note = "this version verifies no signatures"},
+    {.name = "use-tls", .kind = NOTICE, .note = NO_TLS},
+    {.name = "no-use-tls", .kind = NOTICE, .note = NO_TLS},
+    {.name = "outlook-tls-bug", .kind = NOTICE, .note = NO_TLS},
+    {.name = "tls-cert-file", .kind = NOTICE, .words = 1, .note = NO_TLS},
+    {.name = "tls-key-file", .kind = NOTICE, .words = 1, .note = NO_TLS},
+    {.name = "tls-dcert-file", .kind = NOTICE, .words = 1, .note = NO_TLS},
+    {.name = "tls-dkey-file", .kind = NOTICE, .words = 1, .note = NO_TLS},
+    {.name = "tls-CAfile", .kind = NOTICE, .words = 1, .note = NO_TLS},
+    {.name = "tls-CApath", .kind = NOTICE, .words = 1, .note = NO_TLS},
+    {.name = "tls-cipher-list", .kind = NOTICE, .words = 1, .note = NO_TLS},
+    {.name = "tls-ciphersuites", .kind = NOTICE, .words = 1, .note = NO_TLS},
+    {.name = "tls-min-version", .kind = NOTICE, .words = 1, .note = NO_TLS},
+    {.name = "tls-dh512", .kind = NOTICE, .note = NO_TLS},
+    {.name = "tls-dh1024", .kind = NOTICE, .note = NO_TLS},
+    {.name = "tls-random-source", .kind = NOTICE, .note = NO_TLS},
+    {.name = "tls-loglevel", .kind = NOTICE, .note = NO_TLS},
+    {.name = "tls-ccert-vd", .kind = NOTICE, .note = NO_TLS},
+    {.name = "tls-ask-cert", .kind = NOTICE, .note = NO_TLS},
+    {.name = "tls-use-scache", .kind = NOTICE, .note = NO_TLS},
+    {.name = "tls-scache-name", .kind = NOTICE, .note = NO_TLS},
+    {.name = "tls-scache-timeout", .kind = NOTICE, .note = NO_TLS},
+    {.name = "spf-received", .kind = NOTICE, .note = "this version does not check SPF"},
+    {.name = "spf-threshold",
+     .kind = NOTICE,
+     .words = 1,
+     .note = "this version does not check SPF"},
+    {.name = "spf-localpolicy",
+     .kind = NOTICE,
+     .words = 1,
+     .note = "this version does not check SPF"},
+    {.name = "spf-whitelist-use-default",
+     .kind = NOTICE,
+     .words = 1,
+     .note = "this version does not check SPF"},
+    {.name = "smtputf8-ok", .kind = NOTICE, .note = "this version has no SMTPUTF8"},
+};
+
+enum { KEYWORD_COUNT = sizeof keywords / sizeof keywords[0] };
+_Static_assert(KEYWORD_COUNT <= CONFIG_KEYWORD_LIMIT, "enlarge CONFIG_KEYWORD_LIMIT");
+
+static int find(zm_str_t name)
+{
+    int i;
+    for (i = 0; i < KEYWORD_COUNT; i++)
+        if (zm_str_equal_nocase(name, zm_str(keywords[i].name)))
+            return i;
+    return -1;
+}
+
+bool config_is_raw(zm_str_t keyword)
+{
+    int at = find(keyword);
+    return at >= 0 && keywords[at].raw;
+}
+
+/* -- acting on one ------------------------------------------------------------------ */
+
+static void set_flag(void *owner, const keyword_t *keyword, bool value)
+{
+    memcpy((char *)owner + keyword->offset, &value, sizeof value);
+}
+
+static void set_number(config_reader_t *reader, void *owner, const keyword_t *keyword)
+{
+    int64_t number;
+    zm_str_t word = reader->words[0];
+    if (zm_str_i64(word, &number) != APR_SUCCESS || number < keyword->low ||
+        number > keyword->high) {
+        config_error(reader,
+                     "PARAM %s: expected a number from %" APR_INT64_T_FMT " to %" APR_INT64_T_FMT
+                     ", not %.*s",
+                     keyword->name, (apr_int64_t)keyword->low, (apr_int64_t)keyword->high,
+                     (int)word.length, word.data);
+        return;
+    }
+    memcpy((char *)owner + keyword->offset, &number, sizeof number);
+    if (keyword->call != NULL)
+        keyword->call(reader);
+}
+
+static bool is_zero(zm_str_t word)
+{
+    int64_t number;
+    return zm_str_i64(word, &number) == APR_SUCCESS && number == 0;
+}
+
+static void act(config_reader_t *reader, const keyword_t *keyword)
+{
+    switch (keyword->kind) {
+    case ON:
+        set_flag(reader->config, keyword, true);
+        break;
+    case GROUP_ON:
+    case GROUP_OFF:
+        set_flag(reader->group, keyword, keyword->kind == GROUP_ON);
+        break;
+    case NUMBER:
+        set_number(reader, reader->config, keyword);
+        break;
+    case GROUP_NUMBER:
+        set_number(reader, reader->group, keyword);
+        break;
+    case CALL:
+        keyword->call(reader);
+        break;
+    case NOTICE:
+        if (!reader->noticed[keyword - keywords])
+            config_notice(reader, "PARAM %s has no effect: %s", keyword->name, keyword->note);
+        reader->noticed[keyword - keywords] = true;
+        break;
+    case REFUSED_IF_SET:
+        if (reader->count > 0 && is_zero(reader->words[0]))
+            break;
+        config_error(reader, "PARAM %s cannot be honoured: %s; remove it to start without",
+                     keyword->name, keyword->note);
+        break;
+    case REFUSED:
+        config_error(reader, "PARAM %s cannot be honoured: %s; remove it to start without",
+                     keyword->name, keyword->note);
+        break;
+    }
+}
+
+void config_parameter(config_reader_t *reader)
+{
+    int at = find(reader->keyword), words;
+    if (at < 0) {
+        config_error(reader, "PARAM %.*s: there is no such parameter", (int)reader->keyword.length,
+                     reader->keyword.data);
+        return;
+    }
+    words =
+        keywords[at].kind == NUMBER || keywords[at].kind == GROUP_NUMBER ? 1 : keywords[at].words;
+    if (reader->count < words)
+        config_error(reader, "PARAM %s: expected %d word%s behind it", keywords[at].name, words,
+                     words == 1 ? "" : "s");
+    else
+        act(reader, &keywords[at]);
+}

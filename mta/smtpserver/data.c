@@ -1,0 +1,237 @@
+/*
+ * DATA: the message on its way from the wire to the spool.
+ *
+ * What has come in is decoded (CRLF to LF, dots) and handed on at once, so a
+ * message of any size takes no memory of ours.  A message that will be refused is
+ * read to its end all the same, without being kept.
+ *
+ * After the final dot the submission is committed.  The session waits, and so do
+ * commands that were sent ahead; other sessions go on, and commits that are
+ * under way together share their trip to the disk.  The reply that makes the
+ * message ours is sent when the spool has said that it is durable, not before.
+ * A crash before that leaves nothing visible, and the client sends again; a crash
+ * after it may make the client send a second time, never lose the message.
+ */
+#include "mta/smtpserver/session_parts.h"
+#include "platform/clock.h"
+#include "platform/log.h"
+#include "spool/layout.h"
+
+/* -- before ---------------------------------------------------------------------------- */
+
+static apr_status_t finish_envelope(transaction_t *transaction)
+{
+    zm_str_t rest = zm_buf_str(&transaction->refused), comment;
+    apr_status_t status = APR_SUCCESS;
+    while (status == APR_SUCCESS && zm_str_cut(rest, '\n', &comment, &rest))
+        status = zm_submit_line(transaction->submission, "comment", comment);
+    if (status == APR_SUCCESS)
+        status = zm_submit_env_end(transaction->submission);
+    return status;
+}
+
+static zm_bare_lf_t bare_lf(const session_t *session)
+{
+    return session->server->config->bare_newline == NEWLINE_REJECT && !session->server->local
+               ? ZM_BARE_LF_DROP
+               : ZM_BARE_LF_LINE;
+}
+
+static void wrong_state(session_t *session)
+{
+    const char *hint = session->state == SESSION_HELLO   ? "say HELO or EHLO first"
+                       : session->state == SESSION_READY ? "MAIL and RCPT come before DATA"
+                                                         : "no valid recipients";
+    transaction_end(session);
+    command_error(session, 503, "5.5.2", hint);
+}
+
+void command_data(session_t *session, zm_str_t arguments, apr_size_t column)
+{
+    transaction_t *transaction = session->transaction;
+    apr_status_t status;
+    (void)column;
+    if (arguments.length > 0) {
+        command_error(session, 501, "5.5.4", "DATA takes no argument");
+        return;
+    }
+    if (session->state != SESSION_RECIPIENT_OR_DATA) {
+        wrong_state(session);
+        return;
+    }
+    status = transaction->failure;
+    if (status == APR_SUCCESS)
+        status = finish_envelope(transaction);
+    if (status != APR_SUCCESS) {
+        transaction_end(session);
+        reply_spool_failure(session, status);
+        return;
+    }
+    zm_dot_decoder_init(&transaction->decoder, bare_lf(session));
+    header_scan_init(&transaction->header);
+    session->state = SESSION_IN_DATA;
+    session_await_data(session);
+    reply(session, 354, NULL, "Send the message; a line with a lone dot ends it");
+}
+
+/* -- while it comes ---------------------------------------------------------------------- */
+
+static apr_status_t store(void *baton, const void *data, apr_size_t length)
+{
+    transaction_t *transaction = baton;
+    return zm_submit_write(transaction->submission, data, length);
+}
+
+static bool has_bare_newline(const session_t *session)
+{
+    const zm_dot_decoder_t *decoder = &session->transaction->decoder;
+    return decoder->bare_lf == ZM_BARE_LF_DROP && (decoder->bare_lfs > 0 || decoder->bare_crs > 0);
+}
+
+static bool has_loop(const session_t *session)
+{
+    return session->transaction->header.received >= session->server->config->max_received;
+}
+
+/* Whether it is clear by now that the message will not be taken. */
+static bool is_doomed(const session_t *session)
+{
+    const transaction_t *transaction = session->transaction;
+    return transaction->too_big || has_bare_newline(session) || transaction->header.too_long ||
+           has_loop(session);
+}
+
+static void keep(session_t *session, zm_str_t text)
+{
+    transaction_t *transaction = session->transaction;
+    apr_status_t status;
+    if (transaction->submission == NULL)
+        return;
+    status = header_scan(&transaction->header, text, store, transaction);
+    if (status != APR_SUCCESS)
+        transaction_fail(transaction, status);
+    else if (is_doomed(session))
+        transaction_fail(transaction, ZM_E_PROTOCOL);
+}
+
+static void data_end(session_t *session);
+
+static void abandoned(session_t *session)
+{
+    transaction_t *transaction = session->transaction;
+    session_note(session, "aborted (%llu bytes): premature EOF",
+                 (unsigned long long)transaction->octets);
+    zm_log(ZM_LOG_INFO, NULL, "message aborted", ZM_F_S("session", session->tag),
+           ZM_F_S("client", session->client_text), ZM_F_I("octets", transaction->octets),
+           ZM_F_S("reason", "premature EOF"));
+    session_finish(session, "premature EOF in data");
+}
+
+bool data_input(session_t *session)
+{
+    transaction_t *transaction = session->transaction;
+    zm_buf_t *text = &session->server->scratch;
+    zm_str_t wire = zm_stream_peek(session->stream);
+    uint64_t limit = (uint64_t)session->server->config->max_size;
+    apr_size_t used;
+    if (wire.length == 0) {
+        if (zm_stream_at_eof(session->stream))
+            abandoned(session);
+        return false;
+    }
+    zm_buf_clear(text);
+    used = zm_dot_decode(&transaction->decoder, wire, text);
+    zm_stream_take(session->stream, used);
+    transaction->octets += used;
+    transaction->too_big |= limit > 0 && transaction->octets > limit;
+    keep(session, zm_buf_str(text));
+    if (!transaction->decoder.ended)
+        return used > 0 && zm_stream_peek(session->stream).length > 0;
+    data_end(session);
+    return true;
+}
+
+/* -- after the final dot ------------------------------------------------------------------ */
+
+static void refuse(session_t *session)
+{
+    const transaction_t *transaction = session->transaction;
+    if (transaction->too_big)
+        reply(session, 552, "5.3.4", "the message is too big: the limit is %lld octets",
+              (long long)session->server->config->max_size);
+    else if (has_bare_newline(session))
+        reply(session, 550, "5.6.0", "the message has CR or LF bytes that are no line ends");
+    else if (transaction->header.too_long)
+        reply(session, 554, "5.6.0", "a header line is longer than %d octets", HEADER_SCAN_LINE);
+    else if (has_loop(session))
+        reply(session, 554, "5.4.6", "too many Received headers: this message is in a loop");
+    else
+        reply_spool_failure(session, transaction->failure);
+    session_note(session, "message not taken (%llu octets)",
+                 (unsigned long long)transaction->octets);
+}
+
+static void log_accepted(session_t *session, const char *id)
+{
+    const transaction_t *transaction = session->transaction;
+    const zm_endpoint_t *client = &session->options.client;
+    session_note(session, "%s: %llu bytes", id, (unsigned long long)transaction->octets);
+    zm_log(ZM_LOG_INFO, id, "accepted", ZM_F_S("session", session->tag),
+           ZM_F_S("client", session->client_text), ZM_F_N("from", transaction->sender),
+           ZM_F_I("recipients", transaction->accepted), ZM_F_I("octets", transaction->octets));
+    if (session->server->syslog)
+        zm_log_syslog(ZM_LOG_INFO, "smtpserver", "%s: (%lluc) accepted from %s/%u", id,
+                      (unsigned long long)transaction->octets, session->client_text, client->port);
+}
+
+static void on_commit(apr_status_t status, const zm_published_t *published, void *baton)
+{
+    session_t *session = baton;
+    char id[ZM_SPOOL_ID_SIZE];
+    session->depth++;
+    session->committing = false;
+    if (status == APR_SUCCESS) {
+        zm_layout_spool_id(id, published->info.id, published->info.mtime_s,
+                           published->info.mtime_ns);
+        log_accepted(session, id);
+        session->messages++;
+        session->errors = 0;
+        session->server->accepted++;
+        reply(session, 250, "2.0.0", "Message accepted; %s", id);
+    } else {
+        reply_spool_failure(session, status);
+    }
+    transaction_end(session);
+    session_go_on(session);
+    session->depth--;
+    session_settle(session);
+}
+
+static void data_end(session_t *session)
+{
+    transaction_t *transaction = session->transaction;
+    zm_submission_t *submission;
+    apr_status_t status;
+    session->state = SESSION_READY;
+    session_await_command(session);
+    if (transaction->submission != NULL) {
+        status = header_scan_end(&transaction->header, store, transaction);
+        if (status != APR_SUCCESS)
+            transaction_fail(transaction, status);
+        else if (is_doomed(session))
+            transaction_fail(transaction, ZM_E_PROTOCOL);
+        else if (space_usable(&session->server->space) == 0)
+            transaction_fail(transaction, APR_ENOSPC);
+    }
+    if (transaction->submission == NULL) {
+        refuse(session);
+        transaction_end(session);
+        return;
+    }
+    submission = transaction->submission;
+    transaction->submission = NULL; /* the commit consumes it */
+    space_taken(&session->server->space, zm_submit_written(submission));
+    session->committing = true;
+    session_wait(session);
+    zm_submit_commit(submission, on_commit, session);
+}

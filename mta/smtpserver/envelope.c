@@ -1,0 +1,104 @@
+#include "mta/smtpserver/envelope.h"
+
+#include "mta/mail/xtext.h"
+
+void envelope_quote(zm_buf_t *buffer, zm_str_t text)
+{
+    apr_size_t i;
+    zm_buf_add_byte(buffer, '"');
+    for (i = 0; i < text.length; i++) {
+        unsigned char byte = (unsigned char)text.data[i];
+        if (byte == '"' || byte == '\\' || byte == '(' || byte == ')') {
+            zm_buf_add_byte(buffer, '\\');
+            zm_buf_add_byte(buffer, (char)byte);
+        } else if (byte < ' ' || byte > '~') {
+            zm_buf_printf(buffer, "\\%03o", byte);
+        } else {
+            zm_buf_add_byte(buffer, (char)byte);
+        }
+    }
+    zm_buf_add_byte(buffer, '"');
+}
+
+static apr_status_t line(zm_submission_t *submission, const char *keyword, const zm_buf_t *value)
+{
+    return zm_submit_line(submission, keyword, zm_buf_str(value));
+}
+
+/* Reverse lookups are not made: their flags say so. */
+static void add_flags(zm_buf_t *value, const envelope_head_t *head)
+{
+    zm_buf_printf(value, " rhost-flags-\?\?-FAIL-%s-FAIL", head->helo_good ? "OK" : "FAIL");
+}
+
+/* The peer twice: for Received, and in full for people. */
+static apr_status_t write_peer(zm_submission_t *submission, const envelope_head_t *head)
+{
+    zm_buf_t value = ZM_BUF_INIT;
+    char literal[ZM_IP_TEXT];
+    apr_status_t status;
+    (void)zm_ip_print_literal(&head->client->ip, literal);
+    zm_buf_printf(&value, "%s (%s:%u ", literal, literal, head->client->port);
+    envelope_quote(&value, head->helo);
+    add_flags(&value, head);
+    zm_buf_add_byte(&value, ')');
+    status = line(submission, "rcvdfrom", &value);
+    if (status == APR_SUCCESS) {
+        zm_buf_clear(&value);
+        zm_buf_printf(&value, "%s %s:%u ", literal, literal, head->client->port);
+        envelope_quote(&value, head->helo);
+        zm_buf_add_c(&value, " ident: \"IDENT-NOT-QUERIED\" smtp-auth: <none> TLS-CIPHER: <none> "
+                             "TLS-PEER: <none>");
+        add_flags(&value, head);
+        zm_buf_add_byte(&value, ')');
+        status = line(submission, "comment", &value);
+    }
+    zm_buf_free(&value);
+    return status;
+}
+
+apr_status_t envelope_head(zm_submission_t *submission, const envelope_head_t *head)
+{
+    const mail_parameters_t *mail = &head->mail;
+    apr_status_t status = APR_SUCCESS;
+    if (head->client != NULL) {
+        status = zm_submit_line(submission, "external", zm_str(NULL));
+        if (status == APR_SUCCESS)
+            status = write_peer(submission, head);
+    }
+    if (status == APR_SUCCESS && mail->body.length > 0)
+        status = zm_submit_line(submission, "bodytype", mail->body);
+    if (status == APR_SUCCESS)
+        status = zm_submit_line(submission, "with", zm_str(head->with));
+    if (status == APR_SUCCESS)
+        status = head->sender.length > 0 ? zm_submit_line(submission, "from", head->sender)
+                                         : zm_submit_line(submission, "channel", ZM_S("error"));
+    if (status == APR_SUCCESS && mail->envid.length > 0)
+        status = zm_submit_line(submission, "envid", mail->envid);
+    if (status == APR_SUCCESS && mail->ret.length > 0)
+        status = zm_submit_line(submission, "notaryret", mail->ret);
+    return status;
+}
+
+void envelope_todsn(zm_buf_t *todsn, const rcpt_parameters_t *rcpt, bool never, zm_str_t recipient,
+                    zm_str_t sender)
+{
+    zm_buf_add_c(todsn, "NOTIFY=");
+    if (never)
+        zm_buf_add_c(todsn, "NEVER");
+    else if (rcpt->notify.length > 0)
+        zm_buf_add_str(todsn, rcpt->notify);
+    else
+        zm_buf_add_c(todsn, "FAILURE,DELAY");
+    zm_buf_add_c(todsn, " ORCPT=");
+    if (rcpt->orcpt.length > 0) {
+        zm_buf_add_str(todsn, rcpt->orcpt);
+    } else {
+        zm_buf_add_c(todsn, "rfc822;");
+        zm_xtext_add(todsn, recipient);
+    }
+    zm_buf_add_c(todsn, " INRCPT=rfc822;");
+    zm_xtext_add(todsn, recipient);
+    zm_buf_add_c(todsn, " INFROM=rfc822;");
+    zm_xtext_add(todsn, sender);
+}

@@ -1,0 +1,46 @@
+/**
+ * The envelope that the server writes at the head of a message file.
+ *
+ *     external                          the client came over the network
+ *     rcvdfrom [192.0.2.9] ([192.0.2.9]:40112 "EHLO mail.example.org" rhost-flags-...)
+ *     comment [192.0.2.9] [192.0.2.9]:40112 "EHLO mail.example.org" ...
+ *     bodytype 8BITMIME                 what BODY= said
+ *     with ESMTP
+ *     from sender@example.org           or: channel error
+ *     envid xtext
+ *     notaryret FULL
+ *     todsn NOTIFY=FAILURE,DELAY ORCPT=rfc822;x INRCPT=rfc822;x INFROM=rfc822;x
+ *     to recipient@example.org          these two for each recipient
+ *     env-end
+ */
+#ifndef ZM_SMTPSERVER_ENVELOPE_H
+#define ZM_SMTPSERVER_ENVELOPE_H
+
+#include "mta/net/ip.h"
+#include "mta/smtpserver/parameters.h"
+#include "spool/submit.h"
+
+typedef struct envelope_head_t {
+    const zm_endpoint_t *client; /**< null: a program on standard input */
+    zm_str_t helo;               /**< the greeting as it was sent, with its verb; "" for none */
+    bool helo_good;              /**< its parameter is a well-formed domain */
+    const char *with;            /**< "ESMTP", "SMTP", "BSMTP" */
+    zm_str_t sender;             /**< "" for the null sender */
+    mail_parameters_t mail;
+} envelope_head_t;
+
+/** Everything up to the first recipient.  Fails as zm_submit_line does. */
+apr_status_t envelope_head(zm_submission_t *submission, const envelope_head_t *head);
+
+/**
+ * The value of "todsn" for a recipient: what was asked for, with what is implied
+ * when nothing was.  never: NOTIFY=NEVER whatever was asked.
+ */
+void envelope_todsn(zm_buf_t *todsn, const rcpt_parameters_t *rcpt, bool never, zm_str_t recipient,
+                    zm_str_t sender);
+
+/** Appends text in quotes, with '"', '\', '(' and ')' behind a backslash, and other bytes than
+ * printable ASCII as \ooo: safe in a comment. */
+void envelope_quote(zm_buf_t *buffer, zm_str_t text);
+
+#endif

@@ -1,0 +1,47 @@
+/**
+ * The parameters of MAIL and RCPT: SIZE (RFC 1870), BODY (RFC 6152), RET, ENVID,
+ * NOTIFY and ORCPT (RFC 3461).
+ */
+#ifndef ZM_SMTPSERVER_PARAMETERS_H
+#define ZM_SMTPSERVER_PARAMETERS_H
+
+#include <apr_pools.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "platform/str.h"
+
+/* Which extensions are on, and how strict blanks are. */
+#define PARAMETERS_DSN 1
+#define PARAMETERS_8BITMIME 2
+#define PARAMETERS_STRICT 4 /**< one blank between parameters */
+#define PARAMETERS_SLOPPY 8 /**< TABs too */
+
+typedef struct mail_parameters_t {
+    bool has_size;
+    uint64_t size;  /**< octets */
+    zm_str_t body;  /**< "7BIT" or "8BITMIME" as written; "" when absent */
+    zm_str_t ret;   /**< "FULL" or "HDRS" as written */
+    zm_str_t envid; /**< xtext as written */
+} mail_parameters_t;
+
+typedef struct rcpt_parameters_t {
+    zm_str_t notify; /**< as written */
+    zm_str_t orcpt;  /**< "type;xtext" as written */
+} rcpt_parameters_t;
+
+/** What is wrong, for the reply. */
+typedef struct parameter_problem_t {
+    int code;
+    const char *enhanced;
+    const char *text; /**< constant */
+    apr_size_t at;    /**< offset of the offending byte in the text that was read */
+} parameter_problem_t;
+
+/** Read text, which starts behind the path.  The results point into it. */
+bool parameters_of_mail(mail_parameters_t *parameters, zm_str_t text, int flags,
+                        parameter_problem_t *problem);
+bool parameters_of_rcpt(rcpt_parameters_t *parameters, zm_str_t text, int flags,
+                        parameter_problem_t *problem);
+
+#endif

@@ -1,0 +1,41 @@
+/**
+ * What all sessions of one process share.  The maker fills it in and keeps it
+ * until the last session has ended.
+ */
+#ifndef ZM_SMTPSERVER_SERVER_H
+#define ZM_SMTPSERVER_SERVER_H
+
+#include "mta/smtpserver/config.h"
+#include "mta/smtpserver/journal.h"
+#include "mta/smtpserver/policy.h"
+#include "mta/smtpserver/space.h"
+#include "platform/loop.h"
+#include "spool/submit.h"
+
+typedef struct server_t {
+    zm_loop_t *loop;
+    const config_t *config;
+    const char *hostname;
+    zm_submitter_t *submitter;
+    policy_t *policy;
+    journal_t *journal; /**< null: none */
+    space_t space;
+    bool local;      /**< -i: the client is a program on standard input */
+    bool batch;      /**< -B: protocol name BSMTP */
+    bool gullible;   /**< -g: with helo_check, a bad greeting is let pass after all */
+    bool helo_check; /**< -h: a malformed greeting is refused */
+    bool syslog;     /**< SYSLOGFLG has S */
+    int strictness;  /**< -s: 1 strict, -1 sloppy */
+    int style;       /**< PATTERN_ flags before a greeting and when no pattern matches */
+    unsigned slot;   /**< number of this process, for tags */
+    /* kept by the sessions */
+    unsigned number;            /**< of the next session */
+    struct session_t *sessions; /**< those open */
+    int open;                   /**< how many */
+    uint64_t accepted, refused_recipients;
+    zm_buf_t scratch;         /**< decoded data, used within one call */
+    zm_buf_t text, line;      /**< a reply, used within one call */
+    apr_pool_t *scratch_pool; /**< to be made by the owner; cleared by the sessions */
+} server_t;
+
+#endif

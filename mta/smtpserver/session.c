@@ -1,0 +1,354 @@
+/*
+ * The life of a session.
+ *
+ * Calls come from the stream, from the timer of a delay, from the policy and from
+ * the spool.  Each ends in session_settle, the only place where a session is
+ * freed: when it is over, its stream has closed and no commit is under way.  So
+ * nothing in between has to ask whether the session is still there.
+ */
+#include <apr_strings.h>
+#include <stdarg.h>
+
+#include "mta/smtpserver/session_parts.h"
+#include "platform/clock.h"
+#include "platform/log.h"
+
+#define COMMAND_LINE_LIMIT 8192
+#define LINGER apr_time_from_sec(2) /* for a peer that is still sending */
+#define LEAST_RATE 16               /* octets a second that data must come with on average */
+
+/* -- the log --------------------------------------------------------------------------- */
+
+void session_log(session_t *session, char type, zm_str_t text)
+{
+    journal_t *journal = session->server->journal;
+    if (journal_on(journal))
+        journal_line(journal, session->tag, apr_time_sec(zm_clock_monotonic() - session->started),
+                     type, text);
+}
+
+void session_note(session_t *session, const char *format, ...)
+{
+    zm_buf_t text = ZM_BUF_INIT;
+    va_list arguments;
+    if (!journal_on(session->server->journal))
+        return;
+    va_start(arguments, format);
+    zm_buf_vprintf(&text, format, arguments);
+    va_end(arguments);
+    session_log(session, '#', zm_buf_str(&text));
+    zm_buf_free(&text);
+}
+
+/* -- the end --------------------------------------------------------------------------- */
+
+static void enlist(session_t *session)
+{
+    server_t *server = session->server;
+    session->next = server->sessions;
+    if (session->next != NULL)
+        session->next->previous = session;
+    server->sessions = session;
+    server->open++;
+}
+
+static void unlist(session_t *session)
+{
+    server_t *server = session->server;
+    if (session->previous != NULL)
+        session->previous->next = session->next;
+    else
+        server->sessions = session->next;
+    if (session->next != NULL)
+        session->next->previous = session->previous;
+    server->open--;
+}
+
+static void release(session_t *session)
+{
+    session_note(session, "end %s; %u messages, tarpit %.0f", session->why, session->messages,
+                 session->tarpit_sum);
+    policy_cancel(session->ask);
+    transaction_end(session);
+    zm_timer_cancel(&session->delay);
+    zm_buf_free(&session->helo);
+    zm_buf_free(&session->held);
+    unlist(session);
+    if (session->options.ended != NULL)
+        session->options.ended(&session->options.client, session->options.baton);
+    apr_pool_destroy(session->pool);
+}
+
+void session_settle(session_t *session)
+{
+    if (session->depth > 0 || !session->over || session->committing)
+        return;
+    if (session->stream == NULL) {
+        release(session);
+    } else if (!session->finished && !session->held_back) {
+        session->finished = true;
+        zm_stream_idle_limit(session->stream,
+                             apr_time_from_sec(session->server->config->command_timeout));
+        zm_stream_finish(session->stream, LINGER); /* CLOSED comes back here, perhaps within */
+    }
+}
+
+void session_finish(session_t *session, const char *why)
+{
+    if (session->over)
+        return;
+    session->over = true;
+    session->why = why;
+}
+
+/* The connection is gone: no reply will arrive. */
+static void drop(session_t *session, const char *why)
+{
+    session_finish(session, why);
+    zm_stream_close(session->stream);
+    session->stream = NULL;
+    zm_timer_cancel(&session->delay);
+    session->held_back = false;
+}
+
+static void end_for_stop(session_t *session)
+{
+    reply(session, 421, "4.3.2", "%s is going down; try again later", session->server->hostname);
+    session_finish(session, "server stopped");
+}
+
+static void stop(session_t *session)
+{
+    session->stopping = true;
+    if (session->over || session->waiting || session->transaction != NULL)
+        return;
+    end_for_stop(session);
+    session_settle(session);
+}
+
+void sessions_stop(server_t *server)
+{
+    session_t *session, *next;
+    for (session = server->sessions; session != NULL; session = next) {
+        next = session->next;
+        stop(session);
+    }
+}
+
+/* -- waiting --------------------------------------------------------------------------- */
+
+void session_wait(session_t *session)
+{
+    session->waiting = true;
+    if (session->stream != NULL)
+        zm_stream_pause(session->stream);
+}
+
+void session_go_on(session_t *session)
+{
+    session->waiting = false;
+    if (session->stopping && session->transaction == NULL && !session->over)
+        end_for_stop(session);
+    if (session->stream != NULL && !session->over) {
+        session->waiting_since = zm_clock_monotonic();
+        zm_stream_resume(session->stream);
+    }
+}
+
+static void idle_limit(session_t *session, int64_t seconds)
+{
+    session->waiting_since = zm_clock_monotonic();
+    if (session->stream != NULL)
+        zm_stream_idle_limit(session->stream, apr_time_from_sec(seconds));
+}
+
+void session_await_command(session_t *session)
+{
+    idle_limit(session, session->server->config->command_timeout);
+}
+
+void session_await_data(session_t *session)
+{
+    idle_limit(session, session->server->config->data_timeout);
+}
+
+static void on_delay(zm_timer_t *timer, void *baton)
+{
+    session_t *session = baton;
+    (void)timer;
+    session->depth++;
+    if (session->banner_due) {
+        session->banner_due = false;
+        greeting_banner(session);
+    }
+    session->held_back = false;
+    if (session->stream != NULL && session->held.length > 0)
+        zm_stream_write_str(session->stream, zm_buf_str(&session->held));
+    zm_buf_free(&session->held);
+    session_go_on(session);
+    session->depth--;
+    session_settle(session);
+}
+
+/* The delay grows with every reason for one. */
+void session_tarpit(session_t *session)
+{
+    const config_group_t *group = session->group;
+    double delay = session->tarpit;
+    if (delay <= 0.9999 || session->held_back)
+        return;
+    session->tarpit_sum += delay;
+    session->tarpit += session->tarpit * group->tarpit_exponent;
+    if (session->tarpit > group->tarpit_limit)
+        session->tarpit = group->tarpit_limit;
+    session_note(session, "tarpit delay:%04d sec.", (int)(delay + 0.5));
+    session->held_back = true;
+    session_wait(session);
+    zm_timer_set(&session->delay, apr_time_from_sec((int)(delay + 0.5)));
+}
+
+/* -- asking the policy ------------------------------------------------------------------ */
+
+static void on_verdict(const policy_verdict_t *verdict, void *baton)
+{
+    session_t *session = baton;
+    void (*then)(session_t *, const policy_verdict_t *) = session->resume;
+    session->ask = NULL;
+    session->answered = true;
+    if (session->asking) {
+        then(session, verdict);
+        return;
+    }
+    session->depth++;
+    session->waiting = false;
+    if (!session->over)
+        then(session, verdict);
+    if (!session->waiting)
+        session_go_on(session);
+    session->depth--;
+    session_settle(session);
+}
+
+void session_ask(session_t *session, policy_stage_t stage,
+                 void (*then)(session_t *session, const policy_verdict_t *verdict))
+{
+    transaction_t *transaction = session->transaction;
+    policy_question_t question = {.stage = stage,
+                                  .client = session->options.client,
+                                  .server = session->options.server,
+                                  .local = session->server->local,
+                                  .helo = zm_buf_str(&session->helo)};
+    if (transaction != NULL)
+        question.sender = &transaction->sender_path;
+    if (transaction != NULL && stage == POLICY_RECIPIENT)
+        question.recipient = &transaction->recipient;
+    session->resume = then;
+    session->asking = true;
+    session->answered = false;
+    policy_ask(&session->ask, session->server->policy, &question, on_verdict, session);
+    session->asking = false;
+    if (!session->answered)
+        session_wait(session);
+}
+
+/* -- events of the stream ---------------------------------------------------------------- */
+
+/* A peer that sends now and then a byte must not hold a session for ever. */
+static bool too_slow(const session_t *session)
+{
+    const config_t *config = session->server->config;
+    apr_time_t waited = zm_clock_monotonic() - session->waiting_since;
+    if (session->state != SESSION_IN_DATA)
+        return waited > apr_time_from_sec(config->command_timeout);
+    return waited > apr_time_from_sec(config->data_timeout) &&
+           session->transaction->octets < (uint64_t)apr_time_sec(waited) * LEAST_RATE;
+}
+
+static void time_out(session_t *session)
+{
+    reply(session, 421, "4.4.2", "%s: timeout, closing the connection", session->server->hostname);
+    session_finish(session, session->state == SESSION_IN_DATA ? "timeout in data" : "timeout");
+}
+
+void session_run(session_t *session)
+{
+    while (!session->waiting && !session->over) {
+        if (session->stopping && session->transaction == NULL)
+            end_for_stop(session);
+        else if (session->state == SESSION_IN_DATA ? !data_input(session) : !command_next(session))
+            break;
+    }
+    if (!session->waiting && !session->over && too_slow(session))
+        time_out(session);
+}
+
+static void on_event(zm_stream_t *stream, zm_stream_event_t event, void *baton)
+{
+    session_t *session = baton;
+    session->depth++;
+    switch (event) {
+    case ZM_STREAM_INPUT:
+        session_run(session);
+        break;
+    case ZM_STREAM_DRAINED:
+        break;
+    case ZM_STREAM_TIMEOUT:
+        if (session->finished || session->over)
+            drop(session, "timeout");
+        else if (session->waiting)
+            session_await_command(session); /* it is us who take so long */
+        else
+            time_out(session);
+        break;
+    case ZM_STREAM_ERROR:
+        session_note(session, "connection lost: status %d", (int)zm_stream_status(stream));
+        drop(session, "connection lost");
+        break;
+    case ZM_STREAM_CLOSED:
+        session->stream = NULL;
+        break;
+    }
+    session->depth--;
+    session_settle(session);
+}
+
+/* -- the beginning ---------------------------------------------------------------------- */
+
+static void describe_client(session_t *session)
+{
+    const zm_endpoint_t *client = &session->options.client;
+    if (client->ip.family != 0)
+        (void)zm_ip_print_literal(&client->ip, session->client_text);
+    else
+        apr_cpystrn(session->client_text, "[local]", sizeof session->client_text);
+    session_note(session, "connection from %s %s:%u on port %u", session->client_text,
+                 session->client_text, client->port, session->options.server.port);
+}
+
+apr_status_t session_open(server_t *server, const session_options_t *options, apr_socket_t *socket,
+                          apr_pool_t *pool)
+{
+    session_t *made = apr_pcalloc(pool, sizeof *made);
+    apr_status_t status;
+    made->server = server;
+    made->group = options->group;
+    made->pool = pool;
+    made->options = *options;
+    made->style = server->style;
+    made->batch = server->batch;
+    made->tarpit = options->group->tarpit_initial;
+    made->why = "";
+    made->started = zm_clock_monotonic();
+    zm_timer_init(&made->delay, server->loop, on_delay, made);
+    status = zm_stream_open(&made->stream, server->loop, socket, on_event, made);
+    if (status != APR_SUCCESS)
+        return status;
+    zm_stream_line_limit(made->stream, COMMAND_LINE_LIMIT);
+    journal_tag(made->tag, zm_clock_wall(), server->slot, server->number++);
+    enlist(made);
+    describe_client(made);
+    session_await_command(made);
+    greeting_begin(made);
+    session_settle(made);
+    return APR_SUCCESS;
+}

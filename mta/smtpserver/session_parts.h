@@ -1,0 +1,176 @@
+/**
+ * The inside of a session, shared by the files that implement it:
+ *
+ *     session.c      its life: events of the stream, timers, the end
+ *     reply.c        replies
+ *     command.c      command lines, the table of verbs, small verbs
+ *     greeting.c     the banner, HELO and EHLO
+ *     transaction.c  MAIL and RCPT
+ *     data.c         DATA: taking the message in, and making it the spool's
+ *
+ * States:
+ *
+ *     HELLO --HELO/EHLO--> READY --MAIL--> RECIPIENT --RCPT--> RECIPIENT_OR_DATA
+ *                            ^                                       | DATA
+ *                            +------ reply <-- commit <-- CRLF.CRLF -+ (IN_DATA)
+ *
+ * RSET, HELO and EHLO lead back to READY.  `waiting` is above all states: while
+ * it is set, no command is read.
+ */
+#ifndef ZM_SMTPSERVER_SESSION_PARTS_H
+#define ZM_SMTPSERVER_SESSION_PARTS_H
+
+#include "mta/mail/smtp_path.h"
+#include "mta/net/dot.h"
+#include "mta/net/stream.h"
+#include "mta/smtpserver/envelope.h"
+#include "mta/smtpserver/header_scan.h"
+#include "mta/smtpserver/session.h"
+
+typedef enum session_state_t {
+    SESSION_HELLO,
+    SESSION_READY,
+    SESSION_RECIPIENT,
+    SESSION_RECIPIENT_OR_DATA,
+    SESSION_IN_DATA
+} session_state_t;
+
+/** From MAIL to the end of data.  Lives in a pool of its own. */
+typedef struct transaction_t {
+    apr_pool_t *pool;
+    zm_submission_t *submission; /* null before the first accepted recipient, and after a failure */
+    apr_status_t failure;        /* of the spool: why submission is gone */
+    zm_smtp_path_t sender_path;  /* points into pool */
+    zm_str_t sender;             /* its address; "" for the null sender */
+    mail_parameters_t mail;
+    zm_buf_t command;           /* arguments of the RCPT that is being asked about */
+    apr_size_t column;          /* where they stood in their line */
+    zm_smtp_path_t recipient;   /* points into command */
+    rcpt_parameters_t rcpt;     /* likewise */
+    zm_buf_t refused;           /* comment lines about refused recipients */
+    int64_t attempts, accepted; /* RCPT commands; recipients */
+    uint64_t announced;         /* octets, for the space check */
+    /* data */
+    zm_dot_decoder_t decoder;
+    header_scan_t header;
+    uint64_t octets; /* received */
+    bool too_big;
+} transaction_t;
+
+struct session_t {
+    session_t *previous, *next; /* in the list of the server */
+    server_t *server;
+    const config_group_t *group;
+    apr_pool_t *pool;
+    zm_stream_t *stream; /* null: closed */
+    session_options_t options;
+    char client_text[ZM_IP_TEXT]; /* "[192.0.2.9]", or "[local]" */
+    session_state_t state;
+    int style;         /* PATTERN_ flags in force */
+    bool greeted_ehlo; /* the last greeting was EHLO */
+    bool helo_good;
+    bool denied; /* refused at the start: only QUIT is heard */
+    bool batch;
+    bool sender_refused; /* the last MAIL was refused by policy */
+    bool source_route_cut;
+    zm_buf_t helo; /* the greeting as it came */
+
+    /* waiting for an answer, a commit or the end of a delay */
+    bool waiting;
+    bool asking, answered; /* within policy_ask */
+    policy_ask_t *ask;
+    void (*resume)(session_t *session, const policy_verdict_t *verdict);
+    bool committing;
+    zm_timer_t delay;
+    bool held_back; /* replies go to held until the delay is over */
+    zm_buf_t held;
+    double tarpit; /* seconds of the next delay */
+    double tarpit_sum;
+    bool banner_due; /* the delay is that before the banner */
+
+    int depth;       /* calls from outside that are under way */
+    bool over;       /* nothing more is done; it will be freed */
+    bool finished;   /* the stream was told so */
+    bool stopping;   /* end at the next chance */
+    const char *why; /* for the log */
+
+    int unknown, errors;
+    transaction_t *transaction;
+    unsigned messages;
+
+    char tag[JOURNAL_TAG + 1];
+    apr_time_t started;       /* monotonic */
+    apr_time_t waiting_since; /* monotonic: when the last whole command came, or data began */
+};
+
+/* -- session.c ----------------------------------------------------------------------- */
+
+/** Ends the session after its replies have been sent. */
+void session_finish(session_t *session, const char *why);
+/** No input is taken until session_go_on. */
+void session_wait(session_t *session);
+void session_go_on(session_t *session);
+/** Puts a question to the policy; then is called with the answer, at once or later. */
+void session_ask(session_t *session, policy_stage_t stage,
+                 void (*then)(session_t *session, const policy_verdict_t *verdict));
+/** To be called before a reply that a nuisance gets: the reply comes after a delay, if one is
+ * configured. */
+void session_tarpit(session_t *session);
+/** How long to wait for the next command. */
+void session_await_command(session_t *session);
+void session_await_data(session_t *session);
+void session_log(session_t *session, char type, zm_str_t text);
+void session_note(session_t *session, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/** Commands, until there are no more or one has to wait. */
+void session_run(session_t *session);
+/** The last thing that is done in a call from outside: the session may be gone afterwards. */
+void session_settle(session_t *session);
+
+/* -- reply.c ------------------------------------------------------------------------- */
+
+/**
+ * The last line of a reply.  enhanced may be null.  Bytes that do not belong into
+ * a reply become '?'; a long text is folded into several lines.
+ */
+void reply(session_t *session, int code, const char *enhanced, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/** A line before the last.  Left out when the configuration wants single lines. */
+void reply_more(session_t *session, int code, const char *enhanced, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/** A line before the last that belongs to the reply in any case: banner, EHLO, HELP. */
+void reply_list(session_t *session, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/** A syntax error: a caret under the column of the command line, the reason, and the input. */
+void reply_syntax(session_t *session, int code, const char *enhanced, apr_size_t column,
+                  const char *reason, zm_str_t input);
+/** What a failure of the spool is to the client: 452 when there is no space, else 451. */
+void reply_spool_failure(session_t *session, apr_status_t status);
+
+/* -- command.c ------------------------------------------------------------------------ */
+
+/** Reads and executes one command.  False: there is none (yet). */
+bool command_next(session_t *session);
+/** A protocol error: counts it, and ends a session that makes too many. */
+void command_error(session_t *session, int code, const char *enhanced, const char *text);
+
+/** A verb's function gets what follows the verb and its blanks; column is where that stands. */
+typedef void command_fn(session_t *session, zm_str_t arguments, apr_size_t column);
+
+/* -- the commands --------------------------------------------------------------------- */
+
+void greeting_begin(session_t *session); /* greeting.c: asks whether the client is welcome */
+void greeting_banner(session_t *session);
+void command_helo(session_t *session, zm_str_t line, bool extended);
+command_fn command_mail, command_rcpt; /* transaction.c */
+command_fn command_data;               /* data.c */
+
+/** Ends a transaction without a message.  Does nothing when there is none. */
+void transaction_end(session_t *session);
+/** The spool failed: what has been written is given up, and status remembered for the reply. */
+void transaction_fail(transaction_t *transaction, apr_status_t status);
+
+/** Takes data in.  False: no more is here. */
+bool data_input(session_t *session);
+
+#endif

@@ -1,0 +1,387 @@
+/* MAIL and RCPT: the envelope of a message, from its sender to its last recipient. */
+#include <apr_strings.h>
+
+#include "mta/smtpserver/session_parts.h"
+#include "platform/log.h"
+
+#define REFUSED_LIMIT 4096 /* bytes about refused recipients that a message carries */
+
+/* -- the transaction ---------------------------------------------------------------------- */
+
+static transaction_t *begin(session_t *session)
+{
+    apr_pool_t *pool;
+    transaction_t *made;
+    if (apr_pool_create(&pool, session->pool) != APR_SUCCESS)
+        return NULL;
+    made = apr_pcalloc(pool, sizeof *made);
+    made->pool = pool;
+    session->transaction = made;
+    return made;
+}
+
+void transaction_end(session_t *session)
+{
+    transaction_t *transaction = session->transaction;
+    if (transaction == NULL)
+        return;
+    session->transaction = NULL;
+    if (transaction->submission != NULL)
+        zm_submit_abort(transaction->submission);
+    zm_buf_free(&transaction->command);
+    zm_buf_free(&transaction->refused);
+    apr_pool_destroy(transaction->pool);
+    if (session->state != SESSION_HELLO)
+        session->state = SESSION_READY;
+}
+
+void transaction_fail(transaction_t *transaction, apr_status_t status)
+{
+    if (transaction->submission != NULL)
+        zm_submit_abort(transaction->submission);
+    transaction->submission = NULL;
+    if (transaction->failure == APR_SUCCESS)
+        transaction->failure = status;
+}
+
+static const char *protocol(const session_t *session)
+{
+    if (session->batch)
+        return "BSMTP";
+    return session->greeted_ehlo ? "ESMTP" : "SMTP";
+}
+
+/* The file begins with the first recipient: what is refused before leaves no trace on the disk. */
+static apr_status_t begin_submission(session_t *session)
+{
+    transaction_t *transaction = session->transaction;
+    zm_submit_options_t options = {.uid = ZM_UID_NONE, .gid = ZM_UID_NONE};
+    envelope_head_t head = {.client = session->server->local ? NULL : &session->options.client,
+                            .helo = zm_buf_str(&session->helo),
+                            .helo_good = session->helo_good,
+                            .with = protocol(session),
+                            .sender = transaction->sender,
+                            .mail = transaction->mail};
+    apr_status_t status =
+        zm_submit_begin(&transaction->submission, session->server->submitter, &options);
+    if (status != APR_SUCCESS) {
+        transaction->submission = NULL;
+        return status;
+    }
+    return envelope_head(transaction->submission, &head);
+}
+
+/* -- what both commands share ---------------------------------------------------------------- */
+
+static bool strict(const session_t *session)
+{
+    return (session->style & PATTERN_FULL) || session->server->strictness > 0;
+}
+
+static bool sloppy(const session_t *session)
+{
+    return (session->style & PATTERN_SLOPPY) || session->server->strictness < 0;
+}
+
+static int path_flags(const session_t *session)
+{
+    if (sloppy(session))
+        return ZM_PATH_SLOPPY;
+    return strict(session) ? ZM_PATH_FULL : 0;
+}
+
+static int parameter_flags(const session_t *session)
+{
+    return (session->group->dsn ? PARAMETERS_DSN : 0) |
+           (session->group->eight_bit ? PARAMETERS_8BITMIME : 0) |
+           (strict(session) ? PARAMETERS_STRICT : 0) | (sloppy(session) ? PARAMETERS_SLOPPY : 0);
+}
+
+static zm_str_t from(zm_str_t text, apr_size_t at)
+{
+    return zm_str_of(text.data + at, text.length - at);
+}
+
+/* Where the path begins in "FROM:<...>"; false: the words are not there. */
+static bool path_start(const session_t *session, zm_str_t arguments, zm_str_t word, apr_size_t *at)
+{
+    if (!zm_str_starts_nocase(arguments, word))
+        return false;
+    *at = word.length;
+    if (session->server->strictness <= 0)
+        while (*at < arguments.length && zm_is_blank(arguments.data[*at]))
+            ++*at;
+    return true;
+}
+
+static void out_of_order(session_t *session, const char *text)
+{
+    session_tarpit(session);
+    command_error(session, 503, "5.5.1", text);
+}
+
+static void bad_syntax(session_t *session, int code, const char *enhanced, apr_size_t column,
+                       const char *reason, zm_str_t input)
+{
+    session->errors++;
+    reply_syntax(session, code, enhanced, column, reason, input);
+}
+
+/* A path and what may follow it directly. */
+static bool read_path(session_t *session, zm_str_t text, int flags, zm_smtp_path_t *path,
+                      zm_smtp_problem_t *problem)
+{
+    if (!zm_smtp_path(text, flags, path, problem))
+        return false;
+    if (path->end < text.length && !zm_is_blank(text.data[path->end])) {
+        problem->text = "garbage behind the path";
+        problem->at = path->end;
+        return false;
+    }
+    session->source_route_cut = path->route.length > 0 && !session->server->config->source_route;
+    if (session->source_route_cut)
+        path->route = zm_str_of("", 0);
+    return true;
+}
+
+static const char *route_note(const session_t *session)
+{
+    return session->source_route_cut ? "; the source route is ignored" : "";
+}
+
+/* -- MAIL ------------------------------------------------------------------------------------ */
+
+/* Room for what SIZE= announces.  False: the reply has been made. */
+static bool check_size(session_t *session, uint64_t size, uint64_t sum)
+{
+    server_t *server = session->server;
+    uint64_t limit = (uint64_t)server->config->max_size;
+    if (limit > 0 && size > limit) {
+        session_tarpit(session);
+        reply(session, 552, "5.3.4", "the message is too big: the limit is %llu octets",
+              (unsigned long long)limit);
+        return false;
+    }
+    if (space_usable(&server->space) <= sum) {
+        session_tarpit(session);
+        reply(session, 452, "4.3.1", "not enough space for this message now; try again later");
+        return false;
+    }
+    return true;
+}
+
+static void on_sender_verdict(session_t *session, const policy_verdict_t *verdict)
+{
+    transaction_t *transaction = session->transaction;
+    if (verdict->result != POLICY_ACCEPT) {
+        session_note(session, "-- policy result=%d, msg: %s", verdict->code, verdict->text);
+        session_tarpit(session);
+        reply(session, verdict->code, verdict->enhanced, "%s mail from=<%.*s>: %s",
+              session->client_text, (int)transaction->sender.length, transaction->sender.data,
+              verdict->text);
+        transaction_end(session);
+        session->sender_refused = true;
+        return;
+    }
+    if (!check_size(session, transaction->mail.size, transaction->mail.size)) {
+        transaction_end(session);
+        return;
+    }
+    transaction->announced = transaction->mail.size;
+    session->state = SESSION_RECIPIENT;
+    reply(session, 250, "2.1.0", "Sender <%.*s> ok%s", (int)transaction->sender.length,
+          transaction->sender.data, route_note(session));
+}
+
+/* Reads the arguments, which have been copied to the transaction.  False: the reply has been made.
+ */
+static bool read_mail(session_t *session, zm_str_t arguments, apr_size_t column)
+{
+    transaction_t *transaction = session->transaction;
+    zm_smtp_path_t *path = &transaction->sender_path;
+    zm_smtp_problem_t problem;
+    parameter_problem_t parameter;
+    apr_size_t at = 0;
+    zm_str_t text;
+    if (!path_start(session, arguments, ZM_S("FROM:"), &at)) {
+        session_tarpit(session);
+        bad_syntax(session, 501, "5.5.2", column, "expected FROM:<ADDRESS> behind MAIL", arguments);
+        return false;
+    }
+    text = from(arguments, at);
+    if (!read_path(session, text, path_flags(session), path, &problem)) {
+        session_tarpit(session);
+        bad_syntax(session, 501, "5.1.7", column + at + problem.at, problem.text, text);
+        return false;
+    }
+    if (!parameters_of_mail(&transaction->mail, from(text, path->end), parameter_flags(session),
+                            &parameter)) {
+        session_tarpit(session);
+        bad_syntax(session, parameter.code, parameter.enhanced,
+                   column + at + path->end + parameter.at, parameter.text, text);
+        return false;
+    }
+    transaction->sender = zm_smtp_path_address(path, true, transaction->pool);
+    return true;
+}
+
+void command_mail(session_t *session, zm_str_t arguments, apr_size_t column)
+{
+    transaction_t *transaction;
+    if (session->state == SESSION_HELLO) {
+        out_of_order(session, "say HELO or EHLO first");
+        return;
+    }
+    if (session->state != SESSION_READY) {
+        out_of_order(session, "the sender is known already; RCPT or DATA comes next");
+        return;
+    }
+    session->sender_refused = false;
+    transaction = begin(session);
+    if (transaction == NULL) {
+        reply(session, 452, "4.3.0", "out of memory; try again later");
+        return;
+    }
+    if (read_mail(session, zm_str_copy(transaction->pool, arguments), column))
+        session_ask(session, POLICY_SENDER, on_sender_verdict);
+    else
+        transaction_end(session);
+}
+
+/* -- RCPT ------------------------------------------------------------------------------------ */
+
+static void note_refusal(session_t *session, const policy_verdict_t *verdict, zm_str_t address)
+{
+    zm_buf_t *refused = &session->transaction->refused;
+    session->server->refused_recipients++;
+    zm_log(ZM_LOG_INFO, NULL, "recipient refused", ZM_F_S("session", session->tag),
+           ZM_F_S("client", session->client_text), ZM_F_N("from", session->transaction->sender),
+           ZM_F_N("to", address), ZM_F_I("code", verdict->code), ZM_F_S("reason", verdict->text));
+    if (refused->length + address.length > REFUSED_LIMIT)
+        return;
+    zm_buf_add_c(refused, "refused recipient: ");
+    envelope_quote(refused, address);
+    zm_buf_add_byte(refused, '\n');
+}
+
+static apr_status_t write_recipient(session_t *session, zm_str_t address)
+{
+    transaction_t *transaction = session->transaction;
+    zm_buf_t *todsn = &session->server->scratch;
+    apr_status_t status = APR_SUCCESS;
+    if (transaction->failure != APR_SUCCESS)
+        return transaction->failure;
+    if (transaction->submission == NULL)
+        status = begin_submission(session);
+    zm_buf_clear(todsn);
+    envelope_todsn(todsn, &transaction->rcpt, session->group->never_notify, address,
+                   transaction->sender);
+    if (status == APR_SUCCESS)
+        status = zm_submit_line(transaction->submission, "todsn", zm_buf_str(todsn));
+    if (status == APR_SUCCESS)
+        status = zm_submit_line(transaction->submission, "to", address);
+    if (status != APR_SUCCESS)
+        transaction_fail(transaction, status);
+    return status;
+}
+
+static void accept_recipient(session_t *session, zm_str_t address)
+{
+    transaction_t *transaction = session->transaction;
+    apr_status_t status;
+    if (!check_size(session, transaction->mail.size, transaction->announced))
+        return;
+    if (transaction->sender.length == 0 &&
+        transaction->attempts > session->group->error_recipients) {
+        session_tarpit(session);
+        reply(session, 552, "5.7.1", "too many recipients for a message without sender");
+        return;
+    }
+    status = write_recipient(session, address);
+    if (status != APR_SUCCESS) {
+        reply_spool_failure(session, status);
+        return;
+    }
+    transaction->accepted++;
+    if (session->server->config->sum_size)
+        transaction->announced += transaction->mail.size;
+    session->state = SESSION_RECIPIENT_OR_DATA;
+    reply(session, 250, "2.1.5", "Recipient <%.*s> ok%s", (int)address.length, address.data,
+          route_note(session));
+}
+
+static void on_recipient_verdict(session_t *session, const policy_verdict_t *verdict)
+{
+    transaction_t *transaction = session->transaction;
+    apr_pool_t *pool = session->server->scratch_pool;
+    zm_str_t address;
+    apr_pool_clear(pool);
+    address = zm_smtp_path_address(&transaction->recipient, true, pool);
+    if (verdict->result == POLICY_ACCEPT) {
+        accept_recipient(session, address);
+        return;
+    }
+    note_refusal(session, verdict, address);
+    session_tarpit(session);
+    reply(session, verdict->code, verdict->enhanced, "%s rcpt=<%.*s>: %s", session->client_text,
+          (int)address.length, address.data, verdict->text);
+}
+
+/* As read_mail. */
+static bool read_rcpt(session_t *session, zm_str_t arguments, apr_size_t column)
+{
+    transaction_t *transaction = session->transaction;
+    zm_smtp_path_t *path = &transaction->recipient;
+    zm_smtp_problem_t problem;
+    parameter_problem_t parameter;
+    apr_size_t at = 0;
+    zm_str_t text;
+    if (!path_start(session, arguments, ZM_S("TO:"), &at)) {
+        session_tarpit(session);
+        bad_syntax(session, 501, "5.5.2", column, "expected TO:<ADDRESS> behind RCPT", arguments);
+        return false;
+    }
+    text = from(arguments, at);
+    if (!read_path(session, text, path_flags(session) | ZM_PATH_POSTMASTER, path, &problem)) {
+        bad_syntax(session, 501, "5.1.3", column + at + problem.at, problem.text, text);
+        return false;
+    }
+    if (path->local.length == 0) {
+        session_tarpit(session);
+        bad_syntax(session, 501, "5.1.3", column + at, "the null address is valid only as a sender",
+                   text);
+        return false;
+    }
+    if (!parameters_of_rcpt(&transaction->rcpt, from(text, path->end), parameter_flags(session),
+                            &parameter)) {
+        session_tarpit(session);
+        bad_syntax(session, parameter.code, parameter.enhanced,
+                   column + at + path->end + parameter.at, parameter.text, text);
+        return false;
+    }
+    return true;
+}
+
+void command_rcpt(session_t *session, zm_str_t arguments, apr_size_t column)
+{
+    transaction_t *transaction = session->transaction;
+    if (session->sender_refused) {
+        session_tarpit(session);
+        reply(session, 550, "5.7.1", "denied by the earlier rejection of the sender");
+        return;
+    }
+    if (transaction == NULL) {
+        out_of_order(session, session->state == SESSION_HELLO ? "say HELO or EHLO first"
+                                                              : "MAIL comes before RCPT");
+        return;
+    }
+    if (++transaction->attempts > session->group->recipients) {
+        session_tarpit(session);
+        reply(session, 452, "4.5.3", "too many recipients; send the rest in another message");
+        return;
+    }
+    zm_buf_clear(&transaction->command);
+    zm_buf_add_str(&transaction->command, arguments);
+    if (read_rcpt(session, zm_buf_str(&transaction->command), column))
+        session_ask(session, POLICY_RECIPIENT, on_recipient_verdict);
+}
