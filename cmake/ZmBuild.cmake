@@ -115,6 +115,17 @@ function(zm_share DESTINATION)
   endforeach()
 endfunction()
 
+# Manual pages: man/NAME.8 is installed as share/man/man8/NAME.8, and can be read
+# from the build tree with man -M BUILD/stage/share/man NAME.
+function(zm_man)
+  foreach(file ${ARGN})
+    get_filename_component(base ${file} NAME)
+    string(REGEX REPLACE ".*\\." "" section ${base})
+    configure_file(${file} "${ZM_STAGE}/share/man/man${section}/${base}" COPYONLY)
+    install(FILES ${file} DESTINATION share/man/man${section})
+  endforeach()
+endfunction()
+
 function(zm_add_folders)
   foreach(folder ${ARGN})
     if(EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/CMakeLists.txt")

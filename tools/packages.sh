@@ -26,23 +26,23 @@ names() {
     case $MANAGER:$1 in
     apt-get:build) echo gcc libc6-dev cmake ninja-build pkg-config libapr1-dev libssl-dev libsqlite3-dev \
         libc-ares-dev libpcre2-dev libidn2-dev libpsl-dev libcunit1-dev ;;
-    apt-get:test) echo python3 clang clang-tidy clang-format cppcheck musl-tools ;;
+    apt-get:test) echo python3 mandoc clang clang-tidy clang-format cppcheck musl-tools ;;
     apt-get:fuzz) echo clang libclang-rt-dev ;;
     apt-get:windows) echo gcc-mingw-w64-x86-64-win32 mingw-w64-x86-64-dev binutils-mingw-w64-x86-64 wine wine64 \
         gcc libc6-dev cmake ninja-build make perl python3 tcl dpkg-dev patch bzip2 xz-utils publicsuffix ;;
     dnf:build) echo gcc cmake ninja-build pkgconf apr-devel openssl-devel sqlite-devel c-ares-devel pcre2-devel \
         libidn2-devel libpsl-devel CUnit-devel ;;
-    dnf:test) echo python3 clang clang-tools-extra cppcheck ;;
+    dnf:test) echo python3 mandoc clang clang-tools-extra cppcheck ;;
     dnf:fuzz) echo clang compiler-rt ;;
     apk:build) echo build-base cmake ninja pkgconf apr-dev openssl-dev sqlite-dev c-ares-dev pcre2-dev \
         libidn2-dev libpsl-dev cunit-dev ;;
-    apk:test) echo python3 clang clang-extra-tools cppcheck ;;
+    apk:test) echo python3 mandoc clang clang-extra-tools cppcheck ;;
     apk:fuzz) echo clang compiler-rt ;;
     pkg:build) echo cmake-core ninja pkgconf apr openssl sqlite3 c-ares pcre2 libidn2 libpsl cunit ;;
     pkg:test) echo python3 cppcheck ;;
     pkg:fuzz) echo ;;
     brew:build) echo cmake ninja pkg-config apr openssl@3 sqlite c-ares pcre2 libidn2 libpsl cunit ;;
-    brew:test) echo python3 llvm cppcheck ;;
+    brew:test) echo python3 mandoc llvm cppcheck ;;
     brew:fuzz) echo llvm ;;
     *)
         echo "packages.sh: no list of '$1' packages for the package manager '$MANAGER'" >&2
