@@ -53,6 +53,25 @@ static int usage(void)
     return 64;
 }
 
+static int help(void)
+{
+    fputs("Usage: zmsh [OPTION ...] [SCRIPT [ARGUMENT ...]]\n"
+          "zmsh: run a script in the configuration language\n\n"
+          "  -c COMMAND     run COMMAND\n"
+          "  -s             read commands from standard input\n"
+          "  -i             prompt, and go on after errors\n"
+          "  -t             end after one command\n"
+          "  -e             end when a command fails\n"
+          "  -u             an unset variable is an error\n"
+          "  -n             parse only\n"
+          "  -a             export every variable that is set\n"
+          "  -v, -x         show commands as they are read, as they are run\n"
+          "  --help         print this text and exit\n"
+          "  --version      print the version and exit\n",
+          stdout);
+    return 0;
+}
+
 /* -- command line ------------------------------------------------------------------------- */
 
 static bool read_letters(zmsh_t *zmsh, const char *letters, const char *next, bool *took_next)
@@ -210,6 +229,12 @@ int main(int argc, const char *const *argv, const char *const *environment)
     if (own.uid != real.uid || own.gid != real.gid) {
         fputs("zmsh: runs with the rights of its user only: it must not be set-uid\n", stderr);
         return 1;
+    }
+    if (argc == 2 && strcmp(argv[1], "--help") == 0)
+        return help();
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        fputs("zmsh (ZMailer) " ZM_VERSION "\n", stdout);
+        return 0;
     }
     if (!read_arguments(&zmsh, argc, argv))
         return usage();
