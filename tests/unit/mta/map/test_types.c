@@ -158,7 +158,8 @@ static void our_own_addresses_are_known(void)
     ZM_ASSERT_STR(lookup(map, "127.0.0.1"), "2");
     ZM_ASSERT_STR(lookup(map, "127.8.9.1"), "2");
     ZM_ASSERT_STR(lookup(map, "0.1.2.3"), "3");
-    ZM_ASSERT_STR(lookup(map, "192.0.2.99"), "-");
+    if (!zm_test_on_wine()) /* binds to strange addresses, too */
+        ZM_ASSERT_STR(lookup(map, "192.0.2.99"), "-");
     ZM_ASSERT_STR(lookup(map, "nonsense"), "-");
 }
 
