@@ -57,6 +57,7 @@ static inline apr_status_t zm_last_status(void)
 apr_status_t zm_open_path(HANDLE *handle, const zm_wide_path_t *path, DWORD access, DWORD flags);
 /** The kind of what an open handle stands for. */
 apr_status_t zm_kind_of_handle(zm_file_kind_t *kind, HANDLE handle);
+apr_status_t zm_kind_of_path(zm_file_kind_t *kind, const zm_wide_path_t *path);
 /** Makes a zm_file_t of a handle, closed with the pool. */
 void zm_make_file(zm_file_t **file, HANDLE handle, bool append, const wchar_t *full,
                   apr_pool_t *pool);

@@ -48,6 +48,18 @@ apr_status_t zm_open_path(HANDLE *handle, const zm_wide_path_t *path, DWORD acce
     return *handle == INVALID_HANDLE_VALUE ? zm_last_status() : APR_SUCCESS;
 }
 
+apr_status_t zm_kind_of_path(zm_file_kind_t *kind, const zm_wide_path_t *path)
+{
+    HANDLE handle;
+    apr_status_t status =
+        zm_open_path(&handle, path, FILE_READ_ATTRIBUTES, FILE_FLAG_BACKUP_SEMANTICS);
+    if (status == APR_SUCCESS) {
+        status = zm_kind_of_handle(kind, handle);
+        CloseHandle(handle);
+    }
+    return status;
+}
+
 static apr_status_t close_file(void *data)
 {
     zm_file_t *file = data;

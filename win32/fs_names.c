@@ -4,15 +4,13 @@
  * First the operations with the meaning they have on Unix are tried, which NTFS
  * has since Windows 10 1709: a file that is open elsewhere can be replaced and
  * deleted, and its name is free at once.  Where a filesystem or an older system
- * does not have them, the classic calls follow, and what they cannot do (free
- * the name of an open file) is done by a rename to a hidden name first.
+ * does not have them, the classic calls of fs_classic.c follow.
  *
  * Renames are written through: when the call returns, the new name is durable.
  * A crash before that leaves the old name.
  */
-#include "win32/file.h"
+#include "win32/classic.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <wchar.h>
 
@@ -27,14 +25,6 @@
 #define RENAME_REPLACE 0x01
 #define RENAME_POSIX 0x02
 
-/* FILE_RENAME_INFO with room for a name; Flags lies over ReplaceIfExists. */
-typedef struct rename_request_t {
-    DWORD flags;
-    HANDLE root;
-    DWORD name_bytes;
-    WCHAR name[ZM_WIDE_MAX + 16];
-} rename_request_t;
-
 static bool lacks_operation(DWORD error)
 {
     return error == ERROR_INVALID_PARAMETER || error == ERROR_NOT_SUPPORTED ||
@@ -42,75 +32,36 @@ static bool lacks_operation(DWORD error)
            error == ERROR_CALL_NOT_IMPLEMENTED;
 }
 
-static BOOL rename_handle(HANDLE handle, FILE_INFO_BY_HANDLE_CLASS how, DWORD flags,
-                          const wchar_t *to)
-{
-    rename_request_t request;
-    request.flags = flags;
-    request.root = NULL;
-    request.name_bytes = (DWORD)(wcslen(to) * sizeof *to);
-    wcscpy(request.name, to);
-    return SetFileInformationByHandle(handle, how, &request,
-                                      (DWORD)offsetof(rename_request_t, name) + request.name_bytes +
-                                          (DWORD)sizeof *to);
-}
-
 /* -- removing ---------------------------------------------------------------------- */
 
-/*
- * The file vanishes when its last handle is closed, also when that happens
- * because this process is killed between the two steps: the handle that renames
- * is the one that deletes.
- */
-static apr_status_t hide_and_delete(const zm_wide_path_t *path)
+static apr_status_t delete_at(const zm_wide_path_t *path, DWORD how, bool *lacking)
 {
-    static LONG counter;
-    zm_wide_path_t hidden = *path;
-    wchar_t *name = wcsrchr(hidden.text, L'\\') + 1;
-    apr_size_t room = ZM_WIDE_MAX + 16 - (apr_size_t)(name - hidden.text);
-    HANDLE handle;
-    apr_status_t status =
-        zm_open_path(&handle, path, DELETE | SYNCHRONIZE, FILE_FLAG_DELETE_ON_CLOSE);
-    if (status != APR_SUCCESS)
-        return status;
-    if (room > 64) {
-        swprintf(name, room, L"%ls%lx-%lx", ZM_DELETED_PREFIX, GetCurrentProcessId(),
-                 InterlockedIncrement(&counter));
-        rename_handle(handle, FileRenameInfo, 0, hidden.text);
-    }
-    return CloseHandle(handle) ? APR_SUCCESS : zm_last_status();
-}
-
-apr_status_t zm_file_unlink(zm_file_t *at, const char *path)
-{
-    zm_wide_path_t wide;
     HANDLE handle;
     DWORD flags = DISPOSITION_DELETE | DISPOSITION_POSIX | DISPOSITION_IGNORE_READONLY, error = 0;
-    apr_status_t status = zm_wide_path(&wide, at, path);
-    if (status == APR_SUCCESS)
-        status = zm_open_path(&handle, &wide, DELETE | SYNCHRONIZE, 0);
+    apr_status_t status = zm_open_path(&handle, path, DELETE | SYNCHRONIZE, how);
+    *lacking = false;
     if (status != APR_SUCCESS)
         return status;
     if (!SetFileInformationByHandle(handle, DISPOSITION_INFO_EX, &flags, sizeof flags))
         error = GetLastError();
     CloseHandle(handle);
-    return lacks_operation(error) ? hide_and_delete(&wide) : zm_os_status(error);
+    *lacking = lacks_operation(error);
+    return zm_os_status(error);
+}
+
+/* Without FILE_FLAG_BACKUP_SEMANTICS a directory cannot be opened, and so is not deleted here. */
+apr_status_t zm_file_unlink(zm_file_t *at, const char *path)
+{
+    zm_wide_path_t wide;
+    bool lacking;
+    apr_status_t status = zm_wide_path(&wide, at, path);
+    if (status != APR_SUCCESS)
+        return status;
+    status = delete_at(&wide, 0, &lacking);
+    return lacking ? zm_classic_unlink(&wide) : status;
 }
 
 /* -- renaming and linking ------------------------------------------------------------- */
-
-static apr_status_t move(const zm_wide_path_t *from, const zm_wide_path_t *to, bool replace)
-{
-    DWORD flags = MOVEFILE_WRITE_THROUGH | (replace ? MOVEFILE_REPLACE_EXISTING : 0);
-    if (MoveFileExW(from->text, to->text, flags))
-        return APR_SUCCESS;
-    if (!replace || GetLastError() != ERROR_ACCESS_DENIED)
-        return zm_last_status();
-    /* The old file is open.  A crash between these two leaves the new one under its old name. */
-    if (hide_and_delete(to) != APR_SUCCESS)
-        return APR_EACCES;
-    return MoveFileExW(from->text, to->text, flags) ? APR_SUCCESS : zm_last_status();
-}
 
 static apr_status_t rename_file(zm_file_t *from_at, const char *from, zm_file_t *to_at,
                                 const char *to, bool replace)
@@ -126,11 +77,12 @@ static apr_status_t rename_file(zm_file_t *from_at, const char *from, zm_file_t 
                               FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_WRITE_THROUGH);
     if (status != APR_SUCCESS)
         return status;
-    if (!rename_handle(handle, RENAME_INFO_EX, RENAME_POSIX | (replace ? RENAME_REPLACE : 0),
-                       target.text))
+    if (!zm_rename_handle(handle, RENAME_INFO_EX, RENAME_POSIX | (replace ? RENAME_REPLACE : 0),
+                          target.text))
         error = GetLastError();
     CloseHandle(handle);
-    return lacks_operation(error) ? move(&source, &target, replace) : zm_os_status(error);
+    return lacks_operation(error) ? zm_classic_move(&source, &target, replace)
+                                  : zm_os_status(error);
 }
 
 apr_status_t zm_file_rename(zm_file_t *from_at, const char *from, zm_file_t *to_at, const char *to)
@@ -167,13 +119,26 @@ apr_status_t zm_dir_make(zm_file_t *at, const char *path, uint32_t mode)
                : zm_last_status();
 }
 
+/* A link to a directory is none unless its path ends in "/.". */
+static apr_status_t check_is_directory(const zm_wide_path_t *path)
+{
+    zm_file_kind_t kind;
+    apr_status_t status = zm_kind_of_path(&kind, path);
+    return status == APR_SUCCESS && kind != ZM_FILE_DIRECTORY ? APR_ENOTDIR : status;
+}
+
 apr_status_t zm_dir_remove(zm_file_t *at, const char *path)
 {
     zm_wide_path_t wide;
+    bool lacking;
     apr_status_t status = zm_wide_path(&wide, at, path);
     if (status != APR_SUCCESS)
         return status;
-    return RemoveDirectoryW(wide.text) ? APR_SUCCESS : zm_last_status();
+    status = check_is_directory(&wide);
+    if (status != APR_SUCCESS)
+        return status;
+    status = delete_at(&wide, FILE_FLAG_BACKUP_SEMANTICS, &lacking);
+    return lacking ? zm_classic_remove_directory(&wide) : status;
 }
 
 struct zm_dir_t {
@@ -191,20 +156,6 @@ static apr_status_t close_search(void *data)
         FindClose(directory->search);
     directory->search = INVALID_HANDLE_VALUE;
     return APR_SUCCESS;
-}
-
-/* A link to a directory is not listed unless its path ends in "/.". */
-static apr_status_t check_is_directory(const zm_wide_path_t *path)
-{
-    HANDLE handle;
-    zm_file_kind_t kind;
-    apr_status_t status =
-        zm_open_path(&handle, path, FILE_READ_ATTRIBUTES, FILE_FLAG_BACKUP_SEMANTICS);
-    if (status != APR_SUCCESS)
-        return status;
-    status = zm_kind_of_handle(&kind, handle);
-    CloseHandle(handle);
-    return status == APR_SUCCESS && kind != ZM_FILE_DIRECTORY ? APR_ENOTDIR : status;
 }
 
 apr_status_t zm_dir_open(zm_dir_t **directory, zm_file_t *at, const char *path, apr_pool_t *pool)
