@@ -1,6 +1,5 @@
 #include "ta/agent/fields.h"
 
-#include <apr_strings.h>
 #include <string.h>
 
 static zm_field_t field_of(zm_str_t text)
@@ -104,12 +103,13 @@ void zm_fields_insert(zm_fields_t *fields, int index, zm_str_t text)
 
 void zm_fields_append(zm_fields_t *fields, const char *format, ...)
 {
+    zm_buf_t text = ZM_BUF_INIT;
     va_list arguments;
-    char *text;
     va_start(arguments, format);
-    text = apr_pvsprintf(fields->pool, format, arguments);
+    zm_buf_vprintf(&text, format, arguments);
     va_end(arguments);
-    *add_slot(fields, fields->count) = field_of(zm_str(text));
+    zm_fields_insert(fields, fields->count, zm_buf_str(&text));
+    zm_buf_free(&text);
 }
 
 void zm_fields_replace(zm_fields_t *fields, int index, zm_str_t text)

@@ -37,11 +37,9 @@ static void decide(errand_t *errand, int code, const char *status, const char *f
 static void decide(errand_t *errand, int code, const char *status, const char *format, ...)
 {
     va_list arguments;
-    char *text;
     va_start(arguments, format);
-    text = apr_pvsprintf(errand->pool, format, arguments);
+    zm_delivered_vset(&errand->result, code, status, format, arguments);
     va_end(arguments);
-    zm_delivered_set(&errand->result, code, status, "%s", text);
     errand->decided = true;
 }
 

@@ -10,12 +10,18 @@
 void zm_delivered_set(zm_delivered_t *result, int code, const char *status, const char *format, ...)
 {
     va_list arguments;
+    va_start(arguments, format);
+    zm_delivered_vset(result, code, status, format, arguments);
+    va_end(arguments);
+}
+
+void zm_delivered_vset(zm_delivered_t *result, int code, const char *status, const char *format,
+                       va_list arguments)
+{
     char *at;
     result->result = (zm_result_t)code;
     snprintf(result->status, sizeof result->status, "%s", status);
-    va_start(arguments, format);
     vsnprintf(result->text, sizeof result->text, format, arguments);
-    va_end(arguments);
     for (at = result->text; *at != '\0'; at++)
         if ((unsigned char)*at < ' ' || *at == 127)
             *at = ' ';

@@ -9,6 +9,8 @@
 #ifndef ZM_TA_MAILBOX_DELIVERY_H
 #define ZM_TA_MAILBOX_DELIVERY_H
 
+#include <stdarg.h>
+
 #include "platform/identity.h"
 #include "platform/loop.h"
 #include "platform/str.h"
@@ -64,6 +66,8 @@ void zm_deliver(zm_delivered_t *result, const zm_delivery_t *delivery, zm_loop_t
 /** Fills in a result; the text is cut to its room and its control bytes become blanks. */
 void zm_delivered_set(zm_delivered_t *result, int code, const char *status, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+void zm_delivered_vset(zm_delivered_t *result, int code, const char *status, const char *format,
+                       va_list arguments);
 /** The result of an error while writing to a file or making one: space and quota, permissions, all
  * else. */
 void zm_delivered_error(zm_delivered_t *result, const zm_delivery_t *delivery, apr_status_t status,

@@ -171,6 +171,7 @@ static void put_body(zm_wire_t *wire, const zm_delivery_t *delivery)
 static void converse(zm_delivered_t *result, worker_t *worker, const zm_delivery_t *delivery)
 {
     int64_t limit = delivery->total_limit + SLACK;
+    char status[sizeof result->status];
     zm_wire_t wire;
     int64_t code;
     zm_str_t text;
@@ -182,10 +183,10 @@ static void converse(zm_delivered_t *result, worker_t *worker, const zm_delivery
     result->before = (uint64_t)zm_wire_get_number(&wire);
     result->added = (uint64_t)zm_wire_get_number(&wire);
     text = zm_wire_get(&wire);
-    snprintf(result->status, sizeof result->status, "%.*s", (int)text.length, text.data);
+    snprintf(status, sizeof status, "%.*s", (int)text.length, text.data);
     text = zm_wire_get(&wire);
     if (wire.status == APR_SUCCESS)
-        zm_delivered_set(result, (int)code, result->status, "%.*s", (int)text.length, text.data);
+        zm_delivered_set(result, (int)code, status, "%.*s", (int)text.length, text.data);
     else {
         char reason[160];
         zm_delivered_set(result, ZM_RESULT_TEMPFAIL, "4.3.0", "delivery worker: %s",

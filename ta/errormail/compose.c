@@ -1,0 +1,217 @@
+#include "ta/errormail/compose.h"
+
+#include <apr_general.h>
+#include <apr_strings.h>
+#include <string.h>
+
+#include "mta/mail/xtext.h"
+#include "platform/clock.h"
+#include "ta/agent/head.h"
+
+#define BODY_LIMIT 65536 /* octets of the body that are returned */
+
+typedef struct writer_t {
+    const zm_errata_t *errata;
+    apr_pool_t *pool;
+    zm_buf_t text;
+    char mark[33]; /* random, in the boundary and the Message-ID */
+    bool eight_bit;
+    bool full; /* the body is returned */
+} writer_t;
+
+const char *zm_errata_status(const char *form_name)
+{
+    static const struct {
+        const char *form, *status;
+    } table[] = {
+        {"bitnetgw", "5.4.4"},    {"bounce", "5.7.1"},       {"database", "5.1.2"},
+        {"envelope", "5.1.7"},    {"expansion", "5.2.4"},    {"header", "5.6.0"},
+        {"ip-number", "5.1.3"},   {"localhost", "5.1.2"},    {"loopexceeded", "5.4.6"},
+        {"nonewsgroup", "5.1.1"}, {"norealname", "5.1.1"},   {"nosuchuser", "5.1.1"},
+        {"acctexpired", "5.2.1"}, {"norecipients", "5.5.3"}, {"unresolvable", "5.1.2"},
+        {"vms-in-pros", "5.1.3"}, {"wrongname", "5.1.2"},
+    };
+    apr_size_t i;
+    for (i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (strcmp(table[i].form, form_name) == 0)
+            return table[i].status;
+    return "5.0.0";
+}
+
+/* -- header ---------------------------------------------------------------- */
+
+static void add_field(writer_t *writer, zm_str_t field)
+{
+    zm_buf_add_str(&writer->text, field);
+    zm_buf_add_byte(&writer->text, '\n');
+}
+
+static void add_form_fields(writer_t *writer)
+{
+    const zm_form_t *form = writer->errata->form;
+    int i;
+    if (form == NULL) {
+        zm_buf_add_c(&writer->text, "From: The Post Office <postmaster>\n"
+                                    "Subject: Your mail could not be delivered\n"
+                                    "Precedence: junk\n");
+        return;
+    }
+    for (i = 0; i < form->header_count; i++)
+        add_field(writer, form->headers[i]);
+    for (i = 0; i < form->copy_count; i++)
+        if (!zm_str_starts_nocase(form->copies[i], ZM_S("Bcc:")))
+            add_field(writer, form->copies[i]);
+    if (form->subject.length > 0) {
+        zm_buf_add_c(&writer->text, "Subject: ");
+        add_field(writer, form->subject);
+    }
+}
+
+static void add_header(writer_t *writer)
+{
+    const zm_errata_t *errata = writer->errata;
+    char date[40];
+    zm_clock_rfc5322(date, sizeof date, zm_clock_wall(), 0);
+    zm_buf_printf(&writer->text, "To: <%s>\n", zm_field_text(errata->sender, writer->pool).data);
+    add_form_fields(writer);
+    zm_buf_printf(&writer->text, "Date: %s\nMessage-ID: <%s@%s>\nAuto-Submitted: auto-replied\n",
+                  date, writer->mark, errata->domain);
+    zm_buf_add_c(&writer->text, "MIME-Version: 1.0\n");
+    if (writer->eight_bit)
+        zm_buf_add_c(&writer->text, "Content-Transfer-Encoding: 8bit\n");
+    zm_buf_printf(&writer->text,
+                  "Content-Type: multipart/report; report-type=delivery-status;\n"
+                  "\tboundary=\"=_%s\"\n\n",
+                  writer->mark);
+}
+
+static void add_boundary(writer_t *writer, const char *type)
+{
+    zm_buf_printf(&writer->text, "--=_%s\nContent-Type: %s\n", writer->mark, type);
+}
+
+/* -- explanation and status ------------------------------------------------ */
+
+static void add_explanation(writer_t *writer)
+{
+    const zm_errata_t *errata = writer->errata;
+    int i;
+    add_boundary(writer, "text/plain; charset=us-ascii");
+    zm_buf_add_byte(&writer->text, '\n');
+    if (errata->form != NULL)
+        zm_buf_add_str(&writer->text, errata->form->text);
+    else
+        zm_buf_add_c(&writer->text, "Your mail could not be delivered to the addresses below.\n");
+    zm_buf_add_byte(&writer->text, '\n');
+    for (i = 0; i < errata->count; i++)
+        zm_buf_printf(&writer->text, "error: %s: %s\n", errata->form_name,
+                      zm_field_text(errata->recipients[i]->user, writer->pool).data);
+    zm_buf_add_byte(&writer->text, '\n');
+}
+
+static void add_recipient(writer_t *writer, const zm_recipient_t *recipient)
+{
+    zm_str_t user = zm_field_text(recipient->user, writer->pool);
+    bool internet = zm_str_find(user, '@') >= 0 && !zm_str_starts(user, ZM_S("ns:"));
+    zm_buf_add_byte(&writer->text, '\n');
+    if (recipient->dsn.orcpt.length > 0) {
+        zm_str_t original = zm_xtext_decode_line(recipient->dsn.orcpt, writer->pool);
+        zm_buf_printf(&writer->text, "Original-Recipient: %.*s\n", (int)original.length,
+                      original.data);
+    }
+    zm_buf_printf(&writer->text,
+                  "Final-Recipient: %s; %s\nAction: failed\nStatus: %s\n"
+                  "Diagnostic-Code: X-LOCAL; 500 (%s)\n",
+                  internet ? "RFC822" : "X-LOCAL", user.data,
+                  zm_errata_status(writer->errata->form_name), writer->errata->form_name);
+}
+
+static void add_status(writer_t *writer)
+{
+    const zm_errata_t *errata = writer->errata;
+    zm_str_t envid = zm_xtext_decode_line(errata->job->file->envid, writer->pool);
+    char date[40];
+    int i;
+    add_boundary(writer, "message/delivery-status");
+    zm_buf_printf(&writer->text, "\nReporting-MTA: dns; %s\n", errata->domain);
+    if (envid.length > 0)
+        zm_buf_printf(&writer->text, "Original-Envelope-Id: %.*s\n", (int)envid.length, envid.data);
+    zm_clock_rfc5322(date, sizeof date, apr_time_from_sec(errata->job->info.mtime_s), 0);
+    zm_buf_printf(&writer->text, "Arrival-Date: %s\nReturn-Path: <%s>\n", date,
+                  zm_field_text(errata->sender, writer->pool).data);
+    for (i = 0; i < errata->count; i++)
+        add_recipient(writer, errata->recipients[i]);
+    zm_buf_add_byte(&writer->text, '\n');
+}
+
+/* -- the message ----------------------------------------------------------- */
+
+static void add_returned_header(writer_t *writer)
+{
+    const zm_errata_t *errata = writer->errata;
+    zm_head_style_t style = {.keep_tabs = errata->job->agent->keep_tabs};
+    if (errata->count == 1 && errata->job->agent->for_clause)
+        style.for_address = errata->recipients[0]->user;
+    add_boundary(writer, writer->full ? "message/rfc822" : "text/rfc822-headers");
+    if (writer->eight_bit)
+        zm_buf_add_c(&writer->text, "Content-Transfer-Encoding: 8bit\n");
+    zm_buf_add_byte(&writer->text, '\n');
+    zm_head_write(&errata->group->fields, &style, &writer->text);
+    zm_buf_add_byte(&writer->text, '\n');
+}
+
+static apr_status_t add_returned_body(writer_t *writer)
+{
+    zm_body_t *body = &writer->errata->job->body;
+    uint64_t at = 0, end = body->size < BODY_LIMIT ? body->size : BODY_LIMIT;
+    zm_str_t piece;
+    while (at < end) {
+        apr_status_t status = zm_body_at(body, at, &piece);
+        if (status != APR_SUCCESS)
+            return status;
+        if (piece.length > end - at)
+            piece.length = (apr_size_t)(end - at);
+        zm_buf_add_str(&writer->text, piece);
+        at += piece.length;
+    }
+    zm_buf_add_byte(&writer->text, '\n');
+    return APR_SUCCESS;
+}
+
+static apr_status_t prepare(writer_t *writer)
+{
+    const zm_errata_t *errata = writer->errata;
+    zm_str_t ret = errata->job->file->ret;
+    unsigned char random[16];
+    zm_body_facts_t facts;
+    apr_status_t status = apr_generate_random_bytes(random, sizeof random);
+    int i;
+    for (i = 0; i < 16; i++)
+        apr_snprintf(writer->mark + i * 2, 3, "%02x", random[i]);
+    writer->full = ret.length == 0 || zm_str_equal_nocase(ret, ZM_S("FULL"));
+    if (status == APR_SUCCESS)
+        status = zm_body_facts(&errata->job->body, &facts);
+    writer->eight_bit = status == APR_SUCCESS && writer->full && facts.eight_bit;
+    return status;
+}
+
+apr_status_t zm_errata_write(const zm_errata_t *errata, zm_errata_write_fn *write, void *baton,
+                             apr_pool_t *pool)
+{
+    writer_t writer = {errata, pool, ZM_BUF_INIT, "", false, false};
+    apr_status_t status = prepare(&writer);
+    if (status == APR_SUCCESS) {
+        add_header(&writer);
+        add_explanation(&writer);
+        add_status(&writer);
+        add_returned_header(&writer);
+        if (writer.full)
+            status = add_returned_body(&writer);
+    }
+    if (status == APR_SUCCESS) {
+        zm_buf_printf(&writer.text, "--=_%s--\n", writer.mark);
+        status = write(baton, writer.text.data, writer.text.length);
+    }
+    zm_buf_free(&writer.text);
+    return status;
+}
