@@ -220,6 +220,7 @@ int main(int argc, const char *const *argv, const char *const *environment)
     zmsh_t zmsh = {0};
     zm_credentials_t own, real;
     apr_pool_t *pool;
+    apr_size_t used;
     int status;
     apr_app_initialize(&argc, &argv, &environment);
     apr_pool_create(&pool, NULL);
@@ -242,8 +243,8 @@ int main(int argc, const char *const *argv, const char *const *environment)
         zmsh.from_stdin = true;
         zmsh.interactive =
             zmsh.interactive || (zm_program_is_terminal(0) && zm_program_is_terminal(2));
-        strncat(zmsh.flags, zmsh.interactive ? "is" : "s",
-                sizeof zmsh.flags - strlen(zmsh.flags) - 1);
+        used = strlen(zmsh.flags);
+        apr_cpystrn(zmsh.flags + used, zmsh.interactive ? "is" : "s", sizeof zmsh.flags - used);
     }
     options.flags = zmsh.flags;
     options.environment = environment;
