@@ -243,6 +243,7 @@ void zm_show_counters(zm_buf_t *out, const zm_scheduler_t *scheduler)
 {
     const zm_scheduler_counters_t *counters = &scheduler->counters;
 
+    zm_buf_add_c(out, "ZMailer SHM segment dump; Magic=0x34000001\n");
     counter(out, "Time_now", scheduler->now);
     counter(out, "SYS.SchedulerMasterStartTime", scheduler->started);
     zm_buf_add_byte(out, '\n');

@@ -1,0 +1,89 @@
+/**
+ * mailq(1): what waits in the queue.  This header is shared by the files of
+ * that program only.
+ */
+#ifndef ZM_MTA_ADMIN_MAILQ_H
+#define ZM_MTA_ADMIN_MAILQ_H
+
+#include <apr_network_io.h>
+#include <apr_pools.h>
+
+#include "mta/conf/zenv.h"
+#include "spool/control.h"
+
+#define EXIT_UNAVAILABLE 69
+#define EXIT_OSFILE 72
+#define EXIT_NOPERM 77
+
+typedef struct mailq_t {
+    apr_pool_t *pool;
+    zm_zenv_t *zenv;
+    /* options */
+    bool four, six, json, terse;
+    int debug, summary, status, verbose;
+    const char *channel, *host, *port, *account, *kill, *server;
+    const char *etrn;
+    /* the connection */
+    apr_socket_t *socket;
+    zm_buf_t input;
+    bool version2, at_end;
+    /* the spool, opened when its files are wanted; null: not readable from here */
+    zm_spool_t *spool;
+    bool spool_tried;
+} mailq_t;
+
+/** Says why on standard error and returns the code. */
+int mailq_complain(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* -- mailq_client.c: talking to the scheduler -------------------------------------------- */
+
+/** Connects and reads the greeting; logs in to version 2.  0, or an exit code after a complaint. */
+int mailq_connect(mailq_t *mailq);
+/** The next line without its LF, allocated in pool.  False at the end. */
+bool mailq_line(mailq_t *mailq, zm_str_t *line, apr_pool_t *pool);
+/** Sends a command.  True when the reply begins with '+'; *reply is the line. */
+bool mailq_command(mailq_t *mailq, const char *command, zm_str_t *reply, apr_pool_t *pool);
+/** The next line of a multi-line reply; false after its last. */
+bool mailq_reply_line(mailq_t *mailq, zm_str_t *line, apr_pool_t *pool);
+
+/* -- mailq_list.c: version 2 ------------------------------------------------------------------ */
+
+/** What SHOW THREAD says of one recipient, and what its files add. */
+typedef struct mailq_row_t {
+    zm_str_t path, sender, when, text;
+    int64_t ordinal, offset, expiry, wakeup, fed, attempts;
+} mailq_row_t;
+
+bool mailq_row_parse(mailq_row_t *row, zm_str_t line);
+/** Lists all threads, or the one asked for.  Returns the exit code. */
+int mailq_list(mailq_t *mailq);
+/** The same as one JSON document. */
+int mailq_list_json(mailq_t *mailq);
+/** Prints a report that the server makes (-Q...). */
+int mailq_report(mailq_t *mailq, const char *command);
+/** Calls each for every thread: its fields of SHOW QUEUE THREADS2. */
+typedef void mailq_thread_fn(mailq_t *mailq, zm_str_t channel, zm_str_t host, zm_str_t fields);
+int mailq_each_thread(mailq_t *mailq, mailq_thread_fn *each);
+
+/* -- mailq_files.c: what the files of a message say -------------------------------------------- */
+
+typedef struct mailq_file_t {
+    zm_control_file_t *control;
+    uint64_t control_size, message_size;
+    int64_t arrived;
+} mailq_file_t;
+
+/** Reads "A/B/4711" of the local spool; null when it is not readable. */
+mailq_file_t *mailq_file(mailq_t *mailq, zm_str_t path, apr_pool_t *pool);
+/** The address of a recipient. Empty: not known. */
+zm_str_t mailq_file_recipient(const mailq_file_t *file, uint64_t offset, apr_pool_t *pool);
+/** -s: counts files in the directories of the spool. */
+int mailq_status(mailq_t *mailq);
+
+/* -- mailq_v1.c -----------------------------------------------------------------------------------
+ */
+
+/** Reads a queue of version 1 and lists it as the options say. */
+int mailq_list_v1(mailq_t *mailq);
+
+#endif

@@ -1,0 +1,125 @@
+#include "mta/admin/mailq.h"
+
+#include <apr_strings.h>
+#include <stdio.h>
+
+#include "mta/conf/site.h"
+#include "platform/service.h"
+#include "spool/layout.h"
+
+#define CONTROL_LIMIT (256u * 1024 * 1024)
+
+static zm_spool_t *spool_of(mailq_t *mailq)
+{
+    zm_error_t error;
+    if (!mailq->spool_tried) {
+        mailq->spool_tried = true;
+        if (zm_site_spool(&mailq->spool, mailq->zenv, NULL, mailq->pool, &error) != APR_SUCCESS)
+            mailq->spool = NULL;
+    }
+    return mailq->spool;
+}
+
+/* -- one message ------------------------------------------------------------------------ */
+
+mailq_file_t *mailq_file(mailq_t *mailq, zm_str_t path, apr_pool_t *pool)
+{
+    mailq_file_t *file = apr_pcalloc(pool, sizeof *file);
+    const char *leaf = zm_str_c(pool, path);
+    zm_object_info_t info;
+    zm_object_t *object;
+    zm_error_t error;
+    char *data;
+    apr_size_t length;
+    apr_status_t status;
+
+    if (mailq->server != NULL || spool_of(mailq) == NULL ||
+        zm_object_open(&object, mailq->spool, apr_pstrcat(pool, ZM_DIR_TRANSPORT "/", leaf, NULL),
+                       ZM_OBJECT_READ) != APR_SUCCESS)
+        return NULL;
+    status = zm_object_read_all(object, &data, &length, CONTROL_LIMIT, pool);
+    zm_object_close(object);
+    if (status != APR_SUCCESS ||
+        zm_control_parse(&file->control, data, length, pool, &error) != APR_SUCCESS ||
+        zm_spool_info(&info, mailq->spool, apr_pstrcat(pool, ZM_DIR_QUEUE "/", leaf, NULL)) !=
+            APR_SUCCESS)
+        return NULL;
+    file->control_size = length;
+    file->message_size = info.size;
+    file->arrived = info.mtime_s;
+    return file;
+}
+
+zm_str_t mailq_file_recipient(const mailq_file_t *file, uint64_t offset, apr_pool_t *pool)
+{
+    int low = 0, high = file->control->recipient_count;
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        if (file->control->recipients[middle].offset < offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < file->control->recipient_count && file->control->recipients[low].offset == offset)
+        return zm_quad_unquote(pool, file->control->recipients[low].quad.user);
+    return ZM_S("");
+}
+
+/* -- directories -------------------------------------------------------------------------- */
+
+/* Messages in a directory and its hash directories; -1 when it cannot be listed. */
+static int64_t count_messages(mailq_t *mailq, const char *directory)
+{
+    zm_listing_t *listing;
+    const char *name;
+    int64_t count = 0;
+    zm_name_t parts;
+
+    if (spool_of(mailq) == NULL ||
+        zm_spool_list(&listing, mailq->spool, directory, false, mailq->pool) != APR_SUCCESS)
+        return -1;
+    while (zm_listing_next(listing, &name) == APR_SUCCESS)
+        if (zm_layout_parse(&parts, zm_str(name)) == APR_SUCCESS && parts.numeric)
+            count++;
+    zm_listing_close(listing);
+    return count;
+}
+
+static const char *daemon_state(mailq_t *mailq, const char *pid_file, const char *at_work,
+                                const char *gone, int64_t count)
+{
+    const char *path =
+        apr_pstrcat(mailq->pool, zm_zenv_postoffice(mailq->zenv), "/", pid_file, NULL);
+    apr_int64_t pid;
+    apr_finfo_t info;
+
+    if (zm_pidfile_holder(&pid, path, mailq->pool) == APR_SUCCESS)
+        return count > 0 ? at_work : "idle";
+    if (apr_stat(&info, path, APR_FINFO_TYPE, mailq->pool) == APR_SUCCESS)
+        return gone;
+    return "never started";
+}
+
+int mailq_status(mailq_t *mailq)
+{
+    const char *postoffice = zm_zenv_postoffice(mailq->zenv);
+    int64_t routing = count_messages(mailq, ZM_DIR_ROUTER);
+    int64_t deferred = count_messages(mailq, ZM_DIR_DEFERRED);
+    int64_t control = count_messages(mailq, ZM_DIR_TRANSPORT);
+    int64_t queued = count_messages(mailq, ZM_DIR_QUEUE);
+
+    if (routing < 0 || control < 0)
+        return mailq_complain(EXIT_UNAVAILABLE, "cannot read the spool at %s", postoffice);
+    printf("%lld entr%s in %s/router/ directory: %s\n", (long long)routing,
+           routing == 1 ? "y" : "ies", postoffice,
+           daemon_state(mailq, ".pid.router", "processing", "no daemon", routing));
+    if (deferred > 0)
+        printf("%lld message%s deferred\n", (long long)deferred, deferred == 1 ? "" : "s");
+    printf("%lld message%s in %s/transport/ directory: %s\n", (long long)control,
+           control == 1 ? "" : "s", postoffice,
+           daemon_state(mailq, ".pid.scheduler", "working", "no scheduler daemon", control));
+    if (queued >= 0 && queued != control)
+        printf("%lld message%s in %s/queue/ directory\n", (long long)queued, queued == 1 ? "" : "s",
+               postoffice);
+    return 0;
+}

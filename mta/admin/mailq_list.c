@@ -1,0 +1,347 @@
+#include "mta/admin/mailq.h"
+
+#include <apr_strings.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "platform/clock.h"
+
+/* -- short times ------------------------------------------------------------------------- */
+
+/* "2d1m34s" */
+static const char *short_time(int64_t seconds, apr_pool_t *pool)
+{
+    static const struct {
+        int64_t unit;
+        char letter;
+    } units[] = {{86400, 'd'}, {3600, 'h'}, {60, 'm'}, {1, 's'}};
+    const char *text = seconds < 0 ? "-" : "";
+    int i, large = 0;
+
+    if (seconds == 0)
+        return "0s";
+    if (seconds < 0)
+        seconds = -seconds;
+    for (i = 0; i < 4 && (i < 2 || large < 2); i++) {
+        int64_t value = seconds / units[i].unit;
+        seconds %= units[i].unit;
+        if (value == 0)
+            continue;
+        large += i < 2;
+        text = apr_psprintf(pool, "%s%" APR_INT64_T_FMT "%c", text, (apr_int64_t)value,
+                            units[i].letter);
+    }
+    return text;
+}
+
+static int64_t now(void)
+{
+    return apr_time_sec(zm_clock_wall());
+}
+
+/* -- rows ------------------------------------------------------------------------------------ */
+
+static int64_t number(zm_str_t text)
+{
+    int64_t value = 0;
+    return zm_str_i64(text, &value) == APR_SUCCESS ? value : 0;
+}
+
+bool mailq_row_parse(mailq_row_t *row, zm_str_t line)
+{
+    zm_str_t fields[10];
+    int count = 0;
+    bool more = true;
+
+    while (more && count < 10) {
+        zm_str_t rest = ZM_S("");
+        if (count == 9) {
+            fields[count++] = line;
+            break;
+        }
+        more = zm_str_cut(line, '\t', &fields[count++], &rest);
+        line = rest;
+    }
+    if (count == 9) { /* an older server: no ordinal */
+        memmove(&fields[2], &fields[1], 8 * sizeof fields[0]);
+        fields[1] = ZM_S("0");
+        count = 10;
+    }
+    if (count != 10)
+        return false;
+    row->path = fields[0];
+    row->ordinal = number(fields[1]);
+    row->sender = fields[2];
+    row->offset = number(fields[3]);
+    row->expiry = number(fields[4]);
+    row->wakeup = number(fields[5]);
+    row->fed = number(fields[6]);
+    row->attempts = number(fields[7]);
+    row->when = fields[8];
+    row->text = fields[9];
+    return true;
+}
+
+/* -- threads ------------------------------------------------------------------------------------
+ */
+
+typedef struct thread_t {
+    zm_str_t channel, host, fields;
+} thread_t;
+
+int mailq_each_thread(mailq_t *mailq, mailq_thread_fn *each)
+{
+    apr_array_header_t *threads = apr_array_make(mailq->pool, 64, sizeof(thread_t));
+    zm_str_t line;
+    int i;
+
+    if (mailq->channel != NULL) {
+        each(mailq, zm_str(mailq->channel), zm_str(mailq->host), ZM_S(""));
+        return 0;
+    }
+    if (!mailq_command(mailq, "SHOW QUEUE THREADS2", &line, mailq->pool))
+        return mailq_complain(EXIT_NOPERM, "the scheduler refuses: %.*s", (int)line.length - 1,
+                              line.data + 1);
+    while (mailq_reply_line(mailq, &line, mailq->pool)) {
+        thread_t thread;
+        if (zm_str_cut(line, '\t', &thread.channel, &line) &&
+            zm_str_cut(line, '\t', &thread.host, &thread.fields))
+            APR_ARRAY_PUSH(threads, thread_t) = thread;
+    }
+    for (i = 0; i < threads->nelts; i++) {
+        thread_t *thread = &APR_ARRAY_IDX(threads, i, thread_t);
+        each(mailq, thread->channel, thread->host, thread->fields);
+    }
+    return 0;
+}
+
+/* -- plain and verbose listing --------------------------------------------------------------------
+ */
+
+static void print_texts(zm_str_t text)
+{
+    zm_str_t line;
+    bool more = text.length > 0;
+    while (more) {
+        zm_str_t rest = ZM_S("");
+        more = zm_str_cut(text, '\r', &line, &rest);
+        text = rest;
+        if (line.length > 0)
+            printf("\t  diag\t%.*s\n", (int)line.length, line.data);
+    }
+}
+
+/* The first line that says something. */
+static zm_str_t first_text(zm_str_t text)
+{
+    zm_str_t line = ZM_S("");
+    bool more = text.length > 0;
+    while (more && line.length == 0) {
+        zm_str_t rest = ZM_S("");
+        more = zm_str_cut(text, '\r', &line, &rest);
+        text = rest;
+    }
+    return line;
+}
+
+static void print_state(mailq_t *mailq, const mailq_row_t *row, const mailq_file_t *file,
+                        apr_pool_t *pool)
+{
+    zm_str_t text = first_text(row->text);
+
+    printf("\t%.*s: (%lld %s", (int)row->path.length, row->path.data, (long long)row->attempts,
+           row->attempts == 1 ? "try" : "tries");
+    if (mailq->verbose > 0 && file != NULL)
+        printf(", age %s", short_time(now() - file->arrived, pool));
+    if (row->when.length > 0 && zm_str_starts(row->when, ZM_S("retry")))
+        printf(", %.*s", (int)row->when.length, row->when.data);
+    else if (row->when.length > 0)
+        printf(", waits for %.*s slot", (int)row->when.length, row->when.data);
+    if (row->expiry > 0)
+        printf(", expires in %s", short_time(row->expiry - now(), pool));
+    if (mailq->verbose > 0 && file != NULL)
+        printf(", %llu+%llu bytes", (unsigned long long)file->control_size,
+               (unsigned long long)file->message_size);
+    putchar(')');
+    if (mailq->verbose == 0 && text.length > 0)
+        printf(" %.*s", (int)text.length, text.data);
+    putchar('\n');
+}
+
+static void print_row(mailq_t *mailq, const mailq_row_t *row, const mailq_file_t *file,
+                      apr_pool_t *pool)
+{
+    zm_str_t to = file != NULL ? mailq_file_recipient(file, (uint64_t)row->offset, pool) : ZM_S("");
+
+    if (row->ordinal == 0) {
+        print_state(mailq, row, file, pool);
+        if (mailq->verbose > 0) {
+            if (file != NULL)
+                printf("\t  id\t%.*s\n", (int)file->control->log_id.length,
+                       file->control->log_id.data);
+            printf("\t  from\t%.*s\n", row->sender.length > 0 ? (int)row->sender.length : 2,
+                   row->sender.length > 0 ? row->sender.data : "<>");
+        }
+    }
+    if (to.length > 0 && !mailq->terse)
+        printf("\t  to\t%.*s\n", (int)to.length, to.data);
+    if (mailq->verbose > 0)
+        print_texts(row->text);
+}
+
+/* One SHOW THREAD; each(row) for every recipient. */
+typedef void row_fn(mailq_t *mailq, const mailq_row_t *row, const mailq_file_t *file,
+                    apr_pool_t *pool);
+
+static void each_row(mailq_t *mailq, zm_str_t channel, zm_str_t host, row_fn *each)
+{
+    apr_pool_t *pool, *file_pool;
+    mailq_file_t *file = NULL;
+    zm_str_t line;
+
+    apr_pool_create(&pool, mailq->pool);
+    apr_pool_create(&file_pool, mailq->pool);
+    if (mailq_command(mailq,
+                      apr_pstrcat(pool, "SHOW THREAD ", zm_str_c(pool, channel), " ",
+                                  zm_str_c(pool, host), NULL),
+                      &line, pool))
+        while (mailq_reply_line(mailq, &line, pool)) {
+            mailq_row_t row;
+            if (line.length == 0 || line.data[0] == '#' || !mailq_row_parse(&row, line))
+                continue;
+            if (row.ordinal == 0 && !mailq->terse) {
+                apr_pool_clear(file_pool);
+                file = mailq_file(mailq, row.path, file_pool);
+            }
+            each(mailq, &row, file, pool);
+            apr_pool_clear(pool);
+        }
+    apr_pool_destroy(file_pool);
+    apr_pool_destroy(pool);
+}
+
+static int threads_seen;
+
+static void list_thread(mailq_t *mailq, zm_str_t channel, zm_str_t host, zm_str_t fields)
+{
+    (void)fields;
+    threads_seen++;
+    printf("%.*s/%.*s:\n", (int)channel.length, channel.data, (int)host.length, host.data);
+    each_row(mailq, channel, host, print_row);
+}
+
+int mailq_list(mailq_t *mailq)
+{
+    int code = mailq_each_thread(mailq, list_thread);
+    if (code == 0 && threads_seen == 0)
+        printf("Transport queue is empty\n");
+    return code;
+}
+
+int mailq_report(mailq_t *mailq, const char *command)
+{
+    zm_str_t line;
+    apr_pool_t *pool;
+
+    apr_pool_create(&pool, mailq->pool);
+    if (!mailq_command(mailq, command, &line, pool))
+        return mailq_complain(EXIT_NOPERM, "the scheduler refuses: %.*s", (int)line.length - 1,
+                              line.data + 1);
+    while (mailq_reply_line(mailq, &line, pool)) {
+        printf("%.*s\n", (int)line.length, line.data);
+        apr_pool_clear(pool);
+    }
+    return 0;
+}
+
+/* -- JSON
+ * --------------------------------------------------------------------------------------------- */
+
+static void json_string(zm_str_t text)
+{
+    apr_size_t i;
+    putchar('"');
+    for (i = 0; i < text.length; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        if (c == '"' || c == '\\')
+            printf("\\%c", c);
+        else if (c == '\r' || c == '\n')
+            printf("\\n");
+        else if (c < ' ')
+            printf("\\u%04x", c);
+        else
+            putchar(c);
+    }
+    putchar('"');
+}
+
+static void json_field(const char *name, zm_str_t value)
+{
+    printf(",\"%s\":", name);
+    json_string(value);
+}
+
+static bool first_thread, first_row;
+
+static void json_row(mailq_t *mailq, const mailq_row_t *row, const mailq_file_t *file,
+                     apr_pool_t *pool)
+{
+    (void)mailq;
+    printf("%s\n  {\"file\":", first_row ? "" : ",");
+    first_row = false;
+    json_string(row->path);
+    json_field("from", row->sender);
+    if (file != NULL) {
+        json_field("to", mailq_file_recipient(file, (uint64_t)row->offset, pool));
+        json_field("message_id", file->control->log_id);
+        printf(",\"arrived\":%lld,\"size\":%llu", (long long)file->arrived,
+               (unsigned long long)file->message_size);
+    }
+    printf(",\"offset\":%lld,\"attempts\":%lld", (long long)row->offset, (long long)row->attempts);
+    printf(",\"expires\":%lld,\"next_attempt\":%lld,\"last_attempt\":%lld", (long long)row->expiry,
+           (long long)row->wakeup, (long long)row->fed);
+    json_field("state", row->when);
+    json_field("diagnostic", row->text);
+    putchar('}');
+}
+
+/* The fields of a thread, "N=2 TAB R=3 ...", as members. */
+static void json_fields(zm_str_t fields)
+{
+    zm_str_t field, name, value;
+    bool more = fields.length > 0;
+    while (more) {
+        zm_str_t rest = ZM_S("");
+        more = zm_str_cut(fields, '\t', &field, &rest);
+        fields = rest;
+        if (!zm_str_cut(field, '=', &name, &value))
+            continue;
+        putchar(',');
+        json_string(name);
+        putchar(':');
+        json_string(value);
+    }
+}
+
+static void json_thread(mailq_t *mailq, zm_str_t channel, zm_str_t host, zm_str_t fields)
+{
+    printf("%s\n {\"channel\":", first_thread ? "" : ",");
+    first_thread = false;
+    json_string(channel);
+    json_field("host", host);
+    json_fields(fields);
+    printf(",\"recipients\":[");
+    first_row = true;
+    each_row(mailq, channel, host, json_row);
+    printf("]}");
+}
+
+int mailq_list_json(mailq_t *mailq)
+{
+    int code;
+    first_thread = true;
+    printf("{\"threads\":[");
+    code = mailq_each_thread(mailq, json_thread);
+    printf("]}\n");
+    return code;
+}

@@ -1,0 +1,156 @@
+#include "mta/admin/mailq.h"
+
+#include <apr_hash.h>
+#include <apr_strings.h>
+#include <stdio.h>
+
+/* A vertex as version 1 tells it: KEY, FILE, "N; OFF,OFF", "#TEXT". */
+typedef struct vertex_t {
+    zm_str_t file, offsets, text;
+    int64_t count;
+    zm_str_t channel, host;
+} vertex_t;
+
+typedef struct queue_t {
+    mailq_t *mailq;
+    apr_hash_t *vertices; /* by key */
+    apr_array_header_t *order;
+} queue_t;
+
+static void take_vertex(queue_t *queue, zm_str_t line)
+{
+    apr_pool_t *pool = queue->mailq->pool;
+    vertex_t *vertex = apr_pcalloc(pool, sizeof *vertex);
+    zm_str_t key, count, rest;
+
+    if (!zm_str_cut(line, ':', &key, &rest) || rest.length == 0)
+        return;
+    rest = zm_str_of(rest.data + 1, rest.length - 1);
+    if (!zm_str_cut(rest, '\t', &vertex->file, &rest) ||
+        !zm_str_cut(rest, '\t', &vertex->offsets, &rest))
+        return;
+    vertex->text = rest.length > 0 ? zm_str_of(rest.data + 1, rest.length - 1) : rest;
+    if (zm_str_cut(vertex->offsets, ';', &count, &vertex->offsets))
+        (void)zm_str_i64(zm_str_trim(count), &vertex->count);
+    apr_hash_set(queue->vertices, zm_str_c(pool, key), (apr_ssize_t)key.length, vertex);
+    APR_ARRAY_PUSH(queue->order, vertex_t *) = vertex;
+}
+
+/* "NAME:\t>1>2": the name belongs to these vertices. */
+static void take_name(queue_t *queue, zm_str_t line, bool channel)
+{
+    zm_str_t name = line, keys = ZM_S(""), key;
+    apr_size_t i;
+    bool more;
+
+    for (i = 0; i + 2 < line.length; i++)
+        if (line.data[i] == ':' && line.data[i + 1] == '\t' && line.data[i + 2] == '>') {
+            name = zm_str_of(line.data, i);
+            keys = zm_str_of(line.data + i + 3, line.length - i - 3);
+            break;
+        }
+    more = keys.length > 0;
+    while (more) {
+        zm_str_t rest = ZM_S("");
+        vertex_t *vertex;
+        more = zm_str_cut(keys, '>', &key, &rest);
+        keys = rest;
+        vertex = apr_hash_get(queue->vertices, key.data, (apr_ssize_t)key.length);
+        if (vertex != NULL)
+            *(channel ? &vertex->channel : &vertex->host) = name;
+    }
+}
+
+static void read_queue(queue_t *queue)
+{
+    enum { VERTICES, CHANNELS, HOSTS } section = VERTICES;
+    zm_str_t line;
+
+    while (mailq_line(queue->mailq, &line, queue->mailq->pool)) {
+        if (zm_str_equal_c(line, "End:"))
+            return;
+        if (zm_str_equal_c(line, "Vertices:"))
+            section = VERTICES;
+        else if (zm_str_equal_c(line, "Channels:"))
+            section = CHANNELS;
+        else if (zm_str_equal_c(line, "Hosts:"))
+            section = HOSTS;
+        else if (section == VERTICES)
+            take_vertex(queue, line);
+        else
+            take_name(queue, line, section == CHANNELS);
+    }
+}
+
+static void print_addresses(mailq_t *mailq, const vertex_t *vertex)
+{
+    apr_pool_t *pool;
+    mailq_file_t *file;
+    zm_str_t offsets = zm_str_trim(vertex->offsets), one;
+    bool more = offsets.length > 0;
+    uint64_t offset;
+
+    apr_pool_create(&pool, mailq->pool);
+    file = mailq_file(mailq, vertex->file, pool);
+    if (file != NULL && mailq->verbose > 0)
+        printf("\t  id\t%.*s\n", (int)file->control->log_id.length, file->control->log_id.data);
+    while (file != NULL && more) {
+        zm_str_t rest = ZM_S(""), to;
+        more = zm_str_cut(offsets, ',', &one, &rest);
+        offsets = rest;
+        if (zm_str_u64(one, &offset) != APR_SUCCESS)
+            continue;
+        to = mailq_file_recipient(file, offset, pool);
+        if (to.length > 0)
+            printf("\t  to\t%.*s\n", (int)to.length, to.data);
+    }
+    apr_pool_destroy(pool);
+}
+
+static void print_queue(queue_t *queue)
+{
+    const vertex_t *last = NULL;
+    int i;
+
+    for (i = 0; i < queue->order->nelts; i++) {
+        const vertex_t *vertex = APR_ARRAY_IDX(queue->order, i, vertex_t *);
+        if (last == NULL || !zm_str_equal(last->channel, vertex->channel) ||
+            !zm_str_equal(last->host, vertex->host))
+            printf("%.*s/%.*s:\n", (int)vertex->channel.length, vertex->channel.data,
+                   (int)vertex->host.length, vertex->host.data);
+        last = vertex;
+        printf("\t%.*s", (int)vertex->file.length, vertex->file.data);
+        if (vertex->count > 1)
+            printf("/%lld", (long long)vertex->count);
+        printf(":\t%.*s\n", (int)vertex->text.length, vertex->text.data);
+        if (!queue->mailq->terse)
+            print_addresses(queue->mailq, vertex);
+    }
+    if (queue->order->nelts == 0)
+        printf("Transport queue is empty\n");
+}
+
+static int print_summary(mailq_t *mailq)
+{
+    zm_str_t line;
+    bool end = false;
+    while (mailq_line(mailq, &line, mailq->pool)) {
+        if (end && !(mailq->summary >= 2 && line.length > 0 && line.data[0] == ' '))
+            printf("%.*s\n", (int)line.length, line.data);
+        end |= zm_str_equal_c(line, "End:");
+    }
+    return 0;
+}
+
+int mailq_list_v1(mailq_t *mailq)
+{
+    queue_t queue = {mailq, NULL, NULL};
+
+    if (mailq->summary > 0)
+        return print_summary(mailq);
+    queue.vertices = apr_hash_make(mailq->pool);
+    queue.order = apr_array_make(mailq->pool, 64, sizeof(vertex_t *));
+    read_queue(&queue);
+    print_queue(&queue);
+    return 0;
+}
