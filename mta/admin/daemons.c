@@ -94,7 +94,8 @@ static void on_started(zm_child_t *child, const zm_child_end_t *end, void *baton
     zm_loop_stop(wait->loop);
 }
 
-int daemon_start(const daemon_t *daemon, const zm_zenv_t *zenv, apr_pool_t *pool, zm_error_t *error)
+/* Runs a program of ours to its end. Returns its exit code, or what fits when it has none. */
+static int run(const char *name, const char *const *argv, apr_pool_t *pool, zm_error_t *error)
 {
     zm_child_spec_t spec = {0};
     zm_child_t *child;
@@ -102,28 +103,55 @@ int daemon_start(const daemon_t *daemon, const zm_zenv_t *zenv, apr_pool_t *pool
     apr_status_t status;
 
     error->text[0] = '\0';
-    (void)apr_env_set("ZCONFIG", zm_zenv_file(zenv), pool);
-    spec.argv = command(daemon, false, zenv, pool);
+    spec.argv = argv;
     spec.io = ZM_CHILD_INHERIT;
-    if ((status = zm_loop_create(&wait.loop, pool)) != APR_SUCCESS)
-        return zm_error_system(error, status, "cannot wait for %s", daemon->name), 71;
+    if ((status = zm_loop_create(&wait.loop, pool)) != APR_SUCCESS) {
+        zm_error_system(error, status, "cannot wait for %s", name);
+        return 71;
+    }
     if (zm_child_start(&child, &spec, wait.loop, on_started, &wait, error) != APR_SUCCESS)
         return 71;
     status = zm_loop_run(wait.loop);
     zm_child_close(child);
-    if (status != APR_SUCCESS)
-        return zm_error_system(error, status, "cannot wait for %s", daemon->name), 71;
-    if (wait.end.signalled)
-        return zm_error_set(error, APR_EGENERAL, "%s was killed by signal %d while it started",
-                            daemon->name, wait.end.code),
-               70;
+    if (status != APR_SUCCESS) {
+        zm_error_system(error, status, "cannot wait for %s", name);
+        return 71;
+    }
+    if (wait.end.signalled) {
+        zm_error_set(error, APR_EGENERAL, "%s was killed by signal %d while it started", name, wait.end.code);
+        return 70;
+    }
     return wait.end.code;
+}
+
+/* The router reads compiled aliases: a source that is newer is compiled first. */
+static void prepare(const daemon_t *daemon, const zm_zenv_t *zenv, apr_pool_t *pool)
+{
+    const char *argv[6], *self;
+    zm_error_t error;
+    if (strcmp(daemon->name, "router") != 0 || zm_service_program(&self, pool) != APR_SUCCESS)
+        return;
+    argv[0] = apr_psprintf(pool, "%.*s/newaliases", (int)(strrchr(self, '/') - self), self);
+    argv[1] = "-Z";
+    argv[2] = zm_zenv_file(zenv);
+    argv[3] = "--if-needed";
+    argv[4] = "--quiet";
+    argv[5] = NULL;
+    (void)run("newaliases", argv, pool, &error); /* it says itself what is wrong, and the old aliases stay */
+}
+
+int daemon_start(const daemon_t *daemon, const zm_zenv_t *zenv, apr_pool_t *pool, zm_error_t *error)
+{
+    (void)apr_env_set("ZCONFIG", zm_zenv_file(zenv), pool);
+    prepare(daemon, zenv, pool);
+    return run(daemon->name, command(daemon, false, zenv, pool), pool, error);
 }
 
 apr_status_t daemon_become(const daemon_t *daemon, const zm_zenv_t *zenv, apr_pool_t *pool,
                            zm_error_t *error)
 {
     (void)apr_env_set("ZCONFIG", zm_zenv_file(zenv), pool);
+    prepare(daemon, zenv, pool);
     return zm_program_exec(command(daemon, true, zenv, pool), error);
 }
 
@@ -232,6 +260,7 @@ int daemons_supervise(const daemon_t *const *list, int count, const zm_zenv_t *z
         ward->supervisor = &supervisor;
         ward->daemon = list[i];
         ward->delay = FIRST_DELAY;
+        prepare(list[i], zenv, pool);
         zm_timer_init(&ward->again, supervisor.loop, ward_start, ward);
         ward_start(&ward->again, ward);
     }
