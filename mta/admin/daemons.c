@@ -291,10 +291,11 @@ apr_status_t daemon_stop(const daemon_t *daemon, bool kill, int seconds, const z
                   : zm_control_send(pid, daemon->group, ZM_CONTROL_STOP);
     if (status != APR_SUCCESS)
         return status;
-    while (zm_process_alive(pid)) {
+    /* Its lock on the pid file tells, not its number: that lives on until somebody reaps it. */
+    while (daemon_pid(daemon, zenv, pool) == pid) {
         if (apr_time_now() > end)
             return APR_TIMEUP;
-        apr_sleep(apr_time_from_msec(20));
+        apr_sleep(apr_time_from_msec(10));
     }
     return APR_SUCCESS;
 }

@@ -192,7 +192,7 @@ static void kill_previous(const router_t *router, const char *pid_file)
     if (zm_pidfile_holder(&pid, pid_file, router->pool) != APR_SUCCESS)
         return;
     (void)zm_control_send(pid, true, ZM_CONTROL_STOP);
-    for (tries = 0; tries < 500 && zm_process_alive(pid); tries++)
+    for (tries = 0; tries < 2500 && zm_pidfile_holder(&pid, pid_file, router->pool) == APR_SUCCESS; tries++)
         apr_sleep(apr_time_from_msec(10));
 }
 
