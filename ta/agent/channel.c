@@ -175,14 +175,15 @@ void zm_channel_close(zm_channel_t *channel)
 apr_status_t zm_channel_line(zm_channel_t *channel, zm_str_t *line)
 {
     zm_str_t head, rest;
-    if (channel->taken > 0)
-        zm_buf_consume(&channel->input, channel->taken);
-    channel->taken = 0;
-    if (zm_str_cut(zm_buf_str(&channel->input), '\n', &head, &rest)) {
-        channel->taken = head.length + 1;
+    zm_str_t left =
+        zm_str_of(channel->input.data + channel->taken, channel->input.length - channel->taken);
+    if (left.length > 0 && zm_str_cut(left, '\n', &head, &rest)) {
+        channel->taken += head.length + 1;
         *line = head;
         return head.length > LINE_LIMIT ? ZM_E_LIMIT : APR_SUCCESS;
     }
+    zm_buf_consume(&channel->input, channel->taken);
+    channel->taken = 0;
     if (channel->input.length > LINE_LIMIT)
         return ZM_E_LIMIT;
     return channel->ended ? APR_EOF : APR_EAGAIN;

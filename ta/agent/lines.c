@@ -6,7 +6,7 @@ static const char from[] = "From ";
 
 void zm_lines_init(zm_lines_t *lines, int flags)
 {
-    *lines = (zm_lines_t){flags, false, false, 0};
+    *lines = (zm_lines_t){flags, false, false, false, 0};
 }
 
 static void add_line_end(zm_lines_t *lines, zm_buf_t *out)
@@ -36,11 +36,17 @@ static void add_text(zm_lines_t *lines, const char *data, apr_size_t length, zm_
     if (length == 0)
         return;
     lines->in_line = true;
-    if ((lines->flags & (ZM_LINES_CRLF | ZM_LINES_RAW_CR)) == ZM_LINES_CRLF &&
-        (lines->cr || memchr(data, '\r', length) != NULL || memchr(data, '\0', length) != NULL))
+    if (lines->unclean)
         add_unclean(lines, data, length, out);
     else
         zm_buf_add(out, data, length);
+}
+
+/* Whether a piece must be looked at byte by byte: almost none need it. */
+static bool is_unclean(const zm_lines_t *lines, const char *data, apr_size_t length)
+{
+    return (lines->flags & (ZM_LINES_CRLF | ZM_LINES_RAW_CR)) == ZM_LINES_CRLF &&
+           (lines->cr || memchr(data, '\r', length) != NULL || memchr(data, '\0', length) != NULL);
 }
 
 /* The start of a line: consumes what it decides about and returns how much that was. */
@@ -71,6 +77,8 @@ static apr_size_t start_line(zm_lines_t *lines, const char *data, apr_size_t len
 void zm_lines_put(zm_lines_t *lines, const char *data, apr_size_t length, zm_buf_t *out)
 {
     const char *end = data + length;
+    lines->unclean = is_unclean(lines, data, length);
+    zm_buf_reserve(out, length + length / 32);
     while (data < end) {
         const char *line_end;
         if (!lines->in_line && !lines->cr) {

@@ -18,6 +18,7 @@
 typedef struct zm_lines_t {
     int flags;
     bool in_line; /**< the last byte out was not a line end */
+    bool unclean; /**< this piece has, or follows, a CR or a NUL */
     bool cr;      /**< a CR is held back until the next byte is known */
     int matched;  /**< octets of "From " held back */
 } zm_lines_t;

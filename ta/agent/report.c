@@ -161,7 +161,8 @@ void zm_job_report(zm_job_t *job, zm_recipient_t *recipient, const zm_outcome_t 
         return;
     recipient->claimed = false;
     report.verdict = zm_outcome_verdict(outcome, recipient->dsn.success && !recipient->dsn.never);
-    zm_outcome_notary(outcome, recipient->user, &report.notary);
+    if (report.verdict.recorded || report.verdict.with_notary)
+        zm_outcome_notary(outcome, recipient->user, &report.notary);
     zm_outcome_text(outcome, &report.text);
     if (record(&report)) {
         tell_submitter(&report);
