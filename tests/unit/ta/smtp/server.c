@@ -45,6 +45,8 @@ static bool on_data_line(talk_t *talk, zm_str_t line)
 {
     zm_server_t *server = talk->server;
     int replies = server->lmtp ? talk->accepted : 1;
+    if (server->hook != NULL)
+        server->hook(line);
     if (!zm_str_equal(line, ZM_S("."))) {
         zm_buf_add_str(&server->letter, line);
         zm_buf_add_c(&server->letter, "\r\n");
@@ -69,6 +71,8 @@ static bool on_ehlo(talk_t *talk)
 static bool on_command(talk_t *talk, zm_str_t line)
 {
     zm_server_t *server = talk->server;
+    if (server->hook != NULL)
+        server->hook(line);
     zm_buf_add_str(&server->talk, line);
     zm_buf_add_byte(&server->talk, '\n');
     if (zm_str_starts_nocase(line, ZM_S("EHLO ")) || zm_str_starts_nocase(line, ZM_S("LHLO ")))

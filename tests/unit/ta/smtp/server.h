@@ -25,6 +25,8 @@ typedef struct zm_server_t {
                              PIPELINING, 8BITMIME, SIZE, ENHANCEDSTATUSCODES, DSN */
     int lmtp;             /**< replies after the dot are one for each accepted recipient */
 
+    void (*hook)(zm_str_t line); /**< called with every line before it is answered; null: none */
+
     /* What came. */
     zm_buf_t talk;   /**< every command line, CR LF as "\n"; sessions begin with "[n]\n" */
     zm_buf_t letter; /**< the last letter, as it was on the wire, without the final dot */

@@ -5,6 +5,7 @@
 
 #include <apr_strings.h>
 
+#include "ta/smtp/lane.h"
 #include "ta/smtp/smtp.h"
 #include "tests/unit/ta/agent/fixture.h"
 #include "tests/unit/ta/smtp/server.h"
@@ -12,6 +13,7 @@
 static zm_fixture_t *fixture;
 static zm_server_t server;
 static zm_smtp_options_t options;
+static zm_smtp_t smtp;
 
 static void begin(void)
 {
@@ -45,7 +47,6 @@ static void run(void)
 {
     zm_agent_options_t agent = zm_fixture_agent(fixture, "smtp", "smtp");
     zm_error_t error;
-    zm_smtp_t smtp;
     zm_fixture_end(fixture);
     ZM_ASSERT_OK(zm_smtp_open(&smtp, &options, &agent, fixture->pool, &error));
     CU_ASSERT_EQUAL(zm_smtp_run(&smtp), 0);
@@ -519,6 +520,50 @@ static void farewell_after_the_dot_still_counts(void)
     CU_ASSERT_EQUAL(server.sessions, 2);
 }
 
+/* -- control events ---------------------------------------------------------- */
+
+static const char *stop_at;
+
+static void stop_hook(zm_str_t line)
+{
+    if (stop_at == NULL || !zm_str_starts(line, zm_str(stop_at)))
+        return;
+    stop_at = NULL;
+    smtp.agent->stopping = true;
+    zm_lanes_interrupt(&smtp);
+}
+
+static void stop_before_the_dot_gives_up_the_letter(void)
+{
+    const char *one, *two;
+    begin();
+    server.hook = stop_hook;
+    stop_at = "MAIL";
+    one = send_to("a@x");
+    two = send_to("b@x");
+    run();
+    TAGS(one, " ");
+    TAGS(two, " ");
+    CU_ASSERT_EQUAL(server.letters, 0);
+    CU_ASSERT_EQUAL(zm_fixture_count(fixture, "the agent is being stopped\n"), 1);
+}
+
+static void stop_after_the_dot_waits_for_its_reply(void)
+{
+    const char *one, *two, *three;
+    begin();
+    server.hook = stop_hook;
+    stop_at = ".";
+    one = send_to("a@x");
+    two = send_to("b@x");
+    three = send_to("c@x");
+    run();
+    TAGS(one, "+");
+    TAGS(two, " ");
+    TAGS(three, " ");
+    CU_ASSERT_EQUAL(server.letters, 1);
+}
+
 /* -- LMTP and 8 bits ------------------------------------------------------- */
 
 static void lmtp_has_a_reply_for_each_recipient(void)
@@ -605,6 +650,7 @@ ZM_TESTS(
     ZM_TEST(lost_session_is_opened_again_for_the_next_letter),
     ZM_TEST(letter_is_retried_in_a_new_session_once),
     ZM_TEST(session_lost_at_the_dot_defers_behind_others),
-    ZM_TEST(farewell_after_the_dot_still_counts), ZM_TEST(lmtp_has_a_reply_for_each_recipient),
+    ZM_TEST(farewell_after_the_dot_still_counts), ZM_TEST(stop_before_the_dot_gives_up_the_letter),
+    ZM_TEST(stop_after_the_dot_waits_for_its_reply), ZM_TEST(lmtp_has_a_reply_for_each_recipient),
     ZM_TEST(eight_bit_letters_are_declared), ZM_TEST(eight_bit_letters_are_encoded_for_old_servers),
     ZM_TEST(signed_eight_bit_letters_are_returned_by_old_servers))
