@@ -77,6 +77,8 @@ static apr_size_t start_line(zm_lines_t *lines, const char *data, apr_size_t len
 void zm_lines_put(zm_lines_t *lines, const char *data, apr_size_t length, zm_buf_t *out)
 {
     const char *end = data + length;
+    if (length == 0)
+        return;
     lines->unclean = is_unclean(lines, data, length);
     zm_buf_reserve(out, length + length / 32);
     while (data < end) {

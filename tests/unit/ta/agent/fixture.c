@@ -13,6 +13,14 @@ static zm_str_t site_text(const char *site, apr_pool_t *pool)
                               "/var\nLOGDIR=", top, "/log\nSYSLOGFLG=-\n", site, NULL));
 }
 
+static apr_status_t clean_up(void *data)
+{
+    zm_fixture_t *fixture = data;
+    zm_spool_close(fixture->spool);
+    zm_buf_free(&fixture->heard);
+    return APR_SUCCESS;
+}
+
 zm_fixture_t *zm_fixture(const char *site)
 {
     apr_pool_t *pool = zm_test_pool();
@@ -27,6 +35,7 @@ zm_fixture_t *zm_fixture(const char *site)
     options.location = zm_zenv_postoffice(fixture->zenv);
     options.create = true;
     ZM_ASSERT_OK(zm_spool_open(&fixture->spool, &options, pool, &error));
+    apr_pool_pre_cleanup_register(pool, fixture, clean_up);
     ZM_ASSERT_OK(zm_localsock_pair(pair, pool));
     fixture->scheduler = pair[0];
     fixture->agent = pair[1];

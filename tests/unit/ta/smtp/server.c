@@ -41,6 +41,12 @@ static bool say(talk_t *talk, zm_server_replies_t *replies, const char *usual)
     return !close;
 }
 
+static void end(talk_t *talk)
+{
+    talk->server->open--;
+    apr_pool_destroy(talk->pool);
+}
+
 static bool on_data_line(talk_t *talk, zm_str_t line)
 {
     zm_server_t *server = talk->server;
@@ -113,12 +119,12 @@ static void on_event(zm_stream_t *stream, zm_stream_event_t event, void *baton)
     zm_line_t line;
     apr_status_t status;
     if (event == ZM_STREAM_CLOSED) {
-        apr_pool_destroy(talk->pool);
+        end(talk);
         return;
     }
     if (event == ZM_STREAM_ERROR) {
         zm_stream_close(stream);
-        apr_pool_destroy(talk->pool);
+        end(talk);
         return;
     }
     if (event != ZM_STREAM_INPUT)
@@ -129,7 +135,7 @@ static void on_event(zm_stream_t *stream, zm_stream_event_t event, void *baton)
             return;
     if (status == APR_EOF) {
         zm_stream_close(stream);
-        apr_pool_destroy(talk->pool);
+        end(talk);
     }
 }
 
@@ -138,6 +144,7 @@ static void on_accept(apr_socket_t *socket, apr_pool_t *pool, void *baton)
     zm_server_t *server = baton;
     talk_t *talk = apr_pcalloc(pool, sizeof *talk);
     talk->server = server;
+    server->open++;
     talk->pool = pool;
     zm_buf_printf(&server->talk, "[%d]\n", ++server->sessions);
     ZM_ASSERT_OK(zm_stream_open(&talk->stream, server->loop, socket, on_event, talk));

@@ -31,6 +31,7 @@ typedef struct zm_server_t {
     zm_buf_t talk;   /**< every command line, CR LF as "\n"; sessions begin with "[n]\n" */
     zm_buf_t letter; /**< the last letter, as it was on the wire, without the final dot */
     int sessions, letters;
+    int open;   /**< connections that are open now */
     int bursts; /**< times that input arrived */
 
     /* private */

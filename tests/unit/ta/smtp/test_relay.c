@@ -50,7 +50,10 @@ static void run(void)
     zm_fixture_end(fixture);
     ZM_ASSERT_OK(zm_smtp_open(&smtp, &options, &agent, fixture->pool, &error));
     CU_ASSERT_EQUAL(zm_smtp_run(&smtp), 0);
-    zm_loop_once(fixture->loop, 0); /* lets the server see the end */
+    while (server.open > 0) /* lets both ends say goodbye */
+        zm_loop_once(fixture->loop, -1);
+    zm_loop_once(fixture->loop, 0);
+    zm_loop_once(fixture->loop, 0);
 }
 
 #define TALK(expected) ZM_ASSERT_STR(zm_buf_c(&server.talk), expected)
