@@ -35,6 +35,11 @@ apr_status_t zm_submit_begin(zm_submission_t **result, zm_submitter_t *submitter
     return status;
 }
 
+void zm_submit_set_priority(zm_submission_t *submission, int priority)
+{
+    submission->priority = priority;
+}
+
 /* -- contents -------------------------------------------------------------------- */
 
 static bool is_keyword(const char *keyword)

@@ -34,6 +34,8 @@ apr_status_t zm_submit_begin(zm_submission_t **submission, zm_submitter_t *submi
                              const zm_submit_options_t *options);
 /** One envelope line "keyword value" (an empty value: the keyword alone).  A value with LF, CR or NUL is refused (ZM_E_SYNTAX): it could forge lines. */
 apr_status_t zm_submit_line(zm_submission_t *submission, const char *keyword, zm_str_t value);
+/** Another priority than that of the options, for one that a header of the message asks for. */
+void zm_submit_set_priority(zm_submission_t *submission, int priority);
 apr_status_t zm_submit_env_end(zm_submission_t *submission);
 /** Header and body bytes, LF line ends. */
 apr_status_t zm_submit_write(zm_submission_t *submission, const void *data, apr_size_t length);

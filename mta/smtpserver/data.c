@@ -230,6 +230,8 @@ static void data_end(session_t *session)
     }
     submission = transaction->submission;
     transaction->submission = NULL; /* the commit consumes it */
+    if (transaction->header.priority > 0)
+        zm_submit_set_priority(submission, transaction->header.priority);
     space_taken(&session->server->space, zm_submit_written(submission));
     session->committing = true;
     session_wait(session);

@@ -70,6 +70,12 @@ uint64_t zm_submit_written(const zm_submission_t *submission)
     return submission->text.length;
 }
 
+void zm_submit_set_priority(zm_submission_t *submission, int priority)
+{
+    (void)submission;
+    fake_spool.priority = priority;
+}
+
 void zm_submit_abort(zm_submission_t *submission)
 {
     fake_spool.aborted++;
