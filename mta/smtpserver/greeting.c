@@ -3,7 +3,31 @@
 
 #include "mta/smtpserver/session_parts.h"
 #include "platform/clock.h"
-#include "platform/log.h"
+#include "platform/machine.h"
+
+/* -- load ------------------------------------------------------------------------------ */
+
+#define LOAD_INTERVAL apr_time_from_sec(5)
+
+/* Whether the machine is busier than that; asked for now and then only. */
+static bool too_busy(server_t *server, int64_t limit)
+{
+    apr_time_t now = zm_clock_monotonic();
+    if (limit == 0 || limit >= PATTERN_NO_LOAD)
+        return false;
+    if (server->load_asked == 0 || now - server->load_asked > LOAD_INTERVAL) {
+        server->load_asked = now;
+        if (zm_machine_load(&server->load) != APR_SUCCESS)
+            server->load = 0;
+    }
+    return server->load > (double)limit;
+}
+
+static void put_off(session_t *session)
+{
+    reply(session, 421, "4.3.2", "%s is too busy; try again later", session->server->hostname);
+    session_finish(session, "load too high");
+}
 
 /* -- the banner ------------------------------------------------------------------------ */
 
@@ -117,6 +141,10 @@ void greeting_begin(session_t *session)
         session_finish(session, "not configured");
         return;
     }
+    if (too_busy(session->server, session->server->max_load) && !session->server->local) {
+        put_off(session);
+        return;
+    }
     session_ask(session, POLICY_CONNECT, on_connect_verdict);
 }
 
@@ -177,9 +205,13 @@ static void on_helo_verdict(session_t *session, const policy_verdict_t *verdict)
 /* False: the greeting is refused, and the reply made. */
 static bool apply_pattern(session_t *session, zm_str_t name)
 {
-    const server_t *server = session->server;
+    server_t *server = session->server;
     const pattern_t *pattern = pattern_find(&server->config->patterns, name);
     session->style = pattern != NULL ? pattern->flags : server->style;
+    if (pattern != NULL && too_busy(server, pattern->max_load)) {
+        put_off(session);
+        return false;
+    }
     if (pattern == NULL || (pattern->flags & PATTERN_REJECT) == 0)
         return true;
     session_tarpit(session);

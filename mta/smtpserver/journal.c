@@ -4,10 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "platform/clock.h"
 #include "platform/fs.h"
 #include "platform/log.h"
 
 #define WRITE_INTERVAL (APR_USEC_PER_SEC / 4)
+#define LOOK_INTERVAL APR_USEC_PER_SEC
 #define WRITE_SIZE 65536
 #define TEXT_LIMIT 4096 /* bytes of one line that are kept */
 
@@ -16,7 +18,9 @@ struct journal_t {
     const char *path;
     apr_pool_t *file_pool;
     zm_file_t *file;
-    zm_loop_t *loop; /* null: write at once */
+    zm_file_info_t identity; /* of file */
+    apr_time_t looked;       /* whether its name still leads to it */
+    zm_loop_t *loop;         /* null: write at once */
     zm_timer_t timer;
     zm_buf_t lines;
     bool system;
@@ -27,12 +31,15 @@ static apr_status_t open_file(journal_t *journal)
 {
     apr_pool_t *pool;
     zm_file_t *file;
+    zm_file_info_t identity;
     apr_status_t status = apr_pool_create(&pool, journal->pool);
     if (status != APR_SUCCESS)
         return status;
     status =
         zm_file_open(&file, NULL, journal->path,
                      ZM_OPEN_WRITE | ZM_OPEN_CREATE | ZM_OPEN_APPEND | ZM_OPEN_FOLLOW, 0640, pool);
+    if (status == APR_SUCCESS)
+        status = zm_file_info(&identity, file);
     if (status != APR_SUCCESS) {
         apr_pool_destroy(pool);
         return status;
@@ -43,6 +50,7 @@ static apr_status_t open_file(journal_t *journal)
     }
     journal->file_pool = pool;
     journal->file = file;
+    journal->identity = identity;
     return APR_SUCCESS;
 }
 
@@ -89,6 +97,20 @@ void journal_reopen(journal_t *journal)
                ZM_F_S("reason", zm_status_text(status, text, sizeof text)));
 }
 
+/* When the file was renamed away the log goes on under the old name, if we may open it. */
+static void follow_rename(journal_t *journal)
+{
+    apr_time_t now = zm_clock_monotonic();
+    zm_file_info_t named;
+    if (now - journal->looked < LOOK_INTERVAL && now >= journal->looked)
+        return;
+    journal->looked = now;
+    if (zm_path_info(&named, NULL, journal->path) != APR_SUCCESS ||
+        (named.kind == ZM_FILE_REGULAR &&
+         (named.id != journal->identity.id || named.device != journal->identity.device)))
+        (void)open_file(journal); /* else the old one is as good as it gets */
+}
+
 void journal_flush(journal_t *journal)
 {
     apr_status_t status;
@@ -96,6 +118,7 @@ void journal_flush(journal_t *journal)
         zm_timer_cancel(&journal->timer);
     if (journal->lines.length == 0)
         return;
+    follow_rename(journal);
     status = zm_file_append(journal->file, journal->lines.data, journal->lines.length);
     if (status != APR_SUCCESS && !journal->failing)
         zm_log(ZM_LOG_ERROR, NULL, "session log cannot be written", ZM_F_S("file", journal->path),

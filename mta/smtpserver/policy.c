@@ -24,7 +24,8 @@ apr_status_t policy_create(policy_t **policy, const policy_options_t *options, a
 
 static bool may_relay(const policy_question_t *question)
 {
-    return question->local || zm_ip_is_loopback(&question->client.ip);
+    return (question->local && question->client.ip.family == 0) ||
+           zm_ip_is_loopback(&question->client.ip);
 }
 
 static bool is_local(const policy_t *policy, const policy_question_t *question, zm_str_t domain)

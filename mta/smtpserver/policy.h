@@ -35,7 +35,8 @@ typedef enum policy_stage_t {
 typedef struct policy_question_t {
     policy_stage_t stage;
     zm_endpoint_t client, server;    /**< family 0 with standard input */
-    bool local;                      /**< the client is a program on standard input */
+    bool local;                      /**< the client is a program on standard input (if it has no
+                                        address) */
     zm_str_t helo;                   /**< "" before */
     const zm_smtp_path_t *sender;    /**< null before MAIL */
     const zm_smtp_path_t *recipient; /**< at POLICY_RECIPIENT */

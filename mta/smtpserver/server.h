@@ -20,15 +20,18 @@ typedef struct server_t {
     policy_t *policy;
     journal_t *journal; /**< null: none */
     space_t space;
-    bool local;      /**< -i: the client is a program on standard input */
-    bool batch;      /**< -B: protocol name BSMTP */
-    bool gullible;   /**< -g: with helo_check, a bad greeting is let pass after all */
-    bool helo_check; /**< -h: a malformed greeting is refused */
-    bool syslog;     /**< SYSLOGFLG has S */
-    int strictness;  /**< -s: 1 strict, -1 sloppy */
-    int style;       /**< PATTERN_ flags before a greeting and when no pattern matches */
-    unsigned slot;   /**< number of this process, for tags */
+    bool local;       /**< -i: the client is a program on standard input */
+    bool batch;       /**< -B: protocol name BSMTP */
+    bool gullible;    /**< -g: with helo_check, a bad greeting is let pass after all */
+    bool helo_check;  /**< -h: a malformed greeting is refused */
+    bool syslog;      /**< SYSLOGFLG has S */
+    int strictness;   /**< -s: 1 strict, -1 sloppy */
+    int64_t max_load; /**< -L; PATTERN_NO_LOAD or 0: any */
+    int style;        /**< PATTERN_ flags before a greeting and when no pattern matches */
+    unsigned slot;    /**< number of this process, for tags */
     /* kept by the sessions */
+    double load; /**< average, as of load_asked */
+    apr_time_t load_asked;
     unsigned number;            /**< of the next session */
     struct session_t *sessions; /**< those open */
     int open;                   /**< how many */

@@ -117,6 +117,19 @@ static void end_for_stop(session_t *session)
     session_finish(session, "server stopped");
 }
 
+void sessions_dump(const server_t *server)
+{
+    static const char *const states[] = {"hello", "ready", "recipient", "recipient or data",
+                                         "in data"};
+    const session_t *session;
+    for (session = server->sessions; session != NULL; session = session->next)
+        zm_log(ZM_LOG_NOTICE, NULL, "session", ZM_F_S("session", session->tag),
+               ZM_F_S("client", session->client_text),
+               ZM_F_S("state", session->committing ? "commit" : states[session->state]),
+               ZM_F_I("seconds", apr_time_sec(zm_clock_monotonic() - session->started)),
+               ZM_F_I("messages", session->messages));
+}
+
 static void stop(session_t *session)
 {
     session->stopping = true;

@@ -34,4 +34,7 @@ apr_status_t session_open(server_t *server, const session_options_t *options, ap
  * end after it. */
 void sessions_stop(server_t *server);
 
+/** A line in the log for each session. */
+void sessions_dump(const server_t *server);
+
 #endif

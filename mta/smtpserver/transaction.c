@@ -56,12 +56,13 @@ static apr_status_t begin_submission(session_t *session)
 {
     transaction_t *transaction = session->transaction;
     zm_submit_options_t options = {.uid = ZM_UID_NONE, .gid = ZM_UID_NONE};
-    envelope_head_t head = {.client = session->server->local ? NULL : &session->options.client,
-                            .helo = zm_buf_str(&session->helo),
-                            .helo_good = session->helo_good,
-                            .with = protocol(session),
-                            .sender = transaction->sender,
-                            .mail = transaction->mail};
+    envelope_head_t head = {
+        .client = session->options.client.ip.family != 0 ? &session->options.client : NULL,
+        .helo = zm_buf_str(&session->helo),
+        .helo_good = session->helo_good,
+        .with = protocol(session),
+        .sender = transaction->sender,
+        .mail = transaction->mail};
     apr_status_t status =
         zm_submit_begin(&transaction->submission, session->server->submitter, &options);
     if (status != APR_SUCCESS) {

@@ -1,0 +1,172 @@
+#include "mta/smtpserver/program.h"
+
+#include <apr_strings.h>
+#include <string.h>
+
+#include "mta/conf/site.h"
+#include "mta/smtpserver/localnames.h"
+#include "mta/smtpserver/mailconf.h"
+#include "platform/log.h"
+#include "platform/sandbox.h"
+
+/* -- configuration ---------------------------------------------------------------------- */
+
+apr_status_t program_config(const program_t *program, config_t **config, apr_pool_t *pool)
+{
+    const arguments_t *arguments = &program->arguments;
+    config_options_t options = {.zenv = program->zenv,
+                                .max_size = arguments->max_size,
+                                .port = arguments->port,
+                                .family = arguments->ipv4   ? 4
+                                          : arguments->ipv6 ? 6
+                                                            : 0,
+                                .style = arguments->style};
+    return config_load(config, program->config_file, &options, pool);
+}
+
+/* -- logs --------------------------------------------------------------------------------- */
+
+const char *program_log_file(const program_t *program)
+{
+    const arguments_t *arguments = &program->arguments;
+    if (arguments->log != NULL)
+        return arguments->log;
+    if (arguments->foreground || arguments->debug >= 2)
+        return NULL;
+    return apr_pstrcat(program->pool, zm_zenv_logdir(program->zenv), "/smtpserver.log", NULL);
+}
+
+const char *program_session_log(const program_t *program, apr_pool_t *pool)
+{
+    const arguments_t *arguments = &program->arguments;
+    mailconf_t mailconf = {0};
+    zm_error_t error;
+    if (arguments->session_log == NULL || arguments->suffix == NULL ||
+        strcmp(arguments->suffix, "local") != 0)
+        return arguments->session_log;
+    (void)mailconf_read(&mailconf, program->zenv, pool, &error); /* the system's name then */
+    return apr_pstrcat(pool, arguments->session_log, ".",
+                       mailconf_hostname(&mailconf, program->zenv, pool), NULL);
+}
+
+apr_status_t program_open_log(const program_t *program, zm_error_t *error)
+{
+    const arguments_t *arguments = &program->arguments;
+    zm_log_options_t options = {.program = "smtpserver",
+                                .file = program_log_file(program),
+                                .level = arguments->debug > 0 ? ZM_LOG_DEBUG : ZM_LOG_INFO,
+                                .system = arguments->session_syslog};
+    return zm_log_open(&options, error);
+}
+
+/* -- giving up rights --------------------------------------------------------------------- */
+
+static apr_status_t become_unprivileged(const program_t *program, zm_error_t *error)
+{
+    zm_credentials_t who;
+    zm_user_t *user;
+    apr_status_t status;
+    if (!zm_identity_privileged())
+        return APR_SUCCESS;
+    who = zm_site_trusted(program->zenv, program->pool);
+    if (who.uid == ZM_UID_NONE || who.uid == 0)
+        who = zm_identity_nobody(NULL, program->pool);
+    else if (zm_user_by_uid(&user, who.uid, program->pool) == APR_SUCCESS)
+        who.gid = user->gid;
+    if (who.gid == ZM_UID_NONE)
+        who.gid = zm_identity_nobody(NULL, program->pool).gid;
+    status = zm_identity_become(&who, error);
+    if (status == ZM_E_UNSUPPORTED || APR_STATUS_IS_ENOTIMPL(status)) {
+        zm_log(ZM_LOG_WARNING, NULL, "rights are kept", ZM_F_S("reason", error->text));
+        return APR_SUCCESS;
+    }
+    return status;
+}
+
+apr_status_t program_confine(const program_t *program, zm_error_t *error)
+{
+    const zm_zenv_t *zenv = program->zenv;
+    const char *read[] = {zm_zenv_mailvar(zenv), zm_zenv_mailshare(zenv), "/etc",
+                          "/usr/share/zoneinfo", NULL};
+    const char *write[] = {zm_zenv_postoffice(zenv), zm_zenv_logdir(zenv), NULL};
+    const zm_sandbox_t allowed = {.read = read, .write = write, .network = true};
+    apr_status_t status = become_unprivileged(program, error);
+    if (status != APR_SUCCESS)
+        return status;
+    status = zm_sandbox_enter(&allowed, error);
+    return status == ZM_E_UNSUPPORTED ? APR_SUCCESS : status;
+}
+
+/* -- the server ------------------------------------------------------------------------------ */
+
+static const char *const *own_addresses(const zm_zenv_t *zenv, apr_pool_t *pool)
+{
+    apr_array_header_t *list = apr_array_make(pool, 4, sizeof(const char *));
+    zm_str_t rest = zm_str(zm_zenv_get_or(zenv, "SELFADDRESSES", "")), word;
+    bool more = rest.length > 0;
+    while (more) {
+        more = zm_str_cut(rest, ',', &word, &rest);
+        APR_ARRAY_PUSH(list, const char *) = zm_str_c(pool, zm_str_trim(word));
+    }
+    APR_ARRAY_PUSH(list, const char *) = NULL;
+    return (const char *const *)list->elts;
+}
+
+static apr_status_t make_policy(server_t *server, const zm_zenv_t *zenv, const mailconf_t *mailconf,
+                                apr_pool_t *pool, zm_error_t *error)
+{
+    policy_options_t options = {.percent_hack = server->config->percent_hack};
+    const char **fallback = apr_pcalloc(pool, 3 * sizeof *fallback);
+    const char *file = apr_pstrcat(pool, zm_zenv_mailvar(zenv), "/db/localnames", NULL);
+    apr_status_t status;
+    fallback[0] = server->hostname;
+    fallback[1] = mailconf->mydomain;
+    status =
+        localnames_open(&options.names, file, fallback, own_addresses(zenv, pool), pool, error);
+    return status != APR_SUCCESS ? status : policy_create(&server->policy, &options, pool);
+}
+
+apr_status_t program_server(const program_t *program, server_t *server, const config_t *config,
+                            zm_loop_t *loop, apr_pool_t *pool, zm_error_t *error)
+{
+    const arguments_t *arguments = &program->arguments;
+    const zm_zenv_t *zenv = program->zenv;
+    const char *syslog = zm_zenv_get_or(zenv, "SYSLOGFLG", "");
+    mailconf_t mailconf;
+    zm_spool_t *spool;
+    apr_status_t status = mailconf_read(&mailconf, zenv, pool, error);
+    if (status != APR_SUCCESS)
+        return status;
+    server->loop = loop;
+    server->config = config;
+    server->hostname = mailconf_hostname(&mailconf, zenv, pool);
+    server->batch = arguments->batch;
+    server->gullible = arguments->gullible;
+    server->helo_check = arguments->helo_check;
+    server->strictness = arguments->strictness;
+    server->style = arguments->style;
+    server->max_load = arguments->max_load;
+    server->syslog = strpbrk(syslog, "Ss") != NULL;
+    status = apr_pool_create(&server->scratch_pool, pool);
+    if (status == APR_SUCCESS)
+        status = make_policy(server, zenv, &mailconf, pool, error);
+    if (status != APR_SUCCESS)
+        return status;
+    status = zm_site_spool(&spool, zenv, loop, pool, error);
+    if (status != APR_SUCCESS)
+        return status;
+    server->submitter = apr_pcalloc(pool, sizeof *server->submitter);
+    zm_site_submitter(server->submitter, zenv, spool, pool);
+    space_init(&server->space, spool, (uint64_t)config->min_space * 1024);
+    return APR_SUCCESS;
+}
+
+void program_server_end(server_t *server)
+{
+    if (server->submitter != NULL)
+        zm_spool_close(server->submitter->spool);
+    journal_close(server->journal);
+    zm_buf_free(&server->scratch);
+    zm_buf_free(&server->text);
+    zm_buf_free(&server->line);
+}

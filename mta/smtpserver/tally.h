@@ -1,0 +1,32 @@
+/**
+ * How many sessions there are, in all and from each address, over all worker
+ * processes: a small file that they map.
+ *
+ * Each worker has a place of its own to count in, and reads those of the others,
+ * so nothing is locked and nothing waits; the place of a worker that died is
+ * cleared.  Addresses are counted by a hash with a secret seed: two that fall together
+ * count as one, which matters only when there are very many.  An IPv6 /64 is one
+ * address.
+ */
+#ifndef ZM_SMTPSERVER_TALLY_H
+#define ZM_SMTPSERVER_TALLY_H
+
+#include "mta/net/ip.h"
+
+#define TALLY_SLOTS 128 /**< workers, those included that only finish their sessions */
+
+typedef struct tally_t tally_t;
+
+/** Makes the file anew, for the master. */
+apr_status_t tally_create(tally_t **tally, const char *path, apr_pool_t *pool, zm_error_t *error);
+/** Maps it, for the worker with that number. */
+apr_status_t tally_attach(tally_t **tally, const char *path, unsigned slot, apr_pool_t *pool,
+                          zm_error_t *error);
+
+/** Counts a session in; *same and *all include it. */
+void tally_enter(tally_t *tally, const zm_ip_t *ip, int64_t *same, int64_t *all);
+void tally_leave(tally_t *tally, const zm_ip_t *ip);
+/** A worker has ended: its sessions have too. */
+void tally_clear(tally_t *tally, unsigned slot);
+
+#endif
