@@ -3,14 +3,34 @@
 #include <apr_portable.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* False also for other families than those of the internet. */
+static bool address_of(int (*end)(int, struct sockaddr *, socklen_t *), int descriptor,
+                       struct sockaddr_storage *address)
+{
+    socklen_t length = sizeof *address;
+    memset(address, 0, sizeof *address);
+    return end(descriptor, (struct sockaddr *)address, &length) == 0 &&
+           (address->ss_family == AF_INET || address->ss_family == AF_INET6);
+}
 
 apr_status_t zm_socket_wrap(apr_socket_t **socket, int descriptor, int type, bool blocking,
                             apr_pool_t *pool)
 {
+    struct sockaddr_storage local, remote;
     apr_os_sock_info_t info = {.os_sock = &descriptor, .family = AF_UNIX, .type = type};
-    apr_status_t status = apr_os_sock_make(socket, &info, pool);
+    apr_status_t status;
+    /* An internet socket that was handed over should know its ends. */
+    if (address_of(getsockname, descriptor, &local)) {
+        info.family = local.ss_family;
+        info.local = (struct sockaddr *)&local;
+        if (address_of(getpeername, descriptor, &remote))
+            info.remote = (struct sockaddr *)&remote;
+    }
+    status = apr_os_sock_make(socket, &info, pool);
     if (status != APR_SUCCESS) {
         close(descriptor);
         return status;
