@@ -50,7 +50,8 @@ else()
 endif()
 if(ZM_SANITIZE)
   target_compile_options(zm_flags INTERFACE -fsanitize=${ZM_SANITIZE} -fno-omit-frame-pointer
-                                            -fno-sanitize-recover=undefined)
+    -fno-sanitize-recover=undefined
+    $<$<C_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>) # gcc errs in instrumented code
   target_link_options(zm_flags INTERFACE -fsanitize=${ZM_SANITIZE})
 elseif(NOT WIN32)
   target_compile_options(zm_flags INTERFACE $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)

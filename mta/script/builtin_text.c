@@ -94,7 +94,7 @@ static void analyse(zm_quoting_t *quoting)
 static bool read_quoting(zm_call_t *call, zm_quoting_t *quoting)
 {
     apr_size_t i = 0;
-    for (; i < call->count; i++) {
+    while (i < call->count) {
         zm_str_t word = zm_call_arg(call, i), value = zm_call_arg(call, i + 1);
         if (zm_str_equal_c(word, "--")) {
             i++;
@@ -110,7 +110,7 @@ static bool read_quoting(zm_call_t *call, zm_quoting_t *quoting)
         } else {
             break;
         }
-        i++;
+        i += 2;
     }
     quoting->text = zm_call_arg(call, i);
     return i + 1 == call->count;
