@@ -45,11 +45,10 @@ static apr_status_t incore_flush(void *state)
     incore_t *incore = state;
     apr_hash_index_t *at;
     for (at = apr_hash_first(NULL, incore->table); at != NULL; at = apr_hash_next(at)) {
-        void *entry;
-        apr_hash_this(at, NULL, NULL, &entry);
-        free(entry);
+        entry_t *entry = apr_hash_this_val(at);
+        apr_hash_set(incore->table, entry->key.data, (apr_ssize_t)entry->key.length, NULL);
+        free(entry); /* only now: its key lies in it */
     }
-    apr_hash_clear(incore->table);
     return APR_SUCCESS;
 }
 
