@@ -1,0 +1,231 @@
+#include <apr_strings.h>
+
+#include "mta/smtpserver/config.h"
+#include "tests/unit/harness.h"
+
+static config_t *config;
+static config_options_t options;
+
+static apr_status_t parse(const char *text)
+{
+    zm_zenv_t *zenv;
+    zm_error_t error;
+    ZM_ASSERT_OK(zm_zenv_parse(&zenv, ZM_S("MAILVAR=/var/zm\nPOSTOFFICE=/po\n"), "zmailer.conf",
+                               "/usr", NULL, zm_test_pool(), &error));
+    options.zenv = zenv;
+    return config_parse(&config, zm_str(text), "x.conf", &options, zm_test_pool());
+}
+
+/* The errors, or the notices, one a line. */
+static const char *lines(const apr_array_header_t *list)
+{
+    const char *text = "";
+    int i;
+    for (i = 0; i < list->nelts; i++)
+        text = apr_pstrcat(zm_test_pool(), text, APR_ARRAY_IDX(list, i, const char *), "\n", NULL);
+    return text;
+}
+
+static const char *binds(void)
+{
+    const char *text = "";
+    int i;
+    for (i = 0; i < config->binds->nelts; i++) {
+        const config_bind_t *bind = &APR_ARRAY_IDX(config->binds, i, config_bind_t);
+        char address[ZM_IP_TEXT];
+        text = apr_psprintf(zm_test_pool(), "%s%d=%s ", text, bind->group->number,
+                            zm_endpoint_print(&bind->where, address));
+    }
+    return text;
+}
+
+static void an_empty_file_means_defaults(void)
+{
+    options = (config_options_t){0};
+    ZM_ASSERT_OK(parse(""));
+    CU_ASSERT_EQUAL(config->max_size, 0);
+    CU_ASSERT_EQUAL(config->min_space, 5000);
+    CU_ASSERT_EQUAL(config->same_address, 100);
+    CU_ASSERT_EQUAL(config->sessions, 800);
+    CU_ASSERT_EQUAL(config->standard->recipients, 10000);
+    CU_ASSERT_EQUAL(config->bare_newline, NEWLINE_REJECT);
+    ZM_ASSERT_STR(binds(), "0=*:25 ");
+    CU_ASSERT_EQUAL(config->notices->nelts, 1); /* no pattern: not configured */
+}
+
+static void values_are_read_in_any_case_with_comments_and_quotes(void)
+{
+    options = (config_options_t){.max_size = 7};
+    ZM_ASSERT_OK(parse("# comment\n  indented is a comment\n"
+                       "PARAM MAXSIZE 100 # trailing\nPARAM  min-availspace\t10\n"
+                       "PARAM rcptlimitcount \"50\"\nPARAM tarpit 20 2\n"
+                       "PARAM data-bare-newline 'normalize'\n* * ve\n"));
+    CU_ASSERT_EQUAL(config->max_size, 100);
+    CU_ASSERT_EQUAL(config->min_space, 1000);
+    CU_ASSERT_EQUAL(config->standard->recipients, 100);
+    CU_ASSERT_EQUAL(config->standard->tarpit_limit, 250.0);
+    CU_ASSERT_EQUAL(config->bare_newline, NEWLINE_NORMALIZE);
+    CU_ASSERT_EQUAL(config->notices->nelts, 0);
+}
+
+static void raw_text_is_kept_as_it_stands(void)
+{
+    ZM_ASSERT_OK(parse("PARAM hdr220 %H $MAILVAR  \"x\" # y\nPARAM help   indented\n"
+                       "PARAM contact-pointer-message \"call us\"\n* 999 ve\n"));
+    ZM_ASSERT_STR(config->greeting[0], "%H $MAILVAR  \"x\" # y");
+    ZM_ASSERT_STR(config->help[0], "  indented");
+    ZM_ASSERT_STR(config->standard->contact, "call us");
+}
+
+static void all_errors_are_listed_with_their_lines(void)
+{
+    CU_ASSERT_EQUAL(parse("PARAM maxsize lots\nPARAM nosuch 1\n\nPARAM\nPARAM maxsize\n"
+                          "PARAM BindSmtp [1.2.3] 25\nPARAM BindSmtp any 99999\n* 999 Q\n"
+                          "PARAM hdr220 \"x\nPARAM tarpit \"20 2\n"),
+                    ZM_E_CONFIG);
+    ZM_ASSERT_STR(
+        lines(config->errors),
+        "x.conf:1: PARAM maxsize: expected a number from 0 to 9223372036854775807, not lots\n"
+        "x.conf:2: PARAM nosuch: there is no such parameter\n"
+        "x.conf:4: expected a keyword behind PARAM\n"
+        "x.conf:5: PARAM maxsize: expected 1 word behind it\n"
+        "x.conf:6: PARAM BindSmtp: expected any, any6, [ADDRESS] or [IPv6:ADDRESS], not [1.2.3]\n"
+        "x.conf:7: PARAM BindSmtp: expected a port number, not 99999\n"
+        "x.conf:8: expected flags out of R S F T f t v e h D - behind the pattern, or !TEXT\n"
+        "x.conf:10: PARAM tarpit: expected a closing \"\n"
+        "x.conf:10: PARAM tarpit: expected 2 words behind it\n");
+}
+
+static void what_keeps_somebody_out_is_never_ignored(void)
+{
+    static const char *const words[] = {
+        "BindSmtpS any 465", "BindSubmit any 587", "listen-ssmtp",   "MSA-mode",
+        "tls-enforce-tls 1", "tls-require-cert 1", "use-tcp-wrapper"};
+    apr_size_t i;
+    for (i = 0; i < sizeof words / sizeof words[0]; i++)
+        CU_ASSERT_EQUAL(
+            parse(apr_pstrcat(zm_test_pool(), "PARAM ", words[i], "\n* 999 ve\n", NULL)),
+            ZM_E_CONFIG);
+    ZM_ASSERT_OK(parse("PARAM tls-enforce-tls 0\n* 999 ve\n"));
+}
+
+static void what_has_no_effect_is_said_once(void)
+{
+    ZM_ASSERT_OK(
+        parse("PARAM use-tls\nPARAM policydb btree $MAILVAR/db/smtp-policy\nPARAM use-tls\n"
+              "* 999 ve\n"));
+    ZM_ASSERT_STR(lines(config->notices),
+                  "x.conf:1: PARAM use-tls has no effect: this version has no TLS\n"
+                  "x.conf:2: PARAM policydb has no effect: this version accepts mail for local "
+                  "domains, and relays for the loopback only\n");
+}
+
+static void groups_start_from_the_default_group(void)
+{
+    options = (config_options_t){0};
+    ZM_ASSERT_OK(parse("PARAM max-error-recipients 5\nPARAM BindSmtp any 25\nPARAM newgroup\n"
+                       "PARAM max-error-recipients 9\nPARAM NoDSN\nPARAM BindSmtp [IPv6:::1] 26\n"
+                       "PARAM newgroup\nPARAM BindPort 2525\n* 999 ve\n"));
+    CU_ASSERT_EQUAL(config->groups->nelts, 3);
+    CU_ASSERT_EQUAL(APR_ARRAY_IDX(config->groups, 1, config_group_t *)->error_recipients, 9);
+    CU_ASSERT_EQUAL(APR_ARRAY_IDX(config->groups, 2, config_group_t *)->error_recipients, 5);
+    CU_ASSERT_TRUE(APR_ARRAY_IDX(config->groups, 2, config_group_t *)->dsn);
+    ZM_ASSERT_STR(binds(), "0=0.0.0.0:25 1=[::1]:26 2=*:2525 ");
+}
+
+static void addresses_take_their_classic_forms(void)
+{
+    options = (config_options_t){.port = 2600};
+    ZM_ASSERT_OK(
+        parse("PARAM BindSmtp [192.0.2.1]\nPARAM BindSmtp any6 26\nPARAM BindAddress 192.0.2.2\n"
+              "PARAM BindSmtp \"[ipv6 2001:db8::1]\" 27\nPARAM BindSmtp [ipv6.2001:db8::2] 27\n"
+              "* 999 ve\n"));
+    ZM_ASSERT_STR(binds(), "0=192.0.2.1:25 0=[::]:26 0=192.0.2.2:2600 0=[2001:db8::1]:27 "
+                           "0=[2001:db8::2]:27 ");
+    CU_ASSERT_EQUAL(parse("PARAM BindSmtp iface:eth0\n"), ZM_E_CONFIG);
+}
+
+static void options_fill_in_what_the_file_leaves_open(void)
+{
+    options = (config_options_t){.port = 2600, .family = 4, .max_size = 99};
+    ZM_ASSERT_OK(parse("* 999 ve\n"));
+    ZM_ASSERT_STR(binds(), "0=0.0.0.0:2600 ");
+    CU_ASSERT_EQUAL(config->max_size, 99);
+}
+
+static void a_missing_file_is_an_error(void)
+{
+    options = (config_options_t){0};
+    CU_ASSERT_EQUAL(parse(""), APR_SUCCESS);
+    CU_ASSERT_EQUAL(config_load(&config, "/nonexistent/x.conf", &options, zm_test_pool()),
+                    ZM_E_CONFIG);
+    CU_ASSERT_TRUE(strstr(lines(config->errors), "/nonexistent/x.conf") != NULL);
+}
+
+static void files_of_old_versions_load(void)
+{
+    options = (config_options_t){0};
+    ZM_ASSERT_OK(
+        parse("PARAM maxsize\t\t10000000\t# Maximum size in bytes\n"
+              "PARAM min-availspace\t5000\n"
+              "#PARAM BindPort 25\nPARAM BindPort 25\nPARAM BindAddress [127.0.0.1]\n"
+              "PARAM tarpit 20 2\nPARAM rcvd-ident\nPARAM rcvd-tls-ccert\nPARAM No8BITIME\n"
+              "PARAM policydb $DBTYPE $MAILVAR/db/smtp-policy\n"
+              "PARAM help -------------\nPARAM help   see http://www.zmailer.org/\n"
+              "localhost            999 ftveR\nsome.host.domain     999 !NO MAIL\n"
+              "\\[*\\]              999 ve\n*                    * veR\n"));
+    CU_ASSERT_FALSE(config->standard->eight_bit);
+    ZM_ASSERT_STR(binds(), "0=127.0.0.1:25 ");
+    CU_ASSERT_EQUAL(config->notices->nelts, 3);
+}
+
+/* -- patterns ------------------------------------------------------------------------- */
+
+static bool matches(const char *glob, const char *name)
+{
+    return pattern_match(glob, zm_str(name));
+}
+
+static void globs_match_as_in_a_shell(void)
+{
+    CU_ASSERT_TRUE(matches("*", ""));
+    CU_ASSERT_TRUE(matches("*.test", "A.B.TEST"));
+    CU_ASSERT_FALSE(matches("*.test", "test"));
+    CU_ASSERT_TRUE(matches("a?c", "abc"));
+    CU_ASSERT_TRUE(matches("[a-c]x", "bx"));
+    CU_ASSERT_FALSE(matches("[!a-c]x", "bx"));
+    CU_ASSERT_TRUE(matches("[]]", "]"));
+    CU_ASSERT_TRUE(matches("\\[*\\]", "[1.2.3.4]"));
+    CU_ASSERT_FALSE(matches("[abc", "a"));
+    CU_ASSERT_FALSE(matches("a", "ab"));
+    CU_ASSERT_TRUE(matches("*a*b*c*", "xxaxxbxxcxx"));
+    CU_ASSERT_FALSE(matches("", "a"));
+}
+
+static void globs_take_no_exponential_time(void)
+{
+    char name[3000];
+    memset(name, 'a', sizeof name);
+    CU_ASSERT_FALSE(pattern_match("*a*a*a*a*a*a*a*a*a*a*a*a*b", zm_str_of(name, sizeof name)));
+}
+
+static void the_first_pattern_decides(void)
+{
+    options = (config_options_t){0};
+    ZM_ASSERT_OK(parse("good.test 5 R words R S\nbad.* * !go away\n* ve\n"));
+    CU_ASSERT_EQUAL(pattern_find(&config->patterns, ZM_S("GOOD.test"))->flags, PATTERN_FULL);
+    CU_ASSERT_EQUAL(pattern_find(&config->patterns, ZM_S("good.test"))->max_load, 5);
+    ZM_ASSERT_STR(pattern_find(&config->patterns, ZM_S("bad.x"))->text, "go away");
+    CU_ASSERT_EQUAL(pattern_find(&config->patterns, ZM_S("x"))->flags,
+                    PATTERN_VERIFY | PATTERN_EXPAND);
+}
+
+ZM_TESTS("smtpserver config", ZM_TEST(an_empty_file_means_defaults),
+         ZM_TEST(values_are_read_in_any_case_with_comments_and_quotes),
+         ZM_TEST(raw_text_is_kept_as_it_stands), ZM_TEST(all_errors_are_listed_with_their_lines),
+         ZM_TEST(what_keeps_somebody_out_is_never_ignored),
+         ZM_TEST(what_has_no_effect_is_said_once), ZM_TEST(groups_start_from_the_default_group),
+         ZM_TEST(addresses_take_their_classic_forms),
+         ZM_TEST(options_fill_in_what_the_file_leaves_open), ZM_TEST(a_missing_file_is_an_error),
+         ZM_TEST(files_of_old_versions_load), ZM_TEST(globs_match_as_in_a_shell),
+         ZM_TEST(globs_take_no_exponential_time), ZM_TEST(the_first_pattern_decides))
