@@ -17,6 +17,7 @@ typedef struct making_t {
     const instance_options_t *options;
     const char *root;   /* absolute */
     const char *prefix; /* of the installation */
+    const char *hostname;
     apr_pool_t *pool;
     zm_error_t *error;
 } making_t;
@@ -118,6 +119,7 @@ static apr_status_t write_zmailer_conf(const making_t *making)
                   "MAILUSERS=%s/var/db/mailusers\n"
                   "POSTOFFICE=%s/postoffice\n"
                   "LOGDIR=%s/log\n"
+                  "MYHOSTNAME=%s\n"
                   "ROUTERNOTIFY=${POSTOFFICE}/.router.notify\n"
                   "SCHEDULERNOTIFY=${POSTOFFICE}/.scheduler.notify\n"
                   "SCHEDULERDIRHASH=2\n"
@@ -126,7 +128,7 @@ static apr_status_t write_zmailer_conf(const making_t *making)
                   "SMTPOPTIONS=\"-l ${LOGDIR}/smtpserver\"\n"
                   "SYSLOGFLG=-\n",
                   making->prefix, making->root, making->root, making->root, maildir ? "/%u/" : "",
-                  making->root, making->root, making->root);
+                  making->root, making->root, making->root, making->hostname);
     status = write_file(making, below(making, "etc/zmailer.conf"), 0644, zm_buf_str(&text));
     zm_buf_free(&text);
     return status;
@@ -152,16 +154,11 @@ static apr_status_t write_databases(const making_t *making)
 {
     const instance_options_t *options = making->options;
     zm_credentials_t own = zm_identity_own();
-    char host[256] = "localhost";
-    const char *name = options->hostname;
+    const char *name = making->hostname;
     zm_buf_t text = ZM_BUF_INIT;
     zm_user_t *user;
     apr_status_t status;
 
-    if (name == NULL) {
-        (void)zm_identity_hostname(host, sizeof host);
-        name = host;
-    }
     zm_buf_printf(&text, "# Who this host is.\nhostname=%s\nmydomain=%s\norgdomain=%s\n", name,
                   name, name);
     status = write_file(making, below(making, "var/mail.conf"), 0644, zm_buf_str(&text));
@@ -241,7 +238,8 @@ static apr_status_t make_spool(const making_t *making)
 apr_status_t instance_init(const instance_options_t *options, apr_pool_t *pool, zm_error_t *error)
 {
     static const char *const directories[] = {"etc", "share", "var/db", "var/lists", "mail", "log"};
-    making_t making = {options, NULL, NULL, pool, error};
+    making_t making = {options, NULL, NULL, options->hostname, pool, error};
+    char host[256] = "localhost";
     apr_status_t status;
     char *root;
     apr_size_t i;
@@ -252,6 +250,10 @@ apr_status_t instance_init(const instance_options_t *options, apr_pool_t *pool, 
     if (status != APR_SUCCESS)
         return zm_error_system(error, status, "cannot place an instance at %s", options->root);
     making.root = root;
+    if (making.hostname == NULL) {
+        (void)zm_identity_hostname(host, sizeof host);
+        making.hostname = host;
+    }
     for (i = 0; i < sizeof directories / sizeof directories[0]; i++)
         if ((status = make_directory(&making, below(&making, directories[i]), 0755)) != APR_SUCCESS)
             return status;

@@ -8,7 +8,9 @@
 #include "ta/agent/report.h"
 #include "ta/smtp/session.h"
 
-#define RETRY 60                /* seconds that a failure to open a session is believed */
+#define RETRY 60 /* seconds that the scheduler is asked to wait */
+#define BELIEVED                                                                                   \
+    1 /* seconds that a failure to open a session answers what was fed before it was known */
 #define GREETING_PATIENCE 86400 /* seconds of message age until a 5xx greeting is believed */
 
 /* A line of the scheduler that has not been opened yet. */
@@ -245,8 +247,8 @@ static void give_up(lane_t *lane)
     end_way(lane);
     answer_all(lane);
     if (zm_result_temporary(lane->failure.result)) {
-        lane->believed_until = zm_clock_monotonic() + apr_time_from_sec(RETRY);
-        zm_timer_set(&lane->timer, apr_time_from_sec(RETRY));
+        lane->believed_until = zm_clock_monotonic() + apr_time_from_sec(BELIEVED);
+        zm_timer_set(&lane->timer, apr_time_from_sec(BELIEVED));
     } else
         forget_failure(lane);
     advance(lane);

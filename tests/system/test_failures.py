@@ -79,7 +79,13 @@ def test_an_alias_loop_ends():
 def test_a_message_that_has_looped_is_reported():
     hops = ''.join('Received: from a by b; Sat, 21 Nov 2026 04:59:47 +0000\n' for _ in range(60))
     with Instance().start() as i:
-        i.submit('alice@mail.test', ['bob@mail.test'], hops + letter())
+        with i.smtp() as s:     # the door is closed to it
+            try:
+                s.sendmail('alice@mail.test', ['bob@mail.test'], hops + letter())
+                raise Failure('the server took it')
+            except smtplib.SMTPResponseException as e:
+                check(e.smtp_code == 554, '%d' % e.smtp_code)
+        i.sendmail('-f', 'alice@mail.test', 'bob', data=hops + letter())
         i.wait_mail('alice')
         i.wait_empty()
         check(not i.mbox('bob'), 'it was delivered')
