@@ -141,13 +141,12 @@ static void nobody_gets_neither_files_nor_programs(void)
     const char *path;
     begin("mail");
     path = run((zm_fixture_letter_t){.sender = "a@b",
-                                     .recipients = {{.user = at("file")},
+                                     .recipients = {{.user = "/no/such/file"},
                                                     {.user = "|cat > /dev/null"},
                                                     {.user = "\"|cat\"@x"},
                                                     {.user = "/c=us/a=x/s=bob/"},
                                                     {.user = "/dev/null"}}});
     TAGS(path, "----+");
-    CU_ASSERT_PTR_NULL(contents(at("file")));
     HEARD("\terror2 mail to files is not allowed\n");
     CU_ASSERT_EQUAL(zm_fixture_count(fixture, "\terror2 mail to programs is not allowed\n"), 2);
     HEARD("\terror2 an X.400 address cannot be delivered here\n");
@@ -160,9 +159,8 @@ static void others_are_deferred_when_we_cannot_become_them(void)
     options.privileged = false;
     path = run((zm_fixture_letter_t){
         .sender = "a@b",
-        .recipients = {{.user = at("file"), .privilege = zm_identity_own().uid + 1}}});
+        .recipients = {{.user = "/no/such/file", .privilege = zm_identity_own().uid + 1}}});
     TAGS(path, " ");
-    CU_ASSERT_PTR_NULL(contents(at("file")));
 }
 
 static void quoted_printable_is_decoded_on_request(void)
