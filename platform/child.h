@@ -34,6 +34,9 @@ typedef struct zm_child_spec_t {
     apr_uint32_t descriptors;       /**< soft limit of open files; 0: inherit */
     apr_socket_t *const *pass;      /**< null ended: sockets handed over as descriptors 3, 4, ...; null: none */
     bool new_group;                 /**< leader of its own process group */
+    const char *groups_of; /**< with `as`: the account whose supplementary groups it has; null: none */
+    bool own_session;      /**< leader of its own session, and so of its own process group */
+    bool private_files;    /**< what it makes is its owner's alone (umask 077) */
 } zm_child_spec_t;
 
 typedef struct zm_child_end_t {

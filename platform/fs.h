@@ -112,6 +112,11 @@ apr_status_t zm_file_unlock(zm_file_t *file, uint64_t offset, uint64_t length);
 apr_status_t zm_file_locked(bool *held, zm_file_t *file, uint64_t offset, uint64_t length);
 /** Lock over the whole file, as mailbox programs and the classic router take it (fcntl/lockf kind). */
 apr_status_t zm_file_lock_whole(zm_file_t *file, bool exclusive, bool wait);
+/**
+ * The other kind of whole-file lock, flock(2), exclusive: for mailboxes whose readers take that
+ * one.  ZM_E_UNSUPPORTED where there is only one kind.
+ */
+apr_status_t zm_file_lock_bsd(zm_file_t *file, bool wait);
 
 /** For an unprivileged writer; *inodes is UINT64_MAX where they are not counted. */
 apr_status_t zm_fs_free_space(uint64_t *bytes, uint64_t *inodes, const char *path);

@@ -11,5 +11,7 @@
  * privilege may only become what it is.
  */
 int zm_become(uid_t uid, gid_t gid);
+/** The same, keeping supplementary groups. */
+int zm_become_with(uid_t uid, gid_t gid, const gid_t *groups, int count);
 
 #endif

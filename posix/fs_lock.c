@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #ifdef F_OFD_SETLK
@@ -61,4 +62,15 @@ apr_status_t zm_file_locked(bool *held, zm_file_t *file, uint64_t offset, uint64
 apr_status_t zm_file_lock_whole(zm_file_t *file, bool exclusive, bool wait)
 {
     return set_lock(file, exclusive ? F_WRLCK : F_RDLCK, 0, 0, wait);
+}
+
+apr_status_t zm_file_lock_bsd(zm_file_t *file, bool wait)
+{
+    int result;
+    do
+        result = flock(file->descriptor, wait ? LOCK_EX : LOCK_EX | LOCK_NB);
+    while (result < 0 && errno == EINTR);
+    if (result == 0)
+        return APR_SUCCESS;
+    return errno == EWOULDBLOCK ? ZM_E_BUSY : errno;
 }

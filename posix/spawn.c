@@ -15,6 +15,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -57,6 +58,8 @@ typedef struct plan_t {
     int passed_count;
     int report;
     int highest; /* no descriptor of the parent is above */
+    gid_t *groups; /* supplementary ones */
+    int group_count;
 } plan_t;
 
 /* -- in the child, async-signal-safe ---------------------------------------------------- */
@@ -153,11 +156,16 @@ __attribute__((noreturn)) static void become_program(plan_t *plan)
 
     reset_signals();
     arrange_descriptors(plan);
-    if (spec->new_group)
+    if (spec->own_session)
+        setsid();
+    else if (spec->new_group)
         setpgid(0, 0);
+    if (spec->private_files)
+        umask(077);
     set_limits(plan);
     if (spec->as != NULL) {
-        code = zm_become((uid_t)spec->as->uid, (gid_t)spec->as->gid);
+        code = zm_become_with((uid_t)spec->as->uid, (gid_t)spec->as->gid, plan->groups,
+                              plan->group_count);
         if (code != 0)
             give_up(plan, STEP_ACCOUNT, code);
     }
@@ -190,6 +198,23 @@ static int highest_descriptor(void)
     return highest;
 }
 
+/* The group database may ask the network: that is for the parent to do. */
+static int find_groups(plan_t *plan, const zm_child_spec_t *spec, apr_pool_t *pool)
+{
+    int room = 64, attempt;
+    if (spec->as == NULL || spec->groups_of == NULL)
+        return 0;
+    for (attempt = 0; attempt < 3; attempt++) {
+        plan->groups = apr_palloc(pool, sizeof *plan->groups * (apr_size_t)room);
+        plan->group_count = room;
+        if (getgrouplist(spec->groups_of, (gid_t)spec->as->gid, plan->groups,
+                         &plan->group_count) >= 0)
+            return 0;
+        room = plan->group_count > room ? plan->group_count : room * 16;
+    }
+    return ERANGE;
+}
+
 static int make_plan(plan_t *plan, const zm_child_spec_t *spec, int channel, apr_pool_t *pool)
 {
     int i;
@@ -200,6 +225,9 @@ static int make_plan(plan_t *plan, const zm_child_spec_t *spec, int channel, apr
     for (i = 0; i < plan->passed_count; i++)
         if (apr_os_sock_get(&plan->passed[i], spec->pass[i]) != APR_SUCCESS)
             return EBADF;
+    i = find_groups(plan, spec, pool);
+    if (i != 0)
+        return i;
 #if !defined(__linux__) || !defined(SYS_close_range)
     plan->highest = highest_descriptor();
 #else

@@ -69,3 +69,10 @@ apr_status_t zm_file_lock_whole(zm_file_t *file, bool exclusive, bool wait)
                       (exclusive ? LOCKFILE_EXCLUSIVE_LOCK : 0) |
                           (wait ? 0 : LOCKFILE_FAIL_IMMEDIATELY));
 }
+
+apr_status_t zm_file_lock_bsd(zm_file_t *file, bool wait)
+{
+    (void)file;
+    (void)wait;
+    return ZM_E_UNSUPPORTED;
+}

@@ -404,7 +404,7 @@ apr_status_t zm_spawn(PROCESS_INFORMATION *process, const zm_child_spec_t *spec,
     status = token_for(&token, spec, error);
     if (status != APR_SUCCESS)
         return status;
-    if (spec->new_group)
+    if (spec->new_group || spec->own_session)
         flags |= CREATE_NEW_PROCESS_GROUP;
     if (GetConsoleWindow() == NULL && spec->io != ZM_CHILD_INHERIT)
         flags |= CREATE_NO_WINDOW;
@@ -422,7 +422,7 @@ apr_status_t zm_spawn(PROCESS_INFORMATION *process, const zm_child_spec_t *spec,
         CloseHandle(process->hProcess);
         return zm_error_system(error, status, "cannot hand sockets to %s", spec->argv[0]);
     }
-    if (spec->new_group)
+    if (spec->new_group || spec->own_session)
         make_group(process);
     ResumeThread(process->hThread);
     return APR_SUCCESS;

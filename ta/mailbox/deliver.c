@@ -25,6 +25,7 @@ typedef struct errand_t {
     apr_pool_t *pool;
     zm_destination_t destination;
     zm_credentials_t as;
+    const char *account; /* whose groups; null: nobody's */
     zm_delivery_t delivery;
     zm_delivered_t result;
     bool mailbox_only; /* the user has no account */
@@ -118,6 +119,7 @@ static void act_as_privilege(errand_t *errand, const zm_user_t **account)
         return;
     }
     errand->as = (zm_credentials_t){found->uid, found->gid};
+    errand->account = found->name;
     *account = found;
 }
 
@@ -162,7 +164,7 @@ static void to_file(errand_t *errand)
     delivery->kind = delivery->path[length - 1] == '/' ? ZM_STORE_MAILDIR : ZM_STORE_FILE;
     delivery->owner = ZM_UID_NONE;
     delivery->create = true;
-    delivery->kernel_lock = errand->options->file_lock;
+    delivery->lock = errand->options->file_lock;
     delivery->escape = !errand->options->mmdf;
     delivery->mmdf = errand->options->mmdf;
 }
@@ -210,6 +212,7 @@ static void act_as_user(errand_t *errand, zm_mbox_user_t *user)
         return;
     errand->as = (zm_credentials_t){account->uid, account->gid};
     errand->mailbox_only = account->mailbox_only;
+    errand->account = account->mailbox_only ? NULL : account->name;
     user->home = account->home;
     if (!account->mailbox_only && zm_user_by_name(&person, user->name, errand->pool) == APR_SUCCESS)
         user->full_name = person->full_name;
@@ -290,7 +293,7 @@ static void to_user(errand_t *errand)
     delivery->create = !options->no_create;
     delivery->make_parents = errand->mailbox_only;
     delivery->dotlock = options->dotlock;
-    delivery->kernel_lock = options->kernel_lock;
+    delivery->lock = options->mailbox_lock;
     delivery->escape = !options->mmdf;
     delivery->mmdf = options->mmdf;
     delivery->quota_permanent = options->quota_permanent;
@@ -336,7 +339,8 @@ static void carry_out(errand_t *errand)
     delivery->body = read_body;
     delivery->baton = &reader;
     if (errand->workers != NULL && errand->as.uid != zm_identity_own().uid)
-        zm_workers_deliver(&errand->result, errand->workers, &errand->as, delivery);
+        zm_workers_deliver(&errand->result, errand->workers, &errand->as, errand->account,
+                           delivery);
     else
         zm_deliver(&errand->result, delivery, errand->job->agent->loop, errand->pool);
     zm_buf_free(&separator);

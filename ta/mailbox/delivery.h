@@ -35,7 +35,8 @@ typedef struct zm_delivery_t {
     bool create;        /**< a missing mailbox is made */
     bool make_parents;  /**< and the directories above it */
     bool shared; /**< it is made with mode 0660: the directory's group takes part in locking */
-    bool dotlock, kernel_lock;
+    bool dotlock;
+    char lock;            /**< the kernel's lock: 'L' lockf, 'F' flock, 0 none */
     bool mmdf;            /**< separate with lines of four bytes 1 */
     bool escape;          /**< '>' before body lines "From " */
     bool quota_permanent; /**< no space left for this user is a permanent failure */

@@ -72,13 +72,14 @@ static bool examine(zm_delivered_t *result, const zm_delivery_t *delivery, zm_fi
     return true;
 }
 
-static apr_status_t lock(zm_file_t *file)
+static apr_status_t lock(zm_file_t *file, char kind)
 {
     apr_time_t give_up = zm_clock_monotonic() + LOCK_WAIT;
     apr_interval_time_t pause = 10000;
     apr_status_t status;
     for (;;) {
-        status = zm_file_lock_whole(file, true, false);
+        status =
+            kind == 'F' ? zm_file_lock_bsd(file, false) : zm_file_lock_whole(file, true, false);
         if (status != ZM_E_BUSY || zm_clock_monotonic() >= give_up)
             return status;
         apr_sleep(pause);
@@ -96,7 +97,7 @@ static bool open_locked(zm_delivered_t *result, const zm_delivery_t *delivery,
         zm_delivered_error(result, delivery, status, "cannot open");
         return false;
     }
-    status = delivery->kernel_lock ? lock(*file) : APR_SUCCESS;
+    status = delivery->lock != 0 ? lock(*file, delivery->lock) : APR_SUCCESS;
     if (status != APR_SUCCESS) {
         zm_delivered_set(result, ZM_RESULT_TEMPFAIL, "4.2.0", "cannot lock %s", delivery->path);
         return false;

@@ -57,44 +57,46 @@ bool zm_mailbox_command_line(zm_mailbox_options_t *options, int argc, char **arg
     return zm_options_parse(&line, &argc, argv, code);
 }
 
-static apr_status_t lock_letters(const char *letters, apr_size_t count, bool *dot, bool *kernel,
-                                 zm_error_t *error)
+/* With L and F both, L: on some file systems they are one lock, and we would wait for ourselves. */
+static apr_status_t lock_letters(zm_str_t letters, bool *dot, char *kernel, zm_error_t *error)
 {
     apr_size_t i;
-    *kernel = false;
-    for (i = 0; i < count; i++)
-        switch (letters[i]) {
+    *kernel = 0;
+    for (i = 0; i < letters.length; i++)
+        switch (letters.data[i]) {
         case '"':
             break;
         case '.':
             *dot = true;
             break;
         case 'L':
-        case 'F': /* one kernel lock of ours stands for both kinds: see below */
-            *kernel = true;
+            *kernel = 'L';
+            break;
+        case 'F':
+            if (*kernel == 0)
+                *kernel = 'F';
             break;
         default:
-            return zm_error_set(error, ZM_E_CONFIG, "MBOXLOCKS: unknown letter '%c'", letters[i]);
+            return zm_error_set(error, ZM_E_CONFIG, "MBOXLOCKS: unknown letter '%c'",
+                                letters.data[i]);
         }
-    if (!*kernel)
+    if (*kernel == 0)
         return zm_error_set(error, ZM_E_CONFIG,
-                            "MBOXLOCKS: each side of the colon needs L, a lock of the kernel");
+                            "MBOXLOCKS: each side of the colon needs L or F, a lock of the kernel");
     return APR_SUCCESS;
 }
 
 apr_status_t zm_mailbox_locks(zm_mailbox_options_t *options, const char *text, zm_error_t *error)
 {
-    const char *colon = strchr(text, ':');
-    apr_size_t length = colon != NULL ? (apr_size_t)(colon - text) : strlen(text);
-    bool ignored = false;
+    bool ignored = false, both;
+    zm_str_t mailboxes, files;
     apr_status_t status;
     options->dotlock = false;
-    status = lock_letters(text, length, &options->dotlock, &options->kernel_lock, error);
-    if (status != APR_SUCCESS || colon == NULL) {
-        options->file_lock = true;
-        return status;
-    }
-    return lock_letters(colon + 1, strlen(colon + 1), &ignored, &options->file_lock, error);
+    both = zm_str_cut(zm_str(text), ':', &mailboxes, &files);
+    status = lock_letters(mailboxes, &options->dotlock, &options->mailbox_lock, error);
+    options->file_lock = options->mailbox_lock;
+    return status == APR_SUCCESS && both ? lock_letters(files, &ignored, &options->file_lock, error)
+                                         : status;
 }
 
 apr_status_t zm_mailbox_site(zm_mailbox_options_t *options, const zm_zenv_t *zenv, apr_pool_t *pool,

@@ -25,15 +25,16 @@ typedef struct zm_mailbox_options_t {
     bool no_create;        /**< -g */
 
     /* Site variables. */
-    const char *charset;       /**< DEFCHARSET; null: not set */
-    bool domain_aware;         /**< DOMAIN_AWARE_GETPWNAM */
-    bool dotlock, kernel_lock; /**< MBOXLOCKS, mailboxes */
-    bool file_lock;            /**< MBOXLOCKS, files */
-    bool root_pipes;           /**< MBOX_ALLOW_ROOT_PIPES */
-    int64_t stall_limit;       /**< MBOX_PIPE_TIMEOUT, seconds */
-    zm_credentials_t nobody;   /**< NOBODY */
-    zm_accounts_t *accounts;   /**< who has a mailbox: MAILUSERS and the system */
-    bool privileged;           /**< we can become other users */
+    const char *charset;     /**< DEFCHARSET; null: not set */
+    bool domain_aware;       /**< DOMAIN_AWARE_GETPWNAM */
+    bool dotlock;            /**< MBOXLOCKS, mailboxes */
+    char mailbox_lock;       /**< likewise: 'L' lockf, 'F' flock */
+    char file_lock;          /**< MBOXLOCKS, files */
+    bool root_pipes;         /**< MBOX_ALLOW_ROOT_PIPES */
+    int64_t stall_limit;     /**< MBOX_PIPE_TIMEOUT, seconds */
+    zm_credentials_t nobody; /**< NOBODY */
+    zm_accounts_t *accounts; /**< who has a mailbox: MAILUSERS and the system */
+    bool privileged;         /**< we can become other users */
 } zm_mailbox_options_t;
 
 /** Reads argv.  False: the process ends with *code. */

@@ -215,7 +215,8 @@ static apr_status_t start(run_t *run, const char *const *words, zm_loop_t *loop,
     spec.environment = run->delivery->environment;
     spec.directory = run->delivery->directory;
     spec.io = ZM_CHILD_CHANNEL;
-    spec.new_group = true;
+    spec.own_session = true;
+    spec.private_files = true;
     status = zm_child_start(&run->child, &spec, loop, on_end, run, error);
     if (status != APR_SUCCESS)
         return status;

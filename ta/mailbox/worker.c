@@ -15,18 +15,19 @@ static const char piece_follows[] = "P", body_ends[] = "E", body_broken[] = "X";
 
 static void put_request(zm_wire_t *wire, const zm_delivery_t *delivery)
 {
-    const bool switches[] = {delivery->create,  delivery->make_parents,   delivery->shared,
-                             delivery->dotlock, delivery->kernel_lock,    delivery->mmdf,
-                             delivery->escape,  delivery->quota_permanent};
+    const bool switches[] = {delivery->create,         delivery->make_parents, delivery->shared,
+                             delivery->dotlock,        delivery->mmdf,         delivery->escape,
+                             delivery->quota_permanent};
     int64_t bits = 0;
     int i, count = 0;
-    for (i = 0; i < 8; i++)
+    for (i = 0; i < 7; i++)
         bits |= (int64_t)switches[i] << i;
     zm_wire_put_number(wire, delivery->kind);
     zm_wire_put_c(wire, delivery->path);
     zm_wire_put_c(wire, delivery->detail);
     zm_wire_put_number(wire, delivery->owner);
     zm_wire_put_number(wire, bits);
+    zm_wire_put_number(wire, delivery->lock);
     zm_wire_put_c(wire, delivery->directory);
     zm_wire_put_number(wire, delivery->stall_limit);
     zm_wire_put_number(wire, delivery->total_limit);
@@ -45,10 +46,9 @@ static void get_switches(zm_delivery_t *delivery, int64_t bits)
     delivery->make_parents = bits & 2;
     delivery->shared = bits & 4;
     delivery->dotlock = bits & 8;
-    delivery->kernel_lock = bits & 16;
-    delivery->mmdf = bits & 32;
-    delivery->escape = bits & 64;
-    delivery->quota_permanent = bits & 128;
+    delivery->mmdf = bits & 16;
+    delivery->escape = bits & 32;
+    delivery->quota_permanent = bits & 64;
 }
 
 static void get_request(zm_wire_t *wire, zm_delivery_t *delivery, apr_pool_t *pool)
@@ -61,6 +61,7 @@ static void get_request(zm_wire_t *wire, zm_delivery_t *delivery, apr_pool_t *po
     delivery->detail = zm_wire_get_c(wire, pool);
     delivery->owner = zm_wire_get_number(wire);
     get_switches(delivery, zm_wire_get_number(wire));
+    delivery->lock = (char)zm_wire_get_number(wire);
     delivery->directory = zm_wire_get_c(wire, pool);
     delivery->stall_limit = zm_wire_get_number(wire);
     delivery->total_limit = zm_wire_get_number(wire);
@@ -124,7 +125,7 @@ static void on_worker_end(zm_child_t *child, const zm_child_end_t *end, void *ba
 }
 
 static apr_status_t start(zm_workers_t *workers, worker_t *worker, const zm_credentials_t *as,
-                          zm_error_t *error)
+                          const char *account, zm_error_t *error)
 {
     const char *const argv[] = {workers->program, ZM_WORKER_ARGUMENT, NULL};
     const char *const environment[] = {NULL};
@@ -135,11 +136,13 @@ static apr_status_t start(zm_workers_t *workers, worker_t *worker, const zm_cred
     spec.directory = "/";
     spec.io = ZM_CHILD_CHANNEL;
     spec.as = &worker->as;
+    spec.groups_of = account;
     return zm_child_start(&worker->child, &spec, workers->loop, on_worker_end, worker, error);
 }
 
 /* The worker of that identity; the slot unused for the longest time is given up for a new one. */
-static worker_t *worker_for(zm_workers_t *workers, const zm_credentials_t *as, zm_error_t *error)
+static worker_t *worker_for(zm_workers_t *workers, const zm_credentials_t *as, const char *account,
+                            zm_error_t *error)
 {
     worker_t *oldest = &workers->slots[0];
     int i;
@@ -153,7 +156,7 @@ static worker_t *worker_for(zm_workers_t *workers, const zm_credentials_t *as, z
             oldest = worker;
     }
     dismiss(oldest);
-    return start(workers, oldest, as, error) == APR_SUCCESS ? oldest : NULL;
+    return start(workers, oldest, as, account, error) == APR_SUCCESS ? oldest : NULL;
 }
 
 static void put_body(zm_wire_t *wire, const zm_delivery_t *delivery)
@@ -198,10 +201,10 @@ static void converse(zm_delivered_t *result, worker_t *worker, const zm_delivery
 }
 
 void zm_workers_deliver(zm_delivered_t *result, zm_workers_t *workers, const zm_credentials_t *as,
-                        const zm_delivery_t *delivery)
+                        const char *account, const zm_delivery_t *delivery)
 {
     zm_error_t error = {0};
-    worker_t *worker = worker_for(workers, as, &error);
+    worker_t *worker = worker_for(workers, as, account, &error);
     *result = (zm_delivered_t){0};
     if (worker == NULL) {
         zm_delivered_set(result, ZM_RESULT_OSERR, "4.3.0", "cannot start a delivery worker: %s",

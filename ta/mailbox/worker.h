@@ -25,10 +25,11 @@ typedef struct zm_workers_t zm_workers_t;
 zm_workers_t *zm_workers_create(const char *program, zm_loop_t *loop, apr_pool_t *pool);
 void zm_workers_close(zm_workers_t *workers);
 
-/** Has the delivery done as somebody else.  Trouble with the worker itself is a temporary result.
+/** Has the delivery done as somebody else; account names whose supplementary groups go with it
+ * (null: none).  Trouble with the worker itself is a temporary result.
  */
 void zm_workers_deliver(zm_delivered_t *result, zm_workers_t *workers, const zm_credentials_t *as,
-                        const zm_delivery_t *delivery);
+                        const char *account, const zm_delivery_t *delivery);
 
 /** The main program of a worker: serves deliveries until the parent closes.  Returns the exit code.
  */

@@ -37,7 +37,7 @@ static zm_delivery_t letter(zm_store_t kind, const char *path)
     delivery.detail = "";
     delivery.owner = ZM_UID_NONE;
     delivery.create = true;
-    delivery.kernel_lock = true;
+    delivery.lock = 'L';
     delivery.dotlock = kind == ZM_STORE_MBOX;
     delivery.escape = true;
     delivery.stall_limit = 20;

@@ -89,7 +89,9 @@ static void lock_letters_need_a_kernel_lock(void)
     zm_mailbox_options_t options = {0};
     zm_error_t error;
     ZM_ASSERT_OK(zm_mailbox_locks(&options, ".L:L", &error));
-    CU_ASSERT_TRUE(options.dotlock && options.kernel_lock && options.file_lock);
+    CU_ASSERT_TRUE(options.dotlock && options.mailbox_lock == 'L' && options.file_lock == 'L');
+    ZM_ASSERT_OK(zm_mailbox_locks(&options, ".F:F", &error));
+    CU_ASSERT_TRUE(options.mailbox_lock == 'F' && options.file_lock == 'F');
     ZM_ASSERT_OK(zm_mailbox_locks(&options, "\"L:L\"", &error));
     CU_ASSERT_FALSE(options.dotlock);
     CU_ASSERT_EQUAL(zm_mailbox_locks(&options, ".:L", &error), ZM_E_CONFIG);
