@@ -33,6 +33,7 @@ static struct {
     zm_file_info_t identity;
     apr_time_t looked;
     bool json, system;
+    zm_uid_t owner;
 } sink;
 
 static atomic_int level_limit = ZM_LOG_NOTICE;
@@ -43,6 +44,14 @@ bool zm_log_on(zm_log_level_t level)
 }
 
 /* -- the file --------------------------------------------------------------------- */
+
+/* Only a new file is given away, never one that somebody has put in its place. */
+static void give_to_owner(zm_file_t *file, const zm_file_info_t *identity)
+{
+    if (sink.owner > 0 && identity->kind == ZM_FILE_REGULAR && identity->size == 0 &&
+        identity->links == 1)
+        (void)zm_file_set_owner(file, sink.owner, ZM_UID_NONE);
+}
 
 /* The old file stays in use when the new one cannot be had. */
 static apr_status_t open_file(void)
@@ -61,6 +70,7 @@ static apr_status_t open_file(void)
         apr_pool_destroy(pool);
         return status;
     }
+    give_to_owner(file, &identity);
     if (sink.file_pool != NULL)
         apr_pool_destroy(sink.file_pool);
     sink.file_pool = pool;
@@ -115,6 +125,7 @@ apr_status_t zm_log_open(const zm_log_options_t *options, zm_error_t *error)
     sink.program = apr_pstrdup(sink.pool, options->program);
     sink.json = options->json;
     sink.system = options->system;
+    sink.owner = options->owner;
     if (options->file != NULL) {
         sink.path = apr_pstrdup(sink.pool, options->file);
         status = open_file();

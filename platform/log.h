@@ -26,6 +26,7 @@ typedef struct zm_log_options_t {
     zm_log_level_t level;
     bool json;
     bool system; /**< also to syslog (facility mail) or the event log, from NOTICE up */
+    int64_t owner; /**< uid of an account whose processes write the file too: a new file is given to it; 0: ours */
 } zm_log_options_t;
 
 /** Opens the sinks.  Before this call lines go to standard error at level NOTICE. */

@@ -1,4 +1,5 @@
 #include <apr_strings.h>
+#include <apr_support.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -41,6 +42,22 @@ apr_status_t router_opener_create(router_opener_t **opener, zm_spool_t *spool,
     return zm_error_system(error, status, "cannot reach the pickup helper at %s", socket_path);
 }
 
+/* Waits for the answer: receiving a file never does. */
+static apr_status_t await_answer(router_opener_t *opener, char *answer, apr_size_t *length,
+                                 int *descriptor)
+{
+    apr_size_t room = *length;
+    apr_status_t status = apr_wait_for_io_or_timeout(NULL, opener->socket, 1);
+    while (status == APR_SUCCESS) {
+        *length = room;
+        status = zm_localsock_receive_file(opener->socket, answer, length, descriptor);
+        if (!APR_STATUS_IS_EAGAIN(status))
+            return status;
+        status = apr_wait_for_io_or_timeout(NULL, opener->socket, 1);
+    }
+    return status;
+}
+
 /* Sends a request and receives the answer and perhaps a file. */
 static apr_status_t exchange(router_opener_t *opener, const char *request, char *answer,
                              apr_size_t *length, int *descriptor)
@@ -50,7 +67,7 @@ static apr_status_t exchange(router_opener_t *opener, const char *request, char 
     if (status == APR_SUCCESS)
         status = apr_socket_send(opener->socket, request, &sent);
     if (status == APR_SUCCESS)
-        status = zm_localsock_receive_file(opener->socket, answer, length, descriptor);
+        status = await_answer(opener, answer, length, descriptor);
     if (status == APR_SUCCESS && *length == 0)
         status = APR_EOF;
     if (status != APR_SUCCESS && opener->socket != NULL) {

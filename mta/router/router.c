@@ -60,12 +60,38 @@ static const char *config_path(const router_t *router)
                : apr_pstrcat(router->pool, zm_zenv_mailshare(router->zenv), "/router.cf", NULL);
 }
 
+/* The account of the workers: ROUTERUSER, else who owns the input directory.  None: they stay what
+ * we are. */
+static bool worker_account(const router_t *router, zm_credentials_t *who)
+{
+    const char *name = zm_zenv_get_or(router->zenv, "ROUTERUSER", NULL);
+    const char *input =
+        apr_pstrcat(router->pool, zm_zenv_postoffice(router->zenv), "/router/.", NULL);
+    zm_file_info_t info;
+    zm_user_t *user;
+    if (!zm_identity_privileged())
+        return false;
+    if (name != NULL && zm_user_by_name(&user, name, router->pool) == APR_SUCCESS) {
+        who->uid = user->uid;
+        who->gid = user->gid;
+        return user->uid != 0;
+    }
+    if (zm_path_info(&info, NULL, input) != APR_SUCCESS || info.uid == 0)
+        return false;
+    who->uid = info.uid;
+    who->gid = info.gid;
+    return true;
+}
+
 static apr_status_t open_log(router_t *router, zm_error_t *error)
 {
     zm_log_options_t options = {0};
+    zm_credentials_t account;
     options.program = "router";
     options.level = router->debug ? ZM_LOG_DEBUG : ZM_LOG_INFO;
     options.file = router->log;
+    if (router->daemon && !router->worker && worker_account(router, &account))
+        options.owner = account.uid; /* the workers write it too */
     if (options.file == NULL && (router->daemon || router->worker) && !router->foreground)
         options.file = apr_pstrcat(router->pool, zm_zenv_logdir(router->zenv), "/router", NULL);
     return zm_log_open(&options, error);
@@ -128,29 +154,6 @@ static int run_explain(router_t *router, int argc, char **argv)
 
 /* -- the daemon ------------------------------------------------------------------------------ */
 
-/* The account of the workers: ROUTERUSER, else who owns the input directory.  None: they stay what
- * we are. */
-static bool worker_account(const router_t *router, zm_credentials_t *who)
-{
-    const char *name = zm_zenv_get_or(router->zenv, "ROUTERUSER", NULL);
-    const char *input =
-        apr_pstrcat(router->pool, zm_zenv_postoffice(router->zenv), "/router/.", NULL);
-    zm_file_info_t info;
-    zm_user_t *user;
-    if (!zm_identity_privileged())
-        return false;
-    if (name != NULL && zm_user_by_name(&user, name, router->pool) == APR_SUCCESS) {
-        who->uid = user->uid;
-        who->gid = user->gid;
-        return user->uid != 0;
-    }
-    if (zm_path_info(&info, NULL, input) != APR_SUCCESS || info.uid == 0)
-        return false;
-    who->uid = info.uid;
-    who->gid = info.gid;
-    return true;
-}
-
 static const char *const *worker_command(router_t *router, const char *pickup)
 {
     apr_array_header_t *argv = apr_array_make(router->pool, 16, sizeof(const char *));
@@ -192,7 +195,8 @@ static void kill_previous(const router_t *router, const char *pid_file)
     if (zm_pidfile_holder(&pid, pid_file, router->pool) != APR_SUCCESS)
         return;
     (void)zm_control_send(pid, true, ZM_CONTROL_STOP);
-    for (tries = 0; tries < 2500 && zm_pidfile_holder(&pid, pid_file, router->pool) == APR_SUCCESS; tries++)
+    for (tries = 0; tries < 2500 && zm_pidfile_holder(&pid, pid_file, router->pool) == APR_SUCCESS;
+         tries++)
         apr_sleep(apr_time_from_msec(10));
 }
 
