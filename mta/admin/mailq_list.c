@@ -157,6 +157,8 @@ static void print_state(mailq_t *mailq, const mailq_row_t *row, const mailq_file
         printf(", %.*s", (int)row->when.length, row->when.data);
     else if (row->when.length > 0)
         printf(", waits for %.*s slot", (int)row->when.length, row->when.data);
+    else if (mailq->pending.length > 0)
+        printf(", waits: %.*s", (int)mailq->pending.length, mailq->pending.data);
     if (row->expiry > 0)
         printf(", expires in %s", short_time(row->expiry - now(), pool));
     if (mailq->verbose > 0 && file != NULL)
@@ -222,9 +224,24 @@ static void each_row(mailq_t *mailq, zm_str_t channel, zm_str_t host, row_fn *ea
 
 static int threads_seen;
 
+/* The value of a field of SHOW QUEUE THREADS2. */
+static zm_str_t thread_field(zm_str_t fields, const char *wanted)
+{
+    zm_str_t field, name, value;
+    bool more = fields.length > 0;
+    while (more) {
+        zm_str_t rest = ZM_S("");
+        more = zm_str_cut(fields, '\t', &field, &rest);
+        fields = rest;
+        if (zm_str_cut(field, '=', &name, &value) && zm_str_equal_c(name, wanted))
+            return value;
+    }
+    return ZM_S("");
+}
+
 static void list_thread(mailq_t *mailq, zm_str_t channel, zm_str_t host, zm_str_t fields)
 {
-    (void)fields;
+    mailq->pending = thread_field(fields, "pend");
     threads_seen++;
     printf("%.*s/%.*s:\n", (int)channel.length, channel.data, (int)host.length, host.data);
     each_row(mailq, channel, host, print_row);

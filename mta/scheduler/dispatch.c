@@ -186,6 +186,15 @@ static bool must_yield(const zm_scheduler_t *scheduler, const zm_ta_t *ta)
            (ta->most == 1 && starves(scheduler, ring->channel->waiting, ring));
 }
 
+bool zm_dispatch_contended(const zm_scheduler_t *scheduler, const zm_ring_t *ring)
+{
+    bool own = ring->ready != NULL &&
+               (ring->wait == ZM_RING_WAIT_OWN || ring->wait == ZM_RING_WAIT_CHANNEL ||
+                ring->wait == ZM_RING_WAIT_TA);
+    return own || starves(scheduler, scheduler->waiting, ring) ||
+           starves(scheduler, ring->channel->waiting, ring);
+}
+
 /* -- serving ------------------------------------------------------------------------------------
  */
 

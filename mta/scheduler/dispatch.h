@@ -32,6 +32,9 @@ void zm_dispatch_resume(zm_scheduler_t *scheduler, zm_ring_t *ring);
 /** A ring is about to be freed. */
 void zm_dispatch_forget_ring(zm_scheduler_t *scheduler, zm_ring_t *ring);
 
+/** Whether others wait for what this ring's threads hold. */
+bool zm_dispatch_contended(const zm_scheduler_t *scheduler, const zm_ring_t *ring);
+
 /** Why a thread is not being served. */
 zm_pending_t zm_thread_pending(const zm_scheduler_t *scheduler, const zm_thread_t *thread);
 

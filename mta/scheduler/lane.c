@@ -177,12 +177,14 @@ static zm_lane_t *lane_get(zm_scheduler_t *scheduler, zm_thread_t *thread, zm_te
     zm_lane_t *lane = zm_table_find(&scheduler->lanes, zm_lane_key_hash(&key), &key);
     if (lane != NULL)
         return lane;
-    lane = zm_scheduler_alloc(sizeof *lane);
+    lane = zm_slab_get(&scheduler->lane_slab);
     lane->thread = thread;
     lane->sender = zm_text_hold(sender);
     lane->aged = thread->ring->selection->params.ageorder;
     lane->run = thread->run - 1;
     list_add(&thread->active, lane);
+    if (sender == NULL)
+        thread->mixed = lane;
     zm_table_add(&scheduler->lanes, lane);
     return lane;
 }
@@ -253,6 +255,17 @@ zm_vertex_t *zm_lanes_peek(zm_scheduler_t *scheduler, zm_thread_t *thread)
     }
 }
 
+/* After any other lane's turn comes that of the mixed one. */
+static void mixed_first(zm_thread_t *thread)
+{
+    zm_lane_t *mixed = thread->mixed;
+    if (mixed == NULL || mixed->spent || thread->active == mixed)
+        return;
+    list_remove(&thread->active, mixed);
+    list_add(&thread->active, mixed); /* last, and so, in a circle, before the first */
+    thread->active = mixed;
+}
+
 zm_vertex_t *zm_lanes_take(zm_scheduler_t *scheduler, zm_thread_t *thread)
 {
     zm_vertex_t *vertex = zm_lanes_peek(scheduler, thread);
@@ -262,25 +275,78 @@ zm_vertex_t *zm_lanes_take(zm_scheduler_t *scheduler, zm_thread_t *thread)
     }
     vertex->lane->cursor = order_of(vertex->lane, vertex);
     thread->active = vertex->lane->next;
+    if (vertex->lane != thread->mixed)
+        mixed_first(thread);
     if (thread->unfed > 0)
         thread->unfed--;
     return vertex;
 }
 
+/* Vertices of a mixed lane that are searched for one of a sender. */
+#define SEARCH_LIMIT 32
+
 /* -- members ------------------------------------------------------------------------------ */
 
-void zm_lane_insert(zm_scheduler_t *scheduler, zm_thread_t *thread, zm_text_t *sender,
-                    zm_vertex_t *vertex)
+static void leave_lane(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
 {
-    zm_lane_t *lane = lane_get(scheduler, thread, sender);
+    zm_lane_t *lane = vertex->lane;
+    zm_thread_t *thread = lane->thread;
+
+    tree_remove(lane, vertex);
+    if (--lane->count > 0)
+        return;
+    list_remove(lane->spent ? &thread->spent : &thread->active, lane);
+    zm_table_remove(&scheduler->lanes, lane);
+    zm_text_drop(&scheduler->texts, lane->sender);
+    if (lane == thread->mixed)
+        thread->mixed = NULL;
+    zm_slab_put(&scheduler->lane_slab, lane);
+}
+
+typedef struct search_t {
+    const zm_text_t *sender;
+    zm_vertex_t *found;
+} search_t;
+
+static void find_sender(zm_vertex_t *vertex, void *baton)
+{
+    search_t *search = baton;
+    if (vertex->sender == search->sender)
+        search->found = vertex;
+}
+
+/* A sender that gets a lane takes along what it has in the mixed one, so that its messages keep
+ * their order; in a large mixed lane that is not worth the search. */
+static void fetch_from_mixed(zm_scheduler_t *scheduler, zm_thread_t *thread, zm_lane_t *lane)
+{
+    search_t search = {lane->sender, NULL};
+
+    if (thread->mixed == NULL || thread->mixed->count > SEARCH_LIMIT)
+        return;
+    tree_each(thread->mixed->root, find_sender, &search);
+    if (search.found == NULL || (search.found->flags & ZM_VERTEX_OUTSTANDING) != 0 ||
+        (zm_thread_runs(thread) && !zm_vertex_is_unfed(search.found)))
+        return;
+    leave_lane(scheduler, search.found);
+    search.found->lane = lane;
+    tree_insert(lane, search.found);
+    lane->count++;
+}
+
+void zm_lane_insert(zm_scheduler_t *scheduler, zm_thread_t *thread, zm_vertex_t *vertex)
+{
+    bool alone = vertex->sender->references == 1; /* this vertex has the only one */
+    zm_lane_t *lane = lane_get(scheduler, thread, alone ? NULL : vertex->sender);
     uint32_t arrived = (uint32_t)vertex->job->arrived;
 
+    if (lane->count == 0 && !alone)
+        fetch_from_mixed(scheduler, thread, lane);
     vertex->lane = lane;
     tree_insert(lane, vertex);
     lane->count++;
     if (thread->vertices == 0 || (thread->oldest != 0 && arrived < thread->oldest))
         thread->oldest = arrived;
-    if (thread->lease_count > 0 && zm_vertex_is_unfed(vertex)) {
+    if (zm_thread_runs(thread) && zm_vertex_is_unfed(vertex)) {
         move(lane, false);
         thread->unfed++;
     }
@@ -291,17 +357,11 @@ void zm_lane_remove(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
     zm_lane_t *lane = vertex->lane;
     zm_thread_t *thread = lane->thread;
 
-    if (thread->lease_count > 0 && thread->unfed > 0 && zm_vertex_is_unfed(vertex))
+    if (zm_thread_runs(thread) && thread->unfed > 0 && zm_vertex_is_unfed(vertex))
         thread->unfed--;
     if (thread->oldest == (uint32_t)vertex->job->arrived)
         thread->oldest = 0;
-    tree_remove(lane, vertex);
-    if (--lane->count > 0)
-        return;
-    list_remove(lane->spent ? &thread->spent : &thread->active, lane);
-    zm_table_remove(&scheduler->lanes, lane);
-    zm_text_drop(&scheduler->texts, lane->sender);
-    zm_scheduler_free(lane);
+    leave_lane(scheduler, vertex);
 }
 
 /* -- questions ------------------------------------------------------------------------------ */

@@ -10,9 +10,9 @@
 
 #include "mta/scheduler/queue.h"
 
-/** Puts a vertex into the thread's lane for the sender. */
-void zm_lane_insert(zm_scheduler_t *scheduler, zm_thread_t *thread, zm_text_t *sender,
-                    zm_vertex_t *vertex);
+/** Puts a vertex into the thread's lane for its sender; into the mixed one when the sender has
+ * nothing else in the queue. */
+void zm_lane_insert(zm_scheduler_t *scheduler, zm_thread_t *thread, zm_vertex_t *vertex);
 /** Takes it out, and frees the lane when it was the last. */
 void zm_lane_remove(zm_scheduler_t *scheduler, zm_vertex_t *vertex);
 

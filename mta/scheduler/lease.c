@@ -7,6 +7,10 @@
 #include "mta/scheduler/scheduler.h"
 #include "mta/scheduler/ta.h"
 
+/* What a thread may have in one go while others wait: jobs, seconds. */
+#define SHARE_JOBS 200
+#define SHARE_TIME 10
+
 /* -- feeds ----------------------------------------------------------------------------- */
 
 static zm_feed_t *feeds_of(const zm_ta_t *ta, uint64_t job)
@@ -34,10 +38,9 @@ zm_feed_t *zm_ta_feed_at(const zm_ta_t *ta, uint64_t job, zm_str_t host)
 
 static void feed_add(zm_scheduler_t *scheduler, zm_lease_t *lease, zm_vertex_t *vertex)
 {
-    zm_feed_t *feed = zm_scheduler_alloc(sizeof *feed);
+    zm_feed_t *feed = zm_slab_get(&scheduler->feed_slab);
     zm_feed_t *same = feeds_of(lease->ta, vertex->job->id);
 
-    (void)scheduler;
     feed->job = vertex->job->id;
     feed->vertex = vertex;
     feed->lease = lease;
@@ -90,20 +93,29 @@ void zm_lease_forget(zm_vertex_t *vertex)
 
 /* -- beginning and end --------------------------------------------------------------------- */
 
+static void begin_run(zm_scheduler_t *scheduler, zm_thread_t *thread)
+{
+    bool goes_on = (thread->flags & ZM_THREAD_YIELDED) != 0;
+
+    thread->flags &=
+        (uint8_t) ~(ZM_THREAD_ETRN | ZM_THREAD_STOPPED | ZM_THREAD_BROKEN | ZM_THREAD_YIELDED);
+    zm_due_clear(&scheduler->retries, &thread->due);
+    if (goes_on)
+        return;
+    thread->flags &= (uint8_t)~ZM_THREAD_SUCCEEDED;
+    thread->not_before = 0;
+    zm_lanes_begin_run(scheduler, thread);
+}
+
 zm_lease_t *zm_lease_begin(zm_scheduler_t *scheduler, zm_ta_t *ta, zm_thread_t *thread)
 {
     zm_lease_t *lease = zm_scheduler_alloc(sizeof *lease);
 
-    if (thread->lease_count == 0) {
-        zm_lanes_begin_run(scheduler, thread);
-        thread->flags &= (uint8_t) ~(ZM_THREAD_ETRN | ZM_THREAD_SUCCEEDED | ZM_THREAD_STOPPED |
-                                     ZM_THREAD_BROKEN);
-        zm_due_clear(&scheduler->retries, &thread->due);
-        thread->not_before = 0;
-    }
+    if (thread->lease_count == 0)
+        begin_run(scheduler, thread);
     lease->ta = ta;
     lease->thread = thread;
-    lease->hungry_at = scheduler->now;
+    lease->hungry_at = lease->began = scheduler->now;
     lease->thread_next = thread->leases;
     thread->leases = lease;
     thread->lease_count++;
@@ -128,6 +140,12 @@ static void end_run(zm_scheduler_t *scheduler, zm_thread_t *thread)
     }
     if ((thread->flags & ZM_THREAD_SUCCEEDED) != 0)
         thread->retry = 0;
+    if ((thread->flags & (ZM_THREAD_STOPPED | ZM_THREAD_BROKEN)) != 0 || thread->unfed == 0)
+        thread->flags &= (uint8_t)~ZM_THREAD_YIELDED;
+    if ((thread->flags & ZM_THREAD_YIELDED) != 0) {
+        zm_dispatch_ready(scheduler, thread); /* behind those that wait */
+        return;
+    }
     if (params->queueonly || (thread->flags & ZM_THREAD_HELD) != 0)
         return;
     if (thread->fresh > 0 && (thread->flags & (ZM_THREAD_STOPPED | ZM_THREAD_BROKEN)) == 0) {
@@ -151,7 +169,7 @@ void zm_lease_end(zm_scheduler_t *scheduler, zm_lease_t *lease)
         zm_feed_t *feed = feed_take(lease);
         if (feed->vertex != NULL)
             feed->vertex->flags &= (uint8_t)~ZM_VERTEX_OUTSTANDING;
-        zm_scheduler_free(feed);
+        zm_slab_put(&scheduler->feed_slab, feed);
     }
     while (*at != lease)
         at = &(*at)->thread_next;
@@ -188,6 +206,7 @@ static void feed_one(zm_scheduler_t *scheduler, zm_lease_t *lease, zm_vertex_t *
     zm_vertex_sync(scheduler, vertex);
     vertex->flags = (uint8_t)((vertex->flags & ~ZM_VERTEX_FRESH) | ZM_VERTEX_OUTSTANDING);
     vertex->fed = lease->fed_at = scheduler->now;
+    lease->jobs++;
     feed_add(scheduler, lease, vertex);
     zm_buf_add_c(out, zm_job_path(path, vertex->job));
     if (lease->ta->ring->host == NULL) {
@@ -197,6 +216,15 @@ static void feed_one(zm_scheduler_t *scheduler, zm_lease_t *lease, zm_vertex_t *
     zm_buf_add_byte(out, '\n');
     scheduler->outside->fed(scheduler->baton, lease->ta, vertex,
                             zm_str_of(out->data + start, out->length - start - 1));
+}
+
+/* A thread that had its share gives way when others wait for a slot; its run goes on later. */
+static bool yields(const zm_scheduler_t *scheduler, const zm_lease_t *lease)
+{
+    if (lease->count > 0 || lease->thread->unfed == 0 ||
+        (lease->jobs < SHARE_JOBS && scheduler->now - lease->began < SHARE_TIME))
+        return false;
+    return zm_dispatch_contended(scheduler, lease->thread->ring);
 }
 
 void zm_lease_feed(zm_scheduler_t *scheduler, zm_lease_t *lease)
@@ -212,6 +240,10 @@ void zm_lease_feed(zm_scheduler_t *scheduler, zm_lease_t *lease)
         most = 1;
     if (ta->state == ZM_TA_LEAVING || scheduler->stopping)
         lease->state = ZM_LEASE_FINISHING;
+    if (lease->state == ZM_LEASE_STUFFING && yields(scheduler, lease)) {
+        lease->state = ZM_LEASE_FINISHING;
+        thread->flags |= ZM_THREAD_YIELDED;
+    }
     while (lease->state != ZM_LEASE_FINISHING && lease->count < most) {
         zm_vertex_t *vertex = zm_lanes_take(scheduler, thread);
         if (vertex == NULL)
@@ -258,7 +290,7 @@ void zm_lease_hungry(zm_scheduler_t *scheduler, zm_lease_t *lease)
             if (!feed->answered)
                 no_result(scheduler, feed->vertex);
         }
-        zm_scheduler_free(feed);
+        zm_slab_put(&scheduler->feed_slab, feed);
     }
     if (lease->count == 0)
         zm_lease_feed(scheduler, lease);

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void exhausted(apr_size_t size)
 {
@@ -34,4 +35,51 @@ void *zm_scheduler_grow(void *array, apr_uint32_t *capacity, apr_uint32_t wanted
 void zm_scheduler_free(void *memory)
 {
     free(memory);
+}
+
+/* -- slabs ------------------------------------------------------------------------------ */
+
+#define BLOCK_OBJECTS 500
+
+void zm_slab_init(zm_slab_t *slab, apr_size_t size)
+{
+    memset(slab, 0, sizeof *slab);
+    slab->size = (size + sizeof(void *) - 1) / sizeof(void *) * sizeof(void *);
+}
+
+void *zm_slab_get(zm_slab_t *slab)
+{
+    void *object = slab->freed;
+
+    if (object != NULL) {
+        memcpy(&slab->freed, object, sizeof(void *));
+    } else {
+        if (slab->left == 0) {
+            char *block = zm_scheduler_alloc(sizeof(void *) + BLOCK_OBJECTS * slab->size);
+            memcpy(block, &slab->blocks, sizeof(void *));
+            slab->blocks = block;
+            slab->next = block + sizeof(void *);
+            slab->left = BLOCK_OBJECTS;
+        }
+        object = slab->next;
+        slab->next += slab->size;
+        slab->left--;
+    }
+    return memset(object, 0, slab->size);
+}
+
+void zm_slab_put(zm_slab_t *slab, void *object)
+{
+    memcpy(object, &slab->freed, sizeof(void *));
+    slab->freed = object;
+}
+
+void zm_slab_end(zm_slab_t *slab)
+{
+    void *block = slab->blocks, *next;
+    for (; block != NULL; block = next) {
+        memcpy(&next, block, sizeof(void *));
+        free(block);
+    }
+    zm_slab_init(slab, slab->size);
 }

@@ -54,7 +54,7 @@ static zm_job_rare_t *rare_facts(const zm_job_facts_t *facts)
 
 static zm_job_t *job_make(zm_scheduler_t *scheduler, const zm_job_facts_t *facts)
 {
-    zm_job_t *job = zm_scheduler_alloc(sizeof *job);
+    zm_job_t *job = zm_slab_get(&scheduler->job_slab);
     apr_size_t prefix = strlen(facts->prefix);
 
     job->id = facts->id;
@@ -122,7 +122,7 @@ void zm_job_free(zm_scheduler_t *scheduler, zm_job_t *job)
         zm_scheduler_free((void *)job->rare->verbose);
         zm_scheduler_free(job->rare);
     }
-    zm_scheduler_free(job);
+    zm_slab_put(&scheduler->job_slab, job);
 }
 
 void zm_job_reportable(zm_scheduler_t *scheduler, zm_job_t *job)
@@ -246,7 +246,11 @@ void zm_vertex_remove(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
     thread->ring->vertex_count--;
     scheduler->vertex_count--;
     zm_text_drop(&scheduler->texts, vertex->diagnosis);
-    zm_scheduler_free(vertex);
+    zm_text_drop(&scheduler->texts, vertex->sender);
+    if (vertex->single)
+        zm_slab_put(&scheduler->vertex_slab, vertex);
+    else
+        zm_scheduler_free(vertex);
     zm_thread_settle(scheduler, thread);
 }
 
@@ -267,11 +271,14 @@ static void link_vertex(zm_scheduler_t *scheduler, zm_job_t *job,
                         const zm_recipient_facts_t *recipients, uint32_t count)
 {
     zm_thread_t *thread = zm_thread_get(scheduler, recipients[0].channel, recipients[0].host);
-    zm_text_t *sender = zm_text_get(&scheduler->texts, recipients[0].sender);
-    zm_vertex_t *vertex = zm_scheduler_alloc(sizeof *vertex + count * sizeof vertex->offsets[0]);
+    zm_vertex_t *vertex =
+        count == 1 ? zm_slab_get(&scheduler->vertex_slab)
+                   : zm_scheduler_alloc(sizeof *vertex + count * sizeof vertex->offsets[0]);
     uint32_t i;
 
     vertex->job = job;
+    vertex->sender = zm_text_get(&scheduler->texts, recipients[0].sender);
+    vertex->single = count == 1;
     vertex->count = count;
     for (i = 0; i < count; i++)
         vertex->offsets[i] = recipients[i].offset;
@@ -281,8 +288,7 @@ static void link_vertex(zm_scheduler_t *scheduler, zm_job_t *job,
     job->vertices = vertex;
     vertex->flags = ZM_VERTEX_FRESH;
     vertex->mark = thread->refusals;
-    zm_lane_insert(scheduler, thread, sender, vertex);
-    zm_text_drop(&scheduler->texts, sender);
+    zm_lane_insert(scheduler, thread, vertex);
     thread->vertices++;
     thread->recipients += count;
     thread->fresh++;

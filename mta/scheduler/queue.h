@@ -8,8 +8,9 @@
  *                  thread     it
  *
  * A thread is a destination.  Its lanes take turns, so that a sender of many
- * messages does not delay another's one; within a lane vertices go in the order
- * of their age, or in random order.  A ring is a pool of agents that serve the
+ * messages does not delay another's one; senders of a single message share a
+ * lane, which has every other turn.  Within a lane vertices go in the order of
+ * their age, or in random order.  A ring is a pool of agents that serve the
  * threads of one clause and channel.  A lease is one agent at work on one
  * thread; a run is the time from the first lease of a thread to the last.
  *
@@ -101,6 +102,7 @@ struct zm_vertex_t {
     zm_lane_t *lane;
     zm_vertex_t *next, *previous; /**< of the job */
     zm_vertex_t *left, *right;    /**< in the lane's tree */
+    zm_text_t *sender;            /**< error address of its first recipient */
     zm_text_t *diagnosis;         /**< notary LF text of the last transient result; null */
     zm_due_t due;                 /**< next expiry or delay report to look at */
     uint32_t fed;                 /**< when it was last given to an agent; 0 never */
@@ -109,6 +111,7 @@ struct zm_vertex_t {
     uint16_t mark; /**< thread's refusals already counted in attempts */
     uint8_t flags;
     uint8_t reports;    /**< delay reports made */
+    bool single;        /**< made for one recipient: from the slab */
     uint32_t offsets[]; /**< of the recipients left, ascending */
 };
 
@@ -128,7 +131,7 @@ typedef struct zm_order_t {
 
 struct zm_lane_t {
     zm_thread_t *thread;
-    zm_text_t *sender;
+    zm_text_t *sender;          /**< null: the mixed lane */
     zm_lane_t *next, *previous; /**< circular, in one of the thread's two lists */
     zm_vertex_t *root;
     zm_order_t cursor; /**< last one given out in the run */
@@ -143,6 +146,7 @@ struct zm_lane_t {
 #define ZM_THREAD_SUCCEEDED 2 /**< in this run: some recipient was done */
 #define ZM_THREAD_STOPPED 4   /**< in this run: the destination refused everything */
 #define ZM_THREAD_BROKEN 8    /**< in this run: an agent died */
+#define ZM_THREAD_YIELDED 32  /**< its run is interrupted: others had their turn to come */
 #define ZM_THREAD_HELD 16     /**< by command: not served until released */
 
 struct zm_thread_t {
@@ -152,6 +156,7 @@ struct zm_thread_t {
     zm_thread_t *ready_next, *ready_previous;
     zm_due_t due; /**< next attempt */
     zm_lane_t *active, *spent;
+    zm_lane_t *mixed; /**< of senders that have one message in the queue; null: none */
     zm_lease_t *leases;
     zm_text_t *refusal; /**< diagnosis that holds for all vertices not given out in that run */
     uint32_t refusal_run_began;
@@ -168,6 +173,12 @@ struct zm_thread_t {
     uint8_t flags;
     bool ready;
 };
+
+/** Whether a run is under way, with agents or interrupted. */
+static inline bool zm_thread_runs(const zm_thread_t *thread)
+{
+    return thread->lease_count > 0 || (thread->flags & ZM_THREAD_YIELDED) != 0;
+}
 
 /* -- rings, channels -------------------------------------------------------------------- */
 

@@ -6,7 +6,6 @@
 #include "mta/scheduler/dispatch.h"
 #include "mta/scheduler/expiry.h"
 #include "mta/scheduler/lane.h"
-#include "mta/scheduler/memory.h"
 #include "mta/scheduler/ta.h"
 #include "platform/clock.h"
 
@@ -50,6 +49,11 @@ void zm_scheduler_create(zm_scheduler_t **scheduler, zm_config_t *config,
     zm_rings_init(&made->ring_table);
     zm_table_init(&made->lanes, zm_lane_hash, zm_lane_equal);
     zm_texts_init(&made->texts);
+    zm_slab_init(&made->job_slab, sizeof(zm_job_t));
+    zm_slab_init(&made->vertex_slab, sizeof(zm_vertex_t) + sizeof(uint32_t));
+    zm_slab_init(&made->lane_slab, sizeof(zm_lane_t));
+    zm_slab_init(&made->thread_slab, sizeof(zm_thread_t));
+    zm_slab_init(&made->feed_slab, sizeof(zm_feed_t));
     zm_scheduler_tick(made);
     made->started = made->now;
     made->swept = made->now;
@@ -78,6 +82,11 @@ void zm_scheduler_destroy(zm_scheduler_t *scheduler)
     zm_due_heap_free(&scheduler->expiries);
     zm_due_heap_free(&scheduler->paused);
     zm_texts_free(&scheduler->texts);
+    zm_slab_end(&scheduler->job_slab);
+    zm_slab_end(&scheduler->vertex_slab);
+    zm_slab_end(&scheduler->lane_slab);
+    zm_slab_end(&scheduler->thread_slab);
+    zm_slab_end(&scheduler->feed_slab);
     zm_scheduler_free(scheduler);
 }
 

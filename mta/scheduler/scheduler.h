@@ -8,6 +8,7 @@
 #ifndef ZM_SCHEDULER_SCHEDULER_H
 #define ZM_SCHEDULER_SCHEDULER_H
 
+#include "mta/scheduler/memory.h"
 #include "mta/scheduler/outside.h"
 #include "mta/scheduler/queue.h"
 
@@ -37,6 +38,7 @@ struct zm_scheduler_t {
     zm_table_t lanes;   /**< by thread and sender */
     zm_table_t ring_table;
     zm_texts_t texts;
+    zm_slab_t job_slab, vertex_slab, lane_slab, thread_slab, feed_slab;
     zm_ring_t *rings, *last_ring;
     zm_channel_t *channels;
 

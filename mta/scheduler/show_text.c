@@ -147,7 +147,7 @@ void zm_show_recipients(zm_buf_t *out, zm_scheduler_t *scheduler, zm_vertex_t *v
     zm_job_path(path, vertex->job);
     for (i = 0; i < vertex->count; i++) {
         zm_buf_printf(out, "%s\t%u\t", path, i);
-        add_name(out, zm_text_str(vertex->lane->sender));
+        add_name(out, zm_text_str(vertex->sender));
         zm_buf_printf(
             out, "\t%u\t%lld\t%u\t%u\t%u\t", vertex->offsets[i], (long long)zm_expiry_time(vertex),
             zm_due_is_set(&thread->due) ? thread->due.when : 0, vertex->fed, vertex->attempts);

@@ -56,6 +56,7 @@ struct zm_lease_t {
     zm_feed_t *first, *last; /**< jobs that are not answered */
     uint32_t count;
     uint32_t hungry_at, fed_at;
+    uint32_t began, jobs; /**< jobs given to it so far */
 };
 
 struct zm_ta_t {

@@ -227,7 +227,7 @@ zm_thread_t *zm_thread_get(zm_scheduler_t *scheduler, zm_str_t channel, zm_str_t
     if (thread != NULL)
         return thread;
     selection = zm_config_select(scheduler->config, channel, host);
-    thread = zm_scheduler_alloc(sizeof *thread);
+    thread = zm_slab_get(&scheduler->thread_slab);
     thread->host = zm_text_get(&scheduler->texts, host);
     enter_ring(thread, zm_ring_get(scheduler, selection, channel, host));
     zm_table_add(&scheduler->threads, thread);
@@ -264,6 +264,6 @@ void zm_thread_settle(zm_scheduler_t *scheduler, zm_thread_t *thread)
     scheduler->thread_count--;
     zm_text_drop(&scheduler->texts, thread->host);
     zm_text_drop(&scheduler->texts, thread->refusal);
-    zm_scheduler_free(thread);
+    zm_slab_put(&scheduler->thread_slab, thread);
     zm_ring_settle(scheduler, ring);
 }

@@ -252,6 +252,28 @@ static void maxthr_gives_a_thread_several_agents(void)
     world_close(world);
 }
 
+static void long_thread_gives_way_and_goes_on_later(void)
+{
+    world_t *world = world_open(BASE "smtp/* maxring=1 command=x\n");
+    char line[40];
+    int i;
+    for (i = 1; i <= 300; i++)
+        world_add(world, (uint64_t)i, i, "", "smtp/long");
+    world_add(world, 999, 0, "", "smtp/short");
+    world_say(world, 0, "#hungry");
+    for (i = 1; i <= 200; i++) {
+        snprintf(line, sizeof line, "%d/100\t\tok3", i);
+        world_say(world, 0, line);
+        world_sent(world, 0);
+        world_say(world, 0, "#hungry");
+    }
+    ZM_ASSERT_STR(world_sent(world, 0), "999\tshort\n");
+    world_say(world, 0, "999/100\t\tok3");
+    world_say(world, 0, "#hungry");
+    ZM_ASSERT_STR(world_sent(world, 0), "201\tlong\n");
+    world_close(world);
+}
+
 static void fork_rate_is_kept(void)
 {
     world_t *world = world_open(plain);
@@ -726,7 +748,8 @@ ZM_TESTS("scheduler_queue", ZM_TEST(arrival_starts_an_agent_and_feeds_it),
          ZM_TEST(one_agent_of_a_ring_serves_its_threads_in_turn),
          ZM_TEST(full_channel_evicts_an_idle_agent_of_another_ring),
          ZM_TEST(busy_ring_yields_to_one_without_agents),
-         ZM_TEST(maxthr_gives_a_thread_several_agents), ZM_TEST(fork_rate_is_kept),
+         ZM_TEST(maxthr_gives_a_thread_several_agents),
+         ZM_TEST(long_thread_gives_way_and_goes_on_later), ZM_TEST(fork_rate_is_kept),
          ZM_TEST(retry_sequence_follows_the_factors),
          ZM_TEST(one_run_moves_the_sequence_once_and_success_resets_it),
          ZM_TEST(deferall_counts_for_all_that_wait),
