@@ -146,6 +146,7 @@ static const verb_t verbs[] = {
     {"MAIL", command_mail, false, "MAIL FROM:<ADDRESS> [PARAMETERS]: begins a message"},
     {"RCPT", command_rcpt, false, "RCPT TO:<ADDRESS> [PARAMETERS]: adds a recipient"},
     {"DATA", command_data, false, "DATA: the message follows, up to a line with a lone dot"},
+    {"BDAT", command_bdat, false, "BDAT SIZE [LAST]: a piece of the message follows"},
     {"RSET", command_rset, false, "RSET: forgets the message begun"},
     {"NOOP", command_noop, false, "NOOP: does nothing"},
     {"QUIT", command_quit, false, "QUIT: ends the session"},
@@ -183,7 +184,7 @@ static void command_help(session_t *session, zm_str_t arguments, apr_size_t colu
     }
     for (i = 0; i < config->help_lines; i++)
         reply_list(session, 214, "%s", config->help[i]);
-    reply_list(session, 214, "EHLO HELO MAIL RCPT DATA RSET NOOP QUIT HELP VRFY");
+    reply_list(session, 214, "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP QUIT HELP VRFY");
     reply_list(session, 214, "The usual order: EHLO, MAIL, RCPT one or more times, DATA, QUIT.");
     reply(session, 214, NULL, "A person answers at postmaster@%s.", session->server->hostname);
 }
@@ -218,7 +219,7 @@ static void execute(session_t *session, zm_str_t line)
     if (session->denied && (verb == NULL || verb->run != command_quit)) {
         session_tarpit(session);
         command_error(session, 550, "5.7.1", "you may only QUIT");
-    } else if (verb == NULL) {
+    } else if (verb == NULL || (verb->run == command_bdat && !session->group->chunking)) {
         unknown(session, line);
     } else if (verb->greeting) {
         bool extended = name.data[0] == 'E' || name.data[0] == 'e';

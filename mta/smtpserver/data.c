@@ -39,17 +39,29 @@ static zm_bare_lf_t bare_lf(const session_t *session)
 
 static void wrong_state(session_t *session)
 {
-    const char *hint = session->state == SESSION_HELLO   ? "say HELO or EHLO first"
-                       : session->state == SESSION_READY ? "MAIL and RCPT come before DATA"
-                                                         : "no valid recipients";
+    const char *hint = session->state == SESSION_HELLO    ? "say HELO or EHLO first"
+                       : session->state == SESSION_READY  ? "MAIL and RCPT come before DATA"
+                       : session->state == SESSION_CHUNKS ? "DATA does not go together with BDAT"
+                                                          : "no valid recipients";
     transaction_end(session);
     command_error(session, 503, "5.5.2", hint);
 }
 
-void command_data(session_t *session, zm_str_t arguments, apr_size_t column)
+void data_begin(session_t *session)
 {
     transaction_t *transaction = session->transaction;
-    apr_status_t status;
+    apr_status_t status = transaction->failure;
+    if (status == APR_SUCCESS)
+        status = finish_envelope(transaction);
+    if (status != APR_SUCCESS)
+        transaction_fail(transaction, status);
+    zm_dot_decoder_init(&transaction->decoder, bare_lf(session));
+    header_scan_init(&transaction->header);
+}
+
+void command_data(session_t *session, zm_str_t arguments, apr_size_t column)
+{
+    apr_status_t failure;
     (void)column;
     if (arguments.length > 0) {
         command_error(session, 501, "5.5.4", "DATA takes no argument");
@@ -59,16 +71,13 @@ void command_data(session_t *session, zm_str_t arguments, apr_size_t column)
         wrong_state(session);
         return;
     }
-    status = transaction->failure;
-    if (status == APR_SUCCESS)
-        status = finish_envelope(transaction);
-    if (status != APR_SUCCESS) {
+    data_begin(session);
+    failure = session->transaction->failure;
+    if (failure != APR_SUCCESS) {
         transaction_end(session);
-        reply_spool_failure(session, status);
+        reply_spool_failure(session, failure);
         return;
     }
-    zm_dot_decoder_init(&transaction->decoder, bare_lf(session));
-    header_scan_init(&transaction->header);
     session->state = SESSION_IN_DATA;
     session_await_data(session);
     reply(session, 354, NULL, "Send the message; a line with a lone dot ends it");
@@ -101,10 +110,13 @@ static bool is_doomed(const session_t *session)
            has_loop(session);
 }
 
-static void keep(session_t *session, zm_str_t text)
+void data_take(session_t *session, apr_size_t octets, zm_str_t text)
 {
     transaction_t *transaction = session->transaction;
+    uint64_t limit = (uint64_t)session->server->config->max_size;
     apr_status_t status;
+    transaction->octets += octets;
+    transaction->too_big |= limit > 0 && transaction->octets > limit;
     if (transaction->submission == NULL)
         return;
     status = header_scan(&transaction->header, text, store, transaction);
@@ -114,15 +126,13 @@ static void keep(session_t *session, zm_str_t text)
         transaction_fail(transaction, ZM_E_PROTOCOL);
 }
 
-static void data_end(session_t *session);
-
-static void abandoned(session_t *session)
+void data_abandoned(session_t *session)
 {
     transaction_t *transaction = session->transaction;
-    session_note(session, "aborted (%llu bytes): premature EOF",
-                 (unsigned long long)transaction->octets);
+    uint64_t octets = transaction != NULL ? transaction->octets : 0;
+    session_note(session, "aborted (%llu bytes): premature EOF", (unsigned long long)octets);
     zm_log(ZM_LOG_INFO, NULL, "message aborted", ZM_F_S("session", session->tag),
-           ZM_F_S("client", session->client_text), ZM_F_I("octets", transaction->octets),
+           ZM_F_S("client", session->client_text), ZM_F_I("octets", octets),
            ZM_F_S("reason", "premature EOF"));
     session_finish(session, "premature EOF in data");
 }
@@ -132,19 +142,16 @@ bool data_input(session_t *session)
     transaction_t *transaction = session->transaction;
     zm_buf_t *text = &session->server->scratch;
     zm_str_t wire = zm_stream_peek(session->stream);
-    uint64_t limit = (uint64_t)session->server->config->max_size;
     apr_size_t used;
     if (wire.length == 0) {
         if (zm_stream_at_eof(session->stream))
-            abandoned(session);
+            data_abandoned(session);
         return false;
     }
     zm_buf_clear(text);
     used = zm_dot_decode(&transaction->decoder, wire, text);
     zm_stream_take(session->stream, used);
-    transaction->octets += used;
-    transaction->too_big |= limit > 0 && transaction->octets > limit;
-    keep(session, zm_buf_str(text));
+    data_take(session, used, zm_buf_str(text));
     if (!transaction->decoder.ended)
         return used > 0 && zm_stream_peek(session->stream).length > 0;
     data_end(session);
@@ -153,7 +160,7 @@ bool data_input(session_t *session)
 
 /* -- after the final dot ------------------------------------------------------------------ */
 
-static void refuse(session_t *session)
+void data_refuse(session_t *session)
 {
     const transaction_t *transaction = session->transaction;
     if (transaction->too_big)
@@ -207,7 +214,7 @@ static void on_commit(apr_status_t status, const zm_published_t *published, void
     session_settle(session);
 }
 
-static void data_end(session_t *session)
+void data_end(session_t *session)
 {
     transaction_t *transaction = session->transaction;
     zm_submission_t *submission;
@@ -224,7 +231,7 @@ static void data_end(session_t *session)
             transaction_fail(transaction, APR_ENOSPC);
     }
     if (transaction->submission == NULL) {
-        refuse(session);
+        data_refuse(session);
         transaction_end(session);
         return;
     }

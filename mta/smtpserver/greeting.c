@@ -158,6 +158,8 @@ static void list_extensions(session_t *session)
         reply_list(session, 250, "8BITMIME");
     if (group->pipelining)
         reply_list(session, 250, "PIPELINING");
+    if (group->chunking)
+        reply_list(session, 250, "CHUNKING");
     if (group->enhanced)
         reply_list(session, 250, "ENHANCEDSTATUSCODES");
     if (group->dsn)

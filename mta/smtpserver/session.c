@@ -119,8 +119,9 @@ static void end_for_stop(session_t *session)
 
 void sessions_dump(const server_t *server)
 {
-    static const char *const states[] = {"hello", "ready", "recipient", "recipient or data",
-                                         "in data"};
+    static const char *const states[] = {
+        "hello",   "ready",          "recipient", "recipient or data",
+        "in data", "between chunks", "in a chunk"};
     const session_t *session;
     for (session = server->sessions; session != NULL; session = session->next)
         zm_log(ZM_LOG_NOTICE, NULL, "session", ZM_F_S("session", session->tag),
@@ -266,21 +267,40 @@ void session_ask(session_t *session, policy_stage_t stage,
 
 /* -- events of the stream ---------------------------------------------------------------- */
 
+static bool in_data(const session_t *session)
+{
+    return session->state == SESSION_IN_DATA || session->state == SESSION_IN_CHUNK;
+}
+
 /* A peer that sends now and then a byte must not hold a session for ever. */
 static bool too_slow(const session_t *session)
 {
     const config_t *config = session->server->config;
     apr_time_t waited = zm_clock_monotonic() - session->waiting_since;
-    if (session->state != SESSION_IN_DATA)
+    if (!in_data(session))
         return waited > apr_time_from_sec(config->command_timeout);
     return waited > apr_time_from_sec(config->data_timeout) &&
-           session->transaction->octets < (uint64_t)apr_time_sec(waited) * LEAST_RATE;
+           (session->transaction == NULL ? 0 : session->transaction->octets) <
+               (uint64_t)apr_time_sec(waited) * LEAST_RATE;
 }
 
 static void time_out(session_t *session)
 {
     reply(session, 421, "4.4.2", "%s: timeout, closing the connection", session->server->hostname);
-    session_finish(session, session->state == SESSION_IN_DATA ? "timeout in data" : "timeout");
+    session_finish(session, in_data(session) ? "timeout in data" : "timeout");
+}
+
+/* False: there is nothing to proceed with. */
+static bool proceed(session_t *session)
+{
+    switch (session->state) {
+    case SESSION_IN_DATA:
+        return data_input(session);
+    case SESSION_IN_CHUNK:
+        return chunk_input(session);
+    default:
+        return command_next(session);
+    }
 }
 
 void session_run(session_t *session)
@@ -288,7 +308,7 @@ void session_run(session_t *session)
     while (!session->waiting && !session->over) {
         if (session->stopping && session->transaction == NULL)
             end_for_stop(session);
-        else if (session->state == SESSION_IN_DATA ? !data_input(session) : !command_next(session))
+        else if (!proceed(session))
             break;
     }
     if (!session->waiting && !session->over && too_slow(session))

@@ -7,12 +7,15 @@
  *     greeting.c     the banner, HELO and EHLO
  *     transaction.c  MAIL and RCPT
  *     data.c         DATA: taking the message in, and making it the spool's
+ *     chunk.c        BDAT, which comes to the same
  *
  * States:
  *
  *     HELLO --HELO/EHLO--> READY --MAIL--> RECIPIENT --RCPT--> RECIPIENT_OR_DATA
  *                            ^                                       | DATA
  *                            +------ reply <-- commit <-- CRLF.CRLF -+ (IN_DATA)
+ *
+ * BDAT takes the way over IN_CHUNK and CHUNKS (chunk.c).
  *
  * RSET, HELO and EHLO lead back to READY.  `waiting` is above all states: while
  * it is set, no command is read.
@@ -32,7 +35,9 @@ typedef enum session_state_t {
     SESSION_READY,
     SESSION_RECIPIENT,
     SESSION_RECIPIENT_OR_DATA,
-    SESSION_IN_DATA
+    SESSION_IN_DATA,
+    SESSION_CHUNKS, /* between two BDAT */
+    SESSION_IN_CHUNK
 } session_state_t;
 
 /** From MAIL to the end of data.  Lives in a pool of its own. */
@@ -55,6 +60,8 @@ typedef struct transaction_t {
     header_scan_t header;
     uint64_t octets; /* received */
     bool too_big;
+    bool chunk_cr;      /* the last octet was a CR */
+    bool chunk_refused; /* a chunk was answered with an error: the rest is discarded */
 } transaction_t;
 
 struct session_t {
@@ -93,6 +100,10 @@ struct session_t {
     bool finished;   /* the stream was told so */
     bool stopping;   /* end at the next chance */
     const char *why; /* for the log */
+
+    uint64_t chunk_size, chunk_left; /* octets of the BDAT under way */
+    bool chunk_last;
+    session_state_t chunk_return; /* the state that a BDAT out of place leads back to */
 
     int unknown, errors;
     transaction_t *transaction;
@@ -164,13 +175,28 @@ void greeting_banner(session_t *session);
 void command_helo(session_t *session, zm_str_t line, bool extended);
 command_fn command_mail, command_rcpt; /* transaction.c */
 command_fn command_data;               /* data.c */
+command_fn command_bdat;               /* chunk.c */
 
 /** Ends a transaction without a message.  Does nothing when there is none. */
 void transaction_end(session_t *session);
 /** The spool failed: what has been written is given up, and status remembered for the reply. */
 void transaction_fail(transaction_t *transaction, apr_status_t status);
 
-/** Takes data in.  False: no more is here. */
+/** Take data in.  False: no more is here. */
 bool data_input(session_t *session);
+bool chunk_input(session_t *session);
+
+/* -- data.c, for chunk.c ------------------------------------------------------------------ */
+
+/** Writes the end of the envelope and makes ready for data.  A failure is remembered. */
+void data_begin(session_t *session);
+/** Keeps text, which stands for that many octets of the wire. */
+void data_take(session_t *session, apr_size_t octets, zm_str_t text);
+/** All has come: commits, or refuses. */
+void data_end(session_t *session);
+/** The reply that says why a message is not taken. */
+void data_refuse(session_t *session);
+/** The connection has ended amid the data. */
+void data_abandoned(session_t *session);
 
 #endif

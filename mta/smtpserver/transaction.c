@@ -376,6 +376,10 @@ void command_rcpt(session_t *session, zm_str_t arguments, apr_size_t column)
                                                               : "MAIL comes before RCPT");
         return;
     }
+    if (session->state == SESSION_CHUNKS) {
+        out_of_order(session, "the message has begun; BDAT LAST comes next");
+        return;
+    }
     if (++transaction->attempts > session->group->recipients) {
         session_tarpit(session);
         reply(session, 452, "4.5.3", "too many recipients; send the rest in another message");

@@ -42,18 +42,20 @@ static void the_banner_can_be_configured(void)
 static void ehlo_lists_extensions_and_help_last(void)
 {
     client_t *client = client_connect("PARAM maxsize 1000000", STRANGER);
-    ZM_ASSERT_STR(hello(client), "250-mx.local.test Hello peer.test\r\n250-SIZE 1000000\r\n"
-                                 "250-8BITMIME\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n"
-                                 "250-DSN\r\n250-X-RCPTLIMIT 10000\r\n250-LIMITS RCPTMAX=10000\r\n"
-                                 "250 HELP\r\n");
+    ZM_ASSERT_STR(hello(client),
+                  "250-mx.local.test Hello peer.test\r\n250-SIZE 1000000\r\n"
+                  "250-8BITMIME\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-ENHANCEDSTATUSCODES\r\n"
+                  "250-DSN\r\n250-X-RCPTLIMIT 10000\r\n250-LIMITS RCPTMAX=10000\r\n"
+                  "250 HELP\r\n");
     client_done(client);
 }
 
 static void ehlo_leaves_out_what_is_off(void)
 {
-    client_t *client = client_connect("PARAM NoDSN\nPARAM No8BITMIME\nPARAM NoPIPELINING\n"
-                                      "PARAM NoENHANCEDSTATUSCODES\nPARAM RcptLimitCount 100",
-                                      STRANGER);
+    client_t *client =
+        client_connect("PARAM NoDSN\nPARAM No8BITMIME\nPARAM NoPIPELINING\n"
+                       "PARAM NoENHANCEDSTATUSCODES\nPARAM NoCHUNKING\nPARAM RcptLimitCount 100",
+                       STRANGER);
     ZM_ASSERT_STR(hello(client), "250-mx.local.test Hello peer.test\r\n250-SIZE 0\r\n250 HELP\r\n");
     ASSERT_HAS(say(client, "MAIL FROM:<a@far.test> RET=FULL\r\n"), "555-unknown parameter");
     client_done(client);
@@ -426,6 +428,65 @@ static void long_replies_are_folded(void)
     client_done(client);
 }
 
+/* -- BDAT ----------------------------------------------------------------------------- */
+
+#define ENVELOPE "MAIL FROM:<a@far.test>\r\nRCPT TO:<bob@local.test>\r\n"
+
+static void chunks_make_one_message(void)
+{
+    client_t *client = client_connect("", STRANGER);
+    hello(client);
+    ASSERT_HAS(
+        say(client, ENVELOPE "BDAT 8\r\nA: b\r\n\r\nBDAT 4\r\n.\r\nxBDAT 2 LAST\r\n\r\nNOOP\r\n"),
+        "250 2.0.0 Received 8 octets\r\n250 2.0.0 Received 4 octets\r\n"
+        "250 2.0.0 Message accepted; S4711AbmKUE7r\r\n250 2.0.0 Ok\r\n");
+    ASSERT_HAS(fake_spool.messages[0], "env-end\nA: b\n\n.\nx\n");
+    ASSERT_HAS(say(client, ENVELOPE "BDAT 0 LAST\r\n"), "250 2.0.0 Message accepted");
+    client_done(client);
+}
+
+static void chunk_octets_are_never_commands(void)
+{
+    client_t *client = client_connect("", STRANGER);
+    hello(client);
+    ZM_ASSERT_STR(say(client, "BDAT 6 LAST\r\nQUIT\r\nNOOP\r\n"),
+                  "503 5.5.1 BDAT comes after MAIL and RCPT\r\n250 2.0.0 Ok\r\n");
+    ZM_ASSERT_STR(say(client, "BDAT x\r\nQUIT\r\n"),
+                  "421 5.5.4 BDAT wants SIZE [LAST]; closing the connection\r\n<eof>");
+    client_done(client);
+}
+
+static void a_failed_chunk_spoils_the_message(void)
+{
+    client_t *client = client_connect("PARAM maxsize 10", STRANGER);
+    hello(client);
+    ASSERT_HAS(say(client, ENVELOPE "BDAT 12\r\n0123456789\r\nBDAT 2 LAST\r\n\r\n"),
+               "552 5.3.4 the message is too big: the limit is 10 octets\r\n"
+               "452 4.3.0 discarded due to an earlier error\r\n");
+    ASSERT_HAS(say(client, ENVELOPE "BDAT 3 LAST\r\na\nb"), "550 5.6.0");
+    ASSERT_HAS(say(client, ENVELOPE "BDAT 2 LAST\r\na\r"), "550 5.6.0");
+    CU_ASSERT_EQUAL(fake_spool.committed, 0);
+    ASSERT_HAS(say(client, ENVELOPE "BDAT 3\r\na\r\nDATA\r\n"), "503 5.5.2 DATA does not go");
+    ASSERT_HAS(say(client, ENVELOPE "BDAT 3\r\na\r\nRCPT TO:<c@local.test>\r\n"), "503 5.5.1");
+    ASSERT_HAS(say(client, "RSET\r\n"), "250");
+    client_done(client);
+}
+
+static void chunks_can_be_cut_anywhere(void)
+{
+    static const char text[] = "BDAT 14 LAST\r\nA: b\r\n\r\n\r\n.\r\nx";
+    client_t *client = client_connect("", STRANGER);
+    const char *got = "";
+    apr_size_t i;
+    hello(client);
+    (void)say(client, ENVELOPE);
+    for (i = 0; i < sizeof text - 1 && *got == '\0'; i++)
+        got = say_bytes(client, text + i, 1);
+    ASSERT_HAS(got, "250 2.0.0");
+    ASSERT_HAS(fake_spool.messages[0], "env-end\nA: b\n\n\n.\nx");
+    client_done(client);
+}
+
 /* -- syntax ---------------------------------------------------------------------------- */
 
 static void the_caret_stands_under_the_error(void)
@@ -694,6 +755,8 @@ ZM_TESTS("smtpserver session", ZM_TEST(the_banner_names_the_host),
          ZM_TEST(a_megabyte_without_an_end_is_one_error), ZM_TEST(a_megabyte_line_of_data_is_kept),
          ZM_TEST(a_header_line_without_end_is_refused), ZM_TEST(loops_are_noticed),
          ZM_TEST(many_errors_end_the_session), ZM_TEST(pipelined_garbage_ends_the_session),
+         ZM_TEST(chunks_make_one_message), ZM_TEST(chunk_octets_are_never_commands),
+         ZM_TEST(a_failed_chunk_spoils_the_message), ZM_TEST(chunks_can_be_cut_anywhere),
          ZM_TEST(replies_echo_nothing_that_forges), ZM_TEST(long_replies_are_folded),
          ZM_TEST(the_caret_stands_under_the_error), ZM_TEST(single_line_replies_say_it_all),
          ZM_TEST(bad_parameters_are_refused), ZM_TEST(sloppy_clients_are_let_pass_by_pattern),
