@@ -74,9 +74,15 @@ static int help(void)
 
 /* -- command line ------------------------------------------------------------------------- */
 
-static bool read_letters(zmsh_t *zmsh, const char *letters, const char *next, bool *took_next)
+static void add_flags(zmsh_t *zmsh, const char *letters)
 {
     size_t length = strlen(zmsh->flags);
+    while (*letters != '\0' && length + 1 < sizeof zmsh->flags)
+        zmsh->flags[length++] = *letters++;
+}
+
+static bool read_letters(zmsh_t *zmsh, const char *letters, const char *next, bool *took_next)
+{
     for (; *letters != '\0'; letters++) {
         if (*letters == 'c') {
             if (next == NULL)
@@ -94,8 +100,7 @@ static bool read_letters(zmsh_t *zmsh, const char *letters, const char *next, bo
             zmsh->from_stdin = zmsh->from_stdin || *letters == 's';
             zmsh->interactive = zmsh->interactive || *letters == 'i';
             zmsh->once = zmsh->once || *letters == 't';
-            if (length + 1 < sizeof zmsh->flags)
-                zmsh->flags[length++] = *letters;
+            add_flags(zmsh, (const char[]){*letters, '\0'});
         }
     }
     return true;
@@ -220,7 +225,6 @@ int main(int argc, const char *const *argv, const char *const *environment)
     zmsh_t zmsh = {0};
     zm_credentials_t own, real;
     apr_pool_t *pool;
-    apr_size_t used;
     int status;
     apr_app_initialize(&argc, &argv, &environment);
     apr_pool_create(&pool, NULL);
@@ -243,8 +247,7 @@ int main(int argc, const char *const *argv, const char *const *environment)
         zmsh.from_stdin = true;
         zmsh.interactive =
             zmsh.interactive || (zm_program_is_terminal(0) && zm_program_is_terminal(2));
-        used = strlen(zmsh.flags);
-        apr_cpystrn(zmsh.flags + used, zmsh.interactive ? "is" : "s", sizeof zmsh.flags - used);
+        add_flags(&zmsh, zmsh.interactive ? "is" : "s");
     }
     options.flags = zmsh.flags;
     options.environment = environment;

@@ -6,15 +6,12 @@
 #include "mta/map/types.h"
 #include "platform/clock.h"
 
-#define LOOK_INTERVAL apr_time_from_sec(1) /* files are looked at so often at most */
-
 struct zm_map_t {
     const zm_map_type_t *type;
     const char *name; /* as it was asked for */
     zm_map_options_t options;
     void *state; /* null: not open */
     apr_pool_t *pool, *state_pool;
-    apr_time_t looked;
 };
 
 static void close_state(void *baton)
@@ -92,11 +89,7 @@ zm_map_outcome_t zm_map_lookup(zm_map_t *map, zm_str_t key, zm_map_answer_t *ans
 
 bool zm_map_changed(zm_map_t *map)
 {
-    apr_time_t now = zm_clock_monotonic();
-    if (map->type->changed == NULL || map->state == NULL || now - map->looked < LOOK_INTERVAL)
-        return false;
-    map->looked = now;
-    if (!map->type->changed(map->state))
+    if (map->type->changed == NULL || map->state == NULL || !map->type->changed(map->state))
         return false;
     close_state(map);
     return true;
@@ -113,7 +106,11 @@ apr_status_t zm_map_add(zm_map_t *map, zm_str_t key, zm_str_t value, zm_error_t 
     if (map->type->add == NULL)
         return unsupported(map, "add", error);
     status = open_state(map, error);
-    return status != APR_SUCCESS ? status : map->type->add(map->state, key, value, error);
+    if (status == APR_SUCCESS)
+        status = map->type->add(map->state, key, value, error);
+    if (status == APR_SUCCESS && map->type->add_reopens)
+        close_state(map);
+    return status;
 }
 
 apr_status_t zm_map_remove(zm_map_t *map, zm_str_t key, zm_error_t *error)

@@ -56,7 +56,7 @@ zm_map_outcome_t zm_map_lookup(zm_map_t *map, zm_str_t key, zm_map_answer_t *ans
                                apr_pool_t *pool);
 
 /** Looks whether the file was changed or replaced since it was opened; if so closes it (the next
- * lookup reopens) and returns true.  At most one look a second. */
+ * lookup reopens) and returns true. */
 bool zm_map_changed(zm_map_t *map);
 
 /** Each returns ZM_E_UNSUPPORTED where the type has no such operation. */
@@ -89,6 +89,7 @@ const zm_map_options_t *zm_map_options(const zm_map_t *map);
 typedef struct zm_map_type_t {
     const char *name;
     bool answers_lists;
+    bool add_reopens; /**< what is open does not show additions: open anew after each */
     apr_status_t (*check)(const zm_map_options_t *options, zm_error_t *error);
     apr_status_t (*open)(void **state, const zm_map_options_t *options, apr_pool_t *pool,
                          zm_error_t *error);

@@ -2,6 +2,7 @@
  * by a rename. */
 #include <apr_strings.h>
 #include <sqlite3.h>
+#include <string.h>
 
 #include "mta/map/types.h"
 
@@ -45,6 +46,25 @@ static apr_status_t open_database(sqlite_t *sqlite, int flags, zm_error_t *error
     return APR_SUCCESS;
 }
 
+/*
+ * A configuration of old may name the file of another library (aliases.db, or
+ * aliases alone): where its SQLite successor stands beside it, that is meant.
+ */
+static const char *successor(const char *path, apr_pool_t *pool)
+{
+    static const char *const suffixes[] = {".gdbm", ".dbh", ".db", ".pag", ".dir", ".dat"};
+    apr_size_t length = strlen(path), i;
+    zm_file_info_t info;
+    const char *found;
+    for (i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        apr_size_t suffix = strlen(suffixes[i]);
+        if (length > suffix && strcmp(path + length - suffix, suffixes[i]) == 0)
+            length -= suffix;
+    }
+    found = apr_pstrcat(pool, apr_pstrndup(pool, path, length), ".sqlite", NULL);
+    return zm_map_file_look(found, &info) == APR_SUCCESS ? found : path;
+}
+
 /* Opened for reading; an empty or absent file, which only a compiler of ours asks for, for writing
  * when something is added. */
 static apr_status_t sqlite_open(void **state, const zm_map_options_t *options, apr_pool_t *pool,
@@ -52,9 +72,9 @@ static apr_status_t sqlite_open(void **state, const zm_map_options_t *options, a
 {
     sqlite_t *sqlite = apr_pcalloc(pool, sizeof *sqlite);
     apr_status_t status;
-    sqlite->path = options->file;
+    sqlite->path = successor(options->file, pool);
     *state = sqlite;
-    status = zm_path_info(&sqlite->seen, NULL, sqlite->path);
+    status = zm_map_file_look(sqlite->path, &sqlite->seen);
     if (APR_STATUS_IS_ENOENT(status))
         return APR_SUCCESS;
     if ((status = open_database(sqlite, SQLITE_OPEN_READONLY, error)) != APR_SUCCESS)
@@ -91,7 +111,7 @@ static apr_status_t make_writable(sqlite_t *sqlite, zm_error_t *error)
                            NULL) != SQLITE_OK)
         return fail(sqlite, error);
     sqlite->writable = true;
-    (void)zm_path_info(&sqlite->seen, NULL, sqlite->path);
+    (void)zm_map_file_look(sqlite->path, &sqlite->seen);
     return APR_SUCCESS;
 }
 

@@ -137,26 +137,28 @@ static zm_map_outcome_t unordered_lookup(void *state, zm_str_t key, zm_map_answe
     return ZM_MAP_FOUND;
 }
 
-/* Appends a line, and reads the file again at the next look. */
+/* Appends a line; the file is read again at the next lookup. */
 static apr_status_t unordered_add(void *state, zm_str_t key, zm_str_t value, zm_error_t *error)
 {
-    text_t *text = state;
+    const text_t *text = state;
     zm_buf_t line = ZM_BUF_INIT;
     zm_file_t *file;
-    zm_str_t copy, parsed, rest;
     apr_status_t status;
-    zm_buf_printf(&line, "%.*s\t%.*s\n", (int)key.length, key.data, (int)value.length, value.data);
-    status = zm_file_open(&file, NULL, text->path, ZM_OPEN_WRITE | ZM_OPEN_APPEND, 0, text->pool);
+    if (key.length == 0 || zm_str_find(key, '\n') >= 0 || zm_str_find(value, '\n') >= 0)
+        return zm_error_set(error, ZM_E_SYNTAX, "a line of a text file cannot hold that");
+    zm_buf_add_str(&line, key);
+    zm_buf_add_byte(&line, '\t');
+    zm_buf_add_str(&line, value);
+    zm_buf_add_byte(&line, '\n');
+    status = zm_file_open(&file, NULL, text->path, ZM_OPEN_WRITE | ZM_OPEN_APPEND | ZM_OPEN_FOLLOW,
+                          0, text->pool);
     if (status == APR_SUCCESS) {
         status = zm_file_append(file, line.data, line.length);
         zm_file_close(file);
     }
-    copy = zm_str_copy(text->pool, zm_buf_str(&line));
     zm_buf_free(&line);
     if (status != APR_SUCCESS)
         return zm_error_system(error, status, "cannot add to %s", text->path);
-    if (zm_map_text_line(zm_str_trim(copy), &parsed, &rest))
-        memset(&text->seen, 0, sizeof text->seen); /* looks changed from now on */
     return APR_SUCCESS;
 }
 
@@ -332,6 +334,7 @@ const zm_map_type_t zm_map_unordered = {
     .lookup = unordered_lookup,
     .changed = text_changed,
     .add = unordered_add,
+    .add_reopens = true,
     .count = unordered_count,
     .owner = text_owner,
     .each = unordered_each,

@@ -53,10 +53,29 @@ void zm_map_type_add(const zm_map_type_t *type)
 
 /* -- files behind maps -------------------------------------------------------------------- */
 
+apr_status_t zm_map_file_look(const char *path, zm_file_info_t *info)
+{
+    apr_pool_t *pool;
+    zm_file_t *file;
+    apr_status_t status = zm_path_info(info, NULL, path);
+    if (status != APR_SUCCESS || info->kind != ZM_FILE_SYMLINK)
+        return status;
+    status = apr_pool_create(&pool, NULL);
+    if (status != APR_SUCCESS)
+        return status;
+    status = zm_file_open(&file, NULL, path, ZM_OPEN_READ | ZM_OPEN_FOLLOW, 0, pool);
+    if (status == APR_SUCCESS) {
+        status = zm_file_info(info, file);
+        zm_file_close(file);
+    }
+    apr_pool_destroy(pool);
+    return status;
+}
+
 bool zm_map_file_changed(const char *path, const zm_file_info_t *seen)
 {
     zm_file_info_t now;
-    if (zm_path_info(&now, NULL, path) != APR_SUCCESS)
+    if (zm_map_file_look(path, &now) != APR_SUCCESS)
         return true;
     return now.id != seen->id || now.device != seen->device || now.size != seen->size ||
            now.mtime_s != seen->mtime_s || now.mtime_ns != seen->mtime_ns ||
@@ -66,7 +85,7 @@ bool zm_map_file_changed(const char *path, const zm_file_info_t *seen)
 apr_status_t zm_map_file_owner(const char *path, zm_uid_t *owner, zm_error_t *error)
 {
     zm_file_info_t info;
-    apr_status_t status = zm_path_info(&info, NULL, path);
+    apr_status_t status = zm_map_file_look(path, &info);
     if (status != APR_SUCCESS)
         return zm_error_system(error, status, "cannot look at %s", path);
     *owner = info.uid;

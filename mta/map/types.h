@@ -13,6 +13,8 @@ const zm_map_type_t *zm_map_type_find(const char *name);
 
 /* Files behind maps. */
 
+/** Looks at the file that path leads to, through a link if it is one. */
+apr_status_t zm_map_file_look(const char *path, zm_file_info_t *info);
 /** Whether path holds another file, or another state of it, than was seen before. */
 bool zm_map_file_changed(const char *path, const zm_file_info_t *seen);
 apr_status_t zm_map_file_owner(const char *path, zm_uid_t *owner, zm_error_t *error);

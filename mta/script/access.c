@@ -42,8 +42,12 @@ zm_value_t zm_script_append(zm_script_t *script, zm_value_t list, zm_value_t ite
 zm_value_t zm_script_concat(zm_script_t *script, zm_value_t a, zm_value_t b)
 {
     apr_size_t first = zm_value_count(a), second = zm_value_count(b);
+    uint32_t depth = zm_list_depth(script, a.u.items, first);
     zm_value_t *items;
-    if (first + second == 0 || first + second > UINT32_MAX / sizeof *items ||
+    if (zm_list_depth(script, b.u.items, second) > depth)
+        depth = zm_list_depth(script, b.u.items, second);
+    if (first + second == 0 || depth > ZM_LIST_DEPTH ||
+        first + second > UINT32_MAX / sizeof *items ||
         !zm_arena_room(&script->arena, (first + second) * sizeof *items))
         return ZM_VALUE_NIL;
     items = zm_arena_alloc(&script->arena, (first + second) * sizeof *items);
@@ -51,7 +55,7 @@ zm_value_t zm_script_concat(zm_script_t *script, zm_value_t a, zm_value_t b)
         memcpy(items, a.u.items, first * sizeof *items);
     if (second > 0)
         memcpy(items + first, b.u.items, second * sizeof *items);
-    return (zm_value_t){1, (uint32_t)(first + second), {.items = items}};
+    return (zm_value_t){depth, (uint32_t)(first + second), {.items = items}};
 }
 
 zm_value_t zm_script_with_property(zm_script_t *script, zm_value_t list, zm_str_t key,
@@ -67,6 +71,7 @@ zm_value_t zm_script_with_property(zm_script_t *script, zm_value_t list, zm_str_
             return copy;
         items = (zm_value_t *)(uintptr_t)copy.u.items;
         items[i + 1] = value;
+        copy.is_list = zm_list_depth(script, items, copy.length);
         return copy;
     }
     pair[0] = zm_make_string(script, key.data, key.length);

@@ -191,6 +191,7 @@ static int next_option(zm_call_t *call, zm_str_t options, const zm_value_t *word
     if (at == 0 || at >= word.length)
         at = 1;
     *option = word.data[at++];
+    zm_script_unset(script, ZM_S("OPTARG"));
     place = *option == ':' ? -1 : zm_str_find(options, *option);
     if (place >= 0 && (apr_size_t)place + 1 < options.length && options.data[place + 1] == ':') {
         zm_value_t argument = ZM_VALUE_NULL;
@@ -198,10 +199,11 @@ static int next_option(zm_call_t *call, zm_str_t options, const zm_value_t *word
             argument = zm_value_of(zm_str_of(word.data + at, word.length - at));
         else if (++index < count)
             argument = words[index];
-        else
+        if (index >= count) {
             zm_call_complain(call, "option -%c needs an argument", *option);
-        if (index >= count)
             *option = '?';
+            index = count - 1;
+        }
         zm_script_set(script, ZM_S("OPTARG"), argument);
         at = 0;
         index++;

@@ -117,8 +117,8 @@ static int print_contents(zm_call_t *call)
         zm_call_print(call, "%-15s %s%s%s %" APR_SIZE_T_FMT "/%d %u %s %s\n", entry->name,
                       options->type, options->map.subtype == NULL ? "" : ",",
                       options->map.subtype == NULL ? "" : options->map.subtype,
-                      zm_relation_cached(entry->relation), options->cache, options->ttl,
-                      flags_of(options, flags),
+                      zm_relation_cached(entry->relation), options->cache < 0 ? 0 : options->cache,
+                      options->ttl, flags_of(options, flags),
                       options->map.file == NULL ? "-" : options->map.file);
     }
     return 0;

@@ -8,7 +8,8 @@
 
 static zm_value_t slice(zm_value_t list, uint32_t from, uint32_t count)
 {
-    return count == 0 ? ZM_VALUE_NIL : (zm_value_t){1, count, {.items = list.u.items + from}};
+    return count == 0 ? ZM_VALUE_NIL
+                      : (zm_value_t){list.is_list, count, {.items = list.u.items + from}};
 }
 
 static int do_first(zm_call_t *call)
@@ -115,8 +116,8 @@ static void append(zm_script_t *script, zm_symbol_t *symbol, const zm_value_t *i
                    uint32_t count)
 {
     zm_value_t list = symbol->cell.value;
-    uint32_t spare = symbol->cell.spare;
-    if (count == 0)
+    uint32_t spare = symbol->cell.spare, depth = zm_list_depth(script, items, count);
+    if (count == 0 || depth > ZM_LIST_DEPTH)
         return;
     if (spare < count) {
         apr_size_t room = (apr_size_t)list.length * 2 + count + 4;
@@ -131,6 +132,8 @@ static void append(zm_script_t *script, zm_symbol_t *symbol, const zm_value_t *i
     }
     memcpy((zm_value_t *)(uintptr_t)list.u.items + list.length, items, count * sizeof *items);
     list.length += count;
+    if (depth > list.is_list)
+        list.is_list = depth;
     zm_variable_modify(script, symbol, list, spare - count);
 }
 
@@ -191,6 +194,7 @@ static int do_lreplace(zm_call_t *call)
         copy = zm_make_list(script, list.u.items, list.length);
         if (copy.length > index)
             ((zm_value_t *)(uintptr_t)copy.u.items)[index] = call->args[2];
+        copy.is_list = zm_list_depth(script, copy.u.items, copy.length);
         zm_variable_modify(script, symbol, copy, 0);
         return 1;
     }

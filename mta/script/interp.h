@@ -21,6 +21,7 @@
 #define ZM_STACK_VALUES 262144 /* items of all argument vectors and loops at one time */
 #define ZM_STACK_BYTES 786432  /* of C stack that one entry may use */
 #define ZM_SIFT_LABELS 10000   /* labels tried in one sift */
+#define ZM_LIST_DEPTH 200      /* lists within lists */
 #define ZM_SIGNALS 64
 
 /** Set options, by letter. */
@@ -184,6 +185,8 @@ zm_flow_t zm_abort(zm_script_t *script, const char *format, ...)
 /** A copy in the arena; the null string when the limit forbids it. */
 zm_value_t zm_make_string(zm_script_t *script, const char *data, apr_size_t length);
 zm_value_t zm_make_number(zm_script_t *script, int64_t number);
+/** The depth of a list of these items.  Above ZM_LIST_DEPTH the evaluation is aborted. */
+uint32_t zm_list_depth(zm_script_t *script, const zm_value_t *items, apr_size_t count);
 /** A list whose items array is copied into the arena. */
 zm_value_t zm_make_list(zm_script_t *script, const zm_value_t *items, apr_size_t count);
 

@@ -61,15 +61,28 @@ zm_value_t zm_make_number(zm_script_t *script, int64_t number)
     return zm_make_string(script, text, (apr_size_t)length);
 }
 
+uint32_t zm_list_depth(zm_script_t *script, const zm_value_t *items, apr_size_t count)
+{
+    uint32_t depth = 1;
+    apr_size_t i;
+    for (i = 0; i < count; i++)
+        if (items[i].is_list >= depth)
+            depth = items[i].is_list + 1;
+    if (depth > ZM_LIST_DEPTH)
+        zm_abort(script, "lists are nested more than %d deep", ZM_LIST_DEPTH);
+    return depth;
+}
+
 zm_value_t zm_make_list(zm_script_t *script, const zm_value_t *items, apr_size_t count)
 {
+    uint32_t depth = zm_list_depth(script, items, count);
     zm_value_t *copy;
-    if (count == 0 || count > UINT32_MAX / sizeof *copy ||
+    if (count == 0 || depth > ZM_LIST_DEPTH || count > UINT32_MAX / sizeof *copy ||
         !zm_arena_room(&script->arena, count * sizeof *copy))
         return ZM_VALUE_NIL;
     copy = zm_arena_alloc(&script->arena, count * sizeof *copy);
     memcpy(copy, items, count * sizeof *copy);
-    return (zm_value_t){1, (uint32_t)count, {.items = copy}};
+    return (zm_value_t){depth, (uint32_t)count, {.items = copy}};
 }
 
 void zm_complain(zm_script_t *script, const char *format, ...)

@@ -231,15 +231,16 @@ bool zm_track_changed(const zm_dependencies_t *dependencies)
 
 /* -- settling ------------------------------------------------------------------------------ */
 
-static apr_size_t size_of(zm_value_t value)
+/* Bytes that a copy needs, which shares nothing; counting stops when they exceed the limit. */
+static apr_size_t size_of(zm_value_t value, apr_size_t limit)
 {
     apr_size_t size;
     uint32_t i;
     if (!value.is_list)
         return value.length;
     size = value.length * sizeof value;
-    for (i = 0; i < value.length; i++)
-        size += size_of(value.u.items[i]);
+    for (i = 0; i < value.length && size <= limit; i++)
+        size += size_of(value.u.items[i], limit - size);
     return size;
 }
 
@@ -274,12 +275,20 @@ static apr_size_t items_of(zm_value_t value)
     return count;
 }
 
-/* A copy in one malloc block; null when the value needs none. */
-static void *make_permanent(zm_value_t *value)
+/*
+ * A copy in one malloc block; null when the value needs none.  A value that
+ * grows beyond what a scope may use, because it shared its parts, becomes nil.
+ */
+static void *make_permanent(zm_script_t *script, zm_value_t *value)
 {
-    apr_size_t size = size_of(*value);
+    apr_size_t limit = script->limits.memory, size = size_of(*value, limit);
     zm_value_t *items;
     char *block, *text;
+    if (size > limit) {
+        zm_complain(script, "a value too large to be kept is dropped");
+        *value = ZM_VALUE_NIL;
+        return NULL;
+    }
     if (size == 0) {
         *value = value->is_list ? ZM_VALUE_NIL : ZM_VALUE_NULL;
         return NULL;
@@ -297,7 +306,7 @@ static void settle_top(zm_script_t *script)
 {
     zm_value_t args = {1, script->top.count, {.items = script->top.args}};
     void *old = script->top_owned;
-    script->top_owned = make_permanent(&args);
+    script->top_owned = make_permanent(script, &args);
     script->top.args = args.u.items;
     free(old);
 }
@@ -321,7 +330,7 @@ void zm_scope_settle(zm_script_t *script)
             cell->set = false;
             symbol->gensym = false;
         } else if (cell->set) {
-            cell->owned = make_permanent(&cell->value);
+            cell->owned = make_permanent(script, &cell->value);
         }
     }
     settle_top(script);

@@ -129,7 +129,6 @@ apr_status_t zm_script_create(zm_script_t **result, const zm_script_options_t *o
     special_symbol(script, "PS1", ZM_WATCH_OTHER);
     special_symbol(script, "PS2", ZM_WATCH_OTHER);
     special_symbol(script, "MAILCHECK", ZM_WATCH_OTHER);
-    script->gensym = UINT32_MAX; /* the first symbol made at start is g0 */
     script->top.name = zm_value_of(zm_str(script->program));
     script->frame = &script->top;
     for (letter = options->flags == NULL ? "" : options->flags; *letter != '\0'; letter++)
@@ -295,8 +294,7 @@ void zm_script_set_arguments(zm_script_t *script, const char *name0, const char 
     script->top.args = values;
     script->top.count = (uint32_t)count;
     if (name0 != NULL)
-        script->gensym = UINT32_MAX; /* the first symbol made at start is g0 */
-    script->top.name = zm_value_of(zm_str(apr_pstrdup(script->pool, name0)));
+        script->top.name = zm_value_of(zm_str(apr_pstrdup(script->pool, name0)));
 }
 
 /* The body of a call: runs by name, leaves the value in *result. */

@@ -2,11 +2,16 @@
 
 #include <string.h>
 
+/* Lists that share parts can be enormous when they are written out. */
+#define PRINT_LIMIT ((apr_size_t)64 * 1024 * 1024)
+
 bool zm_value_equal(zm_value_t a, zm_value_t b)
 {
     uint32_t i;
-    if (a.is_list != b.is_list || a.length != b.length)
+    if ((a.is_list == 0) != (b.is_list == 0) || a.length != b.length)
         return false;
+    if (a.is_list && a.u.items == b.u.items)
+        return true;
     if (!a.is_list)
         return a.length == 0 || memcmp(a.u.data, b.u.data, a.length) == 0;
     for (i = 0; i < a.length; i++)
@@ -76,7 +81,7 @@ void zm_value_print(zm_value_t value, zm_buf_t *out)
         return;
     }
     zm_buf_add_byte(out, '(');
-    for (i = 0; i < value.length; i++) {
+    for (i = 0; i < value.length && out->length < PRINT_LIMIT; i++) {
         if (i > 0)
             zm_buf_add_byte(out, ' ');
         zm_value_print(value.u.items[i], out);

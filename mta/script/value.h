@@ -17,8 +17,8 @@
 typedef struct zm_value_t zm_value_t;
 
 struct zm_value_t {
-    uint32_t is_list;
-    uint32_t length; /**< bytes of the string, or items of the list */
+    uint32_t is_list; /**< 0: a string; else how deeply lists nest in it, 1 for a flat list */
+    uint32_t length;  /**< bytes of the string, or items of the list */
     union {
         const char *data;
         const zm_value_t *items;
