@@ -113,12 +113,14 @@ static bool need_not_greet(const session_t *session)
 static void on_connect_verdict(session_t *session, const policy_verdict_t *verdict)
 {
     int64_t delay = session->server->config->greet_delay;
+    int code = verdict->result == POLICY_DEFER ? 421 : 554;
     if (verdict->result != POLICY_ACCEPT) {
         session->denied = true;
         session_note(session, "-- policy: %d %s", verdict->code, verdict->text);
         session_tarpit(session);
-        reply(session, verdict->result == POLICY_DEFER ? 421 : 554, verdict->enhanced,
-              "Hello %s; %s", session->client_text, verdict->text);
+        reply_contact(session, code, verdict->enhanced);
+        reply(session, code, verdict->enhanced, "Hello %s; %s", session->client_text,
+              verdict->text);
         if (verdict->result == POLICY_DEFER)
             session_finish(session, "put off by policy");
         return;
@@ -188,6 +190,7 @@ static void on_helo_verdict(session_t *session, const policy_verdict_t *verdict)
     zm_str_t name = helo_parameter(session);
     if (verdict->result != POLICY_ACCEPT) {
         session_tarpit(session);
+        reply_contact(session, verdict->code, verdict->enhanced);
         reply(session, verdict->code, verdict->enhanced, "%s %s", session->client_text,
               verdict->text);
         return;

@@ -123,6 +123,11 @@ void reply_syntax(session_t *session, int code, const char *enhanced, apr_size_t
           (int)input.length, input.data);
 }
 
+void reply_contact(session_t *session, int code, const char *enhanced)
+{
+    reply_more(session, code, enhanced, "%s", session->group->contact);
+}
+
 static bool is_no_space(apr_status_t status)
 {
     return APR_STATUS_IS_ENOSPC(status) || status == ZM_E_LIMIT;

@@ -155,6 +155,8 @@ void reply_list(session_t *session, int code, const char *format, ...)
 /** A syntax error: a caret under the column of the command line, the reason, and the input. */
 void reply_syntax(session_t *session, int code, const char *enhanced, apr_size_t column,
                   const char *reason, zm_str_t input);
+/** To be called before the reply that refuses somebody: the line that tells whom to ask. */
+void reply_contact(session_t *session, int code, const char *enhanced);
 /** What a failure of the spool is to the client: 452 when there is no space, else 451. */
 void reply_spool_failure(session_t *session, apr_status_t status);
 

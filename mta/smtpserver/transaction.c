@@ -177,6 +177,7 @@ static void on_sender_verdict(session_t *session, const policy_verdict_t *verdic
     if (verdict->result != POLICY_ACCEPT) {
         session_note(session, "-- policy result=%d, msg: %s", verdict->code, verdict->text);
         session_tarpit(session);
+        reply_contact(session, verdict->code, verdict->enhanced);
         reply(session, verdict->code, verdict->enhanced, "%s mail from=<%.*s>: %s",
               session->client_text, (int)transaction->sender.length, transaction->sender.data,
               verdict->text);
@@ -324,6 +325,7 @@ static void on_recipient_verdict(session_t *session, const policy_verdict_t *ver
     }
     note_refusal(session, verdict, address);
     session_tarpit(session);
+    reply_contact(session, verdict->code, verdict->enhanced);
     reply(session, verdict->code, verdict->enhanced, "%s rcpt=<%.*s>: %s", session->client_text,
           (int)address.length, address.data, verdict->text);
 }

@@ -112,7 +112,8 @@ static void a_message_is_stored_with_its_envelope(void)
     got = say(client, "MAIL FROM:<a@far.test> SIZE=10 BODY=8BITMIME RET=HDRS ENVID=x+2By\r\n"
                       "RCPT TO:<bob@local.test> NOTIFY=SUCCESS ORCPT=rfc822;bob+40x@local.test\r\n"
                       "RCPT TO:<eve@far.test>\r\nRCPT TO:<c@x.sub.test>\r\nDATA\r\n");
-    CU_ASSERT_EQUAL(line_count(got), 5);
+    CU_ASSERT_EQUAL(line_count(got), 6);
+    ASSERT_HAS(got, "550-5.7.1 Ask HELP for our contact information.\r\n");
     ASSERT_HAS(got, "550 5.7.1 [192.0.2.9] rcpt=<eve@far.test>: relaying denied");
     ZM_ASSERT_STR(say(client, "Subject: x\r\n\r\n..dot\r\nend\r\n.\r\n"),
                   "250 2.0.0 Message accepted; S4711AbmKUE7r\r\n");
@@ -505,6 +506,9 @@ static void single_line_replies_say_it_all(void)
     client_t *client = client_connect("PARAM no-multiline-replies", STRANGER);
     hello(client);
     CU_ASSERT_EQUAL(line_count(say(client, "MAIL FROM:<joe@example,org>\r\n")), 1);
+    (void)say(client, "MAIL FROM:<a@far.test>\r\n");
+    CU_ASSERT_EQUAL(line_count(say(client, "RCPT TO:<x@far.test>\r\n")), 1);
+    (void)say(client, "RSET\r\n");
     ASSERT_HAS(say(client, "MAIL FROM:joe\r\n"), "501 5.1.7 [192.0.2.9] ");
     client_done(client);
 }
