@@ -36,7 +36,7 @@ typedef struct mailq_t {
 /** Says why on standard error and returns the code. */
 int mailq_complain(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* -- mailq_client.c: talking to the scheduler -------------------------------------------- */
+/* -- mailq_client.c: talking to the scheduler ---------------------------------------------- */
 
 /** Connects and reads the greeting; logs in to version 2.  0, or an exit code after a complaint. */
 int mailq_connect(mailq_t *mailq);
@@ -47,7 +47,7 @@ bool mailq_command(mailq_t *mailq, const char *command, zm_str_t *reply, apr_poo
 /** The next line of a multi-line reply; false after its last. */
 bool mailq_reply_line(mailq_t *mailq, zm_str_t *line, apr_pool_t *pool);
 
-/* -- mailq_list.c: version 2 ------------------------------------------------------------------ */
+/* -- mailq_list.c: version 2 --------------------------------------------------------------- */
 
 /** What SHOW THREAD says of one recipient, and what its files add. */
 typedef struct mailq_row_t {
@@ -66,7 +66,7 @@ int mailq_report(mailq_t *mailq, const char *command);
 typedef void mailq_thread_fn(mailq_t *mailq, zm_str_t channel, zm_str_t host, zm_str_t fields);
 int mailq_each_thread(mailq_t *mailq, mailq_thread_fn *each);
 
-/* -- mailq_files.c: what the files of a message say -------------------------------------------- */
+/* -- mailq_files.c: what the files of a message say ---------------------------------------- */
 
 typedef struct mailq_file_t {
     zm_control_file_t *control;

@@ -11,7 +11,7 @@
 
 #define PATIENCE (60 * APR_USEC_PER_SEC)
 
-/* -- lines ------------------------------------------------------------------------------ */
+/* -- lines --------------------------------------------------------------------------------- */
 
 static bool fill(mailq_t *mailq)
 {
@@ -91,7 +91,7 @@ bool mailq_reply_line(mailq_t *mailq, zm_str_t *line, apr_pool_t *pool)
     return true;
 }
 
-/* -- connecting --------------------------------------------------------------------------- */
+/* -- connecting ---------------------------------------------------------------------------- */
 
 static int connect_local(mailq_t *mailq, const char *path)
 {
@@ -182,7 +182,7 @@ static int open_connection(mailq_t *mailq)
     return code;
 }
 
-/* -- logging in -------------------------------------------------------------------------------- */
+/* -- logging in ---------------------------------------------------------------------------- */
 
 static const char *answer(zm_str_t challenge, zm_str_t password, apr_pool_t *pool)
 {

@@ -20,7 +20,7 @@ static zm_spool_t *spool_of(mailq_t *mailq)
     return mailq->spool;
 }
 
-/* -- one message ------------------------------------------------------------------------ */
+/* -- one message --------------------------------------------------------------------------- */
 
 mailq_file_t *mailq_file(mailq_t *mailq, zm_str_t path, apr_pool_t *pool)
 {
@@ -65,7 +65,7 @@ zm_str_t mailq_file_recipient(const mailq_file_t *file, uint64_t offset, apr_poo
     return ZM_S("");
 }
 
-/* -- directories -------------------------------------------------------------------------- */
+/* -- directories --------------------------------------------------------------------------- */
 
 /* Messages in a directory and its hash directories; -1 when it cannot be listed. */
 static int64_t count_messages(mailq_t *mailq, const char *directory)

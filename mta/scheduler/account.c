@@ -26,7 +26,7 @@ void zm_account_answer(char answer[33], zm_str_t challenge, zm_str_t password)
     EVP_MD_CTX_free(context);
 }
 
-/* -- lines ------------------------------------------------------------------------------- */
+/* -- lines --------------------------------------------------------------------------------- */
 
 static int rights_of(zm_str_t tokens)
 {
@@ -132,7 +132,7 @@ static bool admits(zm_str_t addresses, const zm_ip_t *peer)
     return false;
 }
 
-/* -- questions ------------------------------------------------------------------------------- */
+/* -- questions ----------------------------------------------------------------------------- */
 
 bool zm_accounts_admit(zm_str_t file, const zm_ip_t *peer)
 {

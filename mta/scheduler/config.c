@@ -32,7 +32,7 @@ static void problem(reader_t *reader, unsigned line, bool fatal, const char *for
     reader->failed |= fatal;
 }
 
-/* -- clauses ------------------------------------------------------------------- */
+/* -- clauses ------------------------------------------------------------------------------- */
 
 static void append_clause(reader_t *reader, zm_clause_t *clause)
 {
@@ -109,7 +109,7 @@ static void share_parameters(reader_t *reader)
     }
 }
 
-/* -- parameters ------------------------------------------------------------------ */
+/* -- parameters ---------------------------------------------------------------------------- */
 
 static void own_priority(reader_t *reader, const zm_token_t *token)
 {
@@ -151,7 +151,7 @@ static void parameter(reader_t *reader, const zm_token_t *token)
     reader->clause->given |= reader->clause->own;
 }
 
-/* -- PARAM lines ------------------------------------------------------------------- */
+/* -- PARAM lines --------------------------------------------------------------------------- */
 
 static const char *expanded(reader_t *reader, zm_str_t value)
 {
@@ -206,7 +206,7 @@ static void global_param(reader_t *reader, const zm_token_t *token)
     }
 }
 
-/* -- users ---------------------------------------------------------------------------- */
+/* -- users --------------------------------------------------------------------------------- */
 
 static bool resolve(const char *name, bool group, zm_uid_t *id, apr_pool_t *pool)
 {
@@ -246,7 +246,7 @@ static void resolve_users(reader_t *reader)
     }
 }
 
-/* -- the file ------------------------------------------------------------------------- */
+/* -- the file ------------------------------------------------------------------------------ */
 
 static void read_tokens(reader_t *reader, zm_str_t text)
 {

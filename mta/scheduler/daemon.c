@@ -16,7 +16,7 @@
 #define DESCRIPTORS_KEPT 30
 #define MOST_CHILDREN 4000
 
-/* -- configuration ------------------------------------------------------------------------ */
+/* -- configuration ------------------------------------------------------------------------- */
 
 static void tell_problems(const zm_buf_t *problems, bool to_log)
 {
@@ -66,7 +66,7 @@ static void reload(zm_daemon_t *daemon)
     zm_log(ZM_LOG_NOTICE, NULL, "configuration reloaded");
 }
 
-/* -- events ----------------------------------------------------------------------------------- */
+/* -- events -------------------------------------------------------------------------------- */
 
 static void arm(zm_daemon_t *daemon)
 {
@@ -327,8 +327,7 @@ apr_status_t zm_daemon_open(zm_daemon_t **made, const zm_daemon_options_t *optio
     return APR_SUCCESS;
 }
 
-/* -- running
- * ------------------------------------------------------------------------------------------ */
+/* -- running ------------------------------------------------------------------------------- */
 
 /* Agents are left alone: they see the end of their input, finish, and record what they did. */
 static void close_daemon(zm_daemon_t *daemon)

@@ -28,7 +28,7 @@ const char *zm_pending_name(zm_pending_t pending)
     return names[pending];
 }
 
-/* -- lists of rings -------------------------------------------------------------------- */
+/* -- lists of rings ------------------------------------------------------------------------ */
 
 static zm_ring_t **list_of(zm_scheduler_t *scheduler, zm_ring_t *ring, zm_ring_t ***last)
 {
@@ -102,7 +102,7 @@ static void wake(zm_scheduler_t *scheduler, zm_ring_t *ring)
         set_wait(scheduler, ring, ZM_RING_AT_REST);
 }
 
-/* -- ready threads ------------------------------------------------------------------------ */
+/* -- ready threads ------------------------------------------------------------------------- */
 
 void zm_dispatch_ready(zm_scheduler_t *scheduler, zm_thread_t *thread)
 {
@@ -155,7 +155,7 @@ void zm_dispatch_arrival(zm_scheduler_t *scheduler, zm_thread_t *thread)
     zm_dispatch_ready(scheduler, thread);
 }
 
-/* -- making room ------------------------------------------------------------------------------ */
+/* -- making room --------------------------------------------------------------------------- */
 
 /* Sends away the agent that has been idle longest; of one channel, when that is what is full. */
 static void evict(zm_scheduler_t *scheduler, const zm_ring_t *ring, const zm_channel_t *channel)
@@ -350,8 +350,7 @@ void zm_dispatch(zm_scheduler_t *scheduler)
         serve_ring(scheduler, scheduler->ready);
 }
 
-/* -- what gives way
- * ---------------------------------------------------------------------------------- */
+/* -- what gives way ------------------------------------------------------------------------ */
 
 static void wake_list(zm_scheduler_t *scheduler, zm_ring_t *ring)
 {

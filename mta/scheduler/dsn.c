@@ -47,7 +47,7 @@ bool zm_dsn_has_reader(const zm_dsn_report_t *report)
     return report->sender.length > 0 || (report->form != NULL && report->form->copy_count > 0);
 }
 
-/* -- pieces of text ---------------------------------------------------------------------- */
+/* -- pieces of text ------------------------------------------------------------------------ */
 
 /* On one line: control bytes cannot end it. */
 static void add_line_text(zm_buf_t *out, zm_str_t text)
@@ -137,7 +137,7 @@ static zm_str_t status_code(const zm_dsn_entry_t *entry)
     return zm_str_of(status.data, i);
 }
 
-/* -- envelope and header ---------------------------------------------------------------------- */
+/* -- envelope and header ------------------------------------------------------------------- */
 
 /* An address that names a program or file of ours is answered to the postmaster. */
 static zm_str_t reader(const zm_dsn_report_t *report)
@@ -257,8 +257,7 @@ static void add_headers(writer_t *writer)
                   report->boundary);
 }
 
-/* -- the part for people
- * --------------------------------------------------------------------------- */
+/* -- the part for people ------------------------------------------------------------------- */
 
 static void add_message_facts(writer_t *writer, const char *indent, bool people)
 {
@@ -340,8 +339,7 @@ static void add_first_part(writer_t *writer)
         add_for_people(writer, &report->entries[i]);
 }
 
-/* -- the part for programs
- * ---------------------------------------------------------------------------- */
+/* -- the part for programs ----------------------------------------------------------------- */
 
 static void add_for_programs(writer_t *writer, const zm_dsn_entry_t *entry)
 {
@@ -373,8 +371,7 @@ static void add_second_part(writer_t *writer)
     zm_buf_add_byte(&writer->out, '\n');
 }
 
-/* -- the message
- * ------------------------------------------------------------------------------------------- */
+/* -- the message --------------------------------------------------------------------------- */
 
 static bool body_wanted(const zm_dsn_report_t *report)
 {

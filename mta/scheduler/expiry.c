@@ -65,7 +65,7 @@ void zm_expiry_arm(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
                    when > scheduler->now ? (uint32_t)when : scheduler->now);
 }
 
-/* -- expiring ------------------------------------------------------------------------------- */
+/* -- expiring ------------------------------------------------------------------------------ */
 
 static void expiry_text(zm_buf_t *out, const zm_vertex_t *vertex, const char *period)
 {
@@ -142,7 +142,7 @@ static void expire_all(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
     }
 }
 
-/* -- delays ----------------------------------------------------------------------------------- */
+/* -- delays -------------------------------------------------------------------------------- */
 
 static void report_delay(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
 {

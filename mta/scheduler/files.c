@@ -7,7 +7,7 @@
 #include "platform/clock.h"
 #include "spool/layout.h"
 
-/* -- opening -------------------------------------------------------------------------------- */
+/* -- opening ------------------------------------------------------------------------------- */
 
 apr_status_t zm_opened_open(zm_opened_t *opened, zm_spool_t *spool, const char *name,
                             apr_pool_t *parent, zm_error_t *error)

@@ -50,7 +50,7 @@ struct zm_intake_t {
     bool first_scan_done, opened, scan_again;
 };
 
-/* -- names that wait -------------------------------------------------------------------------- */
+/* -- names that wait ----------------------------------------------------------------------- */
 
 static uint32_t hash_id(uint64_t id)
 {
@@ -246,8 +246,7 @@ void zm_intake_drain(zm_intake_t *intake)
         continue;
 }
 
-/* -- scanning
- * ---------------------------------------------------------------------------------------- */
+/* -- scanning ------------------------------------------------------------------------------ */
 
 static void end_scan(zm_intake_t *intake)
 {
@@ -301,8 +300,7 @@ void zm_intake_scan(zm_intake_t *intake)
         zm_timer_set(&intake->scan, 0);
 }
 
-/* -- hints
- * --------------------------------------------------------------------------------------------- */
+/* -- hints --------------------------------------------------------------------------------- */
 
 static void hinted(zm_str_t directory, zm_str_t prefixed_leaf, void *baton)
 {

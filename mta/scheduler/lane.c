@@ -3,7 +3,7 @@
 #include "mta/scheduler/memory.h"
 #include "mta/scheduler/scheduler.h"
 
-/* -- the order of a lane ------------------------------------------------------------ */
+/* -- the order of a lane ------------------------------------------------------------------- */
 
 static zm_order_t order_of(const zm_lane_t *lane, const zm_vertex_t *vertex)
 {
@@ -26,7 +26,7 @@ static uint32_t priority_of(const zm_vertex_t *vertex)
     return (uint32_t)zm_mix(vertex->job->id * UINT64_C(0xd1342543de82ef95));
 }
 
-/* -- the tree ------------------------------------------------------------------------- */
+/* -- the tree ------------------------------------------------------------------------------ */
 
 /* Divides a tree: *low gets what stands before the order, *high the rest. */
 static void split(const zm_lane_t *lane, zm_vertex_t *root, zm_order_t at, zm_vertex_t **low,
@@ -112,7 +112,7 @@ static void tree_each(zm_vertex_t *node, void (*each)(zm_vertex_t *vertex, void 
     }
 }
 
-/* -- lists of lanes --------------------------------------------------------------------- */
+/* -- lists of lanes ------------------------------------------------------------------------ */
 
 static void list_add(zm_lane_t **list, zm_lane_t *lane)
 {
@@ -189,7 +189,7 @@ static zm_lane_t *lane_get(zm_scheduler_t *scheduler, zm_thread_t *thread, zm_te
     return lane;
 }
 
-/* -- runs --------------------------------------------------------------------------------- */
+/* -- runs ---------------------------------------------------------------------------------- */
 
 static bool unfed(const zm_lane_t *lane, zm_order_t order)
 {
@@ -285,7 +285,7 @@ zm_vertex_t *zm_lanes_take(zm_scheduler_t *scheduler, zm_thread_t *thread)
 /* Vertices of a mixed lane that are searched for one of a sender. */
 #define SEARCH_LIMIT 32
 
-/* -- members ------------------------------------------------------------------------------ */
+/* -- members ------------------------------------------------------------------------------- */
 
 static void leave_lane(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
 {
@@ -364,7 +364,7 @@ void zm_lane_remove(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
     leave_lane(scheduler, vertex);
 }
 
-/* -- questions ------------------------------------------------------------------------------ */
+/* -- questions ----------------------------------------------------------------------------- */
 
 static void older(zm_vertex_t *vertex, void *baton)
 {

@@ -11,7 +11,7 @@
 #define SHARE_JOBS 200
 #define SHARE_TIME 10
 
-/* -- feeds ----------------------------------------------------------------------------- */
+/* -- feeds --------------------------------------------------------------------------------- */
 
 static zm_feed_t *feeds_of(const zm_ta_t *ta, uint64_t job)
 {
@@ -192,7 +192,7 @@ void zm_lease_end(zm_scheduler_t *scheduler, zm_lease_t *lease)
     zm_ta_update(scheduler, ta);
 }
 
-/* -- feeding ---------------------------------------------------------------------------------- */
+/* -- feeding ------------------------------------------------------------------------------- */
 
 static void feed_one(zm_scheduler_t *scheduler, zm_lease_t *lease, zm_vertex_t *vertex,
                      zm_buf_t *out)

@@ -44,7 +44,7 @@ struct zm_mailqd_t {
     uint64_t serial;
 };
 
-/* -- sessions --------------------------------------------------------------------------- */
+/* -- sessions ------------------------------------------------------------------------------ */
 
 static void session_end(session_t *session)
 {
@@ -250,7 +250,7 @@ static void command(session_t *session, zm_str_t line)
     session->mailqd->options.settle(session->mailqd->options.baton);
 }
 
-/* -- the stream ------------------------------------------------------------------------------ */
+/* -- the stream ---------------------------------------------------------------------------- */
 
 static void take_commands(session_t *session)
 {
@@ -370,7 +370,7 @@ static void accepted(apr_socket_t *socket, apr_pool_t *pool, void *baton)
     finish_if_ending(session);
 }
 
-/* -- listening -------------------------------------------------------------------------------- */
+/* -- listening ----------------------------------------------------------------------------- */
 
 static void local_ready(zm_watch_t *watch, int events, void *baton)
 {

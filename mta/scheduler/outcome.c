@@ -11,7 +11,7 @@ const char *zm_state_name(zm_state_t state)
     return names[state];
 }
 
-/* -- notaries ----------------------------------------------------------------------------- */
+/* -- notaries ------------------------------------------------------------------------------ */
 
 void zm_notary_parse(zm_notary_t *notary, zm_str_t text)
 {
@@ -56,7 +56,7 @@ void zm_notary_print(zm_buf_t *out, const zm_notary_t *notary)
     }
 }
 
-/* -- a result being applied ----------------------------------------------------------------- */
+/* -- a result being applied ---------------------------------------------------------------- */
 
 typedef struct result_t {
     zm_scheduler_t *scheduler;

@@ -66,7 +66,7 @@ static void comment(void *baton, zm_ta_t *ta, zm_str_t line, bool malformed)
            ZM_F_S("channel", ta->ring->channel->name->data), ZM_F_N("line", line));
 }
 
-/* -- control files ---------------------------------------------------------------------------- */
+/* -- control files ------------------------------------------------------------------------- */
 
 static apr_status_t record(void *baton, zm_job_t *job, uint32_t offset, bool failed,
                            zm_str_t notary, zm_str_t text)

@@ -28,7 +28,7 @@ struct zm_process_t {
     bool closed, at_end, ended, abnormal;
 };
 
-/* -- the end ---------------------------------------------------------------------------- */
+/* -- the end ------------------------------------------------------------------------------- */
 
 static void drop(zm_process_t *process)
 {
@@ -63,7 +63,7 @@ static void impatient(zm_timer_t *timer, void *baton)
     zm_child_kill(process->child);
 }
 
-/* -- reading ------------------------------------------------------------------------------ */
+/* -- reading ------------------------------------------------------------------------------- */
 
 static void too_long(zm_process_t *process)
 {
@@ -137,7 +137,7 @@ static void child_ended(zm_child_t *child, const zm_child_end_t *end, void *bato
     gone(process);
 }
 
-/* -- writing -------------------------------------------------------------------------------- */
+/* -- writing ------------------------------------------------------------------------------- */
 
 static void watch_for(zm_process_t *process)
 {
@@ -222,7 +222,7 @@ void zm_process_leave(zm_process_t *process)
     drop(process);
 }
 
-/* -- starting -------------------------------------------------------------------------------- */
+/* -- starting ------------------------------------------------------------------------------ */
 
 static apr_status_t start_child(zm_process_t *process, const zm_thread_t *thread, zm_error_t *error)
 {

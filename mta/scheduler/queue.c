@@ -12,7 +12,7 @@
 #include "mta/scheduler/scheduler.h"
 #include "mta/scheduler/ta.h"
 
-/* -- jobs ------------------------------------------------------------------------------ */
+/* -- jobs ---------------------------------------------------------------------------------- */
 
 const char *zm_job_path(char path[ZM_JOB_PATH_SIZE], const zm_job_t *job)
 {
@@ -152,7 +152,7 @@ void zm_job_forget(zm_scheduler_t *scheduler, zm_job_t *job)
     zm_job_free(scheduler, job);
 }
 
-/* -- vertices --------------------------------------------------------------------------------- */
+/* -- vertices ------------------------------------------------------------------------------ */
 
 bool zm_vertex_is_fresh(const zm_vertex_t *vertex)
 {
@@ -254,7 +254,7 @@ void zm_vertex_remove(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
     zm_thread_settle(scheduler, thread);
 }
 
-/* -- taking a job in --------------------------------------------------------------------------- */
+/* -- taking a job in ----------------------------------------------------------------------- */
 
 static int compare_recipients(const void *a, const void *b)
 {

@@ -56,7 +56,7 @@ typedef enum zm_pending_t {
 /** ">MaxTA", ...; "" for nothing. */
 const char *zm_pending_name(zm_pending_t pending);
 
-/* -- jobs ------------------------------------------------------------------------ */
+/* -- jobs ---------------------------------------------------------------------------------- */
 
 /** What few jobs have. */
 typedef struct zm_job_rare_t {
@@ -92,7 +92,7 @@ struct zm_job_t {
 /** "A/B/4711": the control file as agents and mailq know it. */
 const char *zm_job_path(char path[ZM_JOB_PATH_SIZE], const zm_job_t *job);
 
-/* -- vertices --------------------------------------------------------------------- */
+/* -- vertices ------------------------------------------------------------------------------ */
 
 #define ZM_VERTEX_OUTSTANDING 1 /**< an agent has it */
 #define ZM_VERTEX_FRESH 2       /**< never given to an agent (see zm_vertex_is_fresh) */
@@ -123,7 +123,7 @@ void zm_vertex_sync(zm_scheduler_t *scheduler, zm_vertex_t *vertex);
 zm_str_t zm_vertex_notary(const zm_vertex_t *vertex);
 zm_str_t zm_vertex_text(const zm_vertex_t *vertex);
 
-/* -- lanes, threads ------------------------------------------------------------------ */
+/* -- lanes, threads ------------------------------------------------------------------------ */
 
 typedef struct zm_order_t {
     uint64_t key, id;
@@ -180,7 +180,7 @@ static inline bool zm_thread_runs(const zm_thread_t *thread)
     return thread->lease_count > 0 || (thread->flags & ZM_THREAD_YIELDED) != 0;
 }
 
-/* -- rings, channels -------------------------------------------------------------------- */
+/* -- rings, channels ----------------------------------------------------------------------- */
 
 /** What is known of a ring's program. */
 typedef enum zm_ta_kind_t { ZM_TA_UNKNOWN, ZM_TA_CLASSIC, ZM_TA_MULTI } zm_ta_kind_t;
@@ -225,7 +225,7 @@ struct zm_channel_t {
     uint32_t rings;
 };
 
-/* -- building and taking apart ------------------------------------------------------------ */
+/* -- building and taking apart ------------------------------------------------------------- */
 
 typedef struct zm_recipient_facts_t {
     zm_str_t channel, host; /**< lower-cased */

@@ -67,7 +67,7 @@ static uint64_t line_take(line_t *line)
     return job;
 }
 
-/* -- removing ---------------------------------------------------------------------------------- */
+/* -- removing ------------------------------------------------------------------------------ */
 
 static void spool_id(char id[ZM_SPOOL_ID_SIZE], const zm_job_t *job)
 {
@@ -97,8 +97,7 @@ static void remove_job(zm_reports_t *reports, zm_job_t *job)
     zm_job_free(reports->options.scheduler, job);
 }
 
-/* -- gathering what there is to tell
- * ---------------------------------------------------------------- */
+/* -- gathering what there is to tell ------------------------------------------------------- */
 
 static const char *sender_of(const work_t *work, const zm_dsn_entry_t *entry, zm_str_t *sender)
 {
@@ -151,8 +150,7 @@ static int group(work_t *work, int *taken, zm_dsn_entry_t *entries, zm_str_t *se
     return count;
 }
 
-/* -- the end of a report
- * ------------------------------------------------------------------------------- */
+/* -- the end of a report ------------------------------------------------------------------- */
 
 static void start_more(zm_reports_t *reports);
 
@@ -241,8 +239,7 @@ static void committed(apr_status_t status, const zm_published_t *published, void
     reports->options.settle(reports->options.baton);
 }
 
-/* -- making reports
- * -------------------------------------------------------------------------------------- */
+/* -- making reports ------------------------------------------------------------------------ */
 
 static const char *boundary(work_t *work)
 {
@@ -419,8 +416,7 @@ void zm_reports_complete(zm_reports_t *reports, zm_job_t *job)
         zm_timer_set(&reports->retry, 0);
 }
 
-/* -- interim reports
- * --------------------------------------------------------------------------------------- */
+/* -- interim reports ----------------------------------------------------------------------- */
 
 void zm_reports_interim(zm_reports_t *reports, zm_job_t *job)
 {

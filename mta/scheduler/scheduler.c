@@ -96,7 +96,7 @@ uint32_t zm_scheduler_random(zm_scheduler_t *scheduler)
     return (uint32_t)(zm_mix(scheduler->random) >> 32);
 }
 
-/* -- time ------------------------------------------------------------------------------- */
+/* -- time ---------------------------------------------------------------------------------- */
 
 void zm_scheduler_tick(zm_scheduler_t *scheduler)
 {
@@ -198,7 +198,7 @@ uint32_t zm_scheduler_next(const zm_scheduler_t *scheduler)
     return when;
 }
 
-/* -- from the administrator --------------------------------------------------------------- */
+/* -- from the administrator ---------------------------------------------------------------- */
 
 void zm_scheduler_open(zm_scheduler_t *scheduler)
 {
@@ -258,7 +258,7 @@ void zm_scheduler_kill(zm_scheduler_t *scheduler, zm_job_t *job)
     zm_job_settle(scheduler, job);
 }
 
-/* -- walking ---------------------------------------------------------------------------------- */
+/* -- walking ------------------------------------------------------------------------------- */
 
 void zm_walk_begin(zm_scheduler_t *scheduler, zm_walk_t *walk)
 {

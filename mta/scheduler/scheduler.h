@@ -110,7 +110,7 @@ void zm_scheduler_kill(zm_scheduler_t *scheduler, zm_job_t *job);
 
 uint32_t zm_scheduler_random(zm_scheduler_t *scheduler);
 
-/* -- walking ------------------------------------------------------------------------- */
+/* -- walking ------------------------------------------------------------------------------- */
 
 /** Registers a walk before the first ring.  A walk stays valid while threads and rings come and go.
  */

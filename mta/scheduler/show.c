@@ -156,8 +156,7 @@ static void begin_thread(zm_show_t *show)
     show->phase = PHASE_THREAD;
 }
 
-/* -- rings and threads
- * ------------------------------------------------------------------------------ */
+/* -- rings and threads --------------------------------------------------------------------- */
 
 static void next_ring(zm_walk_t *walk)
 {
@@ -235,8 +234,7 @@ static void step_rings(zm_show_t *show)
     walk->thread = walk->thread->ring_next;
 }
 
-/* -- version 1
- * ------------------------------------------------------------------------------------------ */
+/* -- version 1 ----------------------------------------------------------------------------- */
 
 static void begin_span(zm_show_t *show, zm_thread_t *thread)
 {
@@ -332,8 +330,7 @@ static void step_names(zm_show_t *show)
         zm_buf_printf(out, ">%llu", (unsigned long long)(span->first + i));
 }
 
-/* -- all of it
- * --------------------------------------------------------------------------------------------- */
+/* -- all of it ----------------------------------------------------------------------------- */
 
 static void begin(zm_show_t *show)
 {

@@ -28,7 +28,7 @@ zm_show_t *zm_show_begin(zm_scheduler_t *scheduler, zm_show_kind_t kind, zm_str_
 apr_status_t zm_show_more(zm_show_t *show, zm_buf_t *out, apr_size_t room);
 void zm_show_end(zm_show_t *show); /**< null allowed */
 
-/* -- single lines (show_text.c) -------------------------------------------------------- */
+/* -- single lines (show_text.c) ------------------------------------------------------------ */
 
 void zm_show_ring_head(zm_buf_t *out, const zm_ring_t *ring);
 void zm_show_ring_summary(zm_buf_t *out, const zm_ring_t *ring);

@@ -28,7 +28,7 @@ static void add_text(zm_buf_t *out, zm_str_t text)
     }
 }
 
-/* -- rings ---------------------------------------------------------------------------------- */
+/* -- rings --------------------------------------------------------------------------------- */
 
 void zm_show_ring_head(zm_buf_t *out, const zm_ring_t *ring)
 {
@@ -46,7 +46,7 @@ void zm_show_ring_summary(zm_buf_t *out, const zm_ring_t *ring)
                   (long long)params->maxthr);
 }
 
-/* -- threads --------------------------------------------------------------------------------- */
+/* -- threads ------------------------------------------------------------------------------- */
 
 void zm_show_thread_name(zm_buf_t *out, const zm_thread_t *thread)
 {
@@ -121,7 +121,7 @@ void zm_show_thread_fields(zm_buf_t *out, zm_scheduler_t *scheduler, zm_thread_t
         zm_buf_add_c(out, " threadwait");
 }
 
-/* -- recipients ------------------------------------------------------------------------------- */
+/* -- recipients ---------------------------------------------------------------------------- */
 
 static void add_when(zm_buf_t *out, const zm_scheduler_t *scheduler, const zm_thread_t *thread)
 {
@@ -209,8 +209,7 @@ void zm_show_vertex(zm_buf_t *out, zm_scheduler_t *scheduler, zm_vertex_t *verte
     zm_buf_add_c(out, ")\n");
 }
 
-/* -- totals
- * ---------------------------------------------------------------------------------------- */
+/* -- totals -------------------------------------------------------------------------------- */
 
 void zm_show_totals(zm_buf_t *out, const zm_scheduler_t *scheduler, bool seconds)
 {

@@ -63,7 +63,7 @@ void zm_statlog_line(zm_statlog_t *log, const zm_job_t *job, const zm_thread_t *
     zm_buf_free(&line);
 }
 
-/* -- the verbose trace ----------------------------------------------------------------------- */
+/* -- the verbose trace --------------------------------------------------------------------- */
 
 /* "../public/v_ABCDEF" gives "v_ABCDEF"; anything else null. */
 static const char *trace_leaf(const char *path)

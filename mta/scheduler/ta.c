@@ -60,7 +60,7 @@ static void age_list(zm_scheduler_t *scheduler, zm_ta_t *ta, bool member)
         scheduler->idle_oldest = ta->age_next;
 }
 
-/* -- state ------------------------------------------------------------------------------------ */
+/* -- state --------------------------------------------------------------------------------- */
 
 bool zm_ta_has_room(const zm_ta_t *ta)
 {

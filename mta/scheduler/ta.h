@@ -99,7 +99,7 @@ void zm_ta_dismiss(zm_scheduler_t *scheduler, zm_ta_t *ta, bool quit);
 /** Puts an agent under another ring that runs the same program. */
 void zm_ta_move(zm_scheduler_t *scheduler, zm_ta_t *ta, zm_ring_t *ring);
 
-/* -- from the world ----------------------------------------------------------------------- */
+/* -- from the world ------------------------------------------------------------------------ */
 
 /** One line without its LF. */
 void zm_ta_line(zm_scheduler_t *scheduler, zm_ta_t *ta, zm_str_t line);

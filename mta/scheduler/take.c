@@ -22,7 +22,7 @@ static const char *below(taking_t *taking, const char *directory, const char *pr
     return apr_pstrcat(taking->pool, directory, "/", prefix, taking->leaf, NULL);
 }
 
-/* -- commands in the file ---------------------------------------------------------------- */
+/* -- commands in the file ------------------------------------------------------------------ */
 
 static void obey_turns(taking_t *taking)
 {
@@ -101,7 +101,7 @@ static void obey_obsoletes(taking_t *taking)
     }
 }
 
-/* -- is it a job? --------------------------------------------------------------------------- */
+/* -- is it a job? -------------------------------------------------------------------------- */
 
 static zm_taken_t park(taking_t *taking, const char *why)
 {
@@ -160,7 +160,7 @@ static void rehash(taking_t *taking)
     taking->prefix = apr_pstrdup(taking->pool, prefix);
 }
 
-/* -- into the queue ---------------------------------------------------------------------------- */
+/* -- into the queue ------------------------------------------------------------------------ */
 
 /* The scheduling host: of a parenthesised list the first name in it. */
 static zm_str_t host_of(zm_str_t field)

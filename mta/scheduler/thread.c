@@ -41,7 +41,7 @@ zm_thread_t *zm_queue_thread(const zm_scheduler_t *scheduler, zm_str_t channel, 
     return zm_table_find(&scheduler->threads, place_hash(channel, host), &place);
 }
 
-/* -- channels --------------------------------------------------------------------------- */
+/* -- channels ------------------------------------------------------------------------------ */
 
 static zm_channel_t *channel_get(zm_scheduler_t *scheduler, zm_str_t name)
 {
@@ -188,7 +188,7 @@ void zm_ring_settle(zm_scheduler_t *scheduler, zm_ring_t *ring)
     zm_scheduler_free(ring);
 }
 
-/* -- threads ---------------------------------------------------------------------------------- */
+/* -- threads ------------------------------------------------------------------------------- */
 
 static void enter_ring(zm_thread_t *thread, zm_ring_t *ring)
 {

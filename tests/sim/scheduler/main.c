@@ -175,7 +175,7 @@ static void live(sim_t *sim, uint64_t seed, plant_t plant)
     zm_clock_thaw();
 }
 
-/* -- the program ------------------------------------------------------------------------------ */
+/* -- the program --------------------------------------------------------------------------- */
 
 int main(int argc, char **argv)
 {

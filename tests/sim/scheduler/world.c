@@ -45,7 +45,7 @@ static bool locked(sim_t *sim, const sim_recipient_t *recipient)
     return recipient->tag == '~' && sim->agents[recipient->locked_by - 1].alive;
 }
 
-/* -- what the scheduler asks for ------------------------------------------------------------ */
+/* -- what the scheduler asks for ----------------------------------------------------------- */
 
 static int channel_of(const zm_thread_t *thread)
 {
@@ -241,7 +241,7 @@ const zm_outside_t sim_outside = {
     .event = event,
 };
 
-/* -- scheduler and jobs ------------------------------------------------------------------------ */
+/* -- scheduler and jobs -------------------------------------------------------------------- */
 
 void sim_open_scheduler(sim_t *sim)
 {

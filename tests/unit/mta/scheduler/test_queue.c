@@ -106,7 +106,7 @@ static void overfeed_feeds_in_batches(void)
     world_close(world);
 }
 
-/* -- order -------------------------------------------------------------------------------- */
+/* -- order --------------------------------------------------------------------------------- */
 
 static void age_order_gives_out_the_oldest_first(void)
 {
@@ -173,7 +173,7 @@ static void random_order_gives_out_each_once_a_run(void)
     world_close(world);
 }
 
-/* -- limits --------------------------------------------------------------------------------- */
+/* -- limits -------------------------------------------------------------------------------- */
 
 static void one_agent_of_a_ring_serves_its_threads_in_turn(void)
 {
@@ -293,7 +293,7 @@ static void fork_rate_is_kept(void)
     world_close(world);
 }
 
-/* -- retries ---------------------------------------------------------------------------------- */
+/* -- retries ------------------------------------------------------------------------------- */
 
 static void retry_sequence_follows_the_factors(void)
 {
@@ -406,7 +406,7 @@ static void queue_only_threads_wait_for_etrn(void)
     world_close(world);
 }
 
-/* -- expiry ------------------------------------------------------------------------------------ */
+/* -- expiry -------------------------------------------------------------------------------- */
 
 static void expired_recipient_says_failed_whatever_the_agent_said(void)
 {
@@ -470,7 +470,7 @@ static void delays_are_reported_at_their_times(void)
     world_close(world);
 }
 
-/* -- agents that misbehave --------------------------------------------------------------------- */
+/* -- agents that misbehave ----------------------------------------------------------------- */
 
 static void garbage_is_logged_and_changes_nothing(void)
 {
