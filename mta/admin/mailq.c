@@ -57,7 +57,7 @@ static int run(mailq_t *mailq)
     if (code != 0)
         return code;
     if (!mailq->version2) {
-        if (mailq->kill != NULL || mailq->etrn != NULL || mailq->json)
+        if (mailq->kill != NULL || mailq->etrn != NULL)
             return mailq_complain(EXIT_UNAVAILABLE,
                                   "this scheduler answers version 1, which has only the listing");
         return mailq_list_v1(mailq);

@@ -58,8 +58,6 @@ typedef struct mailq_row_t {
 bool mailq_row_parse(mailq_row_t *row, zm_str_t line);
 /** Lists all threads, or the one asked for.  Returns the exit code. */
 int mailq_list(mailq_t *mailq);
-/** The same as one JSON document. */
-int mailq_list_json(mailq_t *mailq);
 /** Prints a report that the server makes (-Q...). */
 int mailq_report(mailq_t *mailq, const char *command);
 /** Calls each for every thread: its fields of SHOW QUEUE THREADS2. */
@@ -78,8 +76,21 @@ typedef struct mailq_file_t {
 mailq_file_t *mailq_file(mailq_t *mailq, zm_str_t path, apr_pool_t *pool);
 /** The address of a recipient. Empty: not known. */
 zm_str_t mailq_file_recipient(const mailq_file_t *file, uint64_t offset, apr_pool_t *pool);
+/** Calls each for every recipient of a thread; file is null when it cannot be read. */
+typedef void mailq_row_fn(mailq_t *mailq, const mailq_row_t *row, const mailq_file_t *file,
+                          apr_pool_t *pool);
+void mailq_each_row(mailq_t *mailq, zm_str_t channel, zm_str_t host, mailq_row_fn *each);
+
 /** -s: counts files in the directories of the spool. */
 int mailq_status(mailq_t *mailq);
+
+/* -- mailq_json.c ------------------------------------------------------------------------ */
+
+/** The queue as one JSON document. */
+int mailq_list_json(mailq_t *mailq);
+void mailq_json_string(zm_str_t text);
+/** A further member of an object. */
+void mailq_json_field(const char *name, zm_str_t value);
 
 /* -- mailq_v1.c -----------------------------------------------------------------------------------
  */

@@ -130,6 +130,60 @@ static void print_queue(queue_t *queue)
         printf("Transport queue is empty\n");
 }
 
+static void json_vertex(mailq_t *mailq, const vertex_t *vertex)
+{
+    zm_str_t offsets = zm_str_trim(vertex->offsets), one;
+    bool more = offsets.length > 0, first = true;
+    mailq_file_t *file;
+    apr_pool_t *pool;
+    uint64_t offset;
+
+    apr_pool_create(&pool, mailq->pool);
+    file = mailq_file(mailq, vertex->file, pool);
+    while (more) {
+        zm_str_t rest = ZM_S("");
+        more = zm_str_cut(offsets, ',', &one, &rest);
+        offsets = rest;
+        if (zm_str_u64(one, &offset) != APR_SUCCESS)
+            continue;
+        printf("%s\n  {\"file\":", first ? "" : ",");
+        first = false;
+        mailq_json_string(vertex->file);
+        if (file != NULL) {
+            mailq_json_field("to", mailq_file_recipient(file, offset, pool));
+            mailq_json_field("message_id", file->control->log_id);
+        }
+        printf(",\"offset\":%llu", (unsigned long long)offset);
+        mailq_json_field("diagnostic", vertex->text);
+        putchar('}');
+    }
+    apr_pool_destroy(pool);
+}
+
+static void json_queue(queue_t *queue)
+{
+    const vertex_t *last = NULL;
+    int i;
+
+    printf("{\"threads\":[");
+    for (i = 0; i < queue->order->nelts; i++) {
+        const vertex_t *vertex = APR_ARRAY_IDX(queue->order, i, vertex_t *);
+        bool same = last != NULL && zm_str_equal(last->channel, vertex->channel) &&
+                    zm_str_equal(last->host, vertex->host);
+        if (!same) {
+            printf("%s\n {\"channel\":", last != NULL ? "]}," : "");
+            mailq_json_string(vertex->channel);
+            mailq_json_field("host", vertex->host);
+            printf(",\"recipients\":[");
+        } else {
+            putchar(',');
+        }
+        last = vertex;
+        json_vertex(queue->mailq, vertex);
+    }
+    printf("%s]}\n", last != NULL ? "]}" : "");
+}
+
 static int print_summary(mailq_t *mailq)
 {
     zm_str_t line;
@@ -151,6 +205,9 @@ int mailq_list_v1(mailq_t *mailq)
     queue.vertices = apr_hash_make(mailq->pool);
     queue.order = apr_array_make(mailq->pool, 64, sizeof(vertex_t *));
     read_queue(&queue);
-    print_queue(&queue);
+    if (mailq->json)
+        json_queue(&queue);
+    else
+        print_queue(&queue);
     return 0;
 }
