@@ -2,31 +2,40 @@
 
 #include <string.h>
 
+/* Adds a line that has TABs to expand or bytes to leave out. */
+static void write_bytes(zm_str_t line, const zm_head_style_t *style, zm_buf_t *out)
+{
+    apr_size_t i, column = 0;
+    for (i = 0; i < line.length; i++) {
+        char byte = line.data[i];
+        if (byte == '\r' || byte == '\0')
+            continue;
+        if (byte == '\t' && !style->keep_tabs) {
+            do
+                zm_buf_add_byte(out, ' ');
+            while (++column % 8 != 0);
+            continue;
+        }
+        if (column == 0 && byte == '.' && style->dots)
+            zm_buf_add_byte(out, '.');
+        zm_buf_add_byte(out, byte);
+        column++;
+    }
+}
+
 /* Adds one physical line with its end. */
 static void write_line(zm_str_t line, const zm_head_style_t *style, zm_buf_t *out)
 {
-    apr_size_t i, column = 0;
     bool tabs = !style->keep_tabs && memchr(line.data, '\t', line.length) != NULL;
     bool unclean = memchr(line.data, '\r', line.length) != NULL ||
                    memchr(line.data, '\0', line.length) != NULL;
-    if (style->dots && line.length > 0 && line.data[0] == '.')
-        zm_buf_add_byte(out, '.');
-    if (!tabs && !unclean)
+    if (tabs || unclean)
+        write_bytes(line, style, out);
+    else {
+        if (style->dots && line.length > 0 && line.data[0] == '.')
+            zm_buf_add_byte(out, '.');
         zm_buf_add_str(out, line);
-    else
-        for (i = 0; i < line.length; i++) {
-            char byte = line.data[i];
-            if (byte == '\r' || byte == '\0')
-                continue;
-            if (byte == '\t' && tabs) {
-                do
-                    zm_buf_add_byte(out, ' ');
-                while (++column % 8 != 0);
-                continue;
-            }
-            zm_buf_add_byte(out, byte);
-            column++;
-        }
+    }
     zm_buf_add_c(out, style->crlf ? "\r\n" : "\n");
 }
 

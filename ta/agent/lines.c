@@ -18,16 +18,28 @@ static void add_line_end(zm_lines_t *lines, zm_buf_t *out)
     lines->in_line = false;
 }
 
+/* Adds one byte; a dot that comes first on its line, whatever was left out before it, is doubled.
+ */
+static void add_byte(zm_lines_t *lines, char byte, zm_buf_t *out)
+{
+    if (!lines->in_line && byte == '.' && (lines->flags & ZM_LINES_DOTS))
+        zm_buf_add_byte(out, '.');
+    zm_buf_add_byte(out, byte);
+    lines->in_line = true;
+}
+
 /* Adds bytes of one line (no LF among them) that may hold CR and NUL. */
 static void add_unclean(zm_lines_t *lines, const char *data, apr_size_t length, zm_buf_t *out)
 {
     apr_size_t i;
     for (i = 0; i < length; i++) {
+        if (data[i] == '\0')
+            continue;
         if (lines->cr)
-            zm_buf_add_byte(out, ' ');
+            add_byte(lines, ' ', out);
         lines->cr = data[i] == '\r';
-        if (data[i] != '\r' && data[i] != '\0')
-            zm_buf_add_byte(out, data[i]);
+        if (data[i] != '\r')
+            add_byte(lines, data[i], out);
     }
 }
 
@@ -35,11 +47,12 @@ static void add_text(zm_lines_t *lines, const char *data, apr_size_t length, zm_
 {
     if (length == 0)
         return;
-    lines->in_line = true;
-    if (lines->unclean)
+    if (lines->unclean) {
         add_unclean(lines, data, length, out);
-    else
-        zm_buf_add(out, data, length);
+        return;
+    }
+    lines->in_line = true;
+    zm_buf_add(out, data, length);
 }
 
 /* Whether a piece must be looked at byte by byte: almost none need it. */
@@ -54,7 +67,7 @@ static apr_size_t start_line(zm_lines_t *lines, const char *data, apr_size_t len
 {
     apr_size_t used = 0;
     if (lines->flags & ZM_LINES_DOTS) {
-        if (data[0] == '.')
+        if (data[0] == '.' && !lines->unclean)
             zm_buf_add_byte(out, '.');
         return 0;
     }
@@ -76,9 +89,10 @@ static apr_size_t start_line(zm_lines_t *lines, const char *data, apr_size_t len
 
 void zm_lines_put(zm_lines_t *lines, const char *data, apr_size_t length, zm_buf_t *out)
 {
-    const char *end = data + length;
+    const char *end;
     if (length == 0)
         return;
+    end = data + length;
     lines->unclean = is_unclean(lines, data, length);
     zm_buf_reserve(out, length + length / 32);
     while (data < end) {

@@ -252,7 +252,10 @@ zm_parts_t *zm_parts_create(zm_part_kind_t kind, zm_str_t boundary, apr_pool_t *
 
 void zm_parts_put(zm_parts_t *parts, const char *data, apr_size_t length, zm_buf_t *out)
 {
-    const char *end = data + length;
+    const char *end;
+    if (length == 0)
+        return;
+    end = data + length;
     while (data < end) {
         const char *line_end = memchr(data, '\n', (apr_size_t)(end - data));
         apr_size_t count = (apr_size_t)((line_end != NULL ? line_end : end) - data);

@@ -71,6 +71,14 @@ static void bare_cr_and_nul_leave_the_header(void)
     ZM_ASSERT_STR(written(&fields, (zm_head_style_t){0}), "A: 1\nB: 2X\n");
 }
 
+static void dots_behind_dropped_bytes_are_doubled(void)
+{
+    zm_fields_t fields;
+    zm_fields_parse(&fields, ZM_S("A: 1\n\r.\n\0.x\n"), zm_test_pool());
+    ZM_ASSERT_STR(written(&fields, (zm_head_style_t){.crlf = true, .dots = true}),
+                  "A: 1\r\n..\r\n..x\r\n");
+}
+
 static void for_clause_stands_before_the_last_semicolon(void)
 {
     zm_fields_t fields = parse("Received: from a (b; c) by d\n\tid X ; Mon, 1 Jan\nTo: x");
@@ -99,6 +107,7 @@ ZM_TESTS("agent header", ZM_TEST(fields_keep_their_folds),
          ZM_TEST(lines_that_are_no_fields_are_kept),
          ZM_TEST(fields_are_removed_inserted_and_replaced), ZM_TEST(tabs_become_columns_of_eight),
          ZM_TEST(wire_form_has_crlf_and_doubled_dots), ZM_TEST(bare_cr_and_nul_leave_the_header),
+         ZM_TEST(dots_behind_dropped_bytes_are_doubled),
          ZM_TEST(for_clause_stands_before_the_last_semicolon),
          ZM_TEST(for_clause_is_added_once_and_to_received_only),
          ZM_TEST(for_clause_cannot_end_the_line))

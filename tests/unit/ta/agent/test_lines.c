@@ -43,6 +43,14 @@ static void bare_cr_and_nul_do_not_reach_the_wire(void)
     CHECK(ZM_LINES_CRLF | ZM_LINES_DOTS, "\r\r\nx\0y\r", " \r\nxy\r\n");
 }
 
+/* A line may not come to start with a dot because of what was left out before it. */
+static void dots_behind_dropped_bytes_are_doubled(void)
+{
+    CHECK(ZM_LINES_CRLF | ZM_LINES_DOTS, "a\n\0.\nb\n", "a\r\n..\r\nb\r\n");
+    CHECK(ZM_LINES_CRLF | ZM_LINES_DOTS, "\0\0.\r\0\n.\n", "..\r\n..\r\n");
+    CHECK(ZM_LINES_CRLF | ZM_LINES_DOTS, "\r.\n\0\n", " .\r\n\r\n");
+}
+
 static void raw_mode_passes_cr_and_nul(void)
 {
     CHECK(ZM_LINES_CRLF | ZM_LINES_RAW_CR, "a\rb\0c\n", "a\rb\0c\r\n");
@@ -58,5 +66,6 @@ static void from_lines_are_escaped(void)
 }
 
 ZM_TESTS("agent lines", ZM_TEST(missing_line_end_is_supplied), ZM_TEST(leading_dots_are_doubled),
-         ZM_TEST(bare_cr_and_nul_do_not_reach_the_wire), ZM_TEST(raw_mode_passes_cr_and_nul),
+         ZM_TEST(bare_cr_and_nul_do_not_reach_the_wire),
+         ZM_TEST(dots_behind_dropped_bytes_are_doubled), ZM_TEST(raw_mode_passes_cr_and_nul),
          ZM_TEST(from_lines_are_escaped))
