@@ -37,7 +37,7 @@ target_compile_definitions(zm_flags INTERFACE
   ZM_LIBEXEC_REL="${ZM_LIBEXEC_REL}" ZM_SHARE_REL="${ZM_SHARE_REL}")
 if(WIN32)
   enable_language(RC)
-  add_library(zm_manifest OBJECT "${CMAKE_SOURCE_DIR}/win32/program.rc")
+  add_library(zm_start OBJECT "${CMAKE_SOURCE_DIR}/win32/program.rc" "${CMAKE_SOURCE_DIR}/win32/startup.c")
   target_compile_definitions(zm_flags INTERFACE __USE_MINGW_ANSI_STDIO=1 UNICODE _UNICODE
     _WIN32_WINNT=0x0602 FD_SETSIZE=1024) # the set size that APR was built with
   # Formats are checked by the Unix builds: here the compiler would check them by
@@ -80,8 +80,8 @@ function(zm_program NAME)
   add_executable(${NAME}_program ${A_SOURCES})
   set_target_properties(${NAME}_program PROPERTIES OUTPUT_NAME ${NAME}
     RUNTIME_OUTPUT_DIRECTORY "${ZM_STAGE}/${dir}")
-  if(WIN32) # the manifest: UTF-8 everywhere, long paths
-    target_sources(${NAME}_program PRIVATE $<TARGET_OBJECTS:zm_manifest>)
+  if(WIN32) # the manifest (UTF-8 everywhere, long paths) and binary streams
+    target_sources(${NAME}_program PRIVATE $<TARGET_OBJECTS:zm_start>)
   endif()
   target_link_libraries(${NAME}_program PRIVATE zm_flags ${A_LINKS})
   install(TARGETS ${NAME}_program RUNTIME DESTINATION ${dir})

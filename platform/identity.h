@@ -41,7 +41,7 @@ bool zm_user_in_group(const char *user, zm_uid_t gid, apr_pool_t *pool);
 
 zm_credentials_t zm_identity_own(void);       /**< effective */
 zm_credentials_t zm_identity_real(void);
-bool zm_identity_privileged(void);            /**< root, or LocalSystem/Administrators */
+bool zm_identity_privileged(void);            /**< root: may become others and act for them; never on Windows */
 
 /** The unprivileged account: given name or number, else "nobody", else 65534.  Never fails. */
 zm_credentials_t zm_identity_nobody(const char *configured, apr_pool_t *pool);

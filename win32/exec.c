@@ -4,7 +4,6 @@
  */
 #include "platform/exec.h"
 
-#include <fcntl.h>
 #include <io.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +37,5 @@ bool zm_program_is_terminal(int stream)
 
 void zm_program_binary_streams(void)
 {
-    _setmode(0, _O_BINARY);
-    _setmode(1, _O_BINARY);
+    /* Done by startup.c. */
 }

@@ -22,7 +22,6 @@
 #include "win32/file.h"
 #include "win32/sid.h"
 
-#define NOBODY 65534
 #define NAME_MAX_UNITS 300
 
 /* -- lookups ---------------------------------------------------------------------- */
@@ -197,7 +196,6 @@ bool zm_user_in_group(const char *user, zm_uid_t gid, apr_pool_t *pool)
 
 /* -- ourselves ----------------------------------------------------------------------- */
 
-/* Null is the token of this process; another must be an impersonation token. */
 static bool token_is_privileged(HANDLE token)
 {
     static const WELL_KNOWN_SID_TYPE mighty[] = {WinLocalSystemSid, WinBuiltinAdministratorsSid};
@@ -235,9 +233,10 @@ static zm_credentials_t credentials_of(HANDLE token)
     return who;
 }
 
+/* Not even LocalSystem becomes another account without more ado. */
 bool zm_identity_privileged(void)
 {
-    return token_is_privileged(NULL);
+    return false;
 }
 
 zm_credentials_t zm_identity_own(void)
@@ -267,7 +266,7 @@ zm_credentials_t zm_identity_nobody(const char *configured, apr_pool_t *pool)
         return (zm_credentials_t){user->uid, user->gid};
     if (zm_user_by_name(&user, "nobody", pool) == APR_SUCCESS)
         return (zm_credentials_t){user->uid, user->gid};
-    return (zm_credentials_t){NOBODY, NOBODY};
+    return (zm_credentials_t){ZM_UID_NOBODY, ZM_UID_NOBODY};
 }
 
 apr_status_t zm_identity_become(const zm_credentials_t *who, zm_error_t *error)

@@ -15,6 +15,9 @@
 
 #include <windows.h>
 
+/** Nobody in particular, where no account has that name. */
+#define ZM_UID_NOBODY 65534
+
 typedef struct zm_sid_t {
     BYTE bytes[SECURITY_MAX_SID_SIZE];
 } zm_sid_t;

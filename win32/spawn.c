@@ -25,6 +25,7 @@
 #include "win32/control.h"
 #include "win32/file.h"
 #include "win32/handover.h"
+#include "win32/sid.h"
 #include "win32/socket.h"
 
 #define HANDLE_LIMIT 64
@@ -276,7 +277,7 @@ static apr_status_t token_for(HANDLE *token, const zm_child_spec_t *spec, zm_err
     *token = NULL;
     if (spec->as == NULL || spec->as->uid == zm_identity_own().uid)
         return APR_SUCCESS;
-    if (!zm_identity_privileged() || zm_identity_nobody(NULL, NULL).uid != spec->as->uid)
+    if (zm_identity_own().uid != 0 || spec->as->uid != ZM_UID_NOBODY)
         return zm_error_set(error, ZM_E_UNSUPPORTED,
                             "cannot start %s as account %lld: Windows gives no account to a "
                             "program without its password",
