@@ -81,6 +81,8 @@ typedef struct zm_engine_ops_t {
     apr_status_t (*set_owner)(zm_engine_object_t *object, zm_uid_t uid, zm_uid_t gid);
     apr_status_t (*set_mode)(zm_engine_object_t *object, uint32_t mode);
 
+    /** A top directory beside those of the layout, or one of its hash directories; APR_EEXIST. */
+    apr_status_t (*make_directory)(zm_engine_t *engine, const char *directory, uint32_t mode);
     apr_status_t (*name_info)(zm_engine_t *engine, zm_object_info_t *info, const char *name);
     apr_status_t (*rename)(zm_engine_t *engine, const char *from, const char *to);
     apr_status_t (*link)(zm_engine_t *engine, const char *from, const char *to);
@@ -96,6 +98,7 @@ typedef struct zm_engine_ops_t {
 } zm_engine_ops_t;
 
 extern const zm_engine_ops_t zm_engine_native; /**< a directory tree with the classic layout */
+extern const zm_engine_ops_t zm_engine_emulated; /**< rows of an SQLite database, where a tree has not the guarantees */
 extern const zm_engine_ops_t zm_engine_memory; /**< tests: nothing outlives the process */
 
 #endif

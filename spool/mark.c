@@ -124,7 +124,7 @@ static apr_status_t check_directory(const char *location, const zm_layout_direct
     return APR_SUCCESS;
 }
 
-static apr_status_t check_root(const char *location, apr_pool_t *pool, zm_error_t *error)
+apr_status_t zm_mark_check_root(const char *location, apr_pool_t *pool, zm_error_t *error)
 {
     zm_file_info_t info;
     apr_status_t status = zm_path_info(&info, NULL, below(location, ".", pool));
@@ -144,7 +144,7 @@ static apr_status_t check_root(const char *location, apr_pool_t *pool, zm_error_
 apr_status_t zm_mark_check_directories(const char *location, apr_pool_t *pool, zm_error_t *error)
 {
     const zm_layout_directory_t *wanted;
-    apr_status_t status = check_root(location, pool, error);
+    apr_status_t status = zm_mark_check_root(location, pool, error);
     for (wanted = zm_layout_directories; status == APR_SUCCESS && wanted->name != NULL; wanted++)
         status = check_directory(location, wanted, pool, error);
     return status;

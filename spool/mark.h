@@ -21,5 +21,7 @@ apr_status_t zm_mark_write(const char *location, const char *engine, apr_pool_t 
  * names safe, and only public/ and router/ may be so.  ZM_E_UNSAFE, ZM_E_CONFIG.
  */
 apr_status_t zm_mark_check_directories(const char *location, apr_pool_t *pool, zm_error_t *error);
+/** The same for the root alone. */
+apr_status_t zm_mark_check_root(const char *location, apr_pool_t *pool, zm_error_t *error);
 
 #endif

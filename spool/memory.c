@@ -123,37 +123,45 @@ static void watch_close(zm_engine_watch_t *handle)
 
 /* -- names --------------------------------------------------------------------------- */
 
-static bool has_directory(zm_memory_t *store, const char *directory)
+/* Those of the layout, those that were made, and all of their hash directories. */
+static bool has_directory(zm_memory_t *store, zm_str_t directory)
 {
     const zm_layout_directory_t *entry;
-    const char *at = store->extra;
-    apr_size_t length = strlen(directory);
+    zm_memory_directory_t *made;
+    zm_str_t top, rest;
+    zm_str_cut(directory, '/', &top, &rest);
     for (entry = zm_layout_directories; entry->name != NULL; entry++)
-        if (strcmp(entry->name, directory) == 0)
+        if (zm_str_equal_c(top, entry->name))
             return true;
-    while (at != NULL && (at = strstr(at, directory)) != NULL) {
-        if (at[-1] == ',' && (at[length] == ',' || at[length] == '\0'))
+    for (made = store->directories; made != NULL; made = made->next)
+        if (zm_str_equal_c(top, made->name))
             return true;
-        at++;
-    }
     return false;
 }
 
-static bool directory_known(zm_memory_t *store, const char *name)
+static apr_status_t make_directory(zm_engine_t *engine, const char *directory, uint32_t mode)
 {
-    char directory[ZM_LEAF_LIMIT + 1];
-    zm_name_t parts;
-    if (zm_layout_parse(&parts, zm_str(name)) != APR_SUCCESS)
-        return false;
-    memcpy(directory, parts.directory.data, parts.directory.length);
-    directory[parts.directory.length] = '\0';
-    return has_directory(store, directory);
+    zm_memory_t *store = zm_memory(engine);
+    zm_memory_directory_t *made = malloc(sizeof *made + strlen(directory) + 1);
+    apr_status_t status = made != NULL ? APR_SUCCESS : APR_ENOMEM;
+    (void)mode;
+    zm_memory_enter(store);
+    if (status == APR_SUCCESS && has_directory(store, zm_str(directory)))
+        status = APR_EEXIST;
+    if (status == APR_SUCCESS) {
+        memcpy(made->name, directory, strlen(directory) + 1);
+        made->next = store->directories;
+        store->directories = made;
+    } else {
+        free(made);
+    }
+    return zm_memory_leave(store, status);
 }
 
 apr_status_t zm_memory_add_name(zm_memory_t *store, const char *name, zm_memory_body_t *body)
 {
     entry_t *entry;
-    if (!directory_known(store, name))
+    if (!has_directory(store, zm_str(name)))
         return APR_ENOENT;
     if (zm_memory_find(store, name) != NULL)
         return APR_EEXIST;
@@ -224,7 +232,7 @@ static apr_status_t unlink_name(zm_engine_t *engine, const char *name)
 
 static apr_status_t sync_names(zm_engine_t *engine, const char *directory)
 {
-    return has_directory(zm_memory(engine), directory) ? APR_SUCCESS : APR_ENOENT;
+    return has_directory(zm_memory(engine), zm_str(directory)) ? APR_SUCCESS : APR_ENOENT;
 }
 
 typedef struct listing_t {
@@ -256,7 +264,8 @@ static apr_status_t list(zm_engine_t *engine, zm_engine_listing_t **result, cons
             zm_str_equal_c(parts.directory, directory) && (hidden || parts.leaf.data[0] != '.'))
             listing->names[listing->count++] = apr_pstrdup(pool, name);
     }
-    status = zm_memory_leave(store, has_directory(store, directory) ? APR_SUCCESS : APR_ENOENT);
+    status =
+        zm_memory_leave(store, has_directory(store, zm_str(directory)) ? APR_SUCCESS : APR_ENOENT);
     if (status != APR_SUCCESS)
         apr_pool_destroy(pool);
     else
@@ -307,7 +316,6 @@ static apr_status_t make_store(zm_memory_t **result, const char *location)
     store = apr_pcalloc(pool, sizeof *store);
     store->pool = pool;
     store->name = apr_pstrdup(pool, location);
-    store->extra = strchr(store->name, ',');
     store->names = apr_hash_make(pool);
     store->last_id = 1000;
     status = apr_thread_mutex_create(&store->lock, APR_THREAD_MUTEX_DEFAULT, pool);
@@ -361,6 +369,11 @@ static void close_store(zm_engine_t *engine)
         body->info.links--;
         zm_memory_drop(body);
     }
+    while (store->directories != NULL) {
+        zm_memory_directory_t *made = store->directories;
+        store->directories = made->next;
+        free(made);
+    }
     apr_pool_destroy(store->pool);
 }
 
@@ -389,6 +402,7 @@ const zm_engine_ops_t zm_engine_memory = {
     .lock_whole = zm_memory_lock_whole,
     .set_owner = zm_memory_set_owner,
     .set_mode = zm_memory_set_mode,
+    .make_directory = make_directory,
     .name_info = name_info,
     .rename = rename_name,
     .link = link_name,

@@ -1,7 +1,6 @@
 /**
  * The memory engine, for tests: names and bodies behind one lock.  "memory:NAME"
- * is the same store for everybody in the process who opens it while it is open;
- * "memory:NAME,router1" has the directory router1 beside those of the layout.
+ * is the same store for everybody in the process who opens it while it is open.
  *
  * Private to memory*.c.
  */
@@ -39,6 +38,11 @@ typedef struct zm_memory_watch_t {
     char text[]; /* of directory */
 } zm_memory_watch_t;
 
+typedef struct zm_memory_directory_t {
+    struct zm_memory_directory_t *next;
+    char name[];
+} zm_memory_directory_t;
+
 typedef struct zm_memory_t {
     struct zm_memory_t *next;
     apr_pool_t *pool;
@@ -47,7 +51,7 @@ typedef struct zm_memory_t {
     apr_thread_mutex_t *lock;
     apr_thread_cond_t *unlocked;
     apr_hash_t *names; /* malloc'd name -> body */
-    const char *extra; /* ",router1,router2" */
+    zm_memory_directory_t *directories; /* beside those of the layout */
     uint64_t last_id;
     zm_memory_lock_t *locks;
     zm_memory_watch_t *watches;

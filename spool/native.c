@@ -183,6 +183,33 @@ static apr_status_t sync_names(zm_engine_t *engine, const char *directory)
     return status;
 }
 
+static apr_status_t make_directory(zm_engine_t *engine, const char *directory, uint32_t mode)
+{
+    zm_native_t *native = zm_native(engine);
+    const char *leaf = strrchr(directory, '/');
+    zm_native_dir_t *parent = NULL;
+    zm_file_t *at = native->root;
+    zm_file_info_t like;
+    apr_status_t status = APR_SUCCESS;
+    if (leaf != NULL) {
+        status = zm_native_dir_get(&parent, native->dirs,
+                                   zm_str_of(directory, (apr_size_t)(leaf - directory)), false);
+        if (status == APR_SUCCESS)
+            at = parent->handle;
+    }
+    if (status == APR_SUCCESS)
+        status = zm_file_info(&like, at);
+    if (status == APR_SUCCESS)
+        status = zm_dir_make(at, leaf != NULL ? leaf + 1 : directory, mode != 0 ? mode : like.mode);
+    if (status == APR_SUCCESS) {
+        status = zm_dir_sync(at);
+        if (status == ZM_E_UNSUPPORTED)
+            status = APR_SUCCESS;
+    }
+    zm_native_dir_put(native->dirs, parent);
+    return status;
+}
+
 /* -- the engine ------------------------------------------------------------------- */
 
 static apr_status_t free_space(zm_engine_t *engine, uint64_t *bytes, uint64_t *objects)
@@ -323,6 +350,7 @@ const zm_engine_ops_t zm_engine_native = {
     .lock_whole = zm_native_lock_whole,
     .set_owner = zm_native_set_owner,
     .set_mode = zm_native_set_mode,
+    .make_directory = make_directory,
     .name_info = name_info,
     .rename = rename_name,
     .link = link_name,

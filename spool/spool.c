@@ -9,7 +9,8 @@
 #include "spool/mark.h"
 #include "spool/probe.h"
 
-static const zm_engine_ops_t *const engines[] = {&zm_engine_native, &zm_engine_memory};
+static const zm_engine_ops_t *const engines[] = {&zm_engine_native, &zm_engine_emulated,
+                                                 &zm_engine_memory};
 
 /* -- opening ------------------------------------------------------------------- */
 
@@ -38,11 +39,53 @@ static const zm_engine_ops_t *split_location(const char *location, const char **
 }
 
 /* What the mark says wins; a different wish is a mistake that would make two spools of one. */
-static apr_status_t choose_engine(zm_spool_t *spool, const zm_spool_options_t *options, bool fresh,
+static apr_status_t read_mark(zm_spool_t *spool, zm_str_t asked, zm_error_t *error)
+{
+    const char *marked = NULL;
+    apr_status_t status = zm_mark_read(&marked, spool->location, spool->pool, error);
+    if (status != APR_SUCCESS || marked == NULL)
+        return status;
+    if (asked.length != 0 && !zm_str_equal_c(asked, marked))
+        return zm_error_set(error, ZM_E_CONFIG, "the spool %s has the engine %s, not %.*s",
+                            spool->location, marked, (int)asked.length, asked.data);
+    spool->ops = engine_named(zm_str(marked));
+    spool->marked = true;
+    if (spool->ops == NULL)
+        return zm_error_set(error, ZM_E_UNSUPPORTED,
+                            "the spool %s has an engine that this version does not know: %s",
+                            spool->location, marked);
+    return APR_SUCCESS;
+}
+
+/* A new spool is native where the filesystem has the guarantees, else emulated. */
+static apr_status_t choose_for_new(zm_spool_t *spool, zm_error_t *error)
+{
+    apr_status_t status = zm_dir_make_all(spool->location, 02755, spool->pool);
+    if (status != APR_SUCCESS)
+        return zm_error_system(error, status, "cannot make the spool %s", spool->location);
+    if (spool->ops == &zm_engine_emulated)
+        return APR_SUCCESS;
+    status = zm_probe_native(spool->location, spool->pool, error);
+    if (status == ZM_E_UNSUPPORTED && spool->ops == NULL) {
+        spool->ops = &zm_engine_emulated;
+        return APR_SUCCESS;
+    }
+    spool->ops = &zm_engine_native;
+    return status;
+}
+
+static bool has_queue(const zm_spool_t *spool)
+{
+    zm_file_info_t info;
+    return !APR_STATUS_IS_ENOENT(zm_path_info(
+        &info, NULL, apr_pstrcat(spool->pool, spool->location, "/" ZM_DIR_QUEUE, NULL)));
+}
+
+/* A tree without a mark is one that an original made: native, and not yet ours. */
+static apr_status_t choose_engine(zm_spool_t *spool, const zm_spool_options_t *options, bool *fresh,
                                   zm_error_t *error)
 {
     zm_str_t asked;
-    const char *marked = NULL;
     apr_status_t status;
     spool->ops = split_location(options->location, &spool->location, &asked);
     spool->location = apr_pstrdup(spool->pool, spool->location);
@@ -53,63 +96,42 @@ static apr_status_t choose_engine(zm_spool_t *spool, const zm_spool_options_t *o
         spool->marked = true;
         return APR_SUCCESS;
     }
-    status = zm_mark_read(&marked, spool->location, spool->pool, error);
-    if (status != APR_SUCCESS)
+    status = read_mark(spool, asked, error);
+    if (status != APR_SUCCESS || spool->marked)
         return status;
-    spool->marked = marked != NULL;
-    if (marked != NULL && asked.length != 0 && !zm_str_equal_c(asked, marked))
-        return zm_error_set(error, ZM_E_CONFIG, "the spool %s has the engine %s, not %.*s",
-                            spool->location, marked, (int)asked.length, asked.data);
-    if (marked != NULL)
-        spool->ops = engine_named(zm_str(marked));
-    else if (spool->ops == NULL)
-        spool->ops = &zm_engine_native;
-    if (spool->ops == NULL)
-        return zm_error_set(error, ZM_E_UNSUPPORTED,
-                            "the spool %s has an engine that this version does not "
-                            "know: %s",
-                            spool->location, marked);
-    if (fresh && spool->ops == &zm_engine_native)
-        status = zm_probe_native(spool->location, spool->pool, error);
-    return status;
+    *fresh = options->create && !has_queue(spool);
+    if (*fresh)
+        return choose_for_new(spool, error);
+    if (spool->ops == &zm_engine_emulated)
+        return zm_error_set(error, ZM_E_CONFIG, "there is no emulated spool at %s",
+                            spool->location);
+    spool->ops = &zm_engine_native;
+    return APR_SUCCESS;
 }
 
-static bool is_fresh(const zm_spool_options_t *options, apr_pool_t *pool)
+static apr_status_t check_directories(const zm_spool_t *spool, zm_error_t *error)
 {
-    const char *location;
-    zm_str_t asked;
-    zm_file_info_t info;
-    split_location(options->location, &location, &asked);
-    return options->create &&
-           APR_STATUS_IS_ENOENT(
-               zm_path_info(&info, NULL, apr_pstrcat(pool, location, "/" ZM_DIR_QUEUE, NULL)));
+    if (spool->ops == &zm_engine_native)
+        return zm_mark_check_directories(spool->location, spool->pool, error);
+    if (spool->ops == &zm_engine_emulated)
+        return zm_mark_check_root(spool->location, spool->pool, error);
+    return APR_SUCCESS;
 }
 
 static apr_status_t open_parts(zm_spool_t *spool, const zm_spool_options_t *options,
                                zm_error_t *error)
 {
-    bool fresh = is_fresh(options, spool->pool);
-    apr_status_t status;
-    if (fresh) {
-        const char *location;
-        zm_str_t asked;
-        const zm_engine_ops_t *ops = split_location(options->location, &location, &asked);
-        if (ops != &zm_engine_memory) {
-            status = zm_dir_make_all(location, 02755, spool->pool);
-            if (status != APR_SUCCESS)
-                return zm_error_system(error, status, "cannot make the spool %s", location);
-        }
-    }
-    status = choose_engine(spool, options, fresh, error);
-    if (status == APR_SUCCESS && spool->ops == &zm_engine_native && !options->create)
-        status = zm_mark_check_directories(spool->location, spool->pool, error);
+    bool fresh = false;
+    apr_status_t status = choose_engine(spool, options, &fresh, error);
+    if (status == APR_SUCCESS && !options->create)
+        status = check_directories(spool, error);
     if (status == APR_SUCCESS)
         status = spool->ops->open(&spool->engine, spool->location, options, spool->pool, error);
     if (status != APR_SUCCESS)
         return status;
-    if (spool->ops == &zm_engine_native && options->create)
-        status = zm_mark_check_directories(spool->location, spool->pool, error);
-    if (status == APR_SUCCESS && fresh && !spool->marked)
+    if (options->create)
+        status = check_directories(spool, error);
+    if (status == APR_SUCCESS && fresh)
         status = zm_spool_set_marked(spool, error);
     if (status == APR_SUCCESS) {
         status = zm_publisher_create(&spool->publisher, spool->ops, spool->engine, options->loop);
@@ -218,6 +240,38 @@ apr_status_t zm_spool_link(zm_spool_t *spool, const char *from, const char *to)
 apr_status_t zm_spool_unlink(zm_spool_t *spool, const char *name)
 {
     return valid(name) ? spool->ops->unlink(spool->engine, name) : ZM_E_SYNTAX;
+}
+
+/* "router1", "router/A", "queue/A/B" */
+static bool valid_directory(const char *directory)
+{
+    char name[ZM_ENGINE_NAME_SIZE];
+    if (strlen(directory) + 3 > sizeof name)
+        return false;
+    apr_snprintf(name, sizeof name, "%s/x", directory);
+    return valid(name);
+}
+
+apr_status_t zm_spool_make_directory(zm_spool_t *spool, const char *directory, uint32_t mode)
+{
+    if (!valid_directory(directory))
+        return ZM_E_SYNTAX;
+    return spool->ops->make_directory(spool->engine, directory, mode);
+}
+
+bool zm_spool_has_directory(zm_spool_t *spool, const char *directory)
+{
+    zm_engine_listing_t *listing;
+    apr_pool_t *pool;
+    apr_status_t status;
+    if (!valid_directory(directory) ||
+        apr_pool_create_unmanaged_ex(&pool, NULL, NULL) != APR_SUCCESS)
+        return false;
+    status = spool->ops->list(spool->engine, &listing, directory, false, pool);
+    if (status == APR_SUCCESS)
+        spool->ops->list_close(listing);
+    apr_pool_destroy(pool);
+    return status == APR_SUCCESS;
 }
 
 apr_status_t zm_spool_sync_names(zm_spool_t *spool, const char *directory)

@@ -180,6 +180,13 @@ apr_status_t zm_spool_rename(zm_spool_t *spool, const char *from, const char *to
 apr_status_t zm_spool_link(zm_spool_t *spool, const char *from, const char *to);
 apr_status_t zm_spool_unlink(zm_spool_t *spool, const char *name); /**< APR_ENOENT when absent */
 /** Makes renames, links and unlinks in a directory durable (most callers need not: recovery covers them). */
+/**
+ * Makes a directory beside those of the layout ("router1"), or a hash directory
+ * ("router/A"), durably.  mode as for chmod, 0: like its parent.  APR_EEXIST.
+ */
+apr_status_t zm_spool_make_directory(zm_spool_t *spool, const char *directory, uint32_t mode);
+/** Whether a directory of that name is there. */
+bool zm_spool_has_directory(zm_spool_t *spool, const char *directory);
 apr_status_t zm_spool_sync_names(zm_spool_t *spool, const char *directory);
 
 /** Lists a directory and its hash directories in no order.  Names starting with a dot are given only with `hidden`. */

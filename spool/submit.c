@@ -93,20 +93,6 @@ zm_object_t *zm_submit_object(zm_submission_t *submission)
 
 /* -- the input directory ----------------------------------------------------------- */
 
-static bool directory_exists(zm_spool_t *spool, const char *directory)
-{
-    zm_listing_t *listing;
-    apr_pool_t *pool;
-    apr_status_t status = apr_pool_create_unmanaged_ex(&pool, NULL, NULL);
-    if (status != APR_SUCCESS)
-        return false;
-    status = zm_spool_list(&listing, spool, directory, false, pool);
-    if (status == APR_SUCCESS)
-        zm_listing_close(listing);
-    apr_pool_destroy(pool);
-    return status == APR_SUCCESS;
-}
-
 /* Of the first count entries of a ':' list, the last that is a directory. */
 static bool choose_of_list(zm_submission_t *submission, const char *list, int count)
 {
@@ -119,7 +105,7 @@ static bool choose_of_list(zm_submission_t *submission, const char *list, int co
             continue;
         memcpy(name, entry.data, entry.length);
         name[entry.length] = '\0';
-        if (directory_exists(submission->submitter->spool, name)) {
+        if (zm_spool_has_directory(submission->submitter->spool, name)) {
             memcpy(submission->directory, name, entry.length + 1);
             found = true;
         }

@@ -11,7 +11,7 @@ static const char *new_location(void)
 {
     static unsigned count;
     if (strcmp(zm_test_engine, "memory") == 0)
-        return apr_psprintf(zm_test_pool(), "memory:test%u,router1", ++count);
+        return apr_psprintf(zm_test_pool(), "memory:test%u", ++count);
     return apr_pstrcat(zm_test_pool(), zm_test_engine, ":", zm_test_directory(), "/spool", NULL);
 }
 

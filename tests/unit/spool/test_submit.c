@@ -29,8 +29,6 @@ static const char *directory_chosen(zm_submitter_t *submitter, int priority)
                         parts.prefix.length > 0 ? "/X" : "");
 }
 
-static void make_directory(const zm_test_spool_t *test, const char *name);
-
 static void message_is_written_as_envelope_header_and_body(void)
 {
     zm_test_spool_t test = zm_test_spool_begin();
@@ -68,9 +66,10 @@ static void priority_chooses_the_router_directory(void)
     zm_test_spool_t test = zm_test_spool_begin();
     zm_submitter_t submitter = {.spool = test.spool, .router_hash = true};
     char hash[] = "router/A";
-    make_directory(&test, "router1");
+    ZM_ASSERT_OK(zm_spool_make_directory(test.spool, "router1", 0));
     for (; hash[7] <= 'Z'; hash[7]++)
-        make_directory(&test, hash);
+        if (!zm_spool_has_directory(test.spool, hash))
+            ZM_ASSERT_OK(zm_spool_make_directory(test.spool, hash, 0));
     ZM_ASSERT_STR(directory_chosen(&submitter, 0), "router/X");
     submitter.router_hash = false;
     ZM_ASSERT_STR(directory_chosen(&submitter, 9), "router");
@@ -90,7 +89,7 @@ static void input_directories_win_for_every_priority(void)
 {
     zm_test_spool_t test = zm_test_spool_begin();
     zm_submitter_t submitter = {.spool = test.spool, .input_dirs = "router1:deferred"};
-    make_directory(&test, "router1");
+    ZM_ASSERT_OK(zm_spool_make_directory(test.spool, "router1", 0));
     ZM_ASSERT_STR(directory_chosen(&submitter, 0), "router1");
     ZM_ASSERT_STR(directory_chosen(&submitter, 1), "router1");
     ZM_ASSERT_STR(directory_chosen(&submitter, 2), "deferred");
@@ -180,21 +179,6 @@ static void message_can_be_parked_elsewhere(void)
     CU_ASSERT(zm_str_ends_nocase(parts.leaf, ZM_S("policy-1")));
     CU_ASSERT_EQUAL(parts.id, published.info.id);
     zm_test_spool_end(&test);
-}
-
-#include <apr_file_io.h>
-
-/* The memory engine has router1 by its name; a native spool gets it as an administrator would make
- * it. */
-static void make_directory(const zm_test_spool_t *test, const char *name)
-{
-    const char *path;
-    if (zm_spool_native_path(&path, test->spool, apr_pstrcat(zm_test_pool(), name, "/x", NULL),
-                             zm_test_pool()) != APR_SUCCESS)
-        return;
-    ZM_ASSERT_OK(apr_dir_make(apr_pstrndup(zm_test_pool(), path, strlen(path) - 2),
-                              APR_FPROT_UREAD | APR_FPROT_UWRITE | APR_FPROT_UEXECUTE,
-                              zm_test_pool()));
 }
 
 ZM_TESTS("spool submission " ZM_TEST_ENGINE,

@@ -1,0 +1,329 @@
+#include "spool/emulated.h"
+
+#include <apr_strings.h>
+#include <string.h>
+
+/* -- names ------------------------------------------------------------------------- */
+
+static apr_status_t name_info(zm_engine_t *engine, zm_object_info_t *info, const char *name)
+{
+    zm_emulated_t *e = zm_emulated(engine);
+    char side[ZM_SIDE_SIZE] = "", path[ZM_SIDE_SIZE + 8];
+    sqlite3_stmt *statement;
+    zm_file_info_t found;
+    apr_status_t status;
+    apr_thread_mutex_lock(e->reader.lock);
+    statement = zm_connection_statement(&e->reader, ZM_SQL_FIND_INFO);
+    if (statement != NULL)
+        sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+    status = zm_connection_row(&e->reader, statement);
+    if (status == APR_SUCCESS) {
+        const char *text = (const char *)sqlite3_column_text(statement, ZM_COLUMN_SIDE);
+        apr_cpystrn(side, text != NULL ? text : "", sizeof side);
+        zm_connection_columns(info, statement);
+        sqlite3_reset(statement);
+    }
+    apr_thread_mutex_unlock(e->reader.lock);
+    if (status != APR_SUCCESS || side[0] == '\0')
+        return status;
+    apr_snprintf(path, sizeof path, "bodies/%s", side);
+    status = zm_path_info(&found, e->root, path);
+    info->size = found.size;
+    return APR_STATUS_IS_ENOENT(status) ? ZM_E_CORRUPT : status;
+}
+
+/* What a name stands for; within a transaction. */
+static apr_status_t look_up(zm_emulated_t *e, const char *name, uint64_t *id, int64_t *links,
+                            char side[ZM_SIDE_SIZE])
+{
+    sqlite3_stmt *statement = zm_connection_statement(&e->writer, ZM_SQL_NAME_ID);
+    apr_status_t status;
+    if (statement != NULL)
+        sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+    status = zm_connection_row(&e->writer, statement);
+    if (status == APR_SUCCESS) {
+        const char *text = (const char *)sqlite3_column_text(statement, 2);
+        *id = (uint64_t)sqlite3_column_int64(statement, 0);
+        *links = sqlite3_column_int64(statement, 1);
+        apr_cpystrn(side, text != NULL ? text : "", ZM_SIDE_SIZE);
+        sqlite3_reset(statement);
+    }
+    return status;
+}
+
+static apr_status_t run_on_id(zm_emulated_t *e, zm_statement_t which, uint64_t id,
+                              int64_t difference)
+{
+    sqlite3_stmt *statement = zm_connection_statement(&e->writer, which);
+    if (statement != NULL) {
+        sqlite3_bind_int64(statement, 1, (sqlite3_int64)id);
+        if (which == ZM_SQL_ADD_LINK)
+            sqlite3_bind_int64(statement, 2, difference);
+    }
+    return zm_connection_run(&e->writer, statement);
+}
+
+static apr_status_t run_on_text(zm_emulated_t *e, zm_statement_t which, const char *text)
+{
+    sqlite3_stmt *statement = zm_connection_statement(&e->writer, which);
+    if (statement != NULL)
+        sqlite3_bind_text(statement, 1, text, -1, SQLITE_STATIC);
+    return zm_connection_run(&e->writer, statement);
+}
+
+static apr_status_t rename_name(zm_engine_t *engine, const char *from, const char *to)
+{
+    zm_emulated_t *e = zm_emulated(engine);
+    uint64_t id;
+    int64_t links;
+    char side[ZM_SIDE_SIZE];
+    apr_status_t status = zm_emulated_begin(e);
+    if (status != APR_SUCCESS)
+        return status;
+    status = look_up(e, from, &id, &links, side);
+    if (status == APR_SUCCESS)
+        status = zm_emulated_add_name(e, to, id);
+    if (status == APR_SUCCESS)
+        status = run_on_text(e, ZM_SQL_DROP_NAME, from);
+    return zm_emulated_finish(e, status);
+}
+
+static apr_status_t link_name(zm_engine_t *engine, const char *from, const char *to)
+{
+    zm_emulated_t *e = zm_emulated(engine);
+    uint64_t id;
+    int64_t links;
+    char side[ZM_SIDE_SIZE];
+    apr_status_t status = zm_emulated_begin(e);
+    if (status != APR_SUCCESS)
+        return status;
+    status = look_up(e, from, &id, &links, side);
+    if (status == APR_SUCCESS)
+        status = zm_emulated_add_name(e, to, id);
+    if (status == APR_SUCCESS)
+        status = run_on_id(e, ZM_SQL_ADD_LINK, id, 1);
+    return zm_emulated_finish(e, status);
+}
+
+/* The file of a large body outlives its row until nobody has it open; `dead` remembers it. */
+static apr_status_t drop_object(zm_emulated_t *e, uint64_t id, const char *side)
+{
+    apr_status_t status = run_on_id(e, ZM_SQL_DROP_OBJECT, id, 0);
+    if (status != APR_SUCCESS)
+        return status;
+    if (side[0] != '\0')
+        return run_on_text(e, ZM_SQL_ADD_DEAD, side);
+    return run_on_id(e, ZM_SQL_DROP_BODY, id, 0);
+}
+
+apr_status_t zm_emulated_unlink(zm_engine_t *engine, const char *name)
+{
+    zm_emulated_t *e = zm_emulated(engine);
+    uint64_t id;
+    int64_t links;
+    char side[ZM_SIDE_SIZE] = "";
+    apr_status_t status = zm_emulated_begin(e);
+    if (status != APR_SUCCESS)
+        return status;
+    status = look_up(e, name, &id, &links, side);
+    if (status == APR_SUCCESS)
+        status = run_on_text(e, ZM_SQL_DROP_NAME, name);
+    if (status == APR_SUCCESS)
+        status = links > 1 ? run_on_id(e, ZM_SQL_ADD_LINK, id, -1) : drop_object(e, id, side);
+    status = zm_emulated_finish(e, status);
+    if (status == APR_SUCCESS && links <= 1 && side[0] != '\0')
+        zm_side_bury(e, side);
+    return status;
+}
+
+static apr_status_t sync_names(zm_engine_t *engine, const char *directory)
+{
+    zm_emulated_t *e = zm_emulated(engine);
+    apr_status_t status = zm_emulated_find_directory(e, zm_str(directory));
+    return status != APR_SUCCESS ? status : zm_emulated_sync(e);
+}
+
+/* -- directories ----------------------------------------------------------------------- */
+
+static bool in_layout(zm_str_t directory)
+{
+    const zm_layout_directory_t *entry;
+    for (entry = zm_layout_directories; entry->name != NULL; entry++)
+        if (zm_str_equal_c(directory, entry->name))
+            return true;
+    return false;
+}
+
+/* Those of the layout are always there, and hash directories; a row stands for each further one. */
+apr_status_t zm_emulated_find_directory(zm_emulated_t *e, zm_str_t directory)
+{
+    sqlite3_stmt *statement;
+    zm_str_t rest;
+    apr_status_t status;
+    zm_str_cut(directory, '/', &directory, &rest);
+    if (in_layout(directory))
+        return APR_SUCCESS;
+    apr_thread_mutex_lock(e->reader.lock);
+    statement = zm_connection_statement(&e->reader, ZM_SQL_HAS_DIRECTORY);
+    if (statement != NULL)
+        sqlite3_bind_text(statement, 1, directory.data, (int)directory.length, SQLITE_TRANSIENT);
+    status = zm_connection_row(&e->reader, statement);
+    if (status == APR_SUCCESS)
+        sqlite3_reset(statement);
+    apr_thread_mutex_unlock(e->reader.lock);
+    return status;
+}
+
+/* Hash directories are part of names here: nothing needs to be made for them. */
+apr_status_t zm_emulated_make_directory(zm_engine_t *engine, const char *directory, uint32_t mode)
+{
+    zm_emulated_t *e = zm_emulated(engine);
+    apr_status_t status = zm_emulated_find_directory(e, zm_str(directory));
+    (void)mode;
+    if (status == APR_SUCCESS || strchr(directory, '/') != NULL)
+        return status == APR_SUCCESS ? APR_EEXIST : status;
+    status = zm_emulated_begin(e);
+    if (status != APR_SUCCESS)
+        return status;
+    status = zm_emulated_finish(e, run_on_text(e, ZM_SQL_ADD_DIRECTORY, directory));
+    return status != APR_SUCCESS ? status : zm_emulated_sync(e);
+}
+
+/* -- the engine --------------------------------------------------------------------------- */
+
+static apr_status_t free_space(zm_engine_t *engine, uint64_t *bytes, uint64_t *objects)
+{
+    apr_status_t status = zm_fs_free_space(bytes, objects, zm_emulated(engine)->location);
+    *objects = UINT64_MAX; /* objects are rows */
+    return status;
+}
+
+static apr_status_t native_path(zm_engine_t *engine, const char **path, const char *name,
+                                apr_pool_t *pool)
+{
+    (void)engine;
+    (void)path;
+    (void)name;
+    (void)pool;
+    return ZM_E_UNSUPPORTED;
+}
+
+static void close_emulated(zm_engine_t *engine)
+{
+    zm_emulated_t *e = zm_emulated(engine);
+    if (e->lock != NULL)
+        zm_emulated_stop_checkpoints(e);
+    zm_connection_close(&e->reader);
+    zm_connection_close(&e->writer);
+    apr_pool_destroy(e->pool); /* closes the files */
+}
+
+/* Everybody who may use the spool must be able to write all of its files: the group's. */
+static apr_status_t make_file(zm_emulated_t *e, zm_file_t **file, const char *leaf, bool create)
+{
+    return zm_file_open(file, e->root, leaf,
+                        ZM_OPEN_READ | ZM_OPEN_WRITE | (create ? ZM_OPEN_CREATE : 0), 0660,
+                        e->pool);
+}
+
+static apr_status_t open_files(zm_emulated_t *e, bool create)
+{
+    zm_file_t *database;
+    apr_status_t status =
+        zm_dir_handle(&e->root, NULL, apr_pstrcat(e->pool, e->location, "/.", NULL), e->pool);
+    if (status == APR_SUCCESS)
+        status = make_file(e, &database, "spool.db", create);
+    if (status == APR_SUCCESS)
+        status = zm_file_close(database); /* before SQLite locks it: closing would drop its locks */
+    if (status == APR_SUCCESS)
+        status = make_file(e, &e->turn, "turn", create);
+    if (status == APR_SUCCESS)
+        status = make_file(e, &e->locks, "locks", create);
+    if (status == APR_SUCCESS && create)
+        status = zm_side_make_directories(e, e->pool);
+    return status;
+}
+
+static apr_status_t open_database(zm_emulated_t *e, bool create, zm_error_t *error)
+{
+    const char *path = zm_emulated_path(e, "spool.db", e->pool);
+    bool wal;
+    apr_status_t status = zm_connection_open(&e->writer, path, e->pool, error);
+    if (status == APR_SUCCESS)
+        status = zm_connection_set_up(&e->writer, path, create, &e->wal, error);
+    if (status == APR_SUCCESS)
+        status = zm_connection_open(&e->reader, path, e->pool, error);
+    if (status == APR_SUCCESS)
+        status = zm_connection_set_up(&e->reader, path, false, &wal, error);
+    return status;
+}
+
+static apr_status_t open_emulated(zm_engine_t **engine, const char *location,
+                                  const zm_spool_options_t *options, apr_pool_t *parent,
+                                  zm_error_t *error)
+{
+    zm_emulated_t *e;
+    apr_pool_t *pool;
+    apr_status_t status = apr_pool_create(&pool, parent);
+    if (status != APR_SUCCESS)
+        return zm_error_system(error, status, "cannot open the spool %s", location);
+    e = apr_pcalloc(pool, sizeof *e);
+    e->pool = pool;
+    e->location = apr_pstrdup(pool, location);
+    if (options->create)
+        status = zm_dir_make_all(location, 02750, pool);
+    if (status == APR_SUCCESS)
+        status = open_files(e, options->create);
+    if (status == APR_SUCCESS)
+        status = apr_thread_mutex_create(&e->lock, APR_THREAD_MUTEX_DEFAULT, pool);
+    if (status == APR_SUCCESS)
+        status = apr_thread_cond_create(&e->unlocked, pool);
+    if (status != APR_SUCCESS)
+        zm_error_system(error, status, "cannot open the spool %s", location);
+    if (status == APR_SUCCESS)
+        status = open_database(e, options->create, error);
+    if (status == APR_SUCCESS)
+        status = zm_emulated_start_checkpoints(e);
+    *engine = (zm_engine_t *)e;
+    if (status != APR_SUCCESS)
+        close_emulated(*engine);
+    return status;
+}
+
+const zm_engine_ops_t zm_engine_emulated = {
+    .name = "emulated",
+    .groups_at_once = 2, /* one adds rows while the log is synced for the other */
+    .open = open_emulated,
+    .close = close_emulated,
+    .free_space = free_space,
+    .native_path = native_path,
+    .create = zm_emulated_create,
+    .write = zm_emulated_object_write,
+    .truncate = zm_emulated_truncate,
+    .discard = zm_emulated_discard,
+    .commit_group = zm_emulated_commit_group,
+    .open_object = zm_emulated_open_object,
+    .adopt = zm_emulated_adopt,
+    .close_object = zm_emulated_close_object,
+    .info = zm_emulated_info,
+    .read = zm_emulated_read,
+    .overwrite = zm_emulated_overwrite,
+    .append = zm_emulated_append,
+    .lock = zm_emulated_lock,
+    .unlock = zm_emulated_unlock,
+    .locked = zm_emulated_locked,
+    .lock_whole = zm_emulated_lock_whole,
+    .set_owner = zm_emulated_set_owner,
+    .set_mode = zm_emulated_set_mode,
+    .make_directory = zm_emulated_make_directory,
+    .name_info = name_info,
+    .rename = rename_name,
+    .link = link_name,
+    .unlink = zm_emulated_unlink,
+    .sync_names = sync_names,
+    .list = zm_emulated_list,
+    .list_next = zm_emulated_list_next,
+    .list_close = zm_emulated_list_close,
+    .watch = zm_emulated_watch,
+    .watch_close = zm_emulated_watch_close,
+};

@@ -1,0 +1,233 @@
+#include <apr_strings.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "spool/emulated.h"
+
+/*
+ * A large body is a file of its own, bodies/A/4711.  Its row names it, so a
+ * crash before the commit leaves a file that no row names; one after the row's
+ * removal leaves a file that `dead` names.
+ *
+ * Who has the file open holds a shared lock on it, from the moment of its
+ * making: such a lock ends with its process.  Only who gets the exclusive lock
+ * may remove the file, so that it stays for its readers on filesystems that
+ * would tear it out of their hands.
+ */
+
+const char *zm_emulated_path(const zm_emulated_t *e, const char *leaf, apr_pool_t *pool)
+{
+    return apr_pstrcat(pool, e->location, "/", leaf, NULL);
+}
+
+apr_status_t zm_side_make_directories(zm_emulated_t *e, apr_pool_t *pool)
+{
+    char path[] = "bodies/A";
+    zm_file_t *bodies;
+    apr_status_t status = zm_dir_make(e->root, "bodies", 0770);
+    if (status != APR_SUCCESS && !APR_STATUS_IS_EEXIST(status))
+        return status;
+    for (; path[7] <= 'Z'; path[7]++) {
+        status = zm_dir_make(e->root, path, 0770);
+        if (status != APR_SUCCESS && !APR_STATUS_IS_EEXIST(status))
+            return status;
+    }
+    status = zm_dir_handle(&bodies, e->root, "bodies", pool);
+    if (status == APR_SUCCESS) {
+        status = zm_dir_sync(bodies);
+        zm_file_close(bodies);
+    }
+    if (status == APR_SUCCESS)
+        status = zm_dir_sync(e->root);
+    return status == ZM_E_UNSUPPORTED ? APR_SUCCESS : status;
+}
+
+static void path_of(char path[ZM_SIDE_SIZE + 8], const char *side)
+{
+    snprintf(path, ZM_SIDE_SIZE + 8, "bodies/%s", side);
+}
+
+/* -- making and opening ---------------------------------------------------------------- */
+
+apr_status_t zm_side_create(zm_file_t **file, zm_emulated_t *e, char side[ZM_SIDE_SIZE],
+                            uint64_t id, apr_pool_t *pool)
+{
+    char path[ZM_SIDE_SIZE + 8], prefix[ZM_HASH_PREFIX_SIZE];
+    apr_status_t status;
+    zm_layout_hash(prefix, id, 1);
+    snprintf(side, ZM_SIDE_SIZE, "%s%llu", prefix, (unsigned long long)id);
+    path_of(path, side);
+    status =
+        zm_file_open(file, e->root, path,
+                     ZM_OPEN_READ | ZM_OPEN_WRITE | ZM_OPEN_CREATE | ZM_OPEN_EXCLUSIVE, 0660, pool);
+    if (status != APR_SUCCESS)
+        return status;
+    status = zm_file_lock_whole(*file, false, true);
+    if (status != APR_SUCCESS) {
+        zm_file_unlink(e->root, path);
+        zm_file_close(*file);
+    }
+    return status;
+}
+
+apr_status_t zm_side_sync(zm_emulated_t *e, zm_file_t *file, const char *side)
+{
+    char path[] = "bodies/A";
+    zm_file_t *directory;
+    apr_pool_t *pool;
+    apr_status_t status = zm_file_sync(file);
+    if (status != APR_SUCCESS)
+        return status;
+    status = apr_pool_create_unmanaged_ex(&pool, NULL, NULL);
+    if (status != APR_SUCCESS)
+        return status;
+    path[7] = side[0];
+    status = zm_dir_handle(&directory, e->root, path, pool);
+    if (status == APR_SUCCESS)
+        status = zm_dir_sync(directory);
+    apr_pool_destroy(pool);
+    return status == ZM_E_UNSUPPORTED ? APR_SUCCESS : status;
+}
+
+/* The lock may come just after the file was removed; then it is somebody's memory only. */
+static apr_status_t check_still_there(zm_emulated_t *e, zm_file_t *file, const char *path)
+{
+    zm_file_info_t now;
+    (void)file;
+    return zm_path_info(&now, e->root, path);
+}
+
+apr_status_t zm_side_open(zm_file_t **file, zm_emulated_t *e, const char *side, bool update,
+                          apr_pool_t *pool)
+{
+    char path[ZM_SIDE_SIZE + 8];
+    int flags = update ? ZM_OPEN_READ | ZM_OPEN_WRITE : ZM_OPEN_READ;
+    apr_status_t status;
+    path_of(path, side);
+    status = zm_file_open(file, e->root, path, flags, 0, pool);
+    if (status != APR_SUCCESS)
+        return status;
+    status = zm_file_lock_whole(*file, false, true);
+    if (status == APR_SUCCESS)
+        status = check_still_there(e, *file, path);
+    if (status != APR_SUCCESS)
+        zm_file_close(*file);
+    return status;
+}
+
+/* -- removing ---------------------------------------------------------------------------- */
+
+/* Whether an object has the file as its body; when in doubt, it has. */
+static bool is_used(zm_emulated_t *e, const char *side)
+{
+    sqlite3_stmt *statement;
+    apr_status_t status;
+    apr_thread_mutex_lock(e->reader.lock);
+    statement = zm_connection_statement(&e->reader, ZM_SQL_SIDE_USED);
+    if (statement != NULL)
+        sqlite3_bind_text(statement, 1, side, -1, SQLITE_STATIC);
+    status = zm_connection_row(&e->reader, statement);
+    if (status == APR_SUCCESS)
+        sqlite3_reset(statement);
+    apr_thread_mutex_unlock(e->reader.lock);
+    return !APR_STATUS_IS_ENOENT(status);
+}
+
+/* Under the exclusive lock nobody is making it, so its row is there by now or will never be. */
+apr_status_t zm_side_remove(zm_emulated_t *e, const char *side)
+{
+    char path[ZM_SIDE_SIZE + 8];
+    zm_file_t *file;
+    apr_pool_t *pool;
+    apr_status_t status = apr_pool_create_unmanaged_ex(&pool, NULL, NULL);
+    if (status != APR_SUCCESS)
+        return status;
+    path_of(path, side);
+    status = zm_file_open(&file, e->root, path, ZM_OPEN_READ | ZM_OPEN_WRITE, 0, pool);
+    if (status == APR_SUCCESS) {
+        status = zm_file_lock_whole(file, true, false);
+        if (status == APR_SUCCESS && is_used(e, side))
+            status = ZM_E_BUSY;
+        if (status == APR_SUCCESS)
+            status = zm_file_unlink(e->root, path);
+        zm_file_close(file);
+    }
+    apr_pool_destroy(pool);
+    return APR_STATUS_IS_ENOENT(status) ? APR_SUCCESS : status;
+}
+
+static apr_status_t next_dead(zm_emulated_t *e, char side[ZM_SIDE_SIZE])
+{
+    sqlite3_stmt *statement;
+    apr_status_t status;
+    apr_thread_mutex_lock(e->reader.lock);
+    statement = zm_connection_statement(&e->reader, ZM_SQL_DEAD);
+    if (statement != NULL)
+        sqlite3_bind_text(statement, 1, side, -1, SQLITE_TRANSIENT);
+    status = zm_connection_row(&e->reader, statement);
+    if (status == APR_SUCCESS) {
+        apr_cpystrn(side, (const char *)sqlite3_column_text(statement, 0), ZM_SIDE_SIZE);
+        sqlite3_reset(statement);
+    }
+    apr_thread_mutex_unlock(e->reader.lock);
+    return status;
+}
+
+static apr_status_t forget_dead(zm_emulated_t *e, const char *side)
+{
+    sqlite3_stmt *statement;
+    apr_status_t status = zm_emulated_begin(e);
+    if (status != APR_SUCCESS)
+        return status;
+    statement = zm_connection_statement(&e->writer, ZM_SQL_DROP_DEAD);
+    if (statement != NULL)
+        sqlite3_bind_text(statement, 1, side, -1, SQLITE_STATIC);
+    return zm_emulated_finish(e, zm_connection_run(&e->writer, statement));
+}
+
+void zm_side_bury(zm_emulated_t *e, const char *side)
+{
+    if (zm_side_remove(e, side) == APR_SUCCESS)
+        forget_dead(e, side); /* else with the next checkpoint */
+}
+
+apr_status_t zm_side_sweep_dead(zm_emulated_t *e)
+{
+    char side[ZM_SIDE_SIZE] = "";
+    apr_status_t status;
+    while ((status = next_dead(e, side)) == APR_SUCCESS)
+        if (zm_side_remove(e, side) == APR_SUCCESS)
+            forget_dead(e, side);
+    return APR_STATUS_IS_ENOENT(status) ? APR_SUCCESS : status;
+}
+
+static apr_status_t sweep_directory(zm_emulated_t *e, char letter, apr_pool_t *pool)
+{
+    char path[] = "bodies/A", side[ZM_SIDE_SIZE];
+    zm_dir_t *entries;
+    const char *leaf;
+    apr_status_t status;
+    path[7] = letter;
+    status = zm_dir_open(&entries, e->root, path, pool);
+    if (status != APR_SUCCESS)
+        return status;
+    while ((status = zm_dir_next(entries, &leaf, NULL)) == APR_SUCCESS) {
+        uint64_t id;
+        if (zm_str_u64(zm_str(leaf), &id) != APR_SUCCESS)
+            continue;
+        snprintf(side, sizeof side, "%c/%llu", letter, (unsigned long long)id);
+        zm_side_remove(e, side);
+    }
+    zm_dir_close(entries);
+    return APR_STATUS_IS_ENOENT(status) ? APR_SUCCESS : status;
+}
+
+apr_status_t zm_side_sweep_strays(zm_emulated_t *e, apr_pool_t *pool)
+{
+    apr_status_t status = APR_SUCCESS;
+    char letter;
+    for (letter = 'A'; letter <= 'Z' && status == APR_SUCCESS; letter++)
+        status = sweep_directory(e, letter, pool);
+    return status;
+}

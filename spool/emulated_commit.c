@@ -1,0 +1,231 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "platform/clock.h"
+#include "spool/emulated.h"
+
+/*
+ * Publishing a group: large bodies are made durable in their files first; then
+ * all members become rows in one transaction; then the log is synced, outside of
+ * it.  A crash before the commit leaves files that no row names, one after it and
+ * before the end of the sync leaves all of the group's rows or none.
+ */
+
+#define NAME_TRIES 8
+
+typedef struct member_t {
+    zm_commit_t *commit;
+    zm_emulated_object_t *object; /* null: the body is the commit's data */
+    bool committed;
+} member_t;
+
+/* -- before the transaction -------------------------------------------------------------- */
+
+static void fail(member_t *member, apr_status_t status)
+{
+    member->commit->status = status;
+    if (member->object != NULL)
+        zm_emulated_object_free(member->object, true);
+    member->object = NULL;
+}
+
+/* A small object that reaches the engine here needs no handle; all else does. */
+static apr_status_t prepare(zm_emulated_t *e, member_t *member)
+{
+    zm_commit_t *commit = member->commit;
+    apr_status_t status = APR_SUCCESS;
+    member->object = zm_emulated_object(commit->object);
+    if (member->object == NULL) {
+        zm_credentials_t own = zm_identity_own();
+        apr_time_t now = zm_clock_wall();
+        const zm_create_options_t *create = &commit->create;
+        commit->info = (zm_object_info_t){
+            .size = commit->length,
+            .mtime_s = apr_time_sec(now),
+            .mtime_ns = (uint32_t)apr_time_usec(now) * 1000,
+            .ctime_s = apr_time_sec(now),
+            .mode = create->mode != 0 ? create->mode : 0600,
+            .uid = create->uid != ZM_UID_NONE ? create->uid : own.uid,
+            .gid = create->gid != ZM_UID_NONE ? create->gid : own.gid,
+        };
+        return APR_SUCCESS;
+    }
+    if (commit->length != 0)
+        status = zm_emulated_object_add(member->object, commit->data, commit->length);
+    if (status == APR_SUCCESS && member->object->file != NULL && !commit->target.unsynced)
+        status = zm_side_sync(e, member->object->file, member->object->side);
+    commit->info = member->object->info;
+    return status;
+}
+
+/* -- the transaction ------------------------------------------------------------------------ */
+
+static apr_status_t add_name(zm_emulated_t *e, zm_commit_t *commit)
+{
+    const zm_target_t *target = &commit->target;
+    uint64_t id = target->id != 0 ? target->id : commit->info.id;
+    char prefix[ZM_HASH_PREFIX_SIZE];
+    zm_layout_hash(prefix, id, target->hash_levels);
+    snprintf(commit->name, sizeof commit->name, "%s/%s%llu%s", target->directory, prefix,
+             (unsigned long long)id, target->suffix != NULL ? target->suffix : "");
+    return zm_emulated_add_name(e, commit->name, commit->info.id);
+}
+
+static apr_status_t add_object(zm_emulated_t *e, const member_t *member)
+{
+    const zm_object_info_t *info = &member->commit->info;
+    sqlite3_stmt *statement = zm_connection_statement(&e->writer, ZM_SQL_ADD_OBJECT);
+    if (statement != NULL) {
+        sqlite3_bind_int64(statement, 1, (sqlite3_int64)info->id);
+        sqlite3_bind_int64(statement, 2, info->mtime_s);
+        sqlite3_bind_int64(statement, 3, info->mtime_ns);
+        sqlite3_bind_int64(statement, 4, info->mode);
+        sqlite3_bind_int64(statement, 5, info->uid);
+        sqlite3_bind_int64(statement, 6, info->gid);
+        if (member->object != NULL && member->object->side[0] != '\0')
+            sqlite3_bind_text(statement, 7, member->object->side, -1, SQLITE_STATIC);
+        else
+            sqlite3_bind_null(statement, 7);
+    }
+    return zm_connection_run(&e->writer, statement);
+}
+
+static apr_status_t add_body(zm_emulated_t *e, const member_t *member)
+{
+    const zm_commit_t *commit = member->commit;
+    const char *data = member->object != NULL ? member->object->body.data : commit->data;
+    apr_size_t length = member->object != NULL ? member->object->body.length : commit->length;
+    sqlite3_stmt *statement = zm_connection_statement(&e->writer, ZM_SQL_ADD_BODY);
+    apr_status_t status;
+    if (statement != NULL) {
+        sqlite3_bind_int64(statement, 1, (sqlite3_int64)commit->info.id);
+        sqlite3_bind_blob64(statement, 2, data != NULL ? data : "", length, SQLITE_STATIC);
+    }
+    status = zm_connection_run(&e->writer, statement);
+    if (statement != NULL)
+        sqlite3_bind_null(statement, 2); /* its memory will be gone */
+    return status;
+}
+
+/* A name that is taken fails alone; it is tried first, so that nothing has to be taken back. */
+static apr_status_t add_member(zm_emulated_t *e, member_t *member)
+{
+    zm_commit_t *commit = member->commit;
+    int tries;
+    apr_status_t status = APR_EEXIST;
+    if (commit->info.id == 0)
+        status = zm_emulated_take_id(e, &commit->info.id);
+    else
+        status = APR_SUCCESS;
+    if (status == APR_SUCCESS)
+        status = add_name(e, commit);
+    for (tries = 0; APR_STATUS_IS_EEXIST(status) && commit->target.id == 0 && tries < NAME_TRIES;
+         tries++) {
+        /* The name came from elsewhere, by hand or by import. */
+        status = zm_emulated_take_id(e, &commit->info.id);
+        if (status == APR_SUCCESS)
+            status = add_name(e, commit);
+    }
+    if (APR_STATUS_IS_EEXIST(status) || APR_STATUS_IS_ENOENT(status)) {
+        fail(member, status);
+        return APR_SUCCESS;
+    }
+    if (status == APR_SUCCESS)
+        status = add_object(e, member);
+    if (status == APR_SUCCESS && (member->object == NULL || member->object->side[0] == '\0'))
+        status = add_body(e, member);
+    commit->info.links = 1;
+    return status;
+}
+
+/* All members that are still good, or none. */
+static apr_status_t commit_members(zm_emulated_t *e, member_t *members, int count)
+{
+    int i;
+    apr_status_t status = zm_emulated_begin(e);
+    if (status != APR_SUCCESS)
+        return status;
+    for (i = 0; i < count && status == APR_SUCCESS; i++)
+        if (members[i].commit->status == APR_SUCCESS)
+            status = add_member(e, &members[i]);
+    status = zm_emulated_finish(e, status);
+    for (i = 0; i < count && status == APR_SUCCESS; i++)
+        members[i].committed = members[i].commit->status == APR_SUCCESS;
+    return status;
+}
+
+/* When the group fails as a whole, e.g. for one that does not fit on the disk, each gets its own
+ * chance. */
+static void commit_each(zm_emulated_t *e, member_t *members, int count, apr_status_t why)
+{
+    int i;
+    for (i = 0; i < count; i++)
+        if (members[i].commit->status == APR_SUCCESS) {
+            apr_status_t status = count > 1 ? commit_members(e, &members[i], 1) : why;
+            if (status != APR_SUCCESS)
+                fail(&members[i], status);
+        }
+}
+
+/* -- after it ------------------------------------------------------------------------------------
+ */
+
+static void take_back(zm_emulated_t *e, member_t *member, apr_status_t status)
+{
+    zm_emulated_unlink((zm_engine_t *)e, member->commit->name);
+    fail(member, status);
+}
+
+static bool needs_sync(const member_t *members, int count)
+{
+    int i;
+    for (i = 0; i < count; i++)
+        if (members[i].committed && !members[i].commit->target.unsynced)
+            return true;
+    return false;
+}
+
+static void make_durable(zm_emulated_t *e, member_t *members, int count,
+                         zm_engine_figures_t *figures)
+{
+    apr_status_t status;
+    int i;
+    if (!needs_sync(members, count))
+        return;
+    figures->syncs++;
+    status = zm_emulated_sync(e);
+    for (i = 0; i < count && status != APR_SUCCESS; i++)
+        if (members[i].committed && !members[i].commit->target.unsynced)
+            take_back(e, &members[i], status);
+}
+
+void zm_emulated_commit_group(zm_engine_t *engine, zm_commit_t *const *commits, int count,
+                              zm_engine_figures_t *figures)
+{
+    zm_emulated_t *e = zm_emulated(engine);
+    member_t few[8], *members = few;
+    apr_status_t status;
+    int i;
+    if (count > 8 && (members = malloc((apr_size_t)count * sizeof *members)) == NULL) {
+        for (i = 0; i < count; i++)
+            zm_emulated_commit_group(engine, commits + i, 1, figures);
+        return;
+    }
+    for (i = 0; i < count; i++) {
+        members[i] = (member_t){.commit = commits[i]};
+        commits[i]->status = APR_SUCCESS;
+        status = prepare(e, &members[i]);
+        if (status != APR_SUCCESS)
+            fail(&members[i], status);
+    }
+    status = commit_members(e, members, count);
+    if (status != APR_SUCCESS)
+        commit_each(e, members, count, status);
+    make_durable(e, members, count, figures);
+    for (i = 0; i < count; i++)
+        if (members[i].object != NULL)
+            zm_emulated_object_free(members[i].object, false);
+    if (members != few)
+        free(members);
+}

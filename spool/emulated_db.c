@@ -1,0 +1,274 @@
+#include <apr_strings.h>
+#include <string.h>
+
+#include "spool/emulated.h"
+
+#define APPLICATION_ID 0x5a4d5350 /* "ZMSP" */
+#define FORMAT 1
+#define FIRST_ID 100000
+#define BUSY_PATIENCE 10000 /* milliseconds; only checkpoints and openings meet */
+
+/* -- the tables -------------------------------------------------------------------- */
+
+/*
+ * A body stands apart from its object's columns, so that these change without
+ * copying it.  Numbers come from `next`, in blocks, and are never used twice.
+ * `arrivals` tells watchers of new names; only the latest are kept.
+ */
+static const char schema[] =
+    "CREATE TABLE next(id INTEGER NOT NULL);"
+    "CREATE TABLE objects(id INTEGER PRIMARY KEY, mtime INTEGER NOT NULL, mtime_ns INTEGER NOT "
+    "NULL,"
+    " ctime INTEGER NOT NULL, links INTEGER NOT NULL, mode INTEGER NOT NULL, uid INTEGER NOT NULL,"
+    " gid INTEGER NOT NULL, side TEXT);"
+    "CREATE UNIQUE INDEX objects_side ON objects(side) WHERE side IS NOT NULL;"
+    "CREATE TABLE directories(name TEXT PRIMARY KEY) WITHOUT ROWID;"
+    "CREATE TABLE bodies(id INTEGER PRIMARY KEY, body BLOB NOT NULL);"
+    "CREATE TABLE names(name TEXT PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE arrivals(seq INTEGER PRIMARY KEY, name TEXT NOT NULL);"
+    "CREATE TABLE dead(side TEXT PRIMARY KEY) WITHOUT ROWID;";
+
+#define COLUMNS                                                                                    \
+    "o.id, (SELECT length(b.body) FROM bodies b WHERE b.id = o.id), o.mtime, o.mtime_ns, o.ctime," \
+    " o.links, o.mode, o.uid, o.gid, o.side"
+
+static const char *const sql[ZM_SQL_COUNT] = {
+    [ZM_SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [ZM_SQL_COMMIT] = "COMMIT",
+    [ZM_SQL_ROLLBACK] = "ROLLBACK",
+    [ZM_SQL_TAKE_IDS] = "UPDATE next SET id = id + ?1",
+    [ZM_SQL_NEXT_ID] = "SELECT id FROM next",
+    [ZM_SQL_ADD_OBJECT] =
+        "INSERT INTO objects(id, mtime, mtime_ns, ctime, links, mode, uid, gid, side)"
+        " VALUES(?1, ?2, ?3, ?2, 1, ?4, ?5, ?6, ?7)",
+    [ZM_SQL_ADD_BODY] = "INSERT INTO bodies(id, body) VALUES(?1, ?2)",
+    [ZM_SQL_ADD_NAME] = "INSERT INTO names(name, id) VALUES(?1, ?2)",
+    [ZM_SQL_ADD_ARRIVAL] = "INSERT INTO arrivals(name) VALUES(?1)",
+    [ZM_SQL_TRIM_ARRIVALS] =
+        "DELETE FROM arrivals WHERE seq < (SELECT max(seq) FROM arrivals) - ?1",
+    [ZM_SQL_FIND] = "SELECT " COLUMNS ", (SELECT b.body FROM bodies b WHERE b.id = o.id)"
+                    " FROM names n JOIN objects o ON o.id = n.id WHERE n.name = ?1",
+    [ZM_SQL_FIND_INFO] =
+        "SELECT " COLUMNS " FROM names n JOIN objects o ON o.id = n.id WHERE n.name = ?1",
+    [ZM_SQL_INFO] = "SELECT " COLUMNS " FROM objects o WHERE o.id = ?1",
+    [ZM_SQL_NAME_ID] =
+        "SELECT o.id, o.links, o.side FROM names n JOIN objects o ON o.id = n.id WHERE n.name = ?1",
+    [ZM_SQL_RENAME] = "UPDATE names SET name = ?2 WHERE name = ?1",
+    [ZM_SQL_DROP_NAME] = "DELETE FROM names WHERE name = ?1",
+    [ZM_SQL_ADD_LINK] = "UPDATE objects SET links = links + ?2 WHERE id = ?1",
+    [ZM_SQL_DROP_OBJECT] = "DELETE FROM objects WHERE id = ?1",
+    [ZM_SQL_DROP_BODY] = "DELETE FROM bodies WHERE id = ?1",
+    [ZM_SQL_READ_BODY] = "SELECT body FROM bodies WHERE id = ?1",
+    [ZM_SQL_APPEND] = "UPDATE bodies SET body = CAST(body || ?2 AS BLOB) WHERE id = ?1",
+    [ZM_SQL_SET_OWNER] = "UPDATE objects SET uid = ?2, gid = ?3, ctime = ?4 WHERE id = ?1",
+    [ZM_SQL_SET_MODE] = "UPDATE objects SET mode = ?2, ctime = ?3 WHERE id = ?1",
+    [ZM_SQL_LIST] = "SELECT name FROM names WHERE name > ?1 AND name < ?2 ORDER BY name LIMIT ?3",
+    [ZM_SQL_LAST_ARRIVAL] = "SELECT max(seq) FROM arrivals",
+    [ZM_SQL_ARRIVALS] = "SELECT seq, name FROM arrivals WHERE seq > ?1 ORDER BY seq LIMIT 500",
+    [ZM_SQL_DATA_VERSION] = "PRAGMA data_version",
+    [ZM_SQL_ADD_DEAD] = "INSERT OR IGNORE INTO dead(side) VALUES(?1)",
+    [ZM_SQL_DROP_DEAD] = "DELETE FROM dead WHERE side = ?1",
+    [ZM_SQL_DEAD] = "SELECT side FROM dead WHERE side > ?1 ORDER BY side LIMIT 1",
+    [ZM_SQL_SIDE_USED] = "SELECT 1 FROM objects WHERE side = ?1",
+    [ZM_SQL_ADD_DIRECTORY] = "INSERT OR IGNORE INTO directories(name) VALUES(?1)",
+    [ZM_SQL_HAS_DIRECTORY] = "SELECT 1 FROM directories WHERE name = ?1",
+};
+
+/* -- errors ------------------------------------------------------------------------- */
+
+apr_status_t zm_connection_failure(zm_connection_t *connection, int code)
+{
+    int system = sqlite3_system_errno(connection->db);
+    switch (code & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_DONE:
+    case SQLITE_ROW:
+        return APR_SUCCESS;
+    case SQLITE_FULL:
+        return APR_ENOSPC;
+    case SQLITE_NOMEM:
+        return APR_ENOMEM;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return ZM_E_BUSY;
+    case SQLITE_CONSTRAINT:
+        return APR_EEXIST;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return ZM_E_CORRUPT;
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+        return APR_EACCES;
+    default:
+        return system != 0 ? APR_FROM_OS_ERROR(system) : APR_EGENERAL;
+    }
+}
+
+static apr_status_t tell_failure(zm_connection_t *connection, int code, const char *path,
+                                 zm_error_t *error)
+{
+    apr_status_t status = zm_connection_failure(connection, code);
+    if (status == APR_SUCCESS)
+        return APR_SUCCESS;
+    return zm_error_set(error, status, "the spool database %s cannot be used: %s", path,
+                        sqlite3_errmsg(connection->db));
+}
+
+/* -- statements ----------------------------------------------------------------------- */
+
+sqlite3_stmt *zm_connection_statement(zm_connection_t *connection, zm_statement_t which)
+{
+    sqlite3_stmt **statement = &connection->statements[which];
+    if (*statement == NULL &&
+        sqlite3_prepare_v3(connection->db, sql[which], -1, SQLITE_PREPARE_PERSISTENT, statement,
+                           NULL) != SQLITE_OK)
+        *statement = NULL;
+    return *statement;
+}
+
+apr_status_t zm_connection_row(zm_connection_t *connection, sqlite3_stmt *statement)
+{
+    int code;
+    apr_status_t status;
+    if (statement == NULL)
+        return zm_connection_failure(connection, sqlite3_errcode(connection->db));
+    code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        return APR_SUCCESS;
+    status = code == SQLITE_DONE ? APR_ENOENT : zm_connection_failure(connection, code);
+    sqlite3_reset(statement);
+    return status;
+}
+
+apr_status_t zm_connection_run(zm_connection_t *connection, sqlite3_stmt *statement)
+{
+    apr_status_t status = zm_connection_row(connection, statement);
+    if (status == APR_SUCCESS)
+        sqlite3_reset(statement);
+    return APR_STATUS_IS_ENOENT(status) ? APR_SUCCESS : status;
+}
+
+void zm_connection_columns(zm_object_info_t *info, sqlite3_stmt *statement)
+{
+    *info =
+        (zm_object_info_t){.id = (uint64_t)sqlite3_column_int64(statement, ZM_COLUMN_ID),
+                           .size = (uint64_t)sqlite3_column_int64(statement, ZM_COLUMN_SIZE),
+                           .mtime_s = sqlite3_column_int64(statement, ZM_COLUMN_MTIME),
+                           .mtime_ns = (uint32_t)sqlite3_column_int(statement, ZM_COLUMN_MTIME_NS),
+                           .ctime_s = sqlite3_column_int64(statement, ZM_COLUMN_CTIME),
+                           .links = (uint32_t)sqlite3_column_int64(statement, ZM_COLUMN_LINKS),
+                           .mode = (uint32_t)sqlite3_column_int64(statement, ZM_COLUMN_MODE),
+                           .uid = sqlite3_column_int64(statement, ZM_COLUMN_UID),
+                           .gid = sqlite3_column_int64(statement, ZM_COLUMN_GID)};
+}
+
+/* -- connections ------------------------------------------------------------------------ */
+
+apr_status_t zm_connection_open(zm_connection_t *connection, const char *path, apr_pool_t *pool,
+                                zm_error_t *error)
+{
+    apr_status_t status =
+        apr_thread_mutex_create(&connection->lock, APR_THREAD_MUTEX_DEFAULT, pool);
+    int code;
+    if (status != APR_SUCCESS)
+        return zm_error_system(error, status, "cannot open the spool database %s", path);
+    code =
+        sqlite3_open_v2(path, &connection->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (code == SQLITE_OK) {
+        sqlite3_extended_result_codes(connection->db, 1);
+        sqlite3_busy_timeout(connection->db, BUSY_PATIENCE);
+        /* A program that opens the spool for a moment shall not pay for everybody's log. */
+        sqlite3_db_config(connection->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        code = sqlite3_exec(connection->db, "PRAGMA cache_size=-2048; PRAGMA temp_store=MEMORY;",
+                            NULL, NULL, NULL);
+    }
+    return tell_failure(connection, code, path, error);
+}
+
+void zm_connection_close(zm_connection_t *connection)
+{
+    int i;
+    for (i = 0; i < ZM_SQL_COUNT; i++)
+        sqlite3_finalize(connection->statements[i]);
+    if (connection->db != NULL)
+        sqlite3_close(connection->db);
+    connection->db = NULL;
+}
+
+static int number_of(sqlite3 *db, const char *pragma, int64_t *number)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(db, pragma, -1, &statement, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    if (code == SQLITE_ROW) {
+        *number = sqlite3_column_int64(statement, 0);
+        code = SQLITE_OK;
+    }
+    sqlite3_finalize(statement);
+    return code;
+}
+
+static int set_journal(sqlite3 *db, bool *wal)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(db, "PRAGMA journal_mode=WAL", -1, &statement, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    *wal = code == SQLITE_ROW &&
+           sqlite3_stricmp((const char *)sqlite3_column_text(statement, 0), "wal") == 0;
+    sqlite3_finalize(statement);
+    if (code != SQLITE_ROW)
+        return code;
+    /*
+     * With the write-ahead log a commit is not synced by SQLite: we do that
+     * outside of the transaction (emulated_write.c).  Its order in the log is safe.
+     */
+    return sqlite3_exec(db,
+                        *wal ? "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0"
+                             : "PRAGMA synchronous=FULL",
+                        NULL, NULL, NULL);
+}
+
+static int make_tables(sqlite3 *db)
+{
+    char *text =
+        sqlite3_mprintf("BEGIN EXCLUSIVE; %s INSERT INTO next VALUES(%d); PRAGMA application_id=%d;"
+                        " PRAGMA user_version=%d; COMMIT",
+                        schema, FIRST_ID, APPLICATION_ID, FORMAT);
+    int code = text == NULL ? SQLITE_NOMEM : sqlite3_exec(db, text, NULL, NULL, NULL);
+    sqlite3_free(text);
+    if (code != SQLITE_OK)
+        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    return code;
+}
+
+apr_status_t zm_connection_set_up(zm_connection_t *connection, const char *path, bool create,
+                                  bool *wal, zm_error_t *error)
+{
+    sqlite3 *db = connection->db;
+    int64_t application = 0, format = 0;
+    int code = set_journal(db, wal);
+    if (code == SQLITE_OK)
+        code = number_of(db, "PRAGMA application_id", &application);
+    if (code == SQLITE_OK && application == 0 && create) {
+        code = make_tables(db);
+        if (code != SQLITE_OK &&
+            number_of(db, "PRAGMA application_id", &application) == SQLITE_OK &&
+            application == APPLICATION_ID)
+            code = SQLITE_OK; /* another process made them at the same moment */
+        application = APPLICATION_ID;
+    }
+    if (code == SQLITE_OK)
+        code = number_of(db, "PRAGMA user_version", &format);
+    if (code != SQLITE_OK)
+        return tell_failure(connection, code, path, error);
+    if (application != APPLICATION_ID)
+        return zm_error_set(error, ZM_E_CORRUPT, "%s is not a spool database", path);
+    if (format > FORMAT)
+        return zm_error_set(
+            error, ZM_E_UNSUPPORTED,
+            "the spool database %s was made by a newer version (format %d, known is %d)", path,
+            (int)format, FORMAT);
+    return APR_SUCCESS;
+}
