@@ -287,6 +287,10 @@ static int do_relation(zm_call_t *call)
         zm_call_complain(call, "%s: unknown type of relation", defining.options.type);
         return 3;
     }
+    if (call->script->no_files && strcmp(defining.options.type, "incore") != 0) {
+        zm_call_complain(call, "%s: only relations of type incore are allowed here", defining.name);
+        return 1;
+    }
     status = name_taken(call, defining.name);
     if (status != 0)
         return status;

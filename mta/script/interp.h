@@ -98,7 +98,7 @@ struct zm_script_t {
     zm_symbols_t symbols;
     const char *program; /**< name in messages */
     apr_int64_t pid;
-    bool no_programs;
+    bool no_programs, no_files;
 
     /* variables */
     zm_undo_t *undo;

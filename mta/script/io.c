@@ -50,6 +50,8 @@ apr_status_t zm_stream_open(zm_stream_t **result, zm_script_t *script, const cha
     apr_file_t *file;
     apr_status_t status;
     zm_stream_t *stream;
+    if (script->no_files)
+        return APR_EACCES;
     apr_pool_create(&pool, script->pool);
     status =
         apr_file_open(&file, path, flags | APR_FOPEN_BINARY,

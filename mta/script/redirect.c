@@ -39,7 +39,7 @@ static bool open_target(zm_script_t *script, const zm_redirect_t *redirect, zm_v
         zm_complain(script, "the name of a file to redirect to is empty");
         return false;
     }
-    if (redirect->fifo && redirect->kind != ZM_REDIRECT_IN)
+    if (redirect->fifo && redirect->kind != ZM_REDIRECT_IN && !script->no_files)
         apr_file_namedpipe_create(path, APR_FPROT_UREAD | APR_FPROT_UWRITE, script->arena.pool);
     status = zm_stream_open(stream, script, path, open_flags(redirect->kind));
     if (status == APR_SUCCESS)

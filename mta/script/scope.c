@@ -203,7 +203,7 @@ uint32_t zm_track_begin(zm_script_t *script)
 void zm_track_end(zm_script_t *script, uint32_t mark, zm_dependencies_t *dependencies)
 {
     uint32_t i, j, count = script->read_count - mark;
-    const zm_read_t *reads = script->reads + mark;
+    const zm_read_t *reads = count > 0 ? script->reads + mark : NULL;
     script->tracking--;
     dependencies->count = 0;
     if (count > 0)

@@ -39,6 +39,7 @@ typedef struct zm_script_options_t {
     const char *flags;              /**< letters of set options to start with, or null */
     const char *const *environment; /**< null ended NAME=value list to import; null: nothing */
     zm_script_limits_t limits;
+    bool no_files;    /**< opening a file by name is an error of the script */
     bool no_programs; /**< running an external program is an error of the script */
 } zm_script_options_t;
 
