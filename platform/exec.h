@@ -4,6 +4,7 @@
 #ifndef ZM_PLATFORM_EXEC_H
 #define ZM_PLATFORM_EXEC_H
 
+#include <apr_time.h>
 #include <stdbool.h>
 
 #include "platform/status.h"
@@ -22,5 +23,10 @@ bool zm_program_is_terminal(int stream);
 /** Standard input and output pass bytes as they are (nothing to do on Unix; no CR LF translation on
  * Windows). */
 void zm_program_binary_streams(void);
+
+/** Sets the permission bits that new files are denied; returns those before. */
+unsigned zm_program_umask(unsigned mask);
+/** CPU time of the children that have ended, microseconds; 0 where the system does not tell. */
+void zm_program_child_times(apr_time_t *user, apr_time_t *system);
 
 #endif

@@ -1,6 +1,8 @@
 #include "platform/exec.h"
 
 #include <errno.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 apr_status_t zm_program_exec(const char *const *argv, zm_error_t *error)
@@ -21,4 +23,19 @@ bool zm_program_is_terminal(int stream)
 
 void zm_program_binary_streams(void)
 {
+}
+
+unsigned zm_program_umask(unsigned mask)
+{
+    return (unsigned)umask((mode_t)mask);
+}
+
+void zm_program_child_times(apr_time_t *user, apr_time_t *system)
+{
+    struct rusage usage;
+    *user = *system = 0;
+    if (getrusage(RUSAGE_CHILDREN, &usage) != 0)
+        return;
+    *user = apr_time_make(usage.ru_utime.tv_sec, usage.ru_utime.tv_usec);
+    *system = apr_time_make(usage.ru_stime.tv_sec, usage.ru_stime.tv_usec);
 }

@@ -7,6 +7,7 @@
 #include <io.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "win32/spawn.h"
 
@@ -38,4 +39,14 @@ bool zm_program_is_terminal(int stream)
 void zm_program_binary_streams(void)
 {
     /* Done by startup.c. */
+}
+
+unsigned zm_program_umask(unsigned mask)
+{
+    return (unsigned)_umask((int)mask);
+}
+
+void zm_program_child_times(apr_time_t *user, apr_time_t *system)
+{
+    *user = *system = 0; /* Windows does not add up what children used */
 }

@@ -8,6 +8,7 @@
 
 #include "mta/script/interp.h"
 #include "mta/script/scope.h"
+#include "platform/exec.h"
 
 /* -- read -------------------------------------------------------------------------------- */
 
@@ -112,6 +113,28 @@ static int do_cd(zm_call_t *call)
     return 2;
 }
 
+/* Three octal digits; the answer without arguments has a zero before them. */
+static int do_umask(zm_call_t *call)
+{
+    zm_str_t text = zm_call_arg(call, 0);
+    unsigned mask = 0;
+    apr_size_t i;
+    if (call->count == 0) {
+        mask = zm_program_umask(0);
+        zm_program_umask(mask);
+        zm_call_print(call, "%03o\n", mask);
+        return 0;
+    }
+    for (i = 0; i < text.length && text.data[i] >= '0' && text.data[i] <= '7' && mask <= 0777; i++)
+        mask = mask * 8 + (unsigned)(text.data[i] - '0');
+    if (call->count > 1 || text.length == 0 || i < text.length || mask > 0777) {
+        zm_call_complain(call, "usage: umask [octal mask]");
+        return 64;
+    }
+    zm_program_umask(mask);
+    return 0;
+}
+
 /* -- time and children ------------------------------------------------------------------------ */
 
 static int do_sleep(zm_call_t *call)
@@ -153,8 +176,21 @@ static int do_wait(zm_call_t *call)
     return wanted == 0 ? 0 : status;
 }
 
+static int do_times(zm_call_t *call)
+{
+    apr_time_t user, system;
+    unsigned u, s;
+    zm_program_child_times(&user, &system);
+    u = (unsigned)apr_time_sec(user);
+    s = (unsigned)apr_time_sec(system);
+    zm_call_print(call, "%um%us %um%us\n", u / 60, u % 60, s / 60, s % 60);
+    return 0;
+}
+
 void zm_builtin_shell_define(zm_script_t *script)
 {
+    zm_script_define(script, "umask", ZM_BUILTIN_ARGV, do_umask, NULL);
+    zm_script_define(script, "times", ZM_BUILTIN_ARGV, do_times, NULL);
     zm_script_define(script, "read", ZM_BUILTIN_ARGV, do_read, NULL);
     zm_script_define(script, "cd", ZM_BUILTIN_ARGV, do_cd, NULL);
     zm_script_define(script, "sleep", ZM_BUILTIN_ARGV, do_sleep, NULL);

@@ -234,8 +234,7 @@ static apr_status_t run_text(zm_script_t *script, zm_str_t text, const char *nam
     zm_unit_t *unit;
     zm_flow_t flow;
     apr_status_t result;
-    char here;
-    entry_begin(script, &entry, &here);
+    entry_begin(script, &entry, __builtin_frame_address(0));
     result = zm_unit_parse(&unit, script, text, name, false, error);
     if (result != APR_SUCCESS) {
         entry_end(script, &entry, ZM_FLOW_NORMAL, NULL);
@@ -344,11 +343,10 @@ apr_status_t zm_script_call(zm_script_t *script, const char *name, const zm_valu
     zm_symbol_t *symbol = command_symbol(script, name);
     zm_entry_t entry;
     zm_flow_t flow;
-    char here;
     *result = (zm_script_result_t){1, false, ZM_VALUE_NIL};
     if (symbol == NULL)
         return zm_error_set(error, APR_ENOENT, "the configuration has no function \"%s\"", name);
-    entry_begin(script, &entry, &here);
+    entry_begin(script, &entry, __builtin_frame_address(0));
     flow = call(script, symbol, arguments, count, result);
     return entry_end(script, &entry, flow, error);
 }
@@ -402,8 +400,7 @@ void zm_script_run_exit_trap(zm_script_t *script)
 void zm_script_run_traps(zm_script_t *script)
 {
     zm_entry_t entry;
-    char here;
-    entry_begin(script, &entry, &here);
+    entry_begin(script, &entry, __builtin_frame_address(0));
     entry_end(script, &entry, zm_traps_run(script, true), NULL);
 }
 
