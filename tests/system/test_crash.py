@@ -22,19 +22,20 @@ def test_every_daemon_killed_while_mail_flows():
 
         def send():
             n = 0
-            while n < MESSAGES:
+            while len(accepted) < MESSAGES:
                 try:
                     with i.smtp() as s:
-                        while n < MESSAGES:
-                            s.sendmail('alice@mail.test', ['bob@mail.test'], letter(subject='n%d' % n, body='line\n' * 20 + 'end %d\n' % n))
-                            accepted.add(n)
+                        while len(accepted) < MESSAGES:
                             n += 1
+                            s.sendmail('alice@mail.test', ['bob@mail.test'],
+                                       letter(subject='n%d' % n, body='line\n' * 20 + 'end %d\n' % n))
+                            accepted.add(n)
                 except (smtplib.SMTPException, OSError):
-                    n += 1            # nobody said yes: it may or may not come
+                    done.wait(0.02)     # nobody said yes to n: it may or may not come
             done.set()
 
         threading.Thread(target=send, daemon=True).start()
-        while not done.wait(rng.uniform(0.05, 0.4)):
+        while not done.wait(rng.uniform(0.02, 0.3)):
             victims = daemons(i)
             name = rng.choice(['router', 'scheduler', 'smtpserver', 'mailbox'])
             for pid in victims.get(name, []):
@@ -51,7 +52,6 @@ def test_every_daemon_killed_while_mail_flows():
             check(body_of(m).rstrip('\n').endswith('end %d' % n), 'message %d is cut' % n)
             seen[n] = seen.get(n, 0) + 1
         twice = [n for n, count in seen.items() if count > 1]
-        check(len(accepted) > MESSAGES // 2, 'only %d were accepted' % len(accepted))
         check(max(seen.values()) <= 2 + len(twice) // 10 and len(twice) <= MESSAGES // 10,
               'delivered more than once: %d messages, one %d times' % (len(twice), max(seen.values())))
 

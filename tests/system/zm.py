@@ -67,6 +67,7 @@ def run(*words, data=b'', code=0, env=None, timeout=120):
 
 
 FAST_RETRIES = '''\
+PARAMauthfile = "${MAILSHARE}/scheduler.auth"
 PARAMmailqsock = "UNIX:${POSTOFFICE}/.mailq.sock"
 */*	interval=1s idlemax=60s expiry=%(expiry)s expiry2=%(expiry)s retries="1 1 1 2 2" skew=1
 	maxchannel=0 maxring=20 maxta=0 overfeed=150 user=root group=root
