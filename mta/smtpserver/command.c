@@ -129,6 +129,13 @@ static void command_obsolete(session_t *session, zm_str_t arguments, apr_size_t 
     command_error(session, 502, "5.5.1", "this command is not available");
 }
 
+static void command_starttls(session_t *session, zm_str_t arguments, apr_size_t column)
+{
+    (void)arguments;
+    (void)column;
+    command_error(session, 502, "5.4.0", "TLS is not available");
+}
+
 /* Clients that send replies back as commands: no answer, or it would go on for ever. */
 static void command_echo(session_t *session, zm_str_t arguments, apr_size_t column)
 {
@@ -156,6 +163,7 @@ static const verb_t verbs[] = {
     {"VERB", command_verb, false, NULL},
     {"ONEX", command_noop, false, NULL},
     {"TICK", command_tick, false, NULL},
+    {"STARTTLS", command_starttls, false, NULL},
     {"SEND", command_obsolete, false, NULL},
     {"SOML", command_obsolete, false, NULL},
     {"SAML", command_obsolete, false, NULL},

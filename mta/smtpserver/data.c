@@ -134,6 +134,11 @@ void data_abandoned(session_t *session)
     zm_log(ZM_LOG_INFO, NULL, "message aborted", ZM_F_S("session", session->tag),
            ZM_F_S("client", session->client_text), ZM_F_I("octets", octets),
            ZM_F_S("reason", "premature EOF"));
+    if (session->server->syslog)
+        zm_log_syslog(ZM_LOG_ERROR, "smtpserver",
+                      "%s - aborted (%llu bytes) from %s/%u: premature EOF", session->tag,
+                      (unsigned long long)octets, session->client_text,
+                      session->options.client.port);
     session_finish(session, "premature EOF in data");
 }
 

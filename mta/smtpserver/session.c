@@ -303,9 +303,10 @@ static bool proceed(session_t *session)
     }
 }
 
+/* A client that does not read its replies gets no more of them made. */
 void session_run(session_t *session)
 {
-    while (!session->waiting && !session->over) {
+    while (!session->waiting && !session->over && !zm_stream_output_full(session->stream)) {
         if (session->stopping && session->transaction == NULL)
             end_for_stop(session);
         else if (!proceed(session))
@@ -324,6 +325,7 @@ static void on_event(zm_stream_t *stream, zm_stream_event_t event, void *baton)
         session_run(session);
         break;
     case ZM_STREAM_DRAINED:
+        session_run(session);
         break;
     case ZM_STREAM_TIMEOUT:
         if (session->finished || session->over)

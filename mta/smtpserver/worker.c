@@ -21,6 +21,7 @@
 #include "mta/smtpserver/tally.h"
 #include "mta/smtpserver/worker.h"
 #include "platform/child.h"
+#include "platform/clock.h"
 #include "platform/control.h"
 #include "platform/log.h"
 
@@ -277,6 +278,15 @@ const char *worker_tally_path(const program_t *program)
                        pid_file != NULL ? pid_file : ".pid.smtpserver", ".sessions", NULL);
 }
 
+static void note_in_journal(const worker_t *worker, const char *what)
+{
+    char text[128], date[64];
+    zm_clock_rfc5322(date, sizeof date, zm_clock_wall(), 0);
+    apr_snprintf(text, sizeof text, "000-%s server pid %" APR_INT64_T_FMT " at %s", what,
+                 zm_process_own(), date);
+    journal_line(worker->server.journal, NULL, 0, '#', zm_str(text));
+}
+
 int worker_run(program_t *program)
 {
     worker_t worker = {.program = program};
@@ -288,8 +298,10 @@ int worker_run(program_t *program)
         tell_master(&worker, apr_pstrcat(program->pool, "fail ", error.text, "\n", NULL));
         return error.status == ZM_E_CONFIG ? ZM_EXIT_CONFIG : 71;
     }
+    note_in_journal(&worker, "started");
     tell_master(&worker, "ready\n");
     status = zm_loop_run(worker.server.loop);
+    note_in_journal(&worker, "ended");
     program_server_end(&worker.server);
     return status == APR_SUCCESS ? 0 : 71;
 }

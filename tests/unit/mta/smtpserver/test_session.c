@@ -403,6 +403,25 @@ static void pipelined_garbage_ends_the_session(void)
     client_done(client);
 }
 
+static void replies_wait_for_a_client_that_does_not_read(void)
+{
+    client_t *client = client_connect("", STRANGER);
+    zm_buf_t lines = ZM_BUF_INIT;
+    int i, count = 0;
+    hello(client);
+    for (i = 0; i < 5000; i++)
+        zm_buf_add_c(&lines, "HELP\r\n");
+    for (i = 0; i < 200; i++) { /* each reads what has come */
+        apr_size_t sent = lines.length;
+        if (sent > 0 && apr_socket_send(client->socket, lines.data, &sent) == APR_SUCCESS)
+            zm_buf_consume(&lines, sent);
+        count += line_count(say(client, ""));
+    }
+    CU_ASSERT_EQUAL(count, 3 * 5000);
+    zm_buf_free(&lines);
+    client_done(client);
+}
+
 static void replies_echo_nothing_that_forges(void)
 {
     client_t *client = client_connect("PARAM data-bare-newline accept", HERE);
@@ -761,6 +780,7 @@ ZM_TESTS("smtpserver session", ZM_TEST(the_banner_names_the_host),
          ZM_TEST(many_errors_end_the_session), ZM_TEST(pipelined_garbage_ends_the_session),
          ZM_TEST(chunks_make_one_message), ZM_TEST(chunk_octets_are_never_commands),
          ZM_TEST(a_failed_chunk_spoils_the_message), ZM_TEST(chunks_can_be_cut_anywhere),
+         ZM_TEST(replies_wait_for_a_client_that_does_not_read),
          ZM_TEST(replies_echo_nothing_that_forges), ZM_TEST(long_replies_are_folded),
          ZM_TEST(the_caret_stands_under_the_error), ZM_TEST(single_line_replies_say_it_all),
          ZM_TEST(bad_parameters_are_refused), ZM_TEST(sloppy_clients_are_let_pass_by_pattern),
