@@ -73,9 +73,9 @@ static bool look(localnames_t *names, zm_file_info_t *now)
     zm_file_t *file;
     apr_pool_t *pool;
     bool found = false;
+    memset(now, 0, sizeof *now);
     if (apr_pool_create(&pool, names->pool) != APR_SUCCESS)
         return false;
-    memset(now, 0, sizeof *now);
     if (zm_file_open(&file, NULL, names->file, ZM_OPEN_READ | ZM_OPEN_FOLLOW, 0, pool) ==
         APR_SUCCESS) {
         found = zm_file_info(now, file) == APR_SUCCESS;
