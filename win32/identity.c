@@ -196,40 +196,21 @@ bool zm_user_in_group(const char *user, zm_uid_t gid, apr_pool_t *pool)
 
 /* -- ourselves ----------------------------------------------------------------------- */
 
-static bool token_is_privileged(HANDLE token)
-{
-    static const WELL_KNOWN_SID_TYPE mighty[] = {WinLocalSystemSid, WinBuiltinAdministratorsSid};
-    apr_size_t i;
-    for (i = 0; i < sizeof mighty / sizeof mighty[0]; i++) {
-        zm_sid_t sid;
-        DWORD size = sizeof sid.bytes;
-        BOOL member = FALSE;
-        if (CreateWellKnownSid(mighty[i], NULL, sid.bytes, &size) &&
-            CheckTokenMembership(token, sid.bytes, &member) && member)
-            return true;
-    }
-    return false;
-}
-
 /*
- * An elevated administrator counts as 0, for so do the files that it makes:
- * they belong to the Administrators group.
+ * Who a process is, is who owns what it makes: the Administrators group, which
+ * counts as 0, for an elevated administrator, else the user.
  */
 static zm_credentials_t credentials_of(HANDLE token)
 {
     zm_credentials_t who = {ZM_UID_NONE, ZM_UID_NONE};
-    BYTE user[sizeof(TOKEN_USER) + SECURITY_MAX_SID_SIZE];
-    HANDLE checkable;
+    BYTE sid[sizeof(TOKEN_USER) + sizeof(TOKEN_OWNER) + SECURITY_MAX_SID_SIZE];
     DWORD size;
-    bool privileged = false;
-    if (DuplicateToken(token, SecurityIdentification, &checkable)) {
-        privileged = token_is_privileged(checkable);
-        CloseHandle(checkable);
-    }
-    if (privileged)
-        return (zm_credentials_t){0, 0};
-    if (GetTokenInformation(token, TokenUser, user, sizeof user, &size))
-        who.uid = who.gid = zm_uid_of_sid(((TOKEN_USER *)user)->User.Sid);
+    if (GetTokenInformation(token, TokenUser, sid, sizeof sid, &size))
+        who.uid = zm_uid_of_sid(((TOKEN_USER *)sid)->User.Sid);
+    if (GetTokenInformation(token, TokenOwner, sid, sizeof sid, &size) &&
+        zm_uid_of_sid(((TOKEN_OWNER *)sid)->Owner) == 0)
+        who.uid = 0;
+    who.gid = who.uid;
     return who;
 }
 
@@ -243,7 +224,7 @@ zm_credentials_t zm_identity_own(void)
 {
     zm_credentials_t own = {ZM_UID_NONE, ZM_UID_NONE};
     HANDLE token;
-    if (OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY | TOKEN_DUPLICATE, &token)) {
+    if (OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token)) {
         own = credentials_of(token);
         CloseHandle(token);
     }
@@ -340,7 +321,7 @@ apr_status_t zm_identity_peer(zm_credentials_t *who, apr_int64_t *pid, apr_socke
     process = OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, number);
     if (process == NULL)
         return zm_last_status();
-    if (OpenProcessToken(process, TOKEN_QUERY | TOKEN_DUPLICATE, &token)) {
+    if (OpenProcessToken(process, TOKEN_QUERY, &token)) {
         *who = credentials_of(token);
         CloseHandle(token);
     } else {

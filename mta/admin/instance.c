@@ -246,7 +246,7 @@ apr_status_t instance_init(const instance_options_t *options, apr_pool_t *pool, 
 
     status = zm_service_prefix(&making.prefix, pool);
     if (status == APR_SUCCESS)
-        status = apr_filepath_merge(&root, NULL, options->root, APR_FILEPATH_NATIVE, pool);
+        status = apr_filepath_merge(&root, NULL, options->root, 0, pool);
     if (status != APR_SUCCESS)
         return zm_error_system(error, status, "cannot place an instance at %s", options->root);
     making.root = root;

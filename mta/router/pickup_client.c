@@ -1,5 +1,5 @@
 #include <apr_strings.h>
-#include <apr_support.h>
+#include <apr_poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,18 +42,33 @@ apr_status_t router_opener_create(router_opener_t **opener, zm_spool_t *spool,
     return zm_error_system(error, status, "cannot reach the pickup helper at %s", socket_path);
 }
 
+static apr_status_t await_input(router_opener_t *opener)
+{
+    apr_pollfd_t polled = {
+        .p = opener->pool, .desc_type = APR_POLL_SOCKET, .reqevents = APR_POLLIN};
+    apr_interval_time_t patience;
+    apr_int32_t ready;
+    apr_status_t status;
+    apr_socket_timeout_get(opener->socket, &patience);
+    polled.desc.s = opener->socket;
+    do
+        status = apr_poll(&polled, 1, &ready, patience);
+    while (APR_STATUS_IS_EINTR(status));
+    return status;
+}
+
 /* Waits for the answer: receiving a file never does. */
 static apr_status_t await_answer(router_opener_t *opener, char *answer, apr_size_t *length,
                                  int *descriptor)
 {
     apr_size_t room = *length;
-    apr_status_t status = apr_wait_for_io_or_timeout(NULL, opener->socket, 1);
+    apr_status_t status = await_input(opener);
     while (status == APR_SUCCESS) {
         *length = room;
         status = zm_localsock_receive_file(opener->socket, answer, length, descriptor);
         if (!APR_STATUS_IS_EAGAIN(status))
             return status;
-        status = apr_wait_for_io_or_timeout(NULL, opener->socket, 1);
+        status = await_input(opener);
     }
     return status;
 }
