@@ -1,6 +1,7 @@
 #include "spool/emulated.h"
 
 #include <apr_strings.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* -- names ------------------------------------------------------------------------- */
@@ -111,9 +112,7 @@ static apr_status_t drop_object(zm_emulated_t *e, uint64_t id, const char *side)
     apr_status_t status = run_on_id(e, ZM_SQL_DROP_OBJECT, id, 0);
     if (status != APR_SUCCESS)
         return status;
-    if (side[0] != '\0')
-        return run_on_text(e, ZM_SQL_ADD_DEAD, side);
-    return run_on_id(e, ZM_SQL_DROP_BODY, id, 0);
+    return side[0] != '\0' ? run_on_text(e, ZM_SQL_ADD_DEAD, side) : APR_SUCCESS;
 }
 
 apr_status_t zm_emulated_unlink(zm_engine_t *engine, const char *name)
@@ -139,53 +138,8 @@ apr_status_t zm_emulated_unlink(zm_engine_t *engine, const char *name)
 static apr_status_t sync_names(zm_engine_t *engine, const char *directory)
 {
     zm_emulated_t *e = zm_emulated(engine);
-    apr_status_t status = zm_emulated_find_directory(e, zm_str(directory));
-    return status != APR_SUCCESS ? status : zm_emulated_sync(e);
-}
-
-/* -- directories ----------------------------------------------------------------------- */
-
-static bool in_layout(zm_str_t directory)
-{
-    const zm_layout_directory_t *entry;
-    for (entry = zm_layout_directories; entry->name != NULL; entry++)
-        if (zm_str_equal_c(directory, entry->name))
-            return true;
-    return false;
-}
-
-/* Those of the layout are always there, and hash directories; a row stands for each further one. */
-apr_status_t zm_emulated_find_directory(zm_emulated_t *e, zm_str_t directory)
-{
-    sqlite3_stmt *statement;
-    zm_str_t rest;
-    apr_status_t status;
-    zm_str_cut(directory, '/', &directory, &rest);
-    if (in_layout(directory))
-        return APR_SUCCESS;
-    apr_thread_mutex_lock(e->reader.lock);
-    statement = zm_connection_statement(&e->reader, ZM_SQL_HAS_DIRECTORY);
-    if (statement != NULL)
-        sqlite3_bind_text(statement, 1, directory.data, (int)directory.length, SQLITE_TRANSIENT);
-    status = zm_connection_row(&e->reader, statement);
-    if (status == APR_SUCCESS)
-        sqlite3_reset(statement);
-    apr_thread_mutex_unlock(e->reader.lock);
-    return status;
-}
-
-/* Hash directories are part of names here: nothing needs to be made for them. */
-apr_status_t zm_emulated_make_directory(zm_engine_t *engine, const char *directory, uint32_t mode)
-{
-    zm_emulated_t *e = zm_emulated(engine);
-    apr_status_t status = zm_emulated_find_directory(e, zm_str(directory));
-    (void)mode;
-    if (status == APR_SUCCESS || strchr(directory, '/') != NULL)
-        return status == APR_SUCCESS ? APR_EEXIST : status;
-    status = zm_emulated_begin(e);
-    if (status != APR_SUCCESS)
-        return status;
-    status = zm_emulated_finish(e, run_on_text(e, ZM_SQL_ADD_DIRECTORY, directory));
+    bool watched;
+    apr_status_t status = zm_emulated_find_directory(e, zm_str(directory), &watched);
     return status != APR_SUCCESS ? status : zm_emulated_sync(e);
 }
 
@@ -215,6 +169,11 @@ static void close_emulated(zm_engine_t *engine)
         zm_emulated_stop_checkpoints(e);
     zm_connection_close(&e->reader);
     zm_connection_close(&e->writer);
+    while (e->directories != NULL) {
+        zm_emulated_directory_t *directory = e->directories;
+        e->directories = directory->next;
+        free(directory);
+    }
     apr_pool_destroy(e->pool); /* closes the files */
 }
 
@@ -255,6 +214,8 @@ static apr_status_t open_database(zm_emulated_t *e, bool create, zm_error_t *err
         status = zm_connection_open(&e->reader, path, e->pool, error);
     if (status == APR_SUCCESS)
         status = zm_connection_set_up(&e->reader, path, false, &wal, error);
+    if (status == APR_SUCCESS && create && zm_emulated_make_layout(e) != APR_SUCCESS)
+        status = zm_error_set(error, APR_EGENERAL, "cannot fill the spool database %s", path);
     return status;
 }
 

@@ -12,6 +12,7 @@
  *   emulated_object.c  one object: made, read, changed in place
  *   emulated_body.c    large bodies in files beside the database
  *   emulated_lock.c    locks on parts of objects
+ *   emulated_dirs.c    which directories there are, and are watched
  *   emulated_list.c    listing, watching
  *
  * Files in the spool's directory:
@@ -45,8 +46,7 @@ typedef enum zm_statement_t {
     ZM_SQL_ROLLBACK,
     ZM_SQL_TAKE_IDS,       /* +count */
     ZM_SQL_NEXT_ID,        /* -> next free id */
-    ZM_SQL_ADD_OBJECT,     /* id mtime mtime_ns uid gid mode side size */
-    ZM_SQL_ADD_BODY,       /* id body */
+    ZM_SQL_ADD_OBJECT,     /* id mtime mtime_ns mode uid gid side body */
     ZM_SQL_ADD_NAME,       /* name id */
     ZM_SQL_ADD_ARRIVAL,    /* name */
     ZM_SQL_TRIM_ARRIVALS,  /* keep */
@@ -54,13 +54,12 @@ typedef enum zm_statement_t {
     ZM_SQL_FIND_INFO,      /* the same without body */
     ZM_SQL_INFO,           /* id -> columns */
     ZM_SQL_NAME_ID,        /* name -> id links side */
-    ZM_SQL_RENAME,         /* from to */
     ZM_SQL_DROP_NAME,      /* name */
     ZM_SQL_ADD_LINK,       /* id difference */
     ZM_SQL_DROP_OBJECT,    /* id */
-    ZM_SQL_DROP_BODY,      /* id */
     ZM_SQL_READ_BODY,      /* id -> body */
     ZM_SQL_APPEND,         /* id bytes */
+    ZM_SQL_OVERWRITE,      /* id offset bytes length */
     ZM_SQL_SET_OWNER,      /* id uid gid ctime */
     ZM_SQL_SET_MODE,       /* id mode ctime */
     ZM_SQL_LIST,           /* after before */
@@ -72,7 +71,8 @@ typedef enum zm_statement_t {
     ZM_SQL_DEAD,           /* after -> side */
     ZM_SQL_SIDE_USED,      /* side -> 1 */
     ZM_SQL_ADD_DIRECTORY,  /* name */
-    ZM_SQL_HAS_DIRECTORY,  /* name -> 1 */
+    ZM_SQL_WATCH_DIRECTORY, /* name */
+    ZM_SQL_DIRECTORIES,    /* -> name watched */
     ZM_SQL_COUNT
 } zm_statement_t;
 
@@ -116,6 +116,12 @@ void zm_connection_columns(zm_object_info_t *info, sqlite3_stmt *statement);
 
 typedef struct zm_emulated_claim_t zm_emulated_claim_t;
 
+typedef struct zm_emulated_directory_t {
+    struct zm_emulated_directory_t *next;
+    bool watched;
+    char name[ZM_LEAF_LIMIT + 1];
+} zm_emulated_directory_t;
+
 typedef struct zm_emulated_t {
     const char *location;
     apr_pool_t *pool;
@@ -131,6 +137,8 @@ typedef struct zm_emulated_t {
     apr_thread_mutex_t *lock;   /* of what follows */
     apr_thread_cond_t *unlocked;
     zm_emulated_claim_t *claims; /* locked ranges of this process */
+    zm_emulated_directory_t *directories; /* as they were when last read */
+    apr_time_t directories_read;
     struct {
         apr_thread_t *thread;
         apr_thread_cond_t *wake;
@@ -158,14 +166,21 @@ apr_status_t zm_emulated_finish(zm_emulated_t *e, apr_status_t status);
 apr_status_t zm_emulated_sync(zm_emulated_t *e);
 /** A number never used before; within a transaction. */
 apr_status_t zm_emulated_take_id(zm_emulated_t *e, uint64_t *id);
-/** Whether a directory is known: APR_ENOENT if not. */
-apr_status_t zm_emulated_find_directory(zm_emulated_t *e, zm_str_t directory);
-apr_status_t zm_emulated_make_directory(zm_engine_t *engine, const char *directory, uint32_t mode);
 /** Adds a name within a transaction, and tells watchers. APR_EEXIST; APR_ENOENT: its directory is not known. */
 apr_status_t zm_emulated_add_name(zm_emulated_t *e, const char *name, uint64_t id);
 apr_status_t zm_emulated_start_checkpoints(zm_emulated_t *e);
 void zm_emulated_stop_checkpoints(zm_emulated_t *e);
 void zm_emulated_want_checkpoint(zm_emulated_t *e);
+
+/* -- directories ----------------------------------------------------------------------------- */
+
+/** Whether the directory of a name (or path) is known, and somebody watches it. APR_ENOENT. */
+apr_status_t zm_emulated_find_directory(zm_emulated_t *e, zm_str_t path, bool *watched);
+apr_status_t zm_emulated_make_directory(zm_engine_t *engine, const char *directory, uint32_t mode);
+/** From now on new names in it are told. */
+apr_status_t zm_emulated_watch_directory(zm_emulated_t *e, zm_str_t directory);
+/** Fills a new spool with those of the layout. */
+apr_status_t zm_emulated_make_layout(zm_emulated_t *e);
 
 /* -- large bodies --------------------------------------------------------------------------- */
 

@@ -72,10 +72,26 @@ static apr_status_t add_name(zm_emulated_t *e, zm_commit_t *commit)
     return zm_emulated_add_name(e, commit->name, commit->info.id);
 }
 
+static void bind_body(sqlite3_stmt *statement, const member_t *member)
+{
+    const zm_commit_t *commit = member->commit;
+    const zm_emulated_object_t *object = member->object;
+    const char *data = object != NULL ? object->body.data : commit->data;
+    apr_size_t length = object != NULL ? object->body.length : commit->length;
+    if (object != NULL && object->side[0] != '\0') {
+        sqlite3_bind_text(statement, 7, object->side, -1, SQLITE_STATIC);
+        sqlite3_bind_null(statement, 8);
+    } else {
+        sqlite3_bind_null(statement, 7);
+        sqlite3_bind_blob64(statement, 8, data != NULL ? data : "", length, SQLITE_STATIC);
+    }
+}
+
 static apr_status_t add_object(zm_emulated_t *e, const member_t *member)
 {
     const zm_object_info_t *info = &member->commit->info;
     sqlite3_stmt *statement = zm_connection_statement(&e->writer, ZM_SQL_ADD_OBJECT);
+    apr_status_t status;
     if (statement != NULL) {
         sqlite3_bind_int64(statement, 1, (sqlite3_int64)info->id);
         sqlite3_bind_int64(statement, 2, info->mtime_s);
@@ -83,28 +99,11 @@ static apr_status_t add_object(zm_emulated_t *e, const member_t *member)
         sqlite3_bind_int64(statement, 4, info->mode);
         sqlite3_bind_int64(statement, 5, info->uid);
         sqlite3_bind_int64(statement, 6, info->gid);
-        if (member->object != NULL && member->object->side[0] != '\0')
-            sqlite3_bind_text(statement, 7, member->object->side, -1, SQLITE_STATIC);
-        else
-            sqlite3_bind_null(statement, 7);
-    }
-    return zm_connection_run(&e->writer, statement);
-}
-
-static apr_status_t add_body(zm_emulated_t *e, const member_t *member)
-{
-    const zm_commit_t *commit = member->commit;
-    const char *data = member->object != NULL ? member->object->body.data : commit->data;
-    apr_size_t length = member->object != NULL ? member->object->body.length : commit->length;
-    sqlite3_stmt *statement = zm_connection_statement(&e->writer, ZM_SQL_ADD_BODY);
-    apr_status_t status;
-    if (statement != NULL) {
-        sqlite3_bind_int64(statement, 1, (sqlite3_int64)commit->info.id);
-        sqlite3_bind_blob64(statement, 2, data != NULL ? data : "", length, SQLITE_STATIC);
+        bind_body(statement, member);
     }
     status = zm_connection_run(&e->writer, statement);
     if (statement != NULL)
-        sqlite3_bind_null(statement, 2); /* its memory will be gone */
+        sqlite3_clear_bindings(statement); /* their memory will be gone */
     return status;
 }
 
@@ -133,8 +132,6 @@ static apr_status_t add_member(zm_emulated_t *e, member_t *member)
     }
     if (status == APR_SUCCESS)
         status = add_object(e, member);
-    if (status == APR_SUCCESS && (member->object == NULL || member->object->side[0] == '\0'))
-        status = add_body(e, member);
     commit->info.links = 1;
     return status;
 }

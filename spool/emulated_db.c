@@ -11,26 +11,26 @@
 /* -- the tables -------------------------------------------------------------------- */
 
 /*
- * A body stands apart from its object's columns, so that these change without
- * copying it.  Numbers come from `next`, in blocks, and are never used twice.
- * `arrivals` tells watchers of new names; only the latest are kept.
+ * The body is the last column, so that the others are read without it; a row of
+ * a large body names its file in `side`.  Numbers come from `next`, in blocks,
+ * and are never used twice.  `arrivals` tells watchers of new names in the
+ * directories that are watched; only the latest are kept.
  */
 static const char schema[] =
     "CREATE TABLE next(id INTEGER NOT NULL);"
     "CREATE TABLE objects(id INTEGER PRIMARY KEY, mtime INTEGER NOT NULL, mtime_ns INTEGER NOT "
     "NULL,"
     " ctime INTEGER NOT NULL, links INTEGER NOT NULL, mode INTEGER NOT NULL, uid INTEGER NOT NULL,"
-    " gid INTEGER NOT NULL, side TEXT);"
+    " gid INTEGER NOT NULL, side TEXT, body BLOB);"
     "CREATE UNIQUE INDEX objects_side ON objects(side) WHERE side IS NOT NULL;"
-    "CREATE TABLE directories(name TEXT PRIMARY KEY) WITHOUT ROWID;"
-    "CREATE TABLE bodies(id INTEGER PRIMARY KEY, body BLOB NOT NULL);"
+    "CREATE TABLE directories(name TEXT PRIMARY KEY, watched INTEGER NOT NULL DEFAULT 0) WITHOUT "
+    "ROWID;"
     "CREATE TABLE names(name TEXT PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE arrivals(seq INTEGER PRIMARY KEY, name TEXT NOT NULL);"
     "CREATE TABLE dead(side TEXT PRIMARY KEY) WITHOUT ROWID;";
 
 #define COLUMNS                                                                                    \
-    "o.id, (SELECT length(b.body) FROM bodies b WHERE b.id = o.id), o.mtime, o.mtime_ns, o.ctime," \
-    " o.links, o.mode, o.uid, o.gid, o.side"
+    "o.id, length(o.body), o.mtime, o.mtime_ns, o.ctime, o.links, o.mode, o.uid, o.gid, o.side"
 
 static const char *const sql[ZM_SQL_COUNT] = {
     [ZM_SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -39,27 +39,26 @@ static const char *const sql[ZM_SQL_COUNT] = {
     [ZM_SQL_TAKE_IDS] = "UPDATE next SET id = id + ?1",
     [ZM_SQL_NEXT_ID] = "SELECT id FROM next",
     [ZM_SQL_ADD_OBJECT] =
-        "INSERT INTO objects(id, mtime, mtime_ns, ctime, links, mode, uid, gid, side)"
-        " VALUES(?1, ?2, ?3, ?2, 1, ?4, ?5, ?6, ?7)",
-    [ZM_SQL_ADD_BODY] = "INSERT INTO bodies(id, body) VALUES(?1, ?2)",
+        "INSERT INTO objects(id, mtime, mtime_ns, ctime, links, mode, uid, gid, side, body)"
+        " VALUES(?1, ?2, ?3, ?2, 1, ?4, ?5, ?6, ?7, ?8)",
     [ZM_SQL_ADD_NAME] = "INSERT INTO names(name, id) VALUES(?1, ?2)",
     [ZM_SQL_ADD_ARRIVAL] = "INSERT INTO arrivals(name) VALUES(?1)",
     [ZM_SQL_TRIM_ARRIVALS] =
         "DELETE FROM arrivals WHERE seq < (SELECT max(seq) FROM arrivals) - ?1",
-    [ZM_SQL_FIND] = "SELECT " COLUMNS ", (SELECT b.body FROM bodies b WHERE b.id = o.id)"
-                    " FROM names n JOIN objects o ON o.id = n.id WHERE n.name = ?1",
+    [ZM_SQL_FIND] =
+        "SELECT " COLUMNS ", o.body FROM names n JOIN objects o ON o.id = n.id WHERE n.name = ?1",
     [ZM_SQL_FIND_INFO] =
         "SELECT " COLUMNS " FROM names n JOIN objects o ON o.id = n.id WHERE n.name = ?1",
     [ZM_SQL_INFO] = "SELECT " COLUMNS " FROM objects o WHERE o.id = ?1",
     [ZM_SQL_NAME_ID] =
         "SELECT o.id, o.links, o.side FROM names n JOIN objects o ON o.id = n.id WHERE n.name = ?1",
-    [ZM_SQL_RENAME] = "UPDATE names SET name = ?2 WHERE name = ?1",
     [ZM_SQL_DROP_NAME] = "DELETE FROM names WHERE name = ?1",
     [ZM_SQL_ADD_LINK] = "UPDATE objects SET links = links + ?2 WHERE id = ?1",
     [ZM_SQL_DROP_OBJECT] = "DELETE FROM objects WHERE id = ?1",
-    [ZM_SQL_DROP_BODY] = "DELETE FROM bodies WHERE id = ?1",
-    [ZM_SQL_READ_BODY] = "SELECT body FROM bodies WHERE id = ?1",
-    [ZM_SQL_APPEND] = "UPDATE bodies SET body = CAST(body || ?2 AS BLOB) WHERE id = ?1",
+    [ZM_SQL_READ_BODY] = "SELECT body FROM objects WHERE id = ?1",
+    [ZM_SQL_APPEND] = "UPDATE objects SET body = CAST(body || ?2 AS BLOB) WHERE id = ?1",
+    [ZM_SQL_OVERWRITE] = "UPDATE objects SET body = CAST(substr(body, 1, ?2) || ?3 ||"
+                         " substr(body, ?2 + ?4 + 1) AS BLOB) WHERE id = ?1",
     [ZM_SQL_SET_OWNER] = "UPDATE objects SET uid = ?2, gid = ?3, ctime = ?4 WHERE id = ?1",
     [ZM_SQL_SET_MODE] = "UPDATE objects SET mode = ?2, ctime = ?3 WHERE id = ?1",
     [ZM_SQL_LIST] = "SELECT name FROM names WHERE name > ?1 AND name < ?2 ORDER BY name LIMIT ?3",
@@ -71,7 +70,8 @@ static const char *const sql[ZM_SQL_COUNT] = {
     [ZM_SQL_DEAD] = "SELECT side FROM dead WHERE side > ?1 ORDER BY side LIMIT 1",
     [ZM_SQL_SIDE_USED] = "SELECT 1 FROM objects WHERE side = ?1",
     [ZM_SQL_ADD_DIRECTORY] = "INSERT OR IGNORE INTO directories(name) VALUES(?1)",
-    [ZM_SQL_HAS_DIRECTORY] = "SELECT 1 FROM directories WHERE name = ?1",
+    [ZM_SQL_WATCH_DIRECTORY] = "UPDATE directories SET watched = 1 WHERE name = ?1",
+    [ZM_SQL_DIRECTORIES] = "SELECT name, watched FROM directories",
 };
 
 /* -- errors ------------------------------------------------------------------------- */
@@ -179,8 +179,10 @@ apr_status_t zm_connection_open(zm_connection_t *connection, const char *path, a
         sqlite3_busy_timeout(connection->db, BUSY_PATIENCE);
         /* A program that opens the spool for a moment shall not pay for everybody's log. */
         sqlite3_db_config(connection->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-        code = sqlite3_exec(connection->db, "PRAGMA cache_size=-2048; PRAGMA temp_store=MEMORY;",
-                            NULL, NULL, NULL);
+        code = sqlite3_exec(
+            connection->db,
+            "PRAGMA cache_size=-2048; PRAGMA temp_store=MEMORY; PRAGMA secure_delete=OFF;", NULL,
+            NULL, NULL);
     }
     return tell_failure(connection, code, path, error);
 }

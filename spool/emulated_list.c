@@ -29,7 +29,8 @@ apr_status_t zm_emulated_list(zm_engine_t *engine, zm_engine_listing_t **result,
     zm_emulated_t *e = zm_emulated(engine);
     listing_t *listing;
     apr_pool_t *pool;
-    apr_status_t status = zm_emulated_find_directory(e, zm_str(directory));
+    bool watched;
+    apr_status_t status = zm_emulated_find_directory(e, zm_str(directory), &watched);
     if (status == APR_SUCCESS)
         status = apr_pool_create(&pool, parent);
     if (status != APR_SUCCESS)
@@ -201,7 +202,7 @@ apr_status_t zm_emulated_watch(zm_engine_t *engine, zm_engine_watch_t **result,
     zm_emulated_t *e = zm_emulated(engine);
     apr_size_t length = strlen(directory) + 1;
     watch_t *watch;
-    apr_status_t status = zm_emulated_find_directory(e, zm_str(directory));
+    apr_status_t status = zm_emulated_watch_directory(e, zm_str(directory));
     if (status != APR_SUCCESS)
         return status;
     watch = calloc(1, sizeof *watch + length);

@@ -316,13 +316,14 @@ apr_status_t zm_emulated_read(zm_engine_object_t *handle, uint64_t offset, void 
     return left > 0 ? APR_SUCCESS : APR_EOF;
 }
 
-/* Within a transaction. */
-static apr_status_t write_blob(zm_emulated_object_t *object, uint64_t offset, const void *data,
-                               apr_size_t length)
+#define BLOB_FROM 8192 /* from this size on it pays to write only the pages that change */
+
+static apr_status_t overwrite_part(zm_emulated_object_t *object, uint64_t offset, const void *data,
+                                   apr_size_t length)
 {
     zm_connection_t *writer = &object->engine->writer;
     sqlite3_blob *blob = NULL;
-    int closed, code = sqlite3_blob_open(writer->db, "main", "bodies", "body",
+    int closed, code = sqlite3_blob_open(writer->db, "main", "objects", "body",
                                          (sqlite3_int64)object->info.id, 1, &blob);
     if (code == SQLITE_OK)
         code = sqlite3_blob_write(blob, data, (int)length, (int)offset);
@@ -332,6 +333,22 @@ static apr_status_t write_blob(zm_emulated_object_t *object, uint64_t offset, co
     if (code == SQLITE_ERROR)
         return ZM_E_GONE; /* no such row any more */
     return zm_connection_failure(writer, code);
+}
+
+static apr_status_t overwrite_row(zm_emulated_object_t *object, uint64_t offset, const void *data,
+                                  apr_size_t length)
+{
+    zm_connection_t *writer = &object->engine->writer;
+    sqlite3_stmt *statement = zm_connection_statement(writer, ZM_SQL_OVERWRITE);
+    apr_status_t status;
+    if (statement != NULL) {
+        sqlite3_bind_int64(statement, 1, (sqlite3_int64)object->info.id);
+        sqlite3_bind_int64(statement, 2, (sqlite3_int64)offset);
+        sqlite3_bind_blob64(statement, 3, data, length, SQLITE_STATIC);
+        sqlite3_bind_int64(statement, 4, (sqlite3_int64)length);
+    }
+    status = zm_connection_run(writer, statement);
+    return status == APR_SUCCESS && sqlite3_changes(writer->db) == 0 ? ZM_E_GONE : status;
 }
 
 apr_status_t zm_emulated_overwrite(zm_engine_object_t *handle, uint64_t offset, const void *data,
@@ -348,7 +365,9 @@ apr_status_t zm_emulated_overwrite(zm_engine_object_t *handle, uint64_t offset, 
     status = zm_emulated_begin(object->engine);
     if (status != APR_SUCCESS)
         return status;
-    return zm_emulated_finish(object->engine, write_blob(object, offset, data, length));
+    return zm_emulated_finish(object->engine, object->info.size >= BLOB_FROM
+                                                  ? overwrite_part(object, offset, data, length)
+                                                  : overwrite_row(object, offset, data, length));
 }
 
 static apr_status_t append_to_side(zm_emulated_object_t *object, const void *data,

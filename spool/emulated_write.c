@@ -173,10 +173,8 @@ static apr_status_t tell_arrival(zm_emulated_t *e, const char *name)
 apr_status_t zm_emulated_add_name(zm_emulated_t *e, const char *name, uint64_t id)
 {
     sqlite3_stmt *statement = zm_connection_statement(&e->writer, ZM_SQL_ADD_NAME);
-    zm_str_t directory, rest;
-    apr_status_t status;
-    zm_str_cut(zm_str(name), '/', &directory, &rest);
-    status = zm_emulated_find_directory(e, directory);
+    bool watched;
+    apr_status_t status = zm_emulated_find_directory(e, zm_str(name), &watched);
     if (status != APR_SUCCESS)
         return status;
     if (statement != NULL) {
@@ -184,7 +182,7 @@ apr_status_t zm_emulated_add_name(zm_emulated_t *e, const char *name, uint64_t i
         sqlite3_bind_int64(statement, 2, (sqlite3_int64)id);
     }
     status = zm_connection_run(&e->writer, statement);
-    return status == APR_SUCCESS && !is_hidden(name) ? tell_arrival(e, name) : status;
+    return status == APR_SUCCESS && watched && !is_hidden(name) ? tell_arrival(e, name) : status;
 }
 
 /* -- checkpoints --------------------------------------------------------------------------------

@@ -8,7 +8,9 @@
  * next when the loop tells it of the end.  raw:DIR is what the same machine can
  * do at best without us: as many threads, each with plain create, write, sync,
  * rename and directory sync.  --consume removes each object once it is
- * published, as a router would, so that the directory stays small.
+ * published, as a router would, so that the directory stays small.  --life takes
+ * each through all that the daemons do with it: read, control file, queue/, claim,
+ * delivery, removal; its CPU time is what the spool costs a message in all.
  */
 #include <apr_general.h>
 #include <apr_strings.h>
@@ -21,20 +23,23 @@
 
 #include "platform/clock.h"
 #include "platform/fs.h"
+#include "spool/control.h"
+#include "spool/layout.h"
+#include "spool/message.h"
 #include "spool/spool.h"
 
 typedef struct bench_t {
     const char *where;
     int publishers, messages;
     apr_size_t size;
-    bool consume, unsynced;
+    bool consume, life, unsynced;
     char *text;
     zm_spool_t *spool;
     zm_loop_t *loop;
     int started, ended, failed;
     apr_interval_time_t *latency;
     apr_thread_mutex_t *lock;
-    apr_pool_t *pool;
+    apr_pool_t *pool, *each;
 } bench_t;
 
 typedef struct publisher_t {
@@ -47,6 +52,102 @@ static void die(const char *what, apr_status_t status)
     char text[200];
     fprintf(stderr, "zm-spool-bench: %s: %s\n", what, zm_status_text(status, text, sizeof text));
     exit(1);
+}
+
+/* -- the life of a message --------------------------------------------------------- */
+
+static void check(apr_status_t status)
+{
+    if (status != APR_SUCCESS)
+        die("life", status);
+}
+
+static zm_str_t make_control(uint64_t id, apr_pool_t *pool)
+{
+    zm_control_writer_t *writer = zm_control_writer(pool);
+    zm_quad_t sender = {ZM_S("smtp"), ZM_S("a@b.test"), ZM_S("a@b.test"), 0};
+    zm_quad_t recipient = {ZM_S("smtp"), ZM_S("d.test"), ZM_S("user@d.test"), 65534};
+    zm_str_t text;
+    zm_control_message(writer, id, 400);
+    zm_control_log_id(writer, ZM_S("<20260101@b.test>"));
+    zm_control_sender(writer, &sender);
+    zm_control_recipient(writer, &recipient, ZM_S("NOTIFY=FAILURE"), ZM_S(""), ZM_S(""));
+    zm_control_header(writer,
+                      ZM_S("Received: from x by y with SMTP id z; Thu, 1 Jan 2026 00:00:00 +0000\n"
+                           "Subject: test\nFrom: a@b.test\nTo: user@d.test\n"));
+    check(zm_control_finish(writer, &text));
+    return text;
+}
+
+static void route(bench_t *bench, const char *name, uint64_t id, apr_pool_t *pool)
+{
+    char scratch[40], directory[40] = "transport/";
+    zm_create_options_t create = {.directory = directory,
+                                  .scratch = scratch,
+                                  .uid = ZM_UID_NONE,
+                                  .gid = ZM_UID_NONE,
+                                  .mode = 0460};
+    zm_target_t target = {
+        .directory = "transport", .hash_levels = 2, .make_hash = true, .id = id, .unsynced = true};
+    zm_object_t *object;
+    zm_message_t *message;
+    zm_str_t text = make_control(id, pool);
+    check(zm_object_open(&object, bench->spool, name, ZM_OBJECT_UPDATE));
+    check(zm_object_lock_whole(object, true));
+    check(zm_message_read(&message, object, 1 << 20, pool));
+    zm_layout_hash(directory + 10, id, 2);
+    directory[13] = '\0';
+    apr_snprintf(scratch, sizeof scratch, ".%" APR_UINT64_T_FMT, id);
+    {
+        zm_object_t *control;
+        check(zm_object_create(&control, bench->spool, &create));
+        check(zm_object_write(control, text.data, text.length));
+        check(zm_object_flush(control));
+        check(zm_spool_rename(bench->spool, name, zm_layout_name(pool, "queue", 2, id)));
+        check(zm_object_publish_wait(control, &target, NULL, pool));
+    }
+    zm_object_close(object);
+}
+
+static zm_control_file_t *read_control(zm_object_t *control, apr_pool_t *pool)
+{
+    zm_control_file_t *file;
+    char *data;
+    apr_size_t length;
+    check(zm_object_read_all(control, &data, &length, 1 << 20, pool));
+    check(zm_control_parse(&file, data, length, pool, NULL));
+    return file;
+}
+
+static void deliver(bench_t *bench, uint64_t id, apr_pool_t *pool)
+{
+    zm_object_t *control, *message;
+    zm_control_file_t *file;
+    char *data;
+    apr_size_t length;
+    check(zm_object_open(&control, bench->spool, zm_layout_name(pool, "transport", 2, id),
+                         ZM_OBJECT_READ));
+    read_control(control, pool); /* the scheduler */
+    zm_object_close(control);
+    check(zm_object_open(&control, bench->spool, zm_layout_name(pool, "transport", 2, id),
+                         ZM_OBJECT_UPDATE));
+    file = read_control(control, pool); /* the agent */
+    check(zm_control_claim(control, file->recipients[0].offset));
+    check(zm_object_open(&message, bench->spool, zm_layout_name(pool, "queue", 2, id),
+                         ZM_OBJECT_READ));
+    check(zm_object_read_all(message, &data, &length, 1 << 26, pool));
+    zm_object_close(message);
+    check(zm_control_release(control, file->recipients[0].offset, '+'));
+    zm_object_close(control);
+    check(zm_spool_unlink(bench->spool, zm_layout_name(pool, "queue", 2, id)));
+    check(zm_spool_unlink(bench->spool, zm_layout_name(pool, "transport", 2, id)));
+}
+
+static void live(bench_t *bench, const char *name, uint64_t id)
+{
+    apr_pool_clear(bench->each);
+    route(bench, name, id, bench->each);
+    deliver(bench, id, bench->each);
 }
 
 /* -- through the spool ---------------------------------------------------------- */
@@ -62,6 +163,8 @@ static void on_published(apr_status_t status, const zm_published_t *published, v
         bench->failed++;
     else if (bench->consume)
         zm_spool_unlink(bench->spool, published->name);
+    else if (bench->life)
+        live(bench, published->name, published->info.id);
     publish(publisher);
 }
 
@@ -208,6 +311,8 @@ static void read_options(bench_t *bench, int argc, const char *const *argv)
     for (i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--consume") == 0)
             bench->consume = true;
+        else if (strcmp(argv[i], "--life") == 0)
+            bench->life = true;
         else if (strcmp(argv[i], "--unsynced") == 0)
             bench->unsynced = true;
         else if (strcmp(argv[i], "--publishers") == 0 && i + 1 < argc)
@@ -249,10 +354,14 @@ int main(int argc, const char *const *argv)
     clock_t cpu;
     apr_initialize();
     apr_pool_create(&bench.pool, NULL);
+    apr_pool_create(&bench.each, bench.pool);
     read_options(&bench, argc, argv);
     bench.latency = apr_pcalloc(bench.pool, (apr_size_t)bench.messages * sizeof *bench.latency);
     bench.text = apr_palloc(bench.pool, bench.size + 1);
     memset(bench.text, 'x', bench.size);
+    if (bench.size > 100) /* a message that the reader understands */
+        memcpy(bench.text, "external\nfrom a@b.test\nto user@d.test\nenv-end\nSubject: test\n\n",
+               62);
     if (strncmp(bench.where, "raw:", 4) != 0)
         open_spool(&bench);
     else
