@@ -72,21 +72,22 @@ static apr_status_t run_on_text(zm_emulated_t *e, zm_statement_t which, const ch
     return zm_connection_run(&e->writer, statement);
 }
 
-static apr_status_t rename_name(zm_engine_t *engine, const char *from, const char *to)
+apr_status_t zm_emulated_move(zm_emulated_t *e, const char *from, const char *to)
 {
-    zm_emulated_t *e = zm_emulated(engine);
     uint64_t id;
     int64_t links;
     char side[ZM_SIDE_SIZE];
-    apr_status_t status = zm_emulated_begin(e);
-    if (status != APR_SUCCESS)
-        return status;
-    status = look_up(e, from, &id, &links, side);
+    apr_status_t status = look_up(e, from, &id, &links, side);
     if (status == APR_SUCCESS)
         status = zm_emulated_add_name(e, to, id);
-    if (status == APR_SUCCESS)
-        status = run_on_text(e, ZM_SQL_DROP_NAME, from);
-    return zm_emulated_finish(e, status);
+    return status != APR_SUCCESS ? status : run_on_text(e, ZM_SQL_DROP_NAME, from);
+}
+
+static apr_status_t rename_name(zm_engine_t *engine, const char *from, const char *to)
+{
+    zm_emulated_t *e = zm_emulated(engine);
+    apr_status_t status = zm_emulated_begin(e);
+    return status != APR_SUCCESS ? status : zm_emulated_finish(e, zm_emulated_move(e, from, to));
 }
 
 static apr_status_t link_name(zm_engine_t *engine, const char *from, const char *to)
@@ -115,23 +116,50 @@ static apr_status_t drop_object(zm_emulated_t *e, uint64_t id, const char *side)
     return side[0] != '\0' ? run_on_text(e, ZM_SQL_ADD_DEAD, side) : APR_SUCCESS;
 }
 
+/* Within a transaction; *buried is the file that is to go after it, or "". */
+static apr_status_t drop_name(zm_emulated_t *e, const char *name, char buried[ZM_SIDE_SIZE])
+{
+    uint64_t id;
+    int64_t links;
+    apr_status_t status = look_up(e, name, &id, &links, buried);
+    if (status == APR_SUCCESS)
+        status = run_on_text(e, ZM_SQL_DROP_NAME, name);
+    if (status != APR_SUCCESS)
+        return status;
+    if (links <= 1)
+        return drop_object(e, id, buried);
+    buried[0] = '\0';
+    return run_on_id(e, ZM_SQL_ADD_LINK, id, -1);
+}
+
 apr_status_t zm_emulated_unlink(zm_engine_t *engine, const char *name)
 {
     zm_emulated_t *e = zm_emulated(engine);
-    uint64_t id;
-    int64_t links;
-    char side[ZM_SIDE_SIZE] = "";
+    char buried[ZM_SIDE_SIZE] = "";
     apr_status_t status = zm_emulated_begin(e);
     if (status != APR_SUCCESS)
         return status;
-    status = look_up(e, name, &id, &links, side);
-    if (status == APR_SUCCESS)
-        status = run_on_text(e, ZM_SQL_DROP_NAME, name);
-    if (status == APR_SUCCESS)
-        status = links > 1 ? run_on_id(e, ZM_SQL_ADD_LINK, id, -1) : drop_object(e, id, side);
-    status = zm_emulated_finish(e, status);
-    if (status == APR_SUCCESS && links <= 1 && side[0] != '\0')
-        zm_side_bury(e, side);
+    status = zm_emulated_finish(e, drop_name(e, name, buried));
+    if (status == APR_SUCCESS && buried[0] != '\0')
+        zm_side_bury(e, buried);
+    return status;
+}
+
+static apr_status_t unlink_pair(zm_engine_t *engine, const char *first, const char *second)
+{
+    zm_emulated_t *e = zm_emulated(engine);
+    char buried[2][ZM_SIDE_SIZE] = {"", ""};
+    int i;
+    apr_status_t status = zm_emulated_begin(e);
+    if (status != APR_SUCCESS)
+        return status;
+    status = drop_name(e, first, buried[0]);
+    if (status == APR_SUCCESS || APR_STATUS_IS_ENOENT(status))
+        status = drop_name(e, second, buried[1]);
+    status = zm_emulated_finish(e, APR_STATUS_IS_ENOENT(status) ? APR_SUCCESS : status);
+    for (i = 0; i < 2 && status == APR_SUCCESS; i++)
+        if (buried[i][0] != '\0')
+            zm_side_bury(e, buried[i]);
     return status;
 }
 
@@ -281,6 +309,7 @@ const zm_engine_ops_t zm_engine_emulated = {
     .rename = rename_name,
     .link = link_name,
     .unlink = zm_emulated_unlink,
+    .unlink_pair = unlink_pair,
     .sync_names = sync_names,
     .list = zm_emulated_list,
     .list_next = zm_emulated_list_next,

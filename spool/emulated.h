@@ -168,6 +168,8 @@ apr_status_t zm_emulated_sync(zm_emulated_t *e);
 apr_status_t zm_emulated_take_id(zm_emulated_t *e, uint64_t *id);
 /** Adds a name within a transaction, and tells watchers. APR_EEXIST; APR_ENOENT: its directory is not known. */
 apr_status_t zm_emulated_add_name(zm_emulated_t *e, const char *name, uint64_t id);
+/** A rename within a transaction. APR_ENOENT and APR_EEXIST leave it as it was. */
+apr_status_t zm_emulated_move(zm_emulated_t *e, const char *from, const char *to);
 apr_status_t zm_emulated_start_checkpoints(zm_emulated_t *e);
 void zm_emulated_stop_checkpoints(zm_emulated_t *e);
 void zm_emulated_want_checkpoint(zm_emulated_t *e);

@@ -107,6 +107,21 @@ static apr_status_t add_object(zm_emulated_t *e, const member_t *member)
     return status;
 }
 
+/* In the same transaction; without it the object's name, which is there already, is taken back. */
+static apr_status_t move_companion(zm_emulated_t *e, const zm_commit_t *commit)
+{
+    sqlite3_stmt *statement;
+    apr_status_t dropped,
+        status = zm_emulated_move(e, commit->target.companion, commit->target.companion_target);
+    if (status == APR_SUCCESS)
+        return APR_SUCCESS;
+    statement = zm_connection_statement(&e->writer, ZM_SQL_DROP_NAME);
+    if (statement != NULL)
+        sqlite3_bind_text(statement, 1, commit->name, -1, SQLITE_STATIC);
+    dropped = zm_connection_run(&e->writer, statement);
+    return dropped != APR_SUCCESS ? dropped : status;
+}
+
 /* A name that is taken fails alone; it is tried first, so that nothing has to be taken back. */
 static apr_status_t add_member(zm_emulated_t *e, member_t *member)
 {
@@ -126,6 +141,8 @@ static apr_status_t add_member(zm_emulated_t *e, member_t *member)
         if (status == APR_SUCCESS)
             status = add_name(e, commit);
     }
+    if (status == APR_SUCCESS && commit->target.companion != NULL)
+        status = move_companion(e, commit);
     if (APR_STATUS_IS_EEXIST(status) || APR_STATUS_IS_ENOENT(status)) {
         fail(member, status);
         return APR_SUCCESS;

@@ -205,7 +205,7 @@ static apr_status_t link_name(zm_engine_t *engine, const char *from, const char 
     return zm_memory_leave(store, body == NULL ? APR_ENOENT : zm_memory_add_name(store, to, body));
 }
 
-static apr_status_t rename_name(zm_engine_t *engine, const char *from, const char *to)
+apr_status_t zm_memory_rename(zm_engine_t *engine, const char *from, const char *to)
 {
     zm_memory_t *store = zm_memory(engine);
     zm_memory_body_t *body;
@@ -404,7 +404,7 @@ const zm_engine_ops_t zm_engine_memory = {
     .set_mode = zm_memory_set_mode,
     .make_directory = make_directory,
     .name_info = name_info,
-    .rename = rename_name,
+    .rename = zm_memory_rename,
     .link = link_name,
     .unlink = unlink_name,
     .sync_names = sync_names,

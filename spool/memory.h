@@ -76,6 +76,7 @@ void zm_memory_drop(zm_memory_body_t *body); /**< frees it if it has neither nam
 zm_memory_body_t *zm_memory_find(zm_memory_t *store, const char *name);
 apr_status_t zm_memory_add_name(zm_memory_t *store, const char *name, zm_memory_body_t *body);
 
+apr_status_t zm_memory_rename(zm_engine_t *engine, const char *from, const char *to);
 apr_status_t zm_memory_create(zm_engine_t *engine, zm_engine_object_t **object, const zm_create_options_t *options);
 apr_status_t zm_memory_write_object(zm_engine_object_t *handle, const void *data, apr_size_t length);
 apr_status_t zm_memory_truncate_object(zm_engine_object_t *handle, uint64_t length);

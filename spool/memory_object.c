@@ -120,6 +120,11 @@ static apr_status_t commit_one(zm_memory_t *store, zm_commit_t *commit)
     if (status != APR_SUCCESS)
         return status;
     body = object_of(commit->object)->body;
+    if (target->companion != NULL)
+        status =
+            zm_memory_rename((zm_engine_t *)store, target->companion, target->companion_target);
+    if (status != APR_SUCCESS)
+        return status;
     zm_memory_enter(store);
     for (tries = 0; tries < 8; tries++) {
         char prefix[ZM_HASH_PREFIX_SIZE];
@@ -134,7 +139,10 @@ static apr_status_t commit_one(zm_memory_t *store, zm_commit_t *commit)
             ++store->last_id; /* the name is taken by one that was brought from elsewhere */
     }
     commit->info = body->info;
-    return zm_memory_leave(store, status);
+    zm_memory_leave(store, status);
+    if (status != APR_SUCCESS && target->companion != NULL)
+        zm_memory_rename((zm_engine_t *)store, target->companion_target, target->companion);
+    return status;
 }
 
 void zm_memory_commit_group(zm_engine_t *engine, zm_commit_t *const *commits, int count,

@@ -116,7 +116,7 @@ static apr_status_t with_two_names(zm_engine_t *engine, const char *from, const 
     return status;
 }
 
-static apr_status_t rename_name(zm_engine_t *engine, const char *from, const char *to)
+apr_status_t zm_native_rename(zm_engine_t *engine, const char *from, const char *to)
 {
     return with_two_names(engine, from, to, zm_file_rename);
 }
@@ -352,7 +352,7 @@ const zm_engine_ops_t zm_engine_native = {
     .set_mode = zm_native_set_mode,
     .make_directory = make_directory,
     .name_info = name_info,
-    .rename = rename_name,
+    .rename = zm_native_rename,
     .link = link_name,
     .unlink = unlink_name,
     .sync_names = sync_names,

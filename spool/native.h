@@ -92,6 +92,7 @@ apr_status_t zm_native_place(zm_native_place_t *place, zm_native_t *native, cons
 void zm_native_leave(zm_native_place_t *place, zm_native_t *native);
 /** Leaves; true when status is ENOENT because the directory was replaced meanwhile: try once more. */
 bool zm_native_leave_again(zm_native_place_t *place, zm_native_t *native, apr_status_t status);
+apr_status_t zm_native_rename(zm_engine_t *engine, const char *from, const char *to);
 /** Between names of the spool and of the system. */
 void zm_native_leaf_out(const zm_native_t *native, char *system_leaf, zm_str_t leaf);
 void zm_native_leaf_in(const zm_native_t *native, char *leaf);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "platform/clock.h"
+#include "platform/log.h"
 #include "spool/native.h"
 
 /*
@@ -294,7 +295,7 @@ static apr_status_t renumber(group_t *group, member_t *member)
     return APR_SUCCESS;
 }
 
-static void name_member(group_t *group, member_t *member)
+static apr_status_t name_object(group_t *group, member_t *member)
 {
     int tries;
     apr_status_t status = rename_member(group, member);
@@ -305,8 +306,36 @@ static void name_member(group_t *group, member_t *member)
         if (status == APR_SUCCESS)
             status = rename_member(group, member);
     }
-    if (status != APR_SUCCESS)
-        fail(member, status);
+    return status;
+}
+
+/*
+ * The companion goes first: a scheduler destroys a control file whose message is
+ * not in queue/.  A crash between the two leaves the message there without one,
+ * and recovery takes it back; so does a companion that cannot be moved back.
+ */
+static void name_member(group_t *group, member_t *member)
+{
+    const zm_target_t *target = &member->commit->target;
+    zm_engine_t *engine = (zm_engine_t *)group->native;
+    apr_status_t status = APR_SUCCESS, undone;
+    if (target->companion != NULL) {
+        status = zm_native_rename(engine, target->companion, target->companion_target);
+        if (status != APR_SUCCESS) {
+            fail(member, status);
+            return;
+        }
+    }
+    status = name_object(group, member);
+    if (status == APR_SUCCESS)
+        return;
+    fail(member, status);
+    if (target->companion == NULL)
+        return;
+    undone = zm_native_rename(engine, target->companion_target, target->companion);
+    if (undone != APR_SUCCESS)
+        zm_log(ZM_LOG_ERROR, NULL, "a message stays in the queue without a control file",
+               ZM_F_S("name", target->companion_target), ZM_F_E("status", undone));
 }
 
 /* -- step 4: directories ------------------------------------------------------------------------

@@ -185,7 +185,9 @@ static bool valid_target(const zm_target_t *target)
     if (!zm_layout_directory_valid(zm_str(target->directory)) || strlen(suffix) > ZM_LEAF_LIMIT)
         return false;
     apr_snprintf(name, sizeof name, "%s/18446744073709551615%s", target->directory, suffix);
-    return zm_spool_name_valid(zm_str(name));
+    return zm_spool_name_valid(zm_str(name)) &&
+           (target->companion == NULL || (zm_spool_name_valid(zm_str(target->companion)) &&
+                                          zm_spool_name_valid(zm_str(target->companion_target))));
 }
 
 /* Fills in what the committer needs. */
@@ -197,13 +199,19 @@ static apr_status_t prepare(zm_object_t *object, const zm_target_t *target)
         return object->failed;
     if (!valid_target(target))
         return ZM_E_SYNTAX;
-    at = object->target_strings = malloc(size_of(target->directory) + size_of(target->suffix));
+    at = object->target_strings =
+        malloc(size_of(target->directory) + size_of(target->suffix) + size_of(target->companion) +
+               size_of(target->companion_target));
     if (at == NULL)
         return APR_ENOMEM;
     commit->target = *target;
     commit->target.directory = put_string(&at, target->directory);
     if (target->suffix != NULL)
         commit->target.suffix = put_string(&at, target->suffix);
+    if (target->companion != NULL) {
+        commit->target.companion = put_string(&at, target->companion);
+        commit->target.companion_target = put_string(&at, target->companion_target);
+    }
     commit->target.unsynced = target->unsynced || object->spool->unsynced;
     commit->object = object->object;
     commit->data = object->buffer.data;

@@ -242,6 +242,19 @@ apr_status_t zm_spool_unlink(zm_spool_t *spool, const char *name)
     return valid(name) ? spool->ops->unlink(spool->engine, name) : ZM_E_SYNTAX;
 }
 
+apr_status_t zm_spool_unlink_pair(zm_spool_t *spool, const char *first, const char *second)
+{
+    apr_status_t status;
+    if (!valid(first) || !valid(second))
+        return ZM_E_SYNTAX;
+    if (spool->ops->unlink_pair != NULL)
+        return spool->ops->unlink_pair(spool->engine, first, second);
+    status = spool->ops->unlink(spool->engine, first);
+    if (status == APR_SUCCESS || APR_STATUS_IS_ENOENT(status))
+        status = spool->ops->unlink(spool->engine, second);
+    return APR_STATUS_IS_ENOENT(status) ? APR_SUCCESS : status;
+}
+
 /* "router1", "router/A", "queue/A/B" */
 static bool valid_directory(const char *directory)
 {

@@ -121,6 +121,13 @@ typedef struct zm_target_t {
     uint64_t id;           /**< name and hash by this id; 0: the object's own */
     const char *suffix;    /**< after the digits, e.g. "policy-1"; null: none */
     bool unsynced;         /**< visible complete, but not durable (control files: recovery makes a lost one again) */
+    /**
+     * A name that moves with the publish: a message, from router/ to queue/, with its
+     * control file.  It is renamed when all that can go wrong before is past, and just
+     * before the object becomes visible, or at the same moment; when the object's own
+     * name then fails, it is renamed back.  Null: none.
+     */
+    const char *companion, *companion_target;
 } zm_target_t;
 
 typedef struct zm_published_t {
@@ -179,6 +186,8 @@ apr_status_t zm_spool_info(zm_object_info_t *info, zm_spool_t *spool, const char
 apr_status_t zm_spool_rename(zm_spool_t *spool, const char *from, const char *to);
 apr_status_t zm_spool_link(zm_spool_t *spool, const char *from, const char *to);
 apr_status_t zm_spool_unlink(zm_spool_t *spool, const char *name); /**< APR_ENOENT when absent */
+/** Removes two names, the first not after the second; one that is absent is no error.  Cheaper than two calls. */
+apr_status_t zm_spool_unlink_pair(zm_spool_t *spool, const char *first, const char *second);
 /** Makes renames, links and unlinks in a directory durable (most callers need not: recovery covers them). */
 /**
  * Makes a directory beside those of the layout ("router1"), or a hash directory

@@ -209,26 +209,14 @@ static apr_status_t commit(router_message_t *message, zm_str_t text, const char 
         return status;
     *queued =
         zm_layout_name(message->pool, ZM_DIR_QUEUE, worker->hash_levels, message->file->info.id);
-    status = zm_spool_rename(worker->spool, message->name, *queued);
-    if (status != APR_SUCCESS) {
-        zm_object_discard(control);
-        return status;
-    }
     target.directory = ZM_DIR_TRANSPORT;
     target.hash_levels = worker->hash_levels;
     target.make_hash = true;
     target.id = message->file->info.id;
     target.unsynced = true;
-    status = zm_object_publish_wait(control, &target, NULL, message->pool);
-    if (status != APR_SUCCESS) {
-        apr_status_t undone = zm_spool_rename(worker->spool, *queued, message->name);
-        if (undone != APR_SUCCESS)
-            zm_log(ZM_LOG_ERROR, message->spool_id,
-                   "message stays in the queue without a control file; the router's "
-                   "next start takes it back",
-                   ZM_F_E("reason", undone));
-    }
-    return status;
+    target.companion = message->name;
+    target.companion_target = *queued;
+    return zm_object_publish_wait(control, &target, NULL, message->pool);
 }
 
 /* Values in the system log are cut. */

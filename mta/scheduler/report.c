@@ -74,11 +74,11 @@ static void spool_id(char id[ZM_SPOOL_ID_SIZE], const zm_job_t *job)
     zm_layout_spool_id(id, job->id, job->arrived, job->arrived_ns);
 }
 
-static void unlink_name(zm_reports_t *reports, const char *name)
+static void unlink_pair(zm_reports_t *reports, const char *message, const char *control)
 {
-    apr_status_t status = zm_spool_unlink(reports->options.files->spool, name);
-    if (status != APR_SUCCESS && !APR_STATUS_IS_ENOENT(status))
-        zm_log(ZM_LOG_ERROR, NULL, "cannot remove a finished file", ZM_F_S("name", name),
+    apr_status_t status = zm_spool_unlink_pair(reports->options.files->spool, message, control);
+    if (status != APR_SUCCESS)
+        zm_log(ZM_LOG_ERROR, NULL, "cannot remove a finished job", ZM_F_S("message", message),
                ZM_F_E("status", status));
 }
 
@@ -89,8 +89,8 @@ static void remove_job(zm_reports_t *reports, zm_job_t *job)
     zm_files_release(reports->options.files, job->id);
     if (!reports->options.keep_files) {
         apr_pool_create(&pool, reports->pool);
-        unlink_name(reports, zm_files_name(ZM_DIR_QUEUE, job, pool));
-        unlink_name(reports, zm_files_name(ZM_DIR_TRANSPORT, job, pool));
+        unlink_pair(reports, zm_files_name(ZM_DIR_QUEUE, job, pool),
+                    zm_files_name(ZM_DIR_TRANSPORT, job, pool));
         apr_pool_destroy(pool);
     }
     reports->options.removed(reports->options.baton, job);

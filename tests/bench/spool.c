@@ -102,8 +102,8 @@ static void route(bench_t *bench, const char *name, uint64_t id, apr_pool_t *poo
         zm_object_t *control;
         check(zm_object_create(&control, bench->spool, &create));
         check(zm_object_write(control, text.data, text.length));
-        check(zm_object_flush(control));
-        check(zm_spool_rename(bench->spool, name, zm_layout_name(pool, "queue", 2, id)));
+        target.companion = name;
+        target.companion_target = zm_layout_name(pool, "queue", 2, id);
         check(zm_object_publish_wait(control, &target, NULL, pool));
     }
     zm_object_close(object);
@@ -139,8 +139,8 @@ static void deliver(bench_t *bench, uint64_t id, apr_pool_t *pool)
     zm_object_close(message);
     check(zm_control_release(control, file->recipients[0].offset, '+'));
     zm_object_close(control);
-    check(zm_spool_unlink(bench->spool, zm_layout_name(pool, "queue", 2, id)));
-    check(zm_spool_unlink(bench->spool, zm_layout_name(pool, "transport", 2, id)));
+    check(zm_spool_unlink_pair(bench->spool, zm_layout_name(pool, "queue", 2, id),
+                               zm_layout_name(pool, "transport", 2, id)));
 }
 
 static void live(bench_t *bench, const char *name, uint64_t id)

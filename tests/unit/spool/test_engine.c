@@ -205,6 +205,59 @@ static void control_file_takes_the_name_of_its_message(void)
     zm_test_spool_end(&test);
 }
 
+static void message_moves_with_its_control_file(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    const char *message = zm_test_publish(test.spool, "router", 0, "message");
+    zm_target_t target = {.directory = "transport",
+                          .hash_levels = 2,
+                          .make_hash = true,
+                          .id = 4711,
+                          .unsynced = true,
+                          .companion = message,
+                          .companion_target = "queue/Z/F/4711"};
+    ZM_ASSERT_OK(zm_object_publish_wait(create(test.spool, "transport", ".4711"), &target, NULL,
+                                        zm_test_pool()));
+    ZM_ASSERT_STR(zm_test_contents(test.spool, "queue/Z/F/4711"), "message");
+    CU_ASSERT_EQUAL(count_names(test.spool, "router", true), 0);
+    CU_ASSERT_EQUAL(count_names(test.spool, "transport", true), 1);
+    /* The control file's name is taken: the message stays. */
+    message = zm_test_publish(test.spool, "router", 0, "second");
+    target.companion = message;
+    target.companion_target = "queue/A/A/1";
+    CU_ASSERT(APR_STATUS_IS_EEXIST(zm_object_publish_wait(create(test.spool, "transport", ".4711"),
+                                                          &target, NULL, zm_test_pool())));
+    ZM_ASSERT_STR(zm_test_contents(test.spool, message), "second");
+    /* The message's name is taken, or it has gone: no control file. */
+    target.id = 4712;
+    target.companion_target = "queue/Z/F/4711";
+    CU_ASSERT(APR_STATUS_IS_EEXIST(zm_object_publish_wait(create(test.spool, "transport", ".4712"),
+                                                          &target, NULL, zm_test_pool())));
+    target.companion = "router/1";
+    target.companion_target = "queue/A/A/1";
+    CU_ASSERT(APR_STATUS_IS_ENOENT(zm_object_publish_wait(create(test.spool, "transport", ".4712"),
+                                                          &target, NULL, zm_test_pool())));
+    CU_ASSERT_EQUAL(count_names(test.spool, "transport", true), 1);
+    CU_ASSERT_EQUAL(count_names(test.spool, "queue", true), 1);
+    CU_ASSERT_EQUAL(count_names(test.spool, "router", true), 1);
+    zm_test_spool_end(&test);
+}
+
+static void pair_is_removed(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    const char *one = zm_test_publish(test.spool, "queue", 2, "one");
+    const char *two = zm_test_publish(test.spool, "transport", 2, "two");
+    ZM_ASSERT_OK(zm_spool_unlink_pair(test.spool, one, two));
+    ZM_ASSERT_OK(zm_spool_unlink_pair(test.spool, one, two));
+    two = zm_test_publish(test.spool, "transport", 2, "two");
+    ZM_ASSERT_OK(zm_spool_unlink_pair(test.spool, one, two));
+    CU_ASSERT_EQUAL(count_names(test.spool, "queue", true), 0);
+    CU_ASSERT_EQUAL(count_names(test.spool, "transport", true), 0);
+    CU_ASSERT_EQUAL(zm_spool_unlink_pair(test.spool, "../x", two), ZM_E_SYNTAX);
+    zm_test_spool_end(&test);
+}
+
 static void rewinding_replaces_a_preamble(void)
 {
     zm_test_spool_t test = zm_test_spool_begin();
@@ -510,6 +563,7 @@ ZM_TESTS("spool engine " ZM_TEST_ENGINE,
          ZM_TEST(closing_waits_for_publishes_under_way), ZM_TEST(failing_publish_leaves_nothing),
          ZM_TEST(discarded_object_leaves_nothing), ZM_TEST(taken_name_is_never_overwritten),
          ZM_TEST(control_file_takes_the_name_of_its_message),
+         ZM_TEST(message_moves_with_its_control_file), ZM_TEST(pair_is_removed),
          ZM_TEST(rewinding_replaces_a_preamble), ZM_TEST(large_object_passes_through),
          ZM_TEST(concurrent_publishers_share_one_spool), ZM_TEST(rename_and_link_keep_identity),
          ZM_TEST(rename_and_link_never_overwrite), ZM_TEST(live_objects_have_different_identities),

@@ -49,7 +49,8 @@ static zm_published_t publish(zm_fixture_t *fixture, const char *scratch, const 
                               uint64_t id, zm_str_t text)
 {
     zm_create_options_t create = {scratch, NULL, ZM_UID_NONE, ZM_UID_NONE, 0600};
-    zm_target_t target = {directory, 2, true, id, NULL, true};
+    zm_target_t target = {
+        .directory = directory, .hash_levels = 2, .make_hash = true, .id = id, .unsynced = true};
     zm_published_t published = {0};
     zm_object_t *object;
     ZM_ASSERT_OK(zm_object_create(&object, fixture->spool, &create));
