@@ -45,6 +45,29 @@ apr_status_t zm_native_place(zm_native_place_t *place, zm_native_t *native, cons
     return zm_native_dir_get(&place->dir, native->dirs, path, make);
 }
 
+apr_status_t zm_native_place_of_name(zm_native_place_t *place, zm_native_t *native,
+                                     const char *name, bool make)
+{
+    zm_file_info_t hash;
+    zm_name_t parts;
+    apr_status_t status = zm_layout_parse(&parts, zm_str(name));
+    if (status != APR_SUCCESS || parts.prefix.length == 0 ||
+        parts.prefix.length >= ZM_HASH_PREFIX_SIZE)
+        return zm_native_place(place, native, name, make);
+    status = zm_native_dir_get(&place->dir, native->dirs, parts.directory, make);
+    if (status != APR_SUCCESS)
+        return status;
+    memcpy(place->leaf, parts.prefix.data, parts.prefix.length);
+    place->leaf[parts.prefix.length] = '\0';
+    if ((place->dir->info.mode & 0022) != 0 ||
+        (make && zm_path_info(&hash, place->dir->handle, place->leaf) != APR_SUCCESS)) {
+        zm_native_leave(place, native);
+        return zm_native_place(place, native, name, make);
+    }
+    zm_native_leaf_out(native, place->leaf + parts.prefix.length, parts.leaf);
+    return APR_SUCCESS;
+}
+
 void zm_native_leave(zm_native_place_t *place, zm_native_t *native)
 {
     zm_native_dir_put(native->dirs, place->dir);
@@ -78,7 +101,7 @@ static apr_status_t name_info(zm_engine_t *engine, zm_object_info_t *info, const
     zm_file_info_t found;
     apr_status_t status;
     do {
-        status = zm_native_place(&place, native, name, false);
+        status = zm_native_place_of_name(&place, native, name, false);
         if (status != APR_SUCCESS)
             return status;
         status = zm_path_info(&found, place.dir->handle, place.leaf);
@@ -101,10 +124,10 @@ static apr_status_t with_two_names(zm_engine_t *engine, const char *from, const 
     apr_status_t status;
     bool again;
     do {
-        status = zm_native_place(&source, native, from, false);
+        status = zm_native_place_of_name(&source, native, from, false);
         if (status != APR_SUCCESS)
             return status;
-        status = zm_native_place(&target, native, to, true);
+        status = zm_native_place_of_name(&target, native, to, true);
         if (status != APR_SUCCESS) {
             zm_native_leave(&source, native);
             return status;
@@ -132,7 +155,7 @@ static apr_status_t unlink_name(zm_engine_t *engine, const char *name)
     zm_native_place_t place;
     apr_status_t status;
     do {
-        status = zm_native_place(&place, native, name, false);
+        status = zm_native_place_of_name(&place, native, name, false);
         if (status != APR_SUCCESS)
             return status;
         status = zm_file_unlink(place.dir->handle, place.leaf);

@@ -85,10 +85,17 @@ static inline zm_native_t *zm_native(zm_engine_t *engine)
 /** A name found in the tree: its directory, and the leaf as the system has it. */
 typedef struct zm_native_place_t {
     zm_native_dir_t *dir;
-    char leaf[ZM_LEAF_LIMIT + 1];
+    char leaf[ZM_HASH_PREFIX_SIZE + ZM_LEAF_LIMIT + 1];
 } zm_native_place_t;
 
 apr_status_t zm_native_place(zm_native_place_t *place, zm_native_t *native, const char *name, bool make);
+/**
+ * The same for a call that needs the name only, and not the directory that holds it: below a
+ * directory where nobody else can write, the leaf is the rest of the path ("A/B/4711"), and no
+ * hash directory is opened.  There are more of them than can be kept open.
+ */
+apr_status_t zm_native_place_of_name(zm_native_place_t *place, zm_native_t *native,
+                                     const char *name, bool make);
 void zm_native_leave(zm_native_place_t *place, zm_native_t *native);
 /** Leaves; true when status is ENOENT because the directory was replaced meanwhile: try once more. */
 bool zm_native_leave_again(zm_native_place_t *place, zm_native_t *native, apr_status_t status);

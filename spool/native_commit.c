@@ -352,7 +352,8 @@ static void sync_directory(void *baton, int index)
 static void take_back(group_t *group, member_t *member, apr_status_t status)
 {
     zm_native_place_t place;
-    if (zm_native_place(&place, group->native, member->commit->name, false) == APR_SUCCESS) {
+    if (zm_native_place_of_name(&place, group->native, member->commit->name, false) ==
+        APR_SUCCESS) {
         zm_file_unlink(place.dir->handle, place.leaf);
         zm_native_leave(&place, group->native);
     }

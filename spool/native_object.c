@@ -104,7 +104,7 @@ static apr_status_t open_scratch(zm_native_object_t *object, const zm_create_opt
     uint32_t mode = options->mode != 0 ? options->mode : 0600;
     apr_status_t status;
     do {
-        status = zm_native_place(&place, object->native, object->name, true);
+        status = zm_native_place_of_name(&place, object->native, object->name, true);
         if (status != APR_SUCCESS)
             return status;
         status = zm_file_open(&object->file, place.dir->handle, place.leaf,
@@ -165,7 +165,7 @@ apr_status_t zm_native_write(zm_native_object_t *object, const void *data, apr_s
 static apr_status_t unlink_scratch(zm_native_object_t *object)
 {
     zm_native_place_t place;
-    apr_status_t status = zm_native_place(&place, object->native, object->name, false);
+    apr_status_t status = zm_native_place_of_name(&place, object->native, object->name, false);
     if (status == APR_SUCCESS) {
         status = zm_file_unlink(place.dir->handle, place.leaf);
         zm_native_leave(&place, object->native);
@@ -263,7 +263,7 @@ static apr_status_t open_file(zm_native_object_t *object, int flags, zm_file_t *
     bool open_to_all;
     apr_status_t status;
     do {
-        status = zm_native_place(&place, native, object->name, false);
+        status = zm_native_place_of_name(&place, native, object->name, false);
         if (status != APR_SUCCESS)
             return status;
         status = zm_file_open(file, place.dir->handle, place.leaf, flags, 0, object->pool);
