@@ -118,7 +118,8 @@ static int run(const char *name, const char *const *argv, apr_pool_t *pool, zm_e
         return 71;
     }
     if (wait.end.signalled) {
-        zm_error_set(error, APR_EGENERAL, "%s was killed by signal %d while it started", name, wait.end.code);
+        zm_error_set(error, APR_EGENERAL, "%s was killed by signal %d while it started", name,
+                     wait.end.code);
         return 70;
     }
     return wait.end.code;
@@ -137,7 +138,8 @@ static void prepare(const daemon_t *daemon, const zm_zenv_t *zenv, apr_pool_t *p
     argv[3] = "--if-needed";
     argv[4] = "--quiet";
     argv[5] = NULL;
-    (void)run("newaliases", argv, pool, &error); /* it says itself what is wrong, and the old aliases stay */
+    (void)run("newaliases", argv, pool,
+              &error); /* it says itself what is wrong, and the old aliases stay */
 }
 
 int daemon_start(const daemon_t *daemon, const zm_zenv_t *zenv, apr_pool_t *pool, zm_error_t *error)

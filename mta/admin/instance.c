@@ -120,8 +120,6 @@ static apr_status_t write_zmailer_conf(const making_t *making)
                   "POSTOFFICE=%s/postoffice\n"
                   "LOGDIR=%s/log\n"
                   "MYHOSTNAME=%s\n"
-                  "ROUTERNOTIFY=${POSTOFFICE}/.router.notify\n"
-                  "SCHEDULERNOTIFY=${POSTOFFICE}/.scheduler.notify\n"
                   "SCHEDULERDIRHASH=2\n"
                   "ROUTEROPTIONS=\"-dWkn 2\"\n"
                   "SCHEDULEROPTIONS=\"-S\"\n"
@@ -219,17 +217,61 @@ static apr_status_t make_hash_directories(const making_t *making, const char *di
     return zm_file_close(top);
 }
 
+/* Gives a directory and all below it to an account. */
+static apr_status_t give_tree(const making_t *making, const char *path, zm_uid_t uid)
+{
+    const char *name;
+    zm_file_kind_t kind;
+    zm_dir_t *directory;
+    zm_file_t *handle;
+    apr_status_t status = zm_dir_handle(&handle, NULL, path, making->pool);
+    if (status == APR_SUCCESS) {
+        status = zm_file_set_owner(handle, uid, ZM_UID_NONE);
+        zm_file_close(handle);
+    }
+    if (status == APR_SUCCESS)
+        status = zm_dir_open(&directory, NULL, path, making->pool);
+    if (status != APR_SUCCESS)
+        return zm_error_system(making->error, status, "cannot give %s to another account", path);
+    while (status == APR_SUCCESS && zm_dir_next(directory, &name, &kind) == APR_SUCCESS) {
+        const char *entry = apr_pstrcat(making->pool, path, "/", name, NULL);
+        if (kind == ZM_FILE_DIRECTORY)
+            status = give_tree(making, entry, uid);
+        else if ((status = zm_file_open(&handle, NULL, entry, ZM_OPEN_READ, 0, making->pool)) ==
+                 APR_SUCCESS) {
+            status = zm_file_set_owner(handle, uid, ZM_UID_NONE);
+            zm_file_close(handle);
+        }
+    }
+    zm_dir_close(directory);
+    return status;
+}
+
+/* An emulated spool belongs to one account, that of the programs that do not run as root. */
+static apr_status_t give_spool(const making_t *making)
+{
+    zm_user_t *user;
+    if (!zm_identity_privileged() || zm_user_by_name(&user, "daemon", making->pool) != APR_SUCCESS)
+        return APR_SUCCESS;
+    return give_tree(making, below(making, "postoffice"), user->uid);
+}
+
 static apr_status_t make_spool(const making_t *making)
 {
     zm_spool_options_t options = {0};
     zm_spool_t *spool;
     apr_status_t status;
     options.location = below(making, "postoffice");
+    if (making->options->engine != NULL)
+        options.location =
+            apr_pstrcat(making->pool, making->options->engine, ":", options.location, NULL);
     options.create = true;
     status = zm_spool_open(&spool, &options, making->pool, making->error);
     if (status == APR_SUCCESS && strcmp(zm_spool_engine_name(spool), "native") == 0 &&
         (status = make_hash_directories(making, "postoffice/queue")) == APR_SUCCESS)
         status = make_hash_directories(making, "postoffice/transport");
+    if (status == APR_SUCCESS && strcmp(zm_spool_engine_name(spool), "emulated") == 0)
+        status = give_spool(making);
     if (status == APR_SUCCESS)
         zm_spool_close(spool);
     return status;

@@ -388,6 +388,8 @@ int main(int argc, char **argv)
          "init: mailboxes without an account"},
         {0, "mailbox", ZM_OPTION_TEXT, &zmailer.instance.mailbox_form, NULL, "mbox|maildir",
          "init: form of mailboxes"},
+        {0, "spool", ZM_OPTION_TEXT, &zmailer.instance.engine, NULL, "native|emulated",
+         "init: how the spool is kept"},
     };
     const zm_command_line_t line = {"zmailer",
                                     operands,

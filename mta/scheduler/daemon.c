@@ -6,6 +6,7 @@
 
 #include "mta/conf/site.h"
 #include "mta/scheduler/ta.h"
+#include "platform/fs.h"
 #include "platform/child.h"
 #include "platform/clock.h"
 #include "spool/layout.h"
@@ -188,6 +189,7 @@ static void open_core(zm_daemon_t *daemon)
 {
     const zm_daemon_options_t *options = daemon->options;
     zm_scheduler_options_t core = {0};
+    zm_file_info_t info;
 
     core.fork_rate = options->fork_rate;
     core.frozen = options->frozen;
@@ -203,6 +205,8 @@ static void open_core(zm_daemon_t *daemon)
     daemon->processes.zenv = options->zenv;
     daemon->processes.directory =
         apr_pstrcat(daemon->pool, daemon->postoffice, "/" ZM_DIR_TRANSPORT, NULL);
+    if (zm_path_info(&info, NULL, daemon->processes.directory) != APR_SUCCESS)
+        daemon->processes.directory = daemon->postoffice; /* a spool that is no directory tree */
     daemon->processes.descriptors = options->descriptors;
     daemon->processes.privileged = zm_identity_privileged();
     daemon->processes.settle = settle;

@@ -169,7 +169,8 @@ class Instance:
     def init(self, profile='tuned'):
         os.makedirs(self.root, exist_ok=True)
         os.chmod(self.root, 0o755)
-        self.zmailer('--hostname', 'zmailer.bench.test', '--smtp-port', str(self.address[1]), '--mailbox', 'maildir',
+        engine = ['--spool', os.environ['ZM_SPOOL']] if 'ZM_SPOOL' in os.environ else []
+        self.zmailer(*engine, '--hostname', 'zmailer.bench.test', '--smtp-port', str(self.address[1]), '--mailbox', 'maildir',
                      '--local-domains', LOCAL, '--users', ','.join(USERS), '--smart-host', '[%s]:%d' % self.sink, 'init')
         conf = self.path('share', 'smtpserver.conf')
         with open(conf) as f:

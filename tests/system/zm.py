@@ -87,6 +87,8 @@ class Instance:
         os.chmod(self.root, 0o755)
         self.hostname, self.port = hostname, free_port()
         words = ['--hostname', hostname, '--smtp-port', str(self.port), '--users', ','.join(users), '--mailbox', mailbox]
+        if 'ZM_TEST_SPOOL' in os.environ:
+            words += ['--spool', os.environ['ZM_TEST_SPOOL']]
         if smart_host:
             words += ['--smart-host', smart_host]
         if local_domains:
