@@ -217,7 +217,12 @@ static void worker_hungry(worker_t *worker)
             worker->last = &worker->first;
         worker->outstanding--;
         worker->since = apr_time_now();
-        router_queue_done(farm->options.queue, job);
+        if (job->again && farm->options.exists(job, farm->options.baton)) {
+            job->again = false;
+            router_queue_return(farm->options.queue, job);
+        } else {
+            router_queue_done(farm->options.queue, job);
+        }
     }
 }
 

@@ -33,6 +33,9 @@ typedef struct router_farm_options_t {
     void (*started)(bool ready, void *baton);
     /** A message killed two workers; it is forgotten after this call. */
     void (*poison)(const router_job_t *job, void *baton);
+    /** Whether a message that was announced again while a worker had it is there (a new one of that
+     * number). */
+    bool (*exists)(const router_job_t *job, void *baton);
     /** All workers are gone after router_farm_stop. */
     void (*stopped)(void *baton);
     void *baton;

@@ -175,6 +175,13 @@ static void on_poison(const router_job_t *job, void *baton)
     apr_pool_destroy(pool);
 }
 
+static bool on_exists(const router_job_t *job, void *baton)
+{
+    const input_t *input = baton;
+    zm_object_info_t info;
+    return zm_spool_info(&info, input->master->spool, job->name) == APR_SUCCESS;
+}
+
 static void on_stopped(void *baton)
 {
     input_t *input = baton;
@@ -239,6 +246,7 @@ static void add_input(master_t *master, const char *directory, int workers)
     farm.patience = PATIENCE;
     farm.started = on_started;
     farm.poison = on_poison;
+    farm.exists = on_exists;
     farm.stopped = on_stopped;
     farm.baton = input;
     master->farms++;

@@ -134,8 +134,11 @@ bool router_queue_add(router_queue_t *queue, const char *name, uint64_t id, apr_
 {
     apr_size_t length = strlen(name) + 1;
     router_job_t *job;
-    if (router_queue_knows(queue, id))
+    job = *find(queue, id);
+    if (job != NULL) {
+        job->again |= job->slot == 0;
         return false;
+    }
     if (queue->known >= queue->buckets)
         grow(queue);
     job = allocate(NULL, sizeof *job + length);

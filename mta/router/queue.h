@@ -19,6 +19,7 @@ typedef struct router_job_t {
     uint64_t id;
     apr_time_t arrived;                /**< order: oldest first, then by id */
     int tries;                         /**< workers that died over it */
+    bool again;                        /**< announced once more while a worker had it */
     apr_size_t slot;                   /**< heap index + 1; 0: given to a worker */
     struct router_job_t *chain, *next; /**< hash chain; the list of its worker */
     char name[];                       /**< "router/B/4711" */
@@ -27,7 +28,11 @@ typedef struct router_job_t {
 router_queue_t *router_queue_create(void);
 void router_queue_destroy(router_queue_t *queue);
 
-/** Adds a message unless it is known already. */
+/**
+ * Adds a message unless it is known already.  While a worker has it, the
+ * announcement is noted in `again`: its number may belong to a new message by
+ * now, the old one having been routed, delivered and removed.
+ */
 bool router_queue_add(router_queue_t *queue, const char *name, uint64_t id, apr_time_t arrived);
 /** Whether a message of that number waits or is being worked on. */
 bool router_queue_knows(const router_queue_t *queue, uint64_t id);

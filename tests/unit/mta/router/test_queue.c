@@ -29,7 +29,9 @@ static void a_message_stands_in_the_queue_once_until_it_is_done(void)
     CU_ASSERT_TRUE(router_queue_add(queue, "router/1", 1, 1));
     CU_ASSERT_FALSE(router_queue_add(queue, "router/A/1", 1, 1));
     job = router_queue_take(queue);
+    CU_ASSERT_FALSE(job->again);
     CU_ASSERT_FALSE(router_queue_add(queue, "router/1", 1, 1)); /* being worked on */
+    CU_ASSERT_TRUE(job->again); /* and perhaps a new message that took the number */
     CU_ASSERT_PTR_NULL(router_queue_take(queue));
     router_queue_return(queue, job);
     CU_ASSERT_PTR_EQUAL(router_queue_take(queue), job);
