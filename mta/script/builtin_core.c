@@ -54,8 +54,10 @@ static int do_shift(zm_call_t *call)
         return 64;
     if (count > frame->count)
         count = frame->count;
-    frame->args += count;
-    frame->count -= (uint32_t)count;
+    if (count > 0) {
+        frame->args += count;
+        frame->count -= (uint32_t)count;
+    }
     return 0;
 }
 
