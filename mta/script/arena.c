@@ -16,18 +16,45 @@ void zm_arena_init(zm_arena_t *arena, apr_size_t limit, apr_pool_t *parent)
     if (apr_pool_create_ex(&arena->pool, parent, NULL, allocator) != APR_SUCCESS)
         abort();
     apr_allocator_owner_set(allocator, arena->pool);
+    arena->whole = arena->pool;
     arena->base = apr_palloc(parent, CHUNK);
     arena->next = arena->base;
     arena->end = arena->base + CHUNK;
 }
 
+static void free_until(zm_chunk_t **list, const zm_chunk_t *last)
+{
+    while (*list != last) {
+        zm_chunk_t *chunk = *list;
+        *list = chunk->before;
+        free(chunk);
+    }
+}
+
+void zm_arena_destroy(zm_arena_t *arena)
+{
+    free_until(&arena->chunks, NULL);
+    free_until(&arena->large, NULL);
+    free(arena->spare);
+    arena->spare = NULL;
+}
+
 void zm_arena_reset(zm_arena_t *arena)
 {
+    zm_arena_mark_t start = {NULL, NULL, arena->base, arena->base + CHUNK, 0};
+    zm_arena_release(arena, &start);
+    arena->pool = arena->whole;
     apr_pool_clear(arena->pool);
-    arena->next = arena->base;
-    arena->end = arena->base + CHUNK;
-    arena->used = 0;
-    arena->exhausted = false;
+}
+
+static zm_chunk_t *new_chunk(zm_chunk_t **list, apr_size_t size)
+{
+    zm_chunk_t *chunk = malloc(sizeof *chunk + size);
+    if (chunk == NULL)
+        abort();
+    chunk->before = *list;
+    *list = chunk;
+    return chunk;
 }
 
 void *zm_arena_alloc(zm_arena_t *arena, apr_size_t size)
@@ -43,8 +70,15 @@ void *zm_arena_alloc(zm_arena_t *arena, apr_size_t size)
         return memory;
     }
     if (size > CHUNK / 4)
-        return apr_palloc(arena->pool, size);
-    memory = apr_palloc(arena->pool, CHUNK);
+        return new_chunk(&arena->large, size) + 1;
+    if (arena->spare != NULL) {
+        arena->spare->before = arena->chunks;
+        arena->chunks = arena->spare;
+        arena->spare = NULL;
+    } else {
+        new_chunk(&arena->chunks, CHUNK);
+    }
+    memory = (char *)(arena->chunks + 1);
     arena->next = memory + size;
     arena->end = memory + CHUNK;
     return memory;
@@ -63,4 +97,23 @@ void zm_arena_charge(zm_arena_t *arena, apr_size_t size)
     arena->used += size;
     if (arena->used > arena->limit)
         arena->exhausted = true;
+}
+
+zm_arena_mark_t zm_arena_mark(const zm_arena_t *arena)
+{
+    return (zm_arena_mark_t){arena->chunks, arena->large, arena->next, arena->end, arena->used};
+}
+
+void zm_arena_release(zm_arena_t *arena, const zm_arena_mark_t *mark)
+{
+    if (arena->chunks != mark->chunks && arena->spare == NULL) {
+        arena->spare = arena->chunks;
+        arena->chunks = arena->chunks->before;
+    }
+    free_until(&arena->chunks, mark->chunks);
+    free_until(&arena->large, mark->large);
+    arena->next = mark->next;
+    arena->end = mark->end;
+    arena->used = mark->used;
+    arena->exhausted = false;
 }

@@ -4,6 +4,7 @@
 
 #include "mta/script/interp.h"
 #include "mta/script/pattern.h"
+#include "mta/script/reclaim.h"
 #include "mta/script/scope.h"
 
 /* A failed expansion outside of a simple command only leaves its status. */
@@ -72,6 +73,8 @@ static zm_flow_t eval_while(zm_script_t *script, const zm_node_t *node)
 {
     bool wanted = node->kind == ZM_NODE_WHILE;
     zm_flow_t flow = ZM_FLOW_NORMAL;
+    zm_reclaim_t reclaim;
+    zm_reclaim_begin(script, &reclaim);
     script->loops++;
     for (;;) {
         if (!zm_step(script)) {
@@ -86,8 +89,10 @@ static zm_flow_t eval_while(zm_script_t *script, const zm_node_t *node)
         }
         if (!loop_goes_on(script, &flow))
             break;
+        zm_reclaim_turn(script, &reclaim);
     }
     script->loops--;
+    zm_reclaim_end(script, &reclaim);
     return flow;
 }
 
@@ -107,7 +112,9 @@ static zm_flow_t eval_for(zm_script_t *script, const zm_node_t *node)
         count = script->frame->count;
     }
     if (count > 0) {
+        zm_reclaim_t reclaim;
         mark = zm_scope_enter(script);
+        zm_reclaim_begin(script, &reclaim);
         script->loops++;
         for (i = 0; i < count; i++) {
             if (!zm_step(script)) {
@@ -118,8 +125,11 @@ static zm_flow_t eval_for(zm_script_t *script, const zm_node_t *node)
             flow = zm_eval(script, node->u.loop.body);
             if (!loop_goes_on(script, &flow))
                 break;
+            if (i + 1 < count)
+                zm_reclaim_turn(script, &reclaim);
         }
         script->loops--;
+        zm_reclaim_end(script, &reclaim);
         zm_scope_leave(script, mark);
     }
     script->stack_top = base;

@@ -108,6 +108,8 @@ struct zm_script_t {
     zm_symbol_t **dirty;
     uint32_t dirty_count, dirty_size;
     uint32_t gensym; /**< last number given */
+    void **retired;  /**< blocks freed when the scope ends */
+    uint32_t retired_count, retired_size;
     zm_read_t *reads;
     uint32_t read_count, read_size;
     uint32_t tracking; /**< sift subjects being evaluated */
@@ -211,7 +213,8 @@ void zm_unit_hold(zm_unit_t *unit);
 /** Lets go; the last one puts the unit in the list freed by zm_units_sweep (or frees it, when
  * transient). */
 void zm_unit_release(zm_script_t *script, zm_unit_t *unit);
-void zm_units_sweep(zm_script_t *script);
+/** Frees the released units that were parsed after `since` (0: all). */
+void zm_units_sweep(zm_script_t *script, uint64_t since);
 
 /* -- messages ---------------------------------------------------------------------- */
 

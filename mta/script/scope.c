@@ -48,6 +48,7 @@ void zm_scope_leave(zm_script_t *script, uint32_t mark)
 {
     while (script->undo_count > mark) {
         zm_undo_t *undo = &script->undo[--script->undo_count];
+        zm_block_retire(script, undo->symbol->cell.owned);
         undo->symbol->cell = undo->cell;
         if (undo->symbol->watch != ZM_WATCH_NONE)
             changed(script, undo->symbol);
@@ -78,7 +79,7 @@ void zm_scope_local(zm_script_t *script, zm_symbol_t *symbol, zm_value_t value)
     symbol->cell.value = value;
     symbol->cell.set = true;
     symbol->cell.spare = 0;
-    symbol->cell.version = ++script->version;
+    symbol->cell.touched = symbol->cell.version = ++script->version;
     if (symbol->watch != ZM_WATCH_NONE)
         changed(script, symbol);
 }
@@ -109,7 +110,7 @@ void zm_variable_set(zm_script_t *script, zm_symbol_t *symbol, zm_value_t value)
     cell->value = value;
     cell->set = true;
     cell->spare = 0;
-    cell->version = ++script->version;
+    cell->touched = cell->version = ++script->version;
     if (cell->depth == 0 && !cell->dirty)
         mark_dirty(script, symbol);
     if (symbol->watch != ZM_WATCH_NONE)
@@ -125,6 +126,7 @@ void zm_variable_modify(zm_script_t *script, zm_symbol_t *symbol, zm_value_t val
 {
     symbol->cell.value = value;
     symbol->cell.spare = spare;
+    symbol->cell.touched = ++script->version;
     if (symbol->cell.depth == 0 && !symbol->cell.dirty)
         mark_dirty(script, symbol);
 }
@@ -146,7 +148,7 @@ void zm_variable_unset(zm_script_t *script, zm_symbol_t *symbol)
         }
     }
     symbol->cell.set = false;
-    symbol->cell.version = ++script->version;
+    symbol->cell.touched = symbol->cell.version = ++script->version;
     if (symbol->cell.depth == 0 && !symbol->cell.dirty)
         mark_dirty(script, symbol);
     if (symbol->is_exported) {
@@ -185,7 +187,15 @@ void zm_variable_export(zm_script_t *script, zm_symbol_t *symbol)
 void zm_variable_restore(zm_script_t *script, zm_symbol_t *symbol, const zm_cell_t *cell)
 {
     bool dirty = symbol->cell.dirty;
+    void *owned = symbol->cell.owned;
     symbol->cell = *cell;
+    if (owned != cell->owned) { /* a loop moved the value: the saved block is retired already */
+        zm_block_retire(script, owned);
+        symbol->cell.owned = NULL;
+        if (cell->depth == 0 && !dirty)
+            mark_dirty(script, symbol);
+        dirty = dirty || cell->depth == 0;
+    }
     if (cell->depth == 0 && dirty)
         symbol->cell.dirty = true;
     if (symbol->watch != ZM_WATCH_NONE)
@@ -275,11 +285,17 @@ static apr_size_t items_of(zm_value_t value)
     return count;
 }
 
-/*
- * A copy in one malloc block; null when the value needs none.  A value that
- * grows beyond what a scope may use, because it shared its parts, becomes nil.
- */
-static void *make_permanent(zm_script_t *script, zm_value_t *value)
+void zm_block_retire(zm_script_t *script, void *block)
+{
+    if (block == NULL)
+        return;
+    script->retired = grown(script->retired, script->retired_count, &script->retired_size,
+                            sizeof *script->retired);
+    script->retired[script->retired_count++] = block;
+}
+
+/* A value becomes too large when it shared its parts. */
+void *zm_block_make(zm_script_t *script, zm_value_t *value, apr_size_t *needed)
 {
     apr_size_t limit = script->limits.memory, size = size_of(*value, limit);
     zm_value_t *items;
@@ -289,6 +305,7 @@ static void *make_permanent(zm_script_t *script, zm_value_t *value)
         *value = ZM_VALUE_NIL;
         return NULL;
     }
+    *needed = size;
     if (size == 0) {
         *value = value->is_list ? ZM_VALUE_NIL : ZM_VALUE_NULL;
         return NULL;
@@ -306,7 +323,8 @@ static void settle_top(zm_script_t *script)
 {
     zm_value_t args = {1, script->top.count, {.items = script->top.args}};
     void *old = script->top_owned;
-    script->top_owned = make_permanent(script, &args);
+    apr_size_t size;
+    script->top_owned = zm_block_make(script, &args, &size);
     script->top.args = args.u.items;
     free(old);
 }
@@ -314,6 +332,7 @@ static void settle_top(zm_script_t *script)
 void zm_scope_settle(zm_script_t *script)
 {
     uint32_t i, kept = script->dirty_count;
+    apr_size_t size;
     void **old = kept == 0 ? NULL : calloc(kept, sizeof *old);
     if (kept > 0 && old == NULL)
         abort();
@@ -326,11 +345,12 @@ void zm_scope_settle(zm_script_t *script)
         cell->owned = NULL;
         cell->dirty = false;
         cell->spare = 0;
+        cell->touched = 0;
         if (symbol->gensym) {
             cell->set = false;
             symbol->gensym = false;
         } else if (cell->set) {
-            cell->owned = make_permanent(script, &cell->value);
+            cell->owned = zm_block_make(script, &cell->value, &size);
         }
     }
     settle_top(script);
@@ -338,7 +358,10 @@ void zm_scope_settle(zm_script_t *script)
         free(old[i]);
     free(old);
     script->dirty_count = 0;
-    zm_units_sweep(script);
+    for (i = 0; i < script->retired_count; i++)
+        free(script->retired[i]);
+    script->retired_count = 0;
+    zm_units_sweep(script, 0);
     zm_arena_reset(&script->arena);
 }
 

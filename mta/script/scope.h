@@ -28,6 +28,15 @@ void zm_variable_export(zm_script_t *script, zm_symbol_t *symbol);
 /** Puts a saved cell back (temporary assignments). */
 void zm_variable_restore(zm_script_t *script, zm_symbol_t *symbol, const zm_cell_t *cell);
 
+/**
+ * A copy of the value in one malloc block, which *value then points into; null
+ * when the value needs none.  *size: its bytes.  A value that would need more
+ * than a scope may use becomes nil.
+ */
+void *zm_block_make(zm_script_t *script, zm_value_t *value, apr_size_t *size);
+/** Has a block freed when the scope ends; null allowed. */
+void zm_block_retire(zm_script_t *script, void *block);
+
 /** End of the C scope: survivors become permanent, the arena is reset. */
 void zm_scope_settle(zm_script_t *script);
 

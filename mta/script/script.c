@@ -43,6 +43,10 @@ static apr_status_t destroy(void *data)
     free(script->undo);
     free(script->dirty);
     free(script->reads);
+    for (i = 0; i < (int)script->retired_count; i++)
+        free(script->retired[i]);
+    free(script->retired);
+    zm_arena_destroy(&script->arena);
     free(script->stack);
     return APR_SUCCESS;
 }

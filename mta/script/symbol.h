@@ -20,9 +20,11 @@ typedef struct zm_function_t zm_function_t;
 typedef struct zm_cell_t {
     zm_value_t value;
     uint64_t version; /**< of the last assignment; unique over all assignments ever made */
-    void *owned;      /**< malloc block behind the value of a global made permanent, or null */
-    uint32_t spare;   /**< free item slots after the list, which only this instance may fill */
-    uint32_t depth;   /**< scope it belongs to; 0: global */
+    uint64_t touched; /**< when the value was put there, on the same count; 0: it lies in owned */
+    void *owned;      /**< malloc block that outlives the scope's memory, or null */
+    uint64_t owned_since; /**< when that block was made */
+    uint32_t spare;       /**< free item slots after the list, which only this instance may fill */
+    uint32_t depth;       /**< scope it belongs to; 0: global */
     bool set;
     bool dirty; /**< global assigned since the scope began: listed for settling */
 } zm_cell_t;

@@ -199,6 +199,7 @@ struct zm_unit_t {
     const char *name; /**< of the file, or "eval string", "trap", "stdin" */
     zm_node_t *body;
     unsigned holders;
+    uint64_t since; /**< count of assignments when it was parsed */
     bool transient; /**< its literals may vanish before the scope ends: copy them */
     bool released;  /**< in the list of units to free */
     zm_unit_t *next_free;

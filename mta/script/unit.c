@@ -34,6 +34,7 @@ apr_status_t zm_unit_parse(zm_unit_t **result, zm_script_t *script, zm_str_t tex
     unit->name = zm_str_c(pool, zm_str(name));
     unit->holders = 1;
     unit->transient = transient;
+    unit->since = ++script->version;
     status = zm_parse(unit, text, &context, &wrong);
     if (status != APR_SUCCESS) {
         if (!wrong.incomplete || !(script->flags & ZM_FLAG_STDIN))
@@ -69,12 +70,16 @@ void zm_unit_release(zm_script_t *script, zm_unit_t *unit)
     }
 }
 
-void zm_units_sweep(zm_script_t *script)
+void zm_units_sweep(zm_script_t *script, uint64_t since)
 {
-    zm_unit_t *unit = script->free_units, *next;
-    script->free_units = NULL;
-    for (; unit != NULL; unit = next) {
-        next = unit->next_free;
+    zm_unit_t **link = &script->free_units;
+    while (*link != NULL) {
+        zm_unit_t *unit = *link;
+        if (unit->holders == 0 && unit->since <= since) {
+            link = &unit->next_free;
+            continue;
+        }
+        *link = unit->next_free;
         unit->released = false;
         if (unit->holders == 0)
             apr_pool_destroy(unit->pool);

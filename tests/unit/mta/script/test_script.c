@@ -238,6 +238,52 @@ static void hostile_patterns_give_up(void)
     CU_ASSERT(strstr(zm_buf_c(&printed), "never") == NULL);
 }
 
+static void long_loops_give_memory_back(void)
+{
+    static const char text[] =
+        "kept=(a (b c)); text=start; n=; other=$kept\n"
+        "f () {\n"
+        "  local l last\n"
+        "  l=(x y); last=none\n"
+        "  while [ $# -gt 0 ]; do\n"
+        "    last=\"$1-$last\"; case $last in *-*-*-*) last=$1 ;; esac\n"
+        "    l=($1 $(car $l) $(elements $kept)); shift\n"
+        "  done\n"
+        "  returns ($last $(car $l))\n"
+        "}\n"
+        "for i in 1 2 3 4 5 6 7 8 9 10; do\n"
+        "  for j in 1 2 3 4 5 6 7 8 9 10; do\n"
+        "    for k in 1 2 3 4 5 6 7 8 9 10; do\n"
+        "      text=$i$j$k; copy=$text; lappend kept $k; kept=$(cdr $kept)\n"
+        "      set $i $j $k $text; t=\"$@\"; unset gone; gone=$t\n"
+        "      x=$(f \"$@\"); y=$x temporary=$(f a b) f $x > $sink\n"
+        "      case $k in 5) eval \"g () { returns \\\"g$text\\\"; }\"; ( kept=lost; n=$n$n; for q "
+        "in 1 2 3; do n=$q; done ) ;; esac\n"
+        "    done\n"
+        "    n=x$n\n"
+        "  done\n"
+        "done\n"
+        "grind $text $copy $t $x $(g) $gone $other $#kept; echo $n | read m; echo $m";
+    zm_script_options_t options = {.limits = {.memory = 1 << 20}};
+    zm_script_t *script = make_with(&options);
+    zm_buf_t expected = ZM_BUF_INIT;
+    int i;
+    zm_script_set_str(script, "sink",
+                      zm_str(apr_pstrcat(zm_test_pool(), zm_test_directory(), "/sink", NULL)));
+    run(script, text);
+    zm_buf_add_c(&expected,
+                 "101010 101010 '10 10 10 101010' (101010-10 101010) g10105 '10 10 10 101010' "
+                 "(a (b c)) 2\n");
+    for (i = 0; i < 100; i++)
+        zm_buf_add_byte(&expected, 'x');
+    zm_buf_add_byte(&expected, '\n');
+    ZM_ASSERT_STR(zm_buf_c(&printed), zm_buf_c(&expected));
+    zm_buf_clear(&printed);
+    run(script, "grind $text $x $other $#kept");
+    ZM_ASSERT_STR(zm_buf_c(&printed), "101010 (101010-10 101010) (a (b c)) 2\n");
+    zm_buf_free(&expected);
+}
+
 /* -- built-ins, signals, tracing ---------------------------------------------------------- */
 
 static int twice(zm_call_t *builtin)
@@ -352,8 +398,8 @@ ZM_TESTS("script", ZM_TEST(a_call_returns_value_and_status),
          ZM_TEST(a_syntax_error_runs_nothing_and_names_the_place),
          ZM_TEST(exit_stops_and_runs_its_trap), ZM_TEST(hostile_scripts_end_with_a_reason),
          ZM_TEST(hostile_nesting_is_a_syntax_error), ZM_TEST(endless_rewriting_leaves_the_sift),
-         ZM_TEST(hostile_patterns_give_up), ZM_TEST(programs_add_commands),
-         ZM_TEST(a_signal_runs_its_trap_between_commands),
+         ZM_TEST(hostile_patterns_give_up), ZM_TEST(long_loops_give_memory_back),
+         ZM_TEST(programs_add_commands), ZM_TEST(a_signal_runs_its_trap_between_commands),
          ZM_TEST(a_trace_tells_calls_lookups_and_results),
          ZM_TEST(the_environment_is_imported_and_exported), ZM_TEST(values_are_made_and_compared),
          ZM_TEST(incomplete_text_is_told_apart_with_option_s))
