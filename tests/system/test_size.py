@@ -25,6 +25,8 @@ def test_a_20_mb_message_does_not_grow_the_programs():
         wait(lambda: len(sink.messages) > 1 and len(i.mbox('bob')) > 1, 'the large letter', instances=[i])
         i.wait_empty()
         check(len(sink.messages[1][2]) > len(body), 'it was cut to %d' % len(sink.messages[1][2]))
+        if SANITIZE:
+            raise Skip('sanitizers keep what is freed, so memory is not measured')
         names = processes_of(i.root)
         for p, peak in before.items():
             if p in names:
