@@ -27,7 +27,7 @@ typedef struct instance_options_t {
     const char *local_domains; /**< further local domains, comma separated; null: none */
     const char *users; /**< mailboxes without a system account, comma separated; null: none */
     const char *mailbox_form; /**< "mbox" or "maildir" */
-    const char *engine;        /**< of the spool: "native", "emulated"; null: what suits */
+    const char *engine;       /**< of the spool: "native", "emulated"; null: what suits */
 } instance_options_t;
 
 /** Makes the instance.  Files that exist are left alone, so it may be run again. */

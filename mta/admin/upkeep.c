@@ -40,6 +40,19 @@ static apr_status_t for_each(const zm_zenv_t *zenv, const char *directory, bool 
     return zm_error_system(error, status, "cannot list %s/%s", zm_zenv_postoffice(zenv), directory);
 }
 
+apr_status_t upkeep_make_spool(const zm_zenv_t *zenv, apr_pool_t *pool, zm_error_t *error)
+{
+    zm_spool_options_t options = {0};
+    zm_spool_t *spool;
+    apr_status_t status;
+    options.location = zm_zenv_spool(zenv);
+    options.create = true;
+    status = zm_spool_open(&spool, &options, pool, error);
+    if (status == APR_SUCCESS)
+        zm_spool_close(spool);
+    return status;
+}
+
 /* -- deferred mail ------------------------------------------------------------------ */
 
 typedef struct resubmit_t {

@@ -8,6 +8,9 @@
 #include "mta/conf/zenv.h"
 #include "spool/spool.h"
 
+/** Makes the directories of the spool at POSTOFFICE that are missing, and marks it as ours. */
+apr_status_t upkeep_make_spool(const zm_zenv_t *zenv, apr_pool_t *pool, zm_error_t *error);
+
 /** Gives every message in deferred/ back to the router.  *count: how many. Failures are told on
  * standard error and counted. */
 apr_status_t upkeep_resubmit(const zm_zenv_t *zenv, int *count, int *failures, apr_pool_t *pool,

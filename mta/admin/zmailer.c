@@ -324,14 +324,28 @@ static bool run_word(zmailer_t *zmailer, const char *word, bool last)
     return false;
 }
 
+/* Without a root: the spool of the installation, as its zmailer.conf says. */
+static int init_spool(zmailer_t *zmailer)
+{
+    zm_error_t error = {0};
+    if (zm_zenv_load(&zmailer->zenv, &zmailer->where, zmailer->pool, &error) != APR_SUCCESS) {
+        fail(zmailer, ZM_EXIT_CONFIG, error.text);
+        return zmailer->code;
+    }
+    if (upkeep_make_spool(zmailer->zenv, zmailer->pool, &error) != APR_SUCCESS) {
+        fail(zmailer, 1, error.text);
+        return zmailer->code;
+    }
+    say(zmailer, "made the spool", zm_zenv_postoffice(zmailer->zenv));
+    return 0;
+}
+
 static int run_init(zmailer_t *zmailer)
 {
     zm_error_t error = {0};
     zmailer->instance.root = zmailer->where.root;
-    if (zmailer->instance.root == NULL) {
-        fail(zmailer, ZM_EXIT_USAGE, "init makes a private instance: say where with --root DIR");
-        return zmailer->code;
-    }
+    if (zmailer->instance.root == NULL)
+        return init_spool(zmailer);
     if (instance_init(&zmailer->instance, zmailer->pool, &error) != APR_SUCCESS) {
         fail(zmailer, 1, error.text);
         return zmailer->code;
