@@ -179,7 +179,12 @@ bool zm_user_in_group(const char *user, zm_uid_t gid, apr_pool_t *pool)
     LOCALGROUP_USERS_INFO_0 *groups;
     DWORD count, total, i;
     wchar_t *wide;
+    zm_user_t *account;
     bool found = false;
+    if (zm_user_by_name(&account, user, pool) != APR_SUCCESS)
+        return false;
+    if (account->gid == gid)
+        return true;
     if (zm_to_wide(&wide, user, pool) != APR_SUCCESS ||
         NetUserGetLocalGroups(NULL, wide, 0, LG_INCLUDE_INDIRECT, (BYTE **)&groups,
                               MAX_PREFERRED_LENGTH, &count, &total) != NERR_Success)

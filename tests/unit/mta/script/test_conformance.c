@@ -127,7 +127,8 @@ static void builtins(void)
 
 static void relations(void)
 {
-    compare("relations");
+    if (!zm_test_on_wine()) /* where every address can be bound, and so is one of ours */
+        compare("relations");
 }
 
 static void errors(void)

@@ -108,6 +108,8 @@ static void literals_are_taken_as_they_are(void)
 
 static void exchangers_come_in_the_order_of_preference(void)
 {
+    if (zm_test_on_wine()) /* which lets every address be bound, as if it were ours */
+        return;
     begin();
     ZM_ASSERT_STR(find("mx.test"),
                   has_ipv6() ? (find("mx.test"), "early.test=[2001:db8::10]:25 "
@@ -156,6 +158,8 @@ static void what_cannot_be_told_now_waits(void)
 
 static void we_are_not_our_own_next_hop(void)
 {
+    if (zm_test_on_wine())
+        return;
     begin();
     ZM_ASSERT_STR(find("we1.test"), "68 5.4.6");
     options.prefer_ipv6 = false;
