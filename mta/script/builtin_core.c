@@ -186,11 +186,13 @@ static int next_option(zm_call_t *call, zm_str_t options, const zm_value_t *word
     zm_str_t word = index < count ? zm_value_str(words[index]) : ZM_S("");
     apr_ssize_t place;
     unsigned at = script->getopts_at;
+    if (at >= word.length || word.data[0] != '-')
+        at = 0; /* not the word that the position belongs to */
     if (at == 0 && zm_str_equal_c(word, "--"))
         set_number(script, "OPTIND", (int64_t)index + 2);
     if (at == 0 && (word.length < 2 || word.data[0] != '-' || zm_str_equal_c(word, "--")))
         return 1;
-    if (at == 0 || at >= word.length)
+    if (at == 0)
         at = 1;
     *option = word.data[at++];
     zm_script_unset(script, ZM_S("OPTARG"));
