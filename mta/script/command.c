@@ -256,8 +256,6 @@ zm_flow_t zm_eval_simple(zm_script_t *script, const zm_node_t *node, zm_external
     bool ran = false;
     if (!zm_step(script) || !zm_stack_ok(script))
         return ZM_FLOW_ABORT;
-    if (script->flags & ZM_FLAG_NOEXEC)
-        return ZM_FLOW_NORMAL;
     zm_result_clear(script);
     if (simple->words.count == 0) {
         flow = assign(script, simple);

@@ -198,7 +198,7 @@ zm_flow_t zm_eval_redirected(zm_script_t *script, const zm_node_t *node)
 
 zm_flow_t zm_eval(zm_script_t *script, const zm_node_t *node)
 {
-    if (node == NULL)
+    if (node == NULL || script->flags & ZM_FLAG_NOEXEC)
         return ZM_FLOW_NORMAL;
     if (node->kind == ZM_NODE_SIMPLE)
         return zm_eval_simple(script, node, NULL, NULL);

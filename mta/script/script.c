@@ -231,6 +231,14 @@ static apr_status_t entry_end(zm_script_t *script, const zm_entry_t *entry, zm_f
     return APR_SUCCESS;
 }
 
+/* Option -v. */
+static void echo_text(zm_script_t *script, zm_str_t text)
+{
+    zm_write(script, 2, text);
+    if (text.length > 0 && text.data[text.length - 1] != '\n')
+        zm_write(script, 2, ZM_S("\n"));
+}
+
 static apr_status_t run_text(zm_script_t *script, zm_str_t text, const char *name, int *status,
                              zm_error_t *error)
 {
@@ -239,6 +247,8 @@ static apr_status_t run_text(zm_script_t *script, zm_str_t text, const char *nam
     zm_flow_t flow;
     apr_status_t result;
     entry_begin(script, &entry, __builtin_frame_address(0));
+    if (script->flags & ZM_FLAG_VERBOSE)
+        echo_text(script, text);
     result = zm_unit_parse(&unit, script, text, name, false, error);
     if (result != APR_SUCCESS) {
         entry_end(script, &entry, ZM_FLOW_NORMAL, NULL);

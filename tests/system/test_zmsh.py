@@ -1,0 +1,64 @@
+"""zmsh: the script language as a program."""
+import os, signal, subprocess, sys, tempfile
+from zm import *
+
+ZMSH = os.path.join(BIN, 'zmsh')
+
+
+def zmsh(*words, **kw):
+    return run(ZMSH, *words, **kw)
+
+
+def test_a_command_and_its_status():
+    check(zmsh('-c', 'echo $0 $# $1; exit 3', 'a', 'b', code=3).out.split()[1:] == ['2', 'a'], 'arguments')
+    check(zmsh('-c', 'f () { returns (a (b)) }; f').out == '(a (b))\n', 'a returned value is printed')
+    check('line 1, column 10' in zmsh('-c', 'if true; fi', code=7).err, 'no place in the message')
+    zmsh('-Z', code=64)
+
+
+def test_a_script_and_its_arguments():
+    with tempfile.TemporaryDirectory() as d:
+        path = os.path.join(d, 'script.zm')
+        with open(path, 'w') as f:
+            f.write('#!/bin/zmsh\ntrap "echo bye $1" 0\nread line\necho "$0 $1 $line"\n')
+        out = zmsh(path, 'first', data='input\nmore\n').out
+        check(out == '%s first input\nbye first\n' % path, repr(out))
+    zmsh('/nonexistent/script', code=1)
+
+
+def test_standard_input_is_run_as_it_comes():
+    out = zmsh('-s', 'x', data='echo $1\nif true\nthen\n  echo inside\nfi\nread v\ndata\necho "<$v>"\n').out
+    check(out == 'x\ninside\n<data>\n', repr(out))
+    check('stdin' in zmsh('-s', data='echo ok\nfi\necho never\n', code=None).err, 'no complaint')
+    check('not closed' in zmsh(data='echo "open\n', code=None).err, 'an unfinished command is told')
+
+
+def test_an_interactive_one_goes_on_after_errors():
+    r = zmsh('-i', data='PS1="% "\nfi\necho ${nosuch?missing}\necho on\nexit 4\n', code=4, env={'PS1': '! '})
+    check(r.out == 'on\n', r.out)
+    check('% ' in r.err and 'missing' in r.err, r.err)
+
+
+def test_a_trap_catches_a_signal():
+    p = subprocess.Popen([ZMSH, '-c', 'trap "echo caught; exit 5" 15; echo ready; while :; do sleep 1; done'],
+                         stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    check(p.stdout.readline() == b'ready\n', 'not ready')
+    p.send_signal(signal.SIGTERM)
+    check(p.stdout.read() == b'caught\n' and p.wait() == 5, 'not caught')
+
+
+def test_the_environment_goes_both_ways():
+    out = zmsh('-c', 'echo $GIVEN; GIVEN=changed; OTHER=x /bin/sh -c \'echo $GIVEN $OTHER\'; export GIVEN; '
+               '/bin/sh -c \'echo $GIVEN\'', env={'GIVEN': 'here'}).out
+    check(out == 'here\nhere x\nchanged\n', repr(out))
+
+
+def test_nothing_is_run_with_n_and_lines_are_told_with_v_and_x():
+    check(zmsh('-n', '-c', 'while :; do echo x; done').out == '', 'something ran')
+    check(zmsh('-x', '-c', 'x="a b"; echo $x').err == "+ x 'a b'\n+ echo 'a b'\n", 'trace')
+    check(zmsh('-v', '-c', 'echo x').err == 'echo x\n', 'echo of the input')
+    zmsh('-e', '-c', 'true; false; exit 9', code=1)
+
+
+if __name__ == '__main__':
+    main(sys.modules[__name__])
