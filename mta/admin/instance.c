@@ -279,7 +279,7 @@ static apr_status_t make_spool(const making_t *making)
 
 apr_status_t instance_init(const instance_options_t *options, apr_pool_t *pool, zm_error_t *error)
 {
-    static const char *const directories[] = {"etc", "share", "var/db", "var/lists", "mail", "log"};
+    static const char *const directories[] = {"etc", "share", "var/db", "var/lists", "log"};
     making_t making = {options, NULL, NULL, options->hostname, pool, error};
     char host[256] = "localhost";
     apr_status_t status;
@@ -299,6 +299,12 @@ apr_status_t instance_init(const instance_options_t *options, apr_pool_t *pool, 
     for (i = 0; i < sizeof directories / sizeof directories[0]; i++)
         if ((status = make_directory(&making, below(&making, directories[i]), 0755)) != APR_SUCCESS)
             return status;
+    /* Of root's instance users deliver as themselves, and make lock files beside their mailboxes.
+     */
+    status =
+        make_directory(&making, below(&making, "mail"), zm_identity_privileged() ? 01777 : 0755);
+    if (status != APR_SUCCESS)
+        return status;
     if ((status = write_zmailer_conf(&making)) != APR_SUCCESS ||
         (status = write_smtpserver_conf(&making)) != APR_SUCCESS ||
         (status = copy_tree(&making, apr_pstrcat(pool, making.prefix, "/" ZM_SHARE_REL, NULL),
