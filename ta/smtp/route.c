@@ -4,8 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mta/net/socket.h"
+
 #define EXCHANGERS 127
 #define HOPS 128
+#define DISCARD_PORT 9
 
 typedef struct search_t {
     const zm_smtp_options_t *options;
@@ -29,11 +32,11 @@ typedef struct question_t {
 
 /* -- ourselves ------------------------------------------------------------- */
 
-/* A socket can be bound to our own addresses only: that asks the system without listing interfaces.
- */
-static bool can_bind(const zm_ip_t *ip, apr_pool_t *parent)
+/* What would be sent to our own address would come from that address: asks the system so, without
+ * listing interfaces.  Connecting a datagram socket sends nothing. */
+static bool would_come_from(const zm_ip_t *ip, apr_pool_t *parent)
 {
-    zm_endpoint_t endpoint = {*ip, 0};
+    zm_endpoint_t endpoint = {*ip, DISCARD_PORT}, local;
     apr_sockaddr_t *address;
     apr_socket_t *socket;
     apr_pool_t *pool;
@@ -41,8 +44,12 @@ static bool can_bind(const zm_ip_t *ip, apr_pool_t *parent)
     apr_pool_create(&pool, parent);
     address = zm_endpoint_sockaddr(&endpoint, ip->family == 6, pool);
     if (address != NULL &&
-        apr_socket_create(&socket, address->family, SOCK_DGRAM, APR_PROTO_UDP, pool) == APR_SUCCESS)
-        own = apr_socket_bind(socket, address) == APR_SUCCESS;
+        apr_socket_create(&socket, address->family, SOCK_DGRAM, APR_PROTO_UDP, pool) ==
+            APR_SUCCESS &&
+        apr_socket_connect(socket, address) == APR_SUCCESS) {
+        local = zm_socket_local_end(socket);
+        own = zm_ip_equal(&local.ip, ip);
+    }
     apr_pool_destroy(pool);
     return own;
 }
@@ -53,7 +60,7 @@ bool zm_route_is_own(const zm_ip_t *ip, const zm_smtp_options_t *options, apr_po
     for (i = 0; i < options->self_ip_count; i++)
         if (zm_ip_equal(ip, &options->self_ips[i]))
             return true;
-    return zm_ip_is_loopback(ip) || zm_ip_is_unspecified(ip) || can_bind(ip, pool);
+    return zm_ip_is_loopback(ip) || zm_ip_is_unspecified(ip) || would_come_from(ip, pool);
 }
 
 static bool is_own_name(const char *name, const zm_smtp_options_t *options)

@@ -11,10 +11,10 @@
 
 static const fake_record_t zone[] = {{"mx.test", ZM_DNS_MX, 300, "20 late.test"},
                                      {"mx.test", ZM_DNS_MX, 300, "10 early.test"},
-                                     {"late.test", ZM_DNS_A, 300, "192.0.2.20"},
-                                     {"early.test", ZM_DNS_A, 300, "192.0.2.10"},
+                                     {"late.test", ZM_DNS_A, 300, "198.51.100.20"},
+                                     {"early.test", ZM_DNS_A, 300, "198.51.100.10"},
                                      {"early.test", ZM_DNS_AAAA, 300, "2001:db8::10"},
-                                     {"plain.test", ZM_DNS_A, 300, "192.0.2.1"},
+                                     {"plain.test", ZM_DNS_A, 300, "198.51.100.1"},
                                      {"plain.test", ZM_DNS_AAAA, 300, "2001:db8::1"},
                                      {"null.test", ZM_DNS_MX, 300, "0 "},
                                      {"empty.test", ZM_DNS_TXT, 300, "x"},
@@ -28,7 +28,7 @@ static const fake_record_t zone[] = {{"mx.test", ZM_DNS_MX, 300, "20 late.test"}
                                      {"we3.test", ZM_DNS_MX, 300, "30 home.test"},
                                      {"we3.test", ZM_DNS_MX, 300, "40 late.test"},
                                      {"home.test", ZM_DNS_A, 300, "127.0.0.1"},
-                                     {"us.test", ZM_DNS_A, 300, "192.0.2.99"},
+                                     {"us.test", ZM_DNS_A, 300, "198.51.100.99"},
                                      {"ring1.test", ZM_DNS_CNAME, 300, "apart2.test"},
                                      {"apart2.test", ZM_DNS_CNAME, 300, "apart3.test"},
                                      {"apart3.test", ZM_DNS_CNAME, 300, "apart2.test"},
@@ -96,12 +96,12 @@ static bool has_ipv6(void)
 static void literals_are_taken_as_they_are(void)
 {
     begin();
-    ZM_ASSERT_STR(find("[192.0.2.7]"), "[192.0.2.7]=192.0.2.7:25");
+    ZM_ASSERT_STR(find("[198.51.100.7]"), "[198.51.100.7]=198.51.100.7:25");
     CU_ASSERT_TRUE(route->literal);
-    ZM_ASSERT_STR(find("[192.0.2.7]:2525"), "[192.0.2.7]:2525=192.0.2.7:2525");
-    ZM_ASSERT_STR(find("\"[192.0.2.7]\""), "[192.0.2.7]=192.0.2.7:25");
+    ZM_ASSERT_STR(find("[198.51.100.7]:2525"), "[198.51.100.7]:2525=198.51.100.7:2525");
+    ZM_ASSERT_STR(find("\"[198.51.100.7]\""), "[198.51.100.7]=198.51.100.7:25");
     ZM_ASSERT_STR(find("[IPv6:2001:db8::7]:26"), "[IPv6:2001:db8::7]:26=[2001:db8::7]:26");
-    ZM_ASSERT_STR(find("[192.0.2]"), "68 5.1.2");
+    ZM_ASSERT_STR(find("[198.51.100]"), "68 5.1.2");
     ZM_ASSERT_STR(find("[127.0.0.1]"), "[127.0.0.1]=127.0.0.1:25");
     end();
 }
@@ -112,21 +112,22 @@ static void exchangers_come_in_the_order_of_preference(void)
         return;
     begin();
     ZM_ASSERT_STR(find("mx.test"),
-                  has_ipv6() ? (find("mx.test"), "early.test=[2001:db8::10]:25 "
-                                                 "early.test=192.0.2.10:25 late.test=192.0.2.20:25")
-                             : "early.test=192.0.2.10:25 late.test=192.0.2.20:25");
+                  has_ipv6()
+                      ? (find("mx.test"), "early.test=[2001:db8::10]:25 "
+                                          "early.test=198.51.100.10:25 late.test=198.51.100.20:25")
+                      : "early.test=198.51.100.10:25 late.test=198.51.100.20:25");
     options.prefer_ipv6 = false;
-    CU_ASSERT_EQUAL(strncmp(find("mx.test"), "early.test=192.0.2.10:25 ", 25), 0);
+    CU_ASSERT_EQUAL(strncmp(find("mx.test"), "early.test=198.51.100.10:25 ", 28), 0);
     end();
 }
 
 static void names_without_exchangers_stand_for_themselves(void)
 {
     begin();
-    CU_ASSERT_EQUAL(strncmp(find("plain.test"), "plain.test=192.0.2.1:25", 23), 0);
-    CU_ASSERT_EQUAL(strncmp(find("alias.test"), "alias.test=192.0.2.1:25", 23), 0);
+    CU_ASSERT_EQUAL(strncmp(find("plain.test"), "plain.test=198.51.100.1:25", 26), 0);
+    CU_ASSERT_EQUAL(strncmp(find("alias.test"), "alias.test=198.51.100.1:25", 26), 0);
     options.no_mx = true;
-    ZM_ASSERT_STR(find("late.test"), "late.test=192.0.2.20:25");
+    ZM_ASSERT_STR(find("late.test"), "late.test=198.51.100.20:25");
     ZM_ASSERT_STR(find("mx.test"), "69 5.4.4");
     end();
 }
@@ -174,7 +175,7 @@ static void addresses_of_a_cluster_are_ours(void)
 {
     zm_ip_t own;
     begin();
-    zm_ip_parse(&own, ZM_S("192.0.2.10"));
+    zm_ip_parse(&own, ZM_S("198.51.100.10"));
     options.self_ips = &own;
     options.self_ip_count = 1;
     ZM_ASSERT_STR(find("mx.test"), "68 5.4.6");
