@@ -14,7 +14,7 @@ def test_status_start_stop():
         i.zmailer('status', code=4)
         i.stop()
         i.zmailer('status', code=3)
-        wait(lambda: not processes_of(i.root), 'all processes to end')
+        wait_no_processes(i)
 
 
 def test_a_frozen_spool_starts_nothing():
