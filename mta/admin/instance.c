@@ -110,23 +110,24 @@ static apr_status_t write_zmailer_conf(const making_t *making)
     bool maildir = options->mailbox_form != NULL && strcmp(options->mailbox_form, "maildir") == 0;
     zm_buf_t text = ZM_BUF_INIT;
     apr_status_t status;
-    zm_buf_printf(&text,
-                  "# The site variables of this private instance.\n"
-                  "MAILBIN=%s/" ZM_LIBEXEC_REL "\n"
-                  "MAILSHARE=%s/share\n"
-                  "MAILVAR=%s/var\n"
-                  "MAILBOX=%s/mail%s\n"
-                  "MAILUSERS=%s/var/db/mailusers\n"
-                  "POSTOFFICE=%s/postoffice\n"
-                  "LOGDIR=%s/log\n"
-                  "MYHOSTNAME=%s\n"
-                  "SCHEDULERDIRHASH=2\n"
-                  "ROUTEROPTIONS=\"-dWkn 2\"\n"
-                  "SCHEDULEROPTIONS=\"-S\"\n"
-                  "SMTPOPTIONS=\"-l ${LOGDIR}/smtpserver\"\n"
-                  "SYSLOGFLG=-\n",
-                  making->prefix, making->root, making->root, making->root, maildir ? "/%u/" : "",
-                  making->root, making->root, making->root, making->hostname);
+    zm_buf_printf(
+        &text,
+        "# The site variables of this private instance.\n"
+        "MAILBIN=%s/" ZM_LIBEXEC_REL "\n"
+        "MAILSHARE=%s/share\n"
+        "MAILVAR=%s/var\n"
+        "MAILBOX=%s/mail%s\n"
+        "MAILUSERS=%s/var/db/mailusers\n"
+        "POSTOFFICE=%s/postoffice\n"
+        "LOGDIR=%s/log\n"
+        "MYHOSTNAME=%s\n"
+        "SCHEDULERDIRHASH=2\n"
+        "ROUTEROPTIONS=\"-dWkn 2\"\n"
+        "SCHEDULEROPTIONS=\"-S\"\n"
+        "#SMTPOPTIONS=\"-l ${LOGDIR}/smtpserver\"   # a log of every session, line by line\n"
+        "SYSLOGFLG=-\n",
+        making->prefix, making->root, making->root, making->root, maildir ? "/%u/" : "",
+        making->root, making->root, making->root, making->hostname);
     status = write_file(making, below(making, "etc/zmailer.conf"), 0644, zm_buf_str(&text));
     zm_buf_free(&text);
     return status;
