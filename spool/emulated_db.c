@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "spool/emulated.h"
+#include "spool/emulated_vfs.h"
 
 #define APPLICATION_ID 0x5a4d5350 /* "ZMSP" */
 #define FORMAT 1
@@ -172,8 +173,8 @@ apr_status_t zm_connection_open(zm_connection_t *connection, const char *path, a
     int code;
     if (status != APR_SUCCESS)
         return zm_error_system(error, status, "cannot open the spool database %s", path);
-    code =
-        sqlite3_open_v2(path, &connection->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    code = sqlite3_open_v2(path, &connection->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                           zm_emulated_vfs());
     if (code == SQLITE_OK) {
         sqlite3_extended_result_codes(connection->db, 1);
         sqlite3_busy_timeout(connection->db, BUSY_PATIENCE);

@@ -1,0 +1,268 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "spool/emulated_vfs.h"
+
+/*
+ * SQLite writes a transaction to its log frame by frame, two writes each: 24
+ * bytes of header and a page.  Here they are gathered, and go to the system in
+ * one write when the frame arrives that ends the transaction, whose header says
+ * so; that write's failure is the failure of SQLite's last one.  Nobody looks at
+ * the frames before: others go by the index, which SQLite changes afterwards,
+ * and what it reads back itself is written first.
+ *
+ *     frame: page number (4), pages in the database after the transaction (4; 0: not
+ *     its last frame), salt (8), sums (8), page
+ */
+
+#define FRAME_HEADER 24
+#define COMMIT_FIELD 4
+#define ROOM (64 * (FRAME_HEADER + 4096))
+
+typedef struct file_t {
+    sqlite3_file base;
+    sqlite3_file *real;      /* lies behind this */
+    unsigned char *gathered; /* null: not a log, everything passes through */
+    int length;
+    sqlite3_int64 offset; /* of its first byte */
+} file_t;
+
+static file_t *file_of(sqlite3_file *file)
+{
+    return (file_t *)file;
+}
+
+static sqlite3_file *real_of(sqlite3_file *file)
+{
+    return file_of(file)->real;
+}
+
+/* -- gathering ------------------------------------------------------------------------- */
+
+static int flush(file_t *file)
+{
+    int length = file->length;
+    if (length == 0)
+        return SQLITE_OK;
+    file->length = 0;
+    return file->real->pMethods->xWrite(file->real, file->gathered, length, file->offset);
+}
+
+static bool ends_transaction(const file_t *file, int page)
+{
+    static const unsigned char none[4] = {0};
+    const unsigned char *header = file->gathered + file->length - page - FRAME_HEADER;
+    return file->length >= page + FRAME_HEADER &&
+           memcmp(header + COMMIT_FIELD, none, sizeof none) != 0;
+}
+
+static int file_write(sqlite3_file *base, const void *data, int length, sqlite3_int64 offset)
+{
+    file_t *file = file_of(base);
+    int code;
+    if (file->gathered == NULL)
+        return file->real->pMethods->xWrite(file->real, data, length, offset);
+    if (file->length > 0 &&
+        (offset != file->offset + file->length || file->length + length > ROOM)) {
+        code = flush(file);
+        if (code != SQLITE_OK)
+            return code;
+    }
+    /* Gathering begins with the header of a frame; the log's own is rare, and longer. */
+    if (file->length == 0 && length != FRAME_HEADER)
+        return file->real->pMethods->xWrite(file->real, data, length, offset);
+    if (file->length == 0)
+        file->offset = offset;
+    memcpy(file->gathered + file->length, data, (size_t)length);
+    file->length += length;
+    return length != FRAME_HEADER && ends_transaction(file, length) ? flush(file) : SQLITE_OK;
+}
+
+/* -- what needs the file as SQLite believes it to be ----------------------------------- */
+
+static int file_read(sqlite3_file *base, void *data, int length, sqlite3_int64 offset)
+{
+    int code = flush(file_of(base));
+    return code != SQLITE_OK ? code
+                             : real_of(base)->pMethods->xRead(real_of(base), data, length, offset);
+}
+
+static int file_truncate(sqlite3_file *base, sqlite3_int64 size)
+{
+    int code = flush(file_of(base));
+    return code != SQLITE_OK ? code : real_of(base)->pMethods->xTruncate(real_of(base), size);
+}
+
+static int file_sync(sqlite3_file *base, int flags)
+{
+    int code = flush(file_of(base));
+    return code != SQLITE_OK ? code : real_of(base)->pMethods->xSync(real_of(base), flags);
+}
+
+static int file_size(sqlite3_file *base, sqlite3_int64 *size)
+{
+    int code = flush(file_of(base));
+    return code != SQLITE_OK ? code : real_of(base)->pMethods->xFileSize(real_of(base), size);
+}
+
+/* What is gathered now belongs to a transaction that was never finished. */
+static int file_close(sqlite3_file *base)
+{
+    free(file_of(base)->gathered);
+    return real_of(base)->pMethods->xClose(real_of(base));
+}
+
+/* -- what passes through ------------------------------------------------------------------ */
+
+static int file_lock(sqlite3_file *base, int level)
+{
+    return real_of(base)->pMethods->xLock(real_of(base), level);
+}
+
+static int file_unlock(sqlite3_file *base, int level)
+{
+    return real_of(base)->pMethods->xUnlock(real_of(base), level);
+}
+
+static int file_check_reserved(sqlite3_file *base, int *held)
+{
+    return real_of(base)->pMethods->xCheckReservedLock(real_of(base), held);
+}
+
+static int file_control(sqlite3_file *base, int operation, void *argument)
+{
+    return real_of(base)->pMethods->xFileControl(real_of(base), operation, argument);
+}
+
+static int file_sector_size(sqlite3_file *base)
+{
+    return real_of(base)->pMethods->xSectorSize(real_of(base));
+}
+
+static int file_characteristics(sqlite3_file *base)
+{
+    return real_of(base)->pMethods->xDeviceCharacteristics(real_of(base));
+}
+
+static int file_map(sqlite3_file *base, int region, int size, int extend, void volatile **memory)
+{
+    return real_of(base)->pMethods->xShmMap(real_of(base), region, size, extend, memory);
+}
+
+static int file_map_lock(sqlite3_file *base, int offset, int count, int flags)
+{
+    return real_of(base)->pMethods->xShmLock(real_of(base), offset, count, flags);
+}
+
+static void file_barrier(sqlite3_file *base)
+{
+    real_of(base)->pMethods->xShmBarrier(real_of(base));
+}
+
+static int file_unmap(sqlite3_file *base, int remove)
+{
+    return real_of(base)->pMethods->xShmUnmap(real_of(base), remove);
+}
+
+static const sqlite3_io_methods methods = {
+    .iVersion = 2,
+    .xClose = file_close,
+    .xRead = file_read,
+    .xWrite = file_write,
+    .xTruncate = file_truncate,
+    .xSync = file_sync,
+    .xFileSize = file_size,
+    .xLock = file_lock,
+    .xUnlock = file_unlock,
+    .xCheckReservedLock = file_check_reserved,
+    .xFileControl = file_control,
+    .xSectorSize = file_sector_size,
+    .xDeviceCharacteristics = file_characteristics,
+    .xShmMap = file_map,
+    .xShmLock = file_map_lock,
+    .xShmBarrier = file_barrier,
+    .xShmUnmap = file_unmap,
+};
+
+/* -- the table of the system ------------------------------------------------------------------ */
+
+static sqlite3_vfs *system_vfs(sqlite3_vfs *vfs)
+{
+    return vfs->pAppData;
+}
+
+static int open_file(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *base, int flags,
+                     int *out)
+{
+    file_t *file = file_of(base);
+    int code;
+    memset(file, 0, sizeof *file);
+    file->real = (sqlite3_file *)(file + 1);
+    code = system_vfs(vfs)->xOpen(system_vfs(vfs), name, file->real, flags, out);
+    if (file->real->pMethods == NULL)
+        return code;
+    if (code == SQLITE_OK && (flags & SQLITE_OPEN_WAL) != 0)
+        file->gathered = malloc(ROOM); /* without memory for it, it works as before */
+    file->base.pMethods = &methods;
+    return code;
+}
+
+static int delete_file(sqlite3_vfs *vfs, const char *name, int sync)
+{
+    return system_vfs(vfs)->xDelete(system_vfs(vfs), name, sync);
+}
+
+static int access_file(sqlite3_vfs *vfs, const char *name, int flags, int *result)
+{
+    return system_vfs(vfs)->xAccess(system_vfs(vfs), name, flags, result);
+}
+
+static int full_path(sqlite3_vfs *vfs, const char *name, int size, char *path)
+{
+    return system_vfs(vfs)->xFullPathname(system_vfs(vfs), name, size, path);
+}
+
+static int randomness(sqlite3_vfs *vfs, int length, char *bytes)
+{
+    return system_vfs(vfs)->xRandomness(system_vfs(vfs), length, bytes);
+}
+
+static int wait_for(sqlite3_vfs *vfs, int microseconds)
+{
+    return system_vfs(vfs)->xSleep(system_vfs(vfs), microseconds);
+}
+
+static int current_time(sqlite3_vfs *vfs, double *days)
+{
+    return system_vfs(vfs)->xCurrentTime(system_vfs(vfs), days);
+}
+
+static int last_error(sqlite3_vfs *vfs, int size, char *text)
+{
+    return system_vfs(vfs)->xGetLastError(system_vfs(vfs), size, text);
+}
+
+static sqlite3_vfs gathering = {
+    .iVersion = 1,
+    .zName = ZM_EMULATED_VFS,
+    .xOpen = open_file,
+    .xDelete = delete_file,
+    .xAccess = access_file,
+    .xFullPathname = full_path,
+    .xRandomness = randomness,
+    .xSleep = wait_for,
+    .xCurrentTime = current_time,
+    .xGetLastError = last_error,
+};
+
+/* Registering it again changes nothing. */
+const char *zm_emulated_vfs(void)
+{
+    sqlite3_vfs *system = sqlite3_vfs_find(NULL);
+    if (system == NULL || sqlite3_vfs_find(ZM_EMULATED_VFS) != NULL)
+        return system == NULL ? NULL : ZM_EMULATED_VFS;
+    gathering.szOsFile = (int)sizeof(file_t) + system->szOsFile;
+    gathering.mxPathname = system->mxPathname;
+    gathering.pAppData = system;
+    return sqlite3_vfs_register(&gathering, 0) == SQLITE_OK ? ZM_EMULATED_VFS : NULL;
+}
