@@ -213,15 +213,31 @@ static apr_status_t make_file(zm_emulated_t *e, zm_file_t **file, const char *le
                         e->pool);
 }
 
+/*
+ * Made by us for its mode.  An existing one is not opened: closing it again would
+ * drop the locks of another handle of this process (that is how POSIX locks are).
+ */
+static apr_status_t make_database(zm_emulated_t *e)
+{
+    zm_file_info_t info;
+    zm_file_t *database;
+    apr_status_t status = zm_path_info(&info, e->root, "spool.db");
+    if (!APR_STATUS_IS_ENOENT(status))
+        return status;
+    status = zm_file_open(&database, e->root, "spool.db",
+                          ZM_OPEN_READ | ZM_OPEN_WRITE | ZM_OPEN_CREATE | ZM_OPEN_EXCLUSIVE, 0660,
+                          e->pool);
+    if (APR_STATUS_IS_EEXIST(status))
+        return APR_SUCCESS;
+    return status != APR_SUCCESS ? status : zm_file_close(database);
+}
+
 static apr_status_t open_files(zm_emulated_t *e, bool create)
 {
-    zm_file_t *database;
     apr_status_t status =
         zm_dir_handle(&e->root, NULL, apr_pstrcat(e->pool, e->location, "/.", NULL), e->pool);
-    if (status == APR_SUCCESS)
-        status = make_file(e, &database, "spool.db", create);
-    if (status == APR_SUCCESS)
-        status = zm_file_close(database); /* before SQLite locks it: closing would drop its locks */
+    if (status == APR_SUCCESS && create)
+        status = make_database(e);
     if (status == APR_SUCCESS)
         status = make_file(e, &e->turn, "turn", create);
     if (status == APR_SUCCESS)
@@ -229,6 +245,13 @@ static apr_status_t open_files(zm_emulated_t *e, bool create)
     if (status == APR_SUCCESS && create)
         status = zm_side_make_directories(e, e->pool);
     return status;
+}
+
+/* What no row names any more; what somebody has open stays until later. */
+static apr_status_t tidy(zm_engine_t *engine, apr_pool_t *pool)
+{
+    apr_status_t status = zm_side_sweep_dead(zm_emulated(engine));
+    return status != APR_SUCCESS ? status : zm_side_sweep_strays(zm_emulated(engine), pool);
 }
 
 static apr_status_t open_database(zm_emulated_t *e, bool create, zm_error_t *error)
@@ -316,4 +339,5 @@ const zm_engine_ops_t zm_engine_emulated = {
     .list_close = zm_emulated_list_close,
     .watch = zm_emulated_watch,
     .watch_close = zm_emulated_watch_close,
+    .tidy = tidy,
 };

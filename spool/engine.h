@@ -96,6 +96,8 @@ typedef struct zm_engine_ops_t {
     apr_status_t (*watch)(zm_engine_t *engine, zm_engine_watch_t **watch, const char *directory, zm_loop_t *loop,
                           zm_spool_watch_fn *fn, void *baton);
     void (*watch_close)(zm_engine_watch_t *watch);
+    /** Removes what processes that died left inside the engine; part of recovery; null: there is never anything. */
+    apr_status_t (*tidy)(zm_engine_t *engine, apr_pool_t *pool);
 } zm_engine_ops_t;
 
 extern const zm_engine_ops_t zm_engine_native; /**< a directory tree with the classic layout */

@@ -281,6 +281,8 @@ apr_status_t zm_spool_recover(zm_spool_t *spool, const zm_recover_options_t *opt
         status = examine_queue(&r, pool);
         if (status == APR_SUCCESS)
             status = remove_temporaries(&r, pool);
+        if (status == APR_SUCCESS && spool->ops->tidy != NULL)
+            status = spool->ops->tidy(spool->engine, pool);
         apr_pool_destroy(pool);
     }
     if (status != APR_SUCCESS)
