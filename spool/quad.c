@@ -110,11 +110,30 @@ static bool take_field(zm_str_t *rest, zm_str_t *field)
     return field->length != 0 && !open;
 }
 
+/* A host may be a list of alternatives, "((mx1)(mx2 mx3))", blanks and all. */
+static bool take_host(zm_str_t *rest, zm_str_t *field)
+{
+    zm_str_t text = skip_blanks(*rest);
+    apr_size_t i, depth = 0;
+
+    for (i = 0; i < text.length && (i == 0 ? text.data[0] == '(' : depth > 0); i++) {
+        if (text.data[i] == '(')
+            depth++;
+        else if (text.data[i] == ')')
+            depth--;
+    }
+    if (i == 0)
+        return take_field(rest, field);
+    *field = zm_str_of(text.data, i);
+    *rest = zm_str_of(text.data + i, text.length - i);
+    return depth == 0;
+}
+
 apr_status_t zm_quad_parse(zm_quad_t *quad, zm_str_t text)
 {
     zm_str_t rest = text;
     memset(quad, 0, sizeof *quad);
-    if (!take_field(&rest, &quad->channel) || !take_field(&rest, &quad->host) ||
+    if (!take_field(&rest, &quad->channel) || !take_host(&rest, &quad->host) ||
         !take_field(&rest, &quad->user))
         return ZM_E_SYNTAX;
     rest = zm_str_trim(rest);

@@ -1,0 +1,168 @@
+#include <apr_strings.h>
+
+#include "spool/layout.h"
+#include "tests/unit/harness.h"
+#include "tests/unit/mta/scheduler/place.h"
+
+static const char conf[] = "*/* interval=1m retries=\"1\" expiry=3d\nsmtp/* command=smtp\n"
+                           "smtp-etrn/* queueonly command=smtp\n";
+#define SENDER "e alice@x\ns local alice@x alice@x 0\n"
+#define SLOT "          "
+
+static void job_is_taken_with_its_threads(void)
+{
+    place_t *place = place_open(conf);
+    zm_error_t reason;
+    uint64_t id = place_job(place,
+                            SENDER "r " SLOT "SMTP Host.ORG bob@Host.ORG 0\n"
+                                   "r+" SLOT "smtp host.org done@host.org 0\n"
+                                   "r " SLOT "smtp ((mx1)(mx2 mx3)) carl@y 0\n",
+                            NULL);
+    CU_ASSERT_EQUAL(place_take(place, id, &reason), ZM_TAKEN);
+    CU_ASSERT_EQUAL(place->scheduler->recipient_count, 2);
+    CU_ASSERT_PTR_NOT_NULL(zm_queue_thread(place->scheduler, zm_str("smtp"), zm_str("host.org")));
+    CU_ASSERT_PTR_NOT_NULL(zm_queue_thread(place->scheduler, zm_str("smtp"), zm_str("mx1")));
+    CU_ASSERT_EQUAL(zm_queue_find(place->scheduler, id)->total, 3);
+    CU_ASSERT_EQUAL(place_take(place, id, &reason), ZM_TAKEN_NOTHING);
+    place_close(place);
+}
+
+static void pair_moves_into_hash_directories(void)
+{
+    place_t *place = place_open(conf);
+    char prefix[ZM_HASH_PREFIX_SIZE], path[ZM_JOB_PATH_SIZE];
+    zm_error_t reason;
+    uint64_t id = place_job(place, SENDER "r " SLOT "smtp a b@a 0\n", NULL);
+    place->take.hash_levels = 2;
+    CU_ASSERT_EQUAL(place_take(place, id, &reason), ZM_TAKEN);
+    zm_layout_hash(prefix, id, 2);
+    zm_job_path(path, zm_queue_find(place->scheduler, id));
+    CU_ASSERT_EQUAL(strncmp(path, prefix, 4), 0);
+    CU_ASSERT_FALSE(place_exists(place, "transport", id));
+    CU_ASSERT_FALSE(place_exists(place, "queue", id));
+    place_close(place);
+}
+
+static void unknown_format_is_parked(void)
+{
+    place_t *place = place_open(conf);
+    zm_error_t reason = {0};
+    uint64_t id = place_job(place, NULL, NULL);
+    place_control(place, id, NULL, "@ 0x00000108\ni 1\no 1\nl x\nr a b c 0\nm\n\n");
+    CU_ASSERT_EQUAL(place_take(place, id, &reason), ZM_TAKEN_PARKED);
+    CU_ASSERT(strlen(reason.text) > 0);
+    CU_ASSERT(place_exists(place, "transport", id));
+    place_close(place);
+}
+
+static void incomplete_file_is_parked(void)
+{
+    place_t *place = place_open(conf);
+    zm_error_t reason = {0};
+    uint64_t id = place_job(place, NULL, NULL);
+    place_control(place, id, NULL, "@ 0x00000007\ni 1\no 1\nl x\ns a b c 0\nr " SLOT "a b c 0\n");
+    CU_ASSERT_EQUAL(place_take(place, id, &reason), ZM_TAKEN_PARKED);
+    CU_ASSERT(place_exists(place, "transport", id));
+    place_close(place);
+}
+
+static void file_without_message_is_discarded(void)
+{
+    place_t *place = place_open(conf);
+    zm_error_t reason;
+    uint64_t id = place_job(place, SENDER "r " SLOT "smtp a b@a 0\n", NULL);
+    ZM_ASSERT_OK(zm_spool_unlink(place->spool,
+                                 apr_psprintf(zm_test_pool(), "queue/%" APR_UINT64_T_FMT, id)));
+    CU_ASSERT_EQUAL(place_take(place, id, &reason), ZM_TAKEN_NOTHING);
+    CU_ASSERT_FALSE(place_exists(place, "transport", id));
+    place_close(place);
+}
+
+static void command_file_starts_threads_and_goes(void)
+{
+    place_t *place = place_open(conf);
+    zm_error_t reason;
+    zm_thread_t *thread;
+    uint64_t id = place_job(place, SENDER "r " SLOT "smtp-etrn host.org b@a 0\n", NULL);
+    CU_ASSERT_EQUAL(place_take(place, id, &reason), ZM_TAKEN);
+    thread = zm_queue_thread(place->scheduler, zm_str("smtp-etrn"), zm_str("host.org"));
+    CU_ASSERT_FALSE(thread->ready);
+    place_control(place, 77, "-etrn", "T HOST.org [192.0.2.1]\n");
+    CU_ASSERT_EQUAL(zm_take_file(&place->take, "77-etrn", zm_test_pool(), &reason),
+                    ZM_TAKEN_NOTHING);
+    CU_ASSERT(thread->ready);
+    ZM_ASSERT_STR(place_read(place, "transport/77-etrn"), "");
+    place_close(place);
+}
+
+static void live_lock_postpones_and_a_dead_one_is_taken_off(void)
+{
+    place_t *place = place_open(conf);
+    zm_error_t reason;
+    zm_object_t *object;
+    uint64_t id = place_job(place, SENDER "r " SLOT "smtp a b@a 0\n", NULL);
+    const char *name = apr_psprintf(zm_test_pool(), "transport/%" APR_UINT64_T_FMT, id);
+    const char *text = place_read(place, name);
+    uint64_t offset = (uint64_t)(strstr(text, "\nr ") - text) + 1;
+    ZM_ASSERT_OK(zm_object_open(&object, place->spool, name, ZM_OBJECT_UPDATE));
+    ZM_ASSERT_OK(zm_control_claim(object, offset));
+    CU_ASSERT_EQUAL(place_take(place, id, &reason), ZM_TAKEN_LATER);
+    zm_object_close(object); /* as if its process had died */
+    CU_ASSERT_EQUAL(place_take(place, id, &reason), ZM_TAKEN);
+    CU_ASSERT_PTR_NOT_NULL(strstr(place_read(place, name), "\nr " SLOT "smtp"));
+    place_close(place);
+}
+
+static void sender_withdraws_a_message_by_its_id(void)
+{
+    place_t *place = place_open(conf);
+    zm_error_t reason;
+    uint64_t old = place_job(place, SENDER "r " SLOT "smtp a b@a 0\n", NULL), other, third;
+    CU_ASSERT_EQUAL(place_take(place, old, &reason), ZM_TAKEN);
+    other = place_job(place,
+                      apr_psprintf(zm_test_pool(),
+                                   "x <m%" APR_UINT64_T_FMT "@x>\ns local eve@x eve@x 0\n"
+                                   "r " SLOT "smtp a c@a 0\n",
+                                   old),
+                      NULL);
+    CU_ASSERT_EQUAL(place_take(place, other, &reason), ZM_TAKEN);
+    CU_ASSERT_PTR_NOT_NULL(zm_queue_find(place->scheduler, old)); /* not hers */
+    third = place_job(
+        place,
+        apr_psprintf(zm_test_pool(),
+                     "x <m%" APR_UINT64_T_FMT "@x>\n" SENDER "r " SLOT "smtp a c@a 0\n", old),
+        NULL);
+    CU_ASSERT_EQUAL(place_take(place, third, &reason), ZM_TAKEN);
+    CU_ASSERT_PTR_NULL(zm_queue_find(place->scheduler, old));
+    CU_ASSERT_FALSE(place_exists(place, "queue", old));
+    CU_ASSERT_FALSE(place_exists(place, "transport", old));
+    place_close(place);
+}
+
+static void reread_drops_what_is_done(void)
+{
+    place_t *place = place_open(conf);
+    zm_error_t reason;
+    zm_object_t *object;
+    const char *text, *name;
+    uint64_t id = place_job(place,
+                            SENDER "r " SLOT "smtp a b@a 0\n"
+                                   "r " SLOT "smtp a c@a 0\n",
+                            NULL);
+    CU_ASSERT_EQUAL(place_take(place, id, &reason), ZM_TAKEN);
+    name = apr_psprintf(zm_test_pool(), "transport/%" APR_UINT64_T_FMT, id);
+    text = place_read(place, name);
+    ZM_ASSERT_OK(zm_object_open(&object, place->spool, name, ZM_OBJECT_UPDATE));
+    ZM_ASSERT_OK(zm_control_mark(object, (uint64_t)(strstr(text, "\nr ") - text) + 1, ' ', '+'));
+    zm_object_close(object);
+    zm_files_reread(&place->files, place->scheduler, zm_queue_find(place->scheduler, id));
+    CU_ASSERT_EQUAL(zm_queue_find(place->scheduler, id)->pending, 1);
+    place_close(place);
+}
+
+ZM_TESTS("scheduler_take", ZM_TEST(job_is_taken_with_its_threads),
+         ZM_TEST(pair_moves_into_hash_directories), ZM_TEST(unknown_format_is_parked),
+         ZM_TEST(incomplete_file_is_parked), ZM_TEST(file_without_message_is_discarded),
+         ZM_TEST(command_file_starts_threads_and_goes),
+         ZM_TEST(live_lock_postpones_and_a_dead_one_is_taken_off),
+         ZM_TEST(sender_withdraws_a_message_by_its_id), ZM_TEST(reread_drops_what_is_done))
