@@ -178,7 +178,6 @@ static void subshell_leave(zm_script_t *script, zm_outside_t *outside)
         apr_filepath_set(outside->directory, script->arena.pool);
     for (i = 0; i < ZM_DESCRIPTORS; i++)
         zm_descriptor_set(script, i, outside->fds[i]);
-    script->frame = outside->frame;
     script->flags = outside->flags;
     script->loops = outside->loops;
     script->want_value = outside->want_value;
@@ -208,6 +207,7 @@ zm_flow_t zm_eval_subshell(zm_script_t *script, const zm_node_t *body)
     }
     zm_scope_leave(script, mark);
     zm_result_clear(script);
+    script->frame = outside.frame;
     subshell_leave(script, &outside);
     return flow == ZM_FLOW_ABORT ? flow : ZM_FLOW_NORMAL;
 }

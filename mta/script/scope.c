@@ -160,7 +160,7 @@ void zm_variable_unset(zm_script_t *script, zm_symbol_t *symbol)
         changed(script, symbol);
 }
 
-static zm_str_t keep(zm_str_t string)
+static char *keep(zm_str_t string)
 {
     char *copy = malloc(string.length + 1);
     if (copy == NULL)
@@ -168,7 +168,7 @@ static zm_str_t keep(zm_str_t string)
     if (string.length > 0)
         memcpy(copy, string.data, string.length);
     copy[string.length] = '\0';
-    return zm_str_of(copy, string.length);
+    return copy;
 }
 
 void zm_variable_export(zm_script_t *script, zm_symbol_t *symbol)
@@ -180,7 +180,7 @@ void zm_variable_export(zm_script_t *script, zm_symbol_t *symbol)
             return;
         free((char *)(uintptr_t)symbol->exported.data);
     }
-    symbol->exported = keep(value);
+    symbol->exported = (zm_str_t){keep(value), value.length};
     symbol->is_exported = true;
 }
 
@@ -383,7 +383,7 @@ struct zm_snapshot_t {
 
 static char *copied(const char *text)
 {
-    return text == NULL ? NULL : (char *)(uintptr_t)keep(zm_str(text)).data;
+    return text == NULL ? NULL : keep(zm_str(text));
 }
 
 static void take_symbol(zm_symbol_t *symbol, void *baton)
@@ -393,7 +393,7 @@ static void take_symbol(zm_symbol_t *symbol, void *baton)
     *kept =
         (zm_kept_symbol_t){symbol, symbol->cell, symbol->function, symbol->is_exported, {"", 0}};
     if (symbol->is_exported)
-        kept->exported = keep(symbol->exported);
+        kept->exported = (zm_str_t){keep(symbol->exported), symbol->exported.length};
     if (symbol->function != NULL)
         zm_unit_hold(symbol->function->unit);
 }
