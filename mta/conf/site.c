@@ -11,7 +11,7 @@ apr_status_t zm_site_spool(zm_spool_t **spool, const zm_zenv_t *zenv, zm_loop_t 
     apr_status_t status = zm_zenv_switch(zenv, "SUBMIT_FSYNC", true, &sync, error);
     if (status != APR_SUCCESS)
         return status;
-    options.location = zm_zenv_postoffice(zenv);
+    options.location = zm_zenv_spool(zenv);
     options.loop = loop;
     options.unsynced = !sync;
     return zm_spool_open(spool, &options, pool, error);

@@ -125,6 +125,7 @@ struct zm_script_t {
     uint32_t loops;  /**< enclosing loops in the current function or unit */
     uint32_t levels;
     int status, exit_status;
+    const char *syntax_error; /* the first one met, or null */
     zm_result_t result;
     bool want_value; /**< results are kept for a substitution instead of being printed */
     zm_match_t *match;

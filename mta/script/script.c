@@ -193,11 +193,45 @@ apr_pool_t *zm_script_pool(zm_script_t *script)
 /* -- entries -------------------------------------------------------------------------------------
  */
 
-/* Everything an entry from C may find changed afterwards. */
+/*
+ * Everything an entry from C may find changed afterwards.
+ *
+ * An entry made by a built-in of the program while a script runs (routing one
+ * address of a message, say) gets a share of what the running entry has left:
+ * when it is used up the inner entry alone has failed, and however many there
+ * are, together they stay within the limits of the outer one.
+ */
 typedef struct zm_entry_t {
     bool want_value;
     const char *stack_base;
+    uint64_t steps_kept; /* of the outer entry */
+    apr_size_t memory_limit;
+    bool exhausted;
 } zm_entry_t;
+
+#define STEP_SHARE 8
+#define MEMORY_SHARE 2
+
+static void inner_begin(zm_script_t *script, zm_entry_t *entry)
+{
+    zm_arena_t *arena = &script->arena;
+    uint64_t share = script->steps_left / STEP_SHARE;
+    entry->steps_kept = script->steps_left - share;
+    entry->memory_limit = arena->limit;
+    entry->exhausted = arena->exhausted;
+    script->steps_left = share;
+    if (arena->used < arena->limit)
+        arena->limit = arena->used + (arena->limit - arena->used) / MEMORY_SHARE;
+}
+
+static void inner_end(zm_script_t *script, const zm_entry_t *entry, bool failed)
+{
+    script->steps_left += entry->steps_kept;
+    script->arena.limit = entry->memory_limit;
+    script->arena.exhausted = entry->exhausted || script->arena.used > script->arena.limit;
+    if (failed && !script->arena.exhausted && entry->steps_kept > 0)
+        script->reason[0] = '\0';
+}
 
 static void entry_begin(zm_script_t *script, zm_entry_t *entry, const char *here)
 {
@@ -208,6 +242,8 @@ static void entry_begin(zm_script_t *script, zm_entry_t *entry, const char *here
         script->reason[0] = '\0';
         entry->stack_base = script->stack_base;
         script->stack_base = here;
+    } else {
+        inner_begin(script, entry);
     }
     entry->want_value = script->want_value;
 }
@@ -223,8 +259,12 @@ static apr_status_t entry_end(zm_script_t *script, const zm_entry_t *entry, zm_f
         zm_error_set(error, ZM_E_LIMIT, "%s", script->reason);
         if (script->running == 0)
             script->reason[0] = '\0';
+        else
+            inner_end(script, entry, true);
         return ZM_E_LIMIT;
     }
+    if (script->running > 0)
+        inner_end(script, entry, false);
     if (flow == ZM_FLOW_EXIT)
         return zm_error_set(error, ZM_E_STOPPED, "the script ended with exit %d",
                             script->exit_status);
@@ -398,6 +438,11 @@ bool zm_script_has_command(zm_script_t *script, const char *name)
 int zm_script_exit_status(const zm_script_t *script)
 {
     return script->exit_status;
+}
+
+const char *zm_script_syntax_error(const zm_script_t *script)
+{
+    return script->syntax_error;
 }
 
 void zm_script_run_exit_trap(zm_script_t *script)

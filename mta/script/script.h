@@ -27,7 +27,11 @@ typedef struct zm_script_t zm_script_t;
 
 /* -- life --------------------------------------------------------------------- */
 
-/** What one entry from C may use.  0 means the default in brackets. */
+/**
+ * What one entry from C may use.  0 means the default in brackets.  An entry
+ * that a built-in makes while a script runs gets a share of what is left: an
+ * eighth of the steps, half of the memory.
+ */
 typedef struct zm_script_limits_t {
     uint64_t steps;    /**< commands executed and label matches tried [20,000,000]; ~0: no limit */
     apr_size_t memory; /**< bytes of temporary values in one scope [256 MiB] */
@@ -86,6 +90,13 @@ apr_status_t zm_script_source(zm_script_t *script, const char *path, int *status
 /** The same for a text in memory, called name in messages. */
 apr_status_t zm_script_run(zm_script_t *script, zm_str_t text, const char *name, int *status,
                            zm_error_t *error);
+
+/**
+ * The first syntax error in any text since the start, or null.  A file sourced
+ * by a script counts as done when it has one; a program that must not run on
+ * half of its configuration asks here.
+ */
+const char *zm_script_syntax_error(const zm_script_t *script);
 
 /** Appends one line of the script's standard input, with its newline, to text.  False at the end of
  * input. */

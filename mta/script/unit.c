@@ -1,5 +1,6 @@
 /* Source units: parsing them, telling of syntax errors, and their lifetime. */
 
+#include <apr_strings.h>
 #include <stdlib.h>
 
 #include "mta/script/interp.h"
@@ -43,6 +44,9 @@ apr_status_t zm_unit_parse(zm_unit_t **result, zm_script_t *script, zm_str_t tex
             status = APR_EINCOMPLETE;
         zm_error_set(error, status, "\"%s\", line %u, column %u: %s", name, wrong.line,
                      wrong.column, wrong.text);
+        if (status == ZM_E_SYNTAX && script->syntax_error == NULL)
+            script->syntax_error = apr_psprintf(script->pool, "\"%s\", line %u, column %u: %s",
+                                                name, wrong.line, wrong.column, wrong.text);
         apr_pool_destroy(pool);
         return status;
     }
