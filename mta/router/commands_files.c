@@ -10,6 +10,36 @@
 
 #define READ_LIMIT (64u << 20)
 
+/* -- opening ----------------------------------------------------------------------- */
+
+/*
+ * What filepriv judged and what cat reads next must be the same file, though
+ * another may stand under that name by then: the open file is kept in between.
+ */
+static void drop_judged(router_worker_t *worker)
+{
+    if (worker->judged != NULL)
+        zm_file_close(worker->judged);
+    worker->judged = NULL;
+}
+
+void router_commands_forget(router_worker_t *worker)
+{
+    drop_judged(worker);
+}
+
+static apr_status_t open_judged(router_worker_t *worker, zm_file_t **file, const char *path,
+                                apr_pool_t *pool)
+{
+    if (worker->judged != NULL && strcmp(worker->judged_path, path) == 0) {
+        *file = worker->judged;
+        worker->judged = NULL;
+        return APR_SUCCESS;
+    }
+    drop_judged(worker);
+    return router_open_file(worker->opener, file, NULL, worker->runas, path, pool);
+}
+
 /* cat FILE...: regular files only, others are skipped in silence */
 static int cat(zm_call_t *call)
 {
@@ -19,20 +49,16 @@ static int cat(zm_call_t *call)
     apr_pool_create(&pool, zm_script_pool(worker->script));
     for (i = 0; i < call->count; i++) {
         zm_file_t *file;
-        zm_file_info_t info;
         uint64_t offset = 0;
         char block[8192];
         apr_size_t length = sizeof block;
-        if (router_open_file(worker->opener, &file, worker->runas, zm_call_arg_c(call, i), pool) !=
-            APR_SUCCESS)
+        if (open_judged(worker, &file, zm_call_arg_c(call, i), pool) != APR_SUCCESS)
             continue;
-        if (zm_file_info(&info, file) == APR_SUCCESS && info.kind == ZM_FILE_REGULAR) {
-            while (offset < READ_LIMIT &&
-                   zm_file_read_at(file, offset, block, &length) == APR_SUCCESS) {
-                zm_call_write(call, zm_str_of(block, length));
-                offset += length;
-                length = sizeof block;
-            }
+        while (offset < READ_LIMIT &&
+               zm_file_read_at(file, offset, block, &length) == APR_SUCCESS) {
+            zm_call_write(call, zm_str_of(block, length));
+            offset += length;
+            length = sizeof block;
         }
         zm_file_close(file);
     }
@@ -92,13 +118,43 @@ static uint32_t counting_bits(uint32_t directory_mode)
     return directory_mode & 010 ? 07770 : 07700;
 }
 
-static bool trustworthy(const zm_file_info_t *file, const zm_file_info_t *directory, uint32_t most)
+static bool trustworthy(const zm_file_info_t *file, const router_folder_t *folder, uint32_t most)
 {
-    if (file->kind != ZM_FILE_REGULAR || (file->mode & counting_bits(directory->mode) & ~most) != 0)
+    if (file->kind != ZM_FILE_REGULAR || (file->mode & counting_bits(folder->mode) & ~most) != 0)
         return false;
-    if ((directory->mode & 022) != 0 && (directory->mode & 01000) == 0)
+    if ((folder->mode & 022) != 0 && (folder->mode & 01000) == 0)
         return false;
-    return directory->uid == 0 || directory->uid == file->uid;
+    return folder->uid == 0 || folder->uid == file->uid;
+}
+
+/* Opens the file that is judged, and keeps it for the cat that follows. */
+static apr_status_t look_at_file(router_worker_t *worker, const char *path, zm_file_info_t *info,
+                                 router_folder_t *folder)
+{
+    apr_pool_t *pool = zm_script_pool(worker->script);
+    apr_status_t status;
+    drop_judged(worker);
+    status = router_open_file(worker->opener, &worker->judged, folder, worker->runas, path, pool);
+    if (status != APR_SUCCESS) {
+        worker->judged = NULL;
+        return status;
+    }
+    worker->judged_path = path;
+    return zm_file_info(info, worker->judged);
+}
+
+static bool look_at_folder(const char *path, router_folder_t *folder, apr_pool_t *pool)
+{
+    zm_file_info_t info;
+    const char *slash = strrchr(path, '/');
+    if (zm_path_info(&info, NULL,
+                     apr_pstrcat(pool, apr_pstrmemdup(pool, path, (apr_size_t)(slash - path)), "/.",
+                                 NULL)) != APR_SUCCESS ||
+        info.kind != ZM_FILE_DIRECTORY)
+        return false;
+    folder->mode = 040000 | info.mode;
+    folder->uid = info.uid;
+    return true;
 }
 
 /* filepriv [-M OCTAL] PATH [UID]: on whose authority the file speaks */
@@ -106,9 +162,9 @@ static int filepriv(zm_call_t *call)
 {
     router_worker_t *worker = call->baton;
     apr_pool_t *pool = zm_script_pool(worker->script);
-    zm_file_info_t info = {0}, directory;
+    zm_file_info_t info = {0};
+    router_folder_t folder = {0};
     filepriv_t what;
-    const char *slash;
     if (!filepriv_arguments(&what, call)) {
         zm_call_complain(call, "usage: filepriv [-M OCTAL] PATH [UID]; OCTAL at most 664");
         return 64;
@@ -118,30 +174,20 @@ static int filepriv(zm_call_t *call)
         info.mode = 0400;
         info.kind = ZM_FILE_REGULAR;
     } else {
-        zm_file_t *file;
-        apr_status_t status =
-            router_open_file(worker->opener, &file, worker->runas, what.path, pool);
+        apr_status_t status = look_at_file(worker, what.path, &info, &folder);
         char reason[200];
-        if (status == APR_SUCCESS) {
-            status = zm_file_info(&info, file);
-            zm_file_close(file);
-        }
         if (status != APR_SUCCESS) {
             zm_call_complain(call, "%s: %s", what.path,
                              zm_status_text(status, reason, sizeof reason));
             return 2;
         }
     }
-    slash = strrchr(what.path, '/');
-    if (slash != NULL) {
-        const char *parent = apr_pstrcat(
-            pool, apr_pstrmemdup(pool, what.path, (apr_size_t)(slash - what.path)), "/.", NULL);
-        if (zm_path_info(&directory, NULL, parent) != APR_SUCCESS ||
-            directory.kind != ZM_FILE_DIRECTORY) {
+    if (strchr(what.path, '/') != NULL) {
+        if (folder.mode == 0 && !look_at_folder(what.path, &folder, pool)) {
             zm_call_complain(call, "%s: its directory cannot be looked at", what.path);
             return 4;
         }
-        if (!trustworthy(&info, &directory, what.most))
+        if (!trustworthy(&info, &folder, what.most))
             info.uid = worker->nobody;
     }
     zm_call_print(call, "%" APR_INT64_T_FMT "\n", (apr_int64_t)info.uid);

@@ -114,34 +114,13 @@ static int rfc822(zm_call_t *call)
                                                        : "usage: rfc822 FILE");
         return ROUTER_USAGE;
     }
-    return (int)router_message_route(worker, spool_name(call));
+    return (int)router_message_route(worker, spool_name(call), zm_call_arg_c(call, 0));
 }
 
 /* Accepted for configurations that say them; there is nothing to switch. */
 static int nothing(zm_call_t *call)
 {
     (void)call;
-    return 0;
-}
-
-/* log TEXT...: a line in the router's log; syslog and logger the same, to the system's */
-static int log_text(zm_call_t *call)
-{
-    const router_worker_t *worker = call->baton;
-    zm_buf_t text = ZM_BUF_INIT;
-    apr_size_t i, first = 0;
-    if (call->count > 2 && zm_str_equal_c(zm_call_arg(call, 0), "-p"))
-        first = 2;
-    for (i = first; i < call->count; i++) {
-        if (i > first)
-            zm_buf_add_byte(&text, ' ');
-        zm_buf_add_str(&text, zm_call_arg(call, i));
-    }
-    zm_log(ZM_LOG_NOTICE, worker->message != NULL ? worker->message->spool_id : NULL,
-           "configuration says", ZM_F_N("text", zm_buf_str(&text)));
-    if (strcmp(call->name, "log") != 0)
-        zm_log_syslog(ZM_LOG_NOTICE, "router", "%s", zm_buf_c(&text));
-    zm_buf_free(&text);
     return 0;
 }
 
@@ -154,8 +133,7 @@ void router_commands_message(router_worker_t *worker)
         {"hostname", hostname}, {"iserrormsg", iserrormsg},  {"isinteractive", isinteractive},
         {"sender", is_sender},  {"recipient", is_recipient}, {"squirrel", squirrel},
         {"rfc822", rfc822},     {"process", rfc822},         {"stability", nothing},
-        {"erraddron", nothing}, {"zapDSNnotify", nothing},   {"postzapDSNnotify", nothing},
-        {"log", log_text},      {"syslog", log_text},        {"logger", log_text}};
+        {"erraddron", nothing}};
     apr_size_t i;
     for (i = 0; i < sizeof commands / sizeof commands[0]; i++)
         zm_script_define(worker->script, commands[i].name, ZM_BUILTIN_ARGV, commands[i].fn, worker);

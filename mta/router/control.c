@@ -13,9 +13,11 @@
 #include <string.h>
 
 #include "mta/mail/complete.h"
-#include "mta/mail/print.h"
 #include "mta/router/exits.h"
 #include "mta/router/message.h"
+#include "mta/router/record.h"
+#include "mta/router/rewrite.h"
+#include "mta/router/trace.h"
 #include "platform/log.h"
 #include "spool/control.h"
 #include "spool/notify.h"
@@ -56,116 +58,101 @@ static void route_recipients(router_message_t *message, apr_array_header_t *rout
     }
 }
 
-/* -- header rewriting ------------------------------------------------------------------------ */
-
-typedef struct rewriting_t {
-    router_message_t *message;
-    zm_str_t function;
-} rewriting_t;
-
-static bool rewrite_address(void *baton, const zm_header_t *header, zm_str_t plain, zm_str_t *text)
-{
-    rewriting_t *rewriting = baton;
-    zm_script_t *script = rewriting->message->worker->script;
-    zm_value_t arguments[2] = {zm_value_of(plain), zm_value_of(header->name)};
-    zm_script_result_t result = {0};
-    zm_error_t error = {0};
-    const char *function = zm_str_c(rewriting->message->pool, rewriting->function);
-    apr_status_t status;
-    rewriting->message->rewriting = header;
-    zm_script_defer_clear(script);
-    status = zm_script_call(script, function, arguments, 2, &result, &error);
-    if ((status != APR_SUCCESS || result.status != 0) && zm_script_deferred(script).length > 0 &&
-        zm_script_has_function(script, "header_defer"))
-        status = zm_script_call(script, "header_defer", arguments, 2, &result, &error);
-    rewriting->message->rewriting = NULL;
-    if (status != APR_SUCCESS || result.status != 0 || !result.has_value ||
-        zm_value_is_list(result.value) || zm_value_str(result.value).length == 0)
-        return false;
-    *text = zm_value_str(result.value);
-    return true;
-}
-
-/* The header as the recipients of one rewriting group get it. */
-static zm_str_t header_text(router_message_t *message, zm_value_t rewrite)
-{
-    rewriting_t rewriting = {message, zm_value_is_list(rewrite) ? zm_value_item_str(rewrite, 0)
-                                                                : zm_value_str(rewrite)};
-    zm_headers_t *headers = zm_headers_copy(message->headers, message->pool);
-    zm_buf_t out = ZM_BUF_INIT;
-    zm_str_t text;
-    if (rewriting.function.length > 0)
-        zm_headers_rewrite(headers, rewrite_address, &rewriting);
-    zm_headers_print(&out, headers, zm_headers_signed(headers) ? ZM_PRINT_KEEP : 0);
-    text = zm_str_copy(message->pool, zm_buf_str(&out));
-    zm_buf_free(&out);
-    return text;
-}
-
 /* -- the control file -------------------------------------------------------------------------- */
 
-static bool fill_quad(router_message_t *message, const router_quad_t *from, zm_quad_t *quad)
+static zm_quad_t quad_of(const router_quad_t *from, int64_t privilege)
 {
-    quad->channel = from->channel;
-    quad->host = from->host;
-    quad->user = from->user;
-    return router_privilege(message->worker, from, &quad->privilege);
+    zm_quad_t quad = {from->channel, from->host, from->user, privilege};
+    return quad;
 }
 
-static bool write_sender_group(router_message_t *message, zm_control_writer_t *writer,
-                               const router_sender_group_t *group)
+static void write_sender_group(zm_control_writer_t *writer, const router_sender_group_t *group)
 {
-    zm_quad_t quad;
+    zm_quad_t quad = quad_of(&group->sender, group->privilege);
     int i;
-    if (!fill_quad(message, &group->sender, &quad))
-        return false;
     zm_control_sender(writer, &quad);
     if (group->error_address.length > 0 && !zm_str_equal(group->error_address, group->sender.user))
         zm_control_error_address(writer, group->error_address);
     for (i = 0; i < group->recipients->nelts; i++) {
-        const router_quad_t *recipient = &APR_ARRAY_IDX(group->recipients, i, router_quad_t);
-        if (!fill_quad(message, recipient, &quad))
-            return false;
-        zm_control_recipient(writer, &quad, router_attribute(message->worker, recipient, "DSN"),
-                             router_attribute(message->worker, recipient, "DSNr"),
-                             router_attribute(message->worker, recipient, "DSNe"));
+        const router_final_t *final = APR_ARRAY_IDX(group->recipients, i, router_final_t *);
+        quad = quad_of(&final->quad, final->privilege);
+        zm_control_recipient(writer, &quad, final->dsn, final->ret, final->envid);
     }
-    return true;
 }
 
-static bool write_plan(router_message_t *message, zm_control_writer_t *writer,
+static void trace_header(router_message_t *message, zm_value_t rewrite, zm_str_t header)
+{
+    zm_str_t fields = zm_value_item_str(rewrite, 1), addresses = zm_value_is_list(rewrite)
+                                                                     ? zm_value_item_str(rewrite, 0)
+                                                                     : zm_value_str(rewrite);
+    if (message->trace == NULL)
+        return;
+    if (fields.length > 0)
+        router_trace(message,
+                     "headers rewritten using '%.*s' and '%.*s' functions:", (int)addresses.length,
+                     addresses.data, (int)fields.length, fields.data);
+    else
+        router_trace(message, "headers rewritten using '%.*s' function:", (int)addresses.length,
+                     addresses.data);
+    router_trace_text(message, header);
+}
+
+static void write_plan(router_message_t *message, zm_control_writer_t *writer,
                        const router_plan_t *plan)
 {
     int i, k;
     for (i = 0; i < plan->rewrites->nelts; i++) {
         const router_rewrite_group_t *group =
             APR_ARRAY_IDX(plan->rewrites, i, router_rewrite_group_t *);
+        zm_str_t header = router_rewrite_header(message, group->rewrite);
         for (k = 0; k < group->senders->nelts; k++)
-            if (!write_sender_group(message, writer,
-                                    APR_ARRAY_IDX(group->senders, k, router_sender_group_t *)))
-                return false;
-        zm_control_header(writer, header_text(message, group->rewrite));
+            write_sender_group(writer, APR_ARRAY_IDX(group->senders, k, router_sender_group_t *));
+        zm_control_header(writer, header);
+        trace_header(message, group->rewrite, header);
     }
-    return true;
+}
+
+/* The lines of the control file that tell who gets it, for the trace. */
+static void trace_lines(router_message_t *message, zm_str_t file)
+{
+    zm_str_t rest = file, line;
+    bool more = message->trace != NULL;
+    while (more) {
+        more = zm_str_cut(rest, '\n', &line, &rest);
+        if (zm_str_equal_c(line, "m")) { /* a header block, told already */
+            while (more && line.length > 0)
+                more = zm_str_cut(rest, '\n', &line, &rest);
+        } else if (line.length > 0 && strchr("lesrNRn", line.data[0]) != NULL) {
+            router_trace(message, "%.*s", (int)line.length, line.data);
+        }
+    }
 }
 
 static apr_status_t make_control(router_message_t *message, const router_plan_t *plan,
                                  zm_str_t *file)
 {
     zm_control_writer_t *writer = zm_control_writer(message->pool);
-    zm_header_t *obsoletes;
-    if (message->verbose.length > 0)
-        zm_control_verbose(writer, message->verbose);
+    zm_header_t *field;
+    apr_status_t status;
+    if (message->trace != NULL)
+        zm_control_verbose(writer, router_trace_name(message));
     zm_control_message(writer, message->file->info.id, message->file->body_offset);
     zm_control_log_id(writer, message->message_id);
     if (!message->null_path && message->error_header.length > 0)
         zm_control_error_address(writer, message->error_header);
-    for (obsoletes = zm_headers_find(message->headers, "obsoletes"); obsoletes != NULL;
-         obsoletes = zm_headers_find_next(obsoletes))
-        zm_control_obsoletes(writer, zm_header_line(obsoletes, message->pool));
-    if (!write_plan(message, writer, plan))
-        return ZM_E_CORRUPT;
-    return zm_control_finish(writer, file);
+    for (field = message->headers->first; field != NULL; field = field->next) {
+        if (field->rule->name == NULL)
+            continue;
+        if (strcmp(field->rule->name, "obsoletes") == 0)
+            zm_control_obsoletes(writer, zm_header_line(field, message->pool));
+        else if (strcmp(field->rule->name, "turnme") == 0)
+            zm_control_turn(writer, zm_header_line(field, message->pool));
+    }
+    write_plan(message, writer, plan);
+    status = zm_control_finish(writer, file);
+    if (status == APR_SUCCESS)
+        trace_lines(message, *file);
+    return status;
 }
 
 /* -- the commit ----------------------------------------------------------------------------------
@@ -194,6 +181,8 @@ static apr_status_t write_control(router_message_t *message, zm_str_t text, zm_o
     if (status != APR_SUCCESS)
         return status;
     status = zm_object_write(*object, text.data, text.length);
+    if (status == APR_SUCCESS) /* a full disk shows here, before the message moves */
+        status = zm_object_flush(*object);
     if (status != APR_SUCCESS)
         zm_object_discard(*object);
     return status;
@@ -219,31 +208,6 @@ static apr_status_t commit(router_message_t *message, zm_str_t text, const char 
     return zm_object_publish_wait(control, &target, NULL, message->pool);
 }
 
-/* Values in the system log are cut. */
-static int shown(apr_size_t length)
-{
-    return length > 200 ? 200 : (int)length;
-}
-
-static void log_syslog(const router_message_t *message, const router_plan_t *plan)
-{
-    const zm_object_info_t *info = &message->file->info;
-    apr_time_t now = apr_time_now();
-    int64_t delay = (now - message->arrived) / APR_USEC_PER_SEC,
-            took = (now - message->started) / APR_USEC_PER_SEC;
-    if (!message->worker->syslog)
-        return;
-    zm_log_syslog(ZM_LOG_INFO, "router",
-                  "%s: from=<%.*s>, rrelay=%.*s, size=%" APR_UINT64_T_FMT
-                  ", nrcpts=%d, msgid=%.*s, "
-                  "delay=%02d:%02d:%02d, xdelay=%02d:%02d:%02d",
-                  message->spool_id, message->null_path ? 0 : shown(message->sender_address.length),
-                  message->sender_address.data, shown(message->relay.length), message->relay.data,
-                  (apr_uint64_t)info->size, plan->recipients, shown(message->message_id.length),
-                  message->message_id.data, (int)(delay / 3600), (int)(delay / 60 % 60),
-                  (int)(delay % 60), (int)(took / 3600), (int)(took / 60 % 60), (int)(took % 60));
-}
-
 router_outcome_t router_commit(router_message_t *message)
 {
     apr_array_header_t *routes =
@@ -267,14 +231,11 @@ router_outcome_t router_commit(router_message_t *message)
     if (status != APR_SUCCESS) {
         zm_log(ZM_LOG_ERROR, message->spool_id, "no control file", ZM_F_S("error", error.text),
                ZM_F_E("reason", status));
+        router_squirrel(message, ROUTER_SQUIRREL_NOCHANNEL, "_nochannel");
         return ROUTER_CONTROL;
     }
+    message->queued = queued;
     zm_notify_send(message->worker->scheduler_notify, NULL, queued + strlen(ZM_DIR_QUEUE "/"));
-    zm_log(ZM_LOG_INFO, message->spool_id, "routed", ZM_F_N("from", message->sender_address),
-           ZM_F_N("relay", message->relay), ZM_F_I("size", message->file->info.size),
-           ZM_F_I("recipients", plan->recipients), ZM_F_I("duplicates", plan->duplicates),
-           ZM_F_N("message_id", message->message_id),
-           ZM_F_I("took_us", apr_time_now() - message->started));
-    log_syslog(message, plan);
+    router_record_routed(message, plan);
     return ROUTER_DONE;
 }

@@ -82,6 +82,10 @@ static void take_line(router_message_t *message, int index, zm_str_t *claimed)
 {
     const zm_envelope_line_t *line = &message->file->envelope[index];
     zm_address_list_t *word;
+    if (memchr(line->value.data, '\0', line->value.length) != NULL) {
+        message->bad_envelope = true;
+        return;
+    }
     switch (line->keyword) {
     case ZM_ENV_EXTERNAL:
         message->external = true;
@@ -138,10 +142,32 @@ static void take_line(router_message_t *message, int index, zm_str_t *claimed)
     }
 }
 
+/* What the site lets a `from` line be worth whose author is not trusted (UNTRUSTED_FROM). */
+static bool from_is_believed(router_message_t *message)
+{
+    const char *worth = zm_zenv_get_or(message->worker->zenv, "UNTRUSTED_FROM", "deny");
+    if (message->from == NULL)
+        return false;
+    if (strcmp(worth, "localonly") == 0)
+        return router_is_local(message, zm_address_plain(message->from->first, message->pool));
+    return strcmp(worth, "accept") == 0;
+}
+
+/* An owner who is not trusted is named in the trace of the message, whatever he says. */
+static void distrust(router_message_t *message, zm_str_t claimed)
+{
+    message->believed = from_is_believed(message);
+    if (!message->believed)
+        message->from = NULL;
+    message->error_channel = message->error_message = false;
+    message->peer =
+        zm_received_untrusted_peer(message->login, message->file->info.uid, claimed, message->pool);
+    message->relay = zm_address_list_text(message->peer, message->pool);
+}
+
 apr_status_t router_read_envelope(router_message_t *message)
 {
     zm_str_t claimed = ZM_S("");
-    const char *accepted;
     apr_status_t status = find_owner(message);
     int i;
     if (status != APR_SUCCESS)
@@ -149,21 +175,13 @@ apr_status_t router_read_envelope(router_message_t *message)
     message->recipients = apr_array_make(message->pool, 4, sizeof(router_recipient_t));
     for (i = 0; i < message->file->envelope_count; i++)
         take_line(message, i, &claimed);
-    if (message->trusted) {
-        message->relay =
-            claimed.length > 0
-                ? claimed
-                : zm_str(apr_pstrcat(message->pool, message->login, "@localhost", NULL));
+    if (!message->trusted) {
+        distrust(message, claimed);
         return APR_SUCCESS;
     }
-    accepted = zm_zenv_get_or(message->worker->zenv, "UNTRUSTED_FROM", "deny");
-    if (message->from != NULL && strcmp(accepted, "accept") != 0 &&
-        !(strcmp(accepted, "localonly") == 0 &&
-          router_is_owner(message, message->from->first->pure)))
-        message->from = NULL;
-    message->error_channel = message->error_message = false;
-    message->peer =
-        zm_received_untrusted_peer(message->login, message->file->info.uid, claimed, message->pool);
-    message->relay = zm_str(apr_pstrcat(message->pool, message->login, "@localhost", NULL));
+    message->believed = true;
+    message->relay = claimed.length > 0
+                         ? claimed
+                         : zm_str(apr_pstrcat(message->pool, message->login, "@localhost", NULL));
     return APR_SUCCESS;
 }

@@ -1,5 +1,6 @@
 /**
- * Where messages go that do not go on: postman/, deferred/, back to the sender.
+ * Where messages go that do not go on: postman/, deferred/ (exits.c), back to
+ * the sender (report.c).
  *
  * A copy for the postmaster has a '_' in its name and the message goes on; a
  * name without one is the only copy left.
@@ -26,7 +27,11 @@ void router_defer(router_message_t *message, const char *why);
  */
 void router_reject(router_message_t *message, const char *form);
 
-/** Tells who keeps a list what is wrong with it.  Used by listexpand. */
+/** Tells the sender with a form what is wrong with his message, which goes on.  Not about reports.
+ */
+void router_warn(router_message_t *message, const char *form);
+
+/** Tells who keeps a list, and the postmaster, what is wrong with it.  Used by listexpand. */
 void router_report_list(router_worker_t *worker, zm_str_t to, zm_str_t what, zm_str_t problems);
 
 /** Whether the message being routed is a report itself, about which nobody is told. */

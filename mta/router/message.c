@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "mta/router/exits.h"
+#include "mta/router/trace.h"
+#include "platform/child.h"
 #include "platform/log.h"
 
 #define HEADER_LIMIT (32u << 20) /* envelope and header of one message */
@@ -29,12 +31,27 @@ static apr_status_t normalise_name(router_message_t *message, const zm_object_in
     return status;
 }
 
+/* Old routers renamed what they worked on to NUMBER-PID: as long as that process lives it is
+ * theirs. */
+static bool is_anothers(const char *name)
+{
+    zm_str_t rest, number;
+    int64_t pid;
+    rest = zm_str(strrchr(name, '/') + 1);
+    return zm_str_cut(rest, '-', &number, &rest) && zm_str_i64(number, &pid) == APR_SUCCESS &&
+           zm_str_i64(rest, &pid) == APR_SUCCESS && pid > 1 && pid != zm_process_own() &&
+           zm_process_alive(pid);
+}
+
 /* Opens, locks, and looks again: another router may have been faster. */
 static apr_status_t open_message(router_message_t *message)
 {
     router_worker_t *worker = message->worker;
     zm_object_info_t named, info;
-    apr_status_t status = router_open_message(worker->opener, &message->object, message->name);
+    apr_status_t status;
+    if (is_anothers(message->name))
+        return APR_ENOENT;
+    status = router_open_message(worker->opener, &message->object, message->name);
     if (status != APR_SUCCESS)
         return status;
     status = zm_object_lock_whole(message->object, true);
@@ -62,6 +79,7 @@ static router_outcome_t run_steps(router_message_t *message)
     status = router_read_envelope(message);
     if (status != APR_SUCCESS)
         return ROUTER_DEFERRED;
+    router_trace_open(message);
     if ((outcome = router_read_header(message)) != ROUTER_DONE)
         return outcome;
     router_publish_envelope(message);
@@ -99,6 +117,7 @@ static void conclude(router_message_t *message, router_outcome_t outcome)
         router_reject(message, "norecipients");
         break;
     case ROUTER_NO_SENDER:
+        router_squirrel(message, ROUTER_SQUIRREL_NOSENDER, "_nosender");
         router_park(message, "nosender", "no sender can be made out");
         break;
     case ROUTER_CONTROL:
@@ -117,9 +136,11 @@ static router_outcome_t not_opened(router_message_t *message, apr_status_t statu
                                  apr_psprintf(message->pool,
                                               ZM_DIR_POSTMAN "/%" APR_UINT64_T_FMT ".toolarge",
                                               (apr_uint64_t)parts.id));
-        zm_log(ZM_LOG_ERROR, NULL, "message with an endless header is parked in postman",
-               ZM_F_S("name", message->name), ZM_F_E("status", status));
-        return ROUTER_NOT_OPENED;
+        if (status == APR_SUCCESS) {
+            zm_log(ZM_LOG_ERROR, NULL, "message with an endless header is parked in postman",
+                   ZM_F_S("name", message->name));
+            return ROUTER_NOT_OPENED;
+        }
     }
     if (!APR_STATUS_IS_ENOENT(status)) /* gone is fine: somebody else finished it */
         zm_log(ZM_LOG_ERROR, NULL, "message is left where it is", ZM_F_S("name", message->name),
@@ -127,7 +148,8 @@ static router_outcome_t not_opened(router_message_t *message, apr_status_t statu
     return APR_STATUS_IS_ENOENT(status) ? ROUTER_DONE : ROUTER_NOT_OPENED;
 }
 
-router_outcome_t router_message_route(router_worker_t *worker, const char *name)
+router_outcome_t router_message_route(router_worker_t *worker, const char *name,
+                                      const char *argument)
 {
     apr_pool_t *pool = zm_script_pool(worker->script);
     router_message_t *message = apr_pcalloc(pool, sizeof *message);
@@ -137,6 +159,7 @@ router_outcome_t router_message_route(router_worker_t *worker, const char *name)
     message->worker = worker;
     message->pool = pool;
     message->name = name;
+    message->argument = argument;
     message->started = apr_time_now();
     message->with = message->via = message->envid = message->ret = message->verbose =
         message->authres = ZM_S("");
@@ -154,7 +177,10 @@ router_outcome_t router_message_route(router_worker_t *worker, const char *name)
                        message->file->info.mtime_ns);
     worker->message = message;
     outcome = run_steps(message);
+    if (outcome != ROUTER_DONE)
+        router_trace(message, "router gives up: status %d", outcome);
     conclude(message, outcome);
+    router_trace_close(message, message->queued);
     worker->message = NULL;
     zm_object_close(message->object);
     return outcome;

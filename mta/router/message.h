@@ -1,10 +1,15 @@
 /**
  * One message on its way through the router.
  *
- *     open and lock ─► envelope ─► header ─► sender ─► recipients ─► routes ─► control file ─►
- * queue/ │              │          │         │            │           │            │ ▼ ▼          ▼
- * ▼            ▼           ▼            ▼ left alone     postman/   rejected  postman/     rejected
- * (held)      deferred/
+ *     step            when it goes wrong
+ *     open and lock   left where it is
+ *     envelope        postman/, or deferred/ when the owner cannot be told
+ *     header          rejected
+ *     sender          postman/
+ *     recipients      rejected
+ *     routes          a recipient that cannot be routed now is held
+ *     control file    deferred/
+ *     queue/          the scheduler's from here on
  *
  * Every step is a function over router_message_t; message.c runs them in order
  * and sees to the outcome.
@@ -40,16 +45,21 @@ typedef struct router_recipient_t {
 
 typedef struct router_message_t {
     router_worker_t *worker;
-    apr_pool_t *pool; /**< of the scope: gone when the message is done */
-    const char *name; /**< "router/B/4711" */
+    apr_pool_t *pool;     /**< of the scope: gone when the message is done */
+    const char *name;     /**< "router/B/4711" */
+    const char *argument; /**< what the configuration calls it: "B/4711", "../router1/4711" */
     zm_object_t *object;
     zm_message_t *file;
     char spool_id[ZM_SPOOL_ID_SIZE];
     apr_time_t arrived, started;
+    zm_file_t *trace; /**< the verbose trace (trace.h); null: none */
+    const char *trace_leaf;
+    const char *queued; /**< its name once it is in the queue; null before */
 
     /* from the envelope (envelope.c) */
     const char *login;      /**< of the file's owner */
     const char *owner_name; /**< his full name, "" when unknown */
+    bool believed;          /**< what `from` says counts: trusted, or UNTRUSTED_FROM allows it */
     bool trusted, external, error_channel, error_message, bad_envelope;
     zm_address_list_t *peer, *from, *full_name, *login_name; /**< null when not given */
     zm_str_t relay;                                          /**< the peer for the log */
@@ -73,7 +83,8 @@ typedef struct router_message_t {
 } router_message_t;
 
 /** Routes a message file by its spool name.  Must be inside a scope of the interpreter. */
-router_outcome_t router_message_route(router_worker_t *worker, const char *name);
+router_outcome_t router_message_route(router_worker_t *worker, const char *name,
+                                      const char *argument);
 
 /* -- the steps -------------------------------------------------------------------------- */
 
@@ -85,6 +96,9 @@ router_outcome_t router_read_header(router_message_t *message);
 void router_publish_envelope(router_message_t *message);
 /** sender.c: the envelope sender, its quad, the address for errors, the privilege of recipients. */
 router_outcome_t router_find_sender(router_message_t *message);
+/** sender.c: who would be told about a message whose sender was not looked for; sets sender_address
+ * and error_address. */
+void router_find_error_address(router_message_t *message);
 /** sequence.c: recipients, and the header made complete. */
 router_outcome_t router_find_recipients(router_message_t *message);
 /** control.c: routes, control file, commit. */
@@ -92,5 +106,7 @@ router_outcome_t router_commit(router_message_t *message);
 
 /** Whether an address is the owner's own: local here, with his login name. */
 bool router_is_owner(router_message_t *message, zm_str_t address);
+/** Whether an address has a domain of ours, or none. */
+bool router_is_local(router_message_t *message, zm_str_t address);
 
 #endif

@@ -58,7 +58,7 @@ int main(int argc, char **argv)
         zm_loop_create(&loop, pool) != APR_SUCCESS ||
         zm_site_spool(&spool, zenv, NULL, pool, &error) != APR_SUCCESS ||
         zm_control_listen(loop, on_control, loop) != APR_SUCCESS ||
-        router_pickup_serve(loop, spool, argv[1], client, pool, &error) != APR_SUCCESS) {
+        router_pickup_serve(loop, spool, zenv, argv[1], client, pool, &error) != APR_SUCCESS) {
         fprintf(stderr, "pickup: %s\n", error.text);
         return ZM_EXIT_CONFIG;
     }

@@ -92,11 +92,33 @@ static apr_status_t exchange(router_opener_t *opener, const char *request, char 
     return status;
 }
 
-static apr_status_t ask(router_opener_t *opener, const char *request, int *descriptor)
+/* "ok" with mode and owner of the folder, or "no CODE". */
+static apr_status_t read_answer(zm_str_t answer, router_folder_t *folder)
+{
+    zm_str_t word, number;
+    int64_t code;
+    if (!zm_str_word(&answer, &word))
+        return ZM_E_PROTOCOL;
+    if (zm_str_equal_c(word, "ok")) {
+        if (folder == NULL)
+            return APR_SUCCESS;
+        memset(folder, 0, sizeof *folder);
+        if (zm_str_word(&answer, &number) && zm_str_i64(number, &code) == APR_SUCCESS)
+            folder->mode = (uint32_t)code;
+        if (zm_str_word(&answer, &number) && zm_str_i64(number, &code) == APR_SUCCESS)
+            folder->uid = code;
+        return APR_SUCCESS;
+    }
+    if (zm_str_equal_c(word, "no") && zm_str_word(&answer, &number) &&
+        zm_str_i64(number, &code) == APR_SUCCESS && code != 0)
+        return (apr_status_t)code;
+    return ZM_E_PROTOCOL;
+}
+
+static apr_status_t ask(router_opener_t *opener, const char *request, router_folder_t *folder,
+                        int *descriptor)
 {
     char answer[64];
-    int64_t code;
-    zm_str_t text, number;
     apr_size_t length = sizeof answer - 1;
     apr_status_t status = exchange(opener, request, answer, &length, descriptor);
     if (status != APR_SUCCESS) { /* the helper was restarted: once more */
@@ -105,41 +127,57 @@ static apr_status_t ask(router_opener_t *opener, const char *request, int *descr
     }
     if (status != APR_SUCCESS)
         return status;
-    text = zm_str_trim(zm_str_of(answer, length));
-    if (zm_str_equal_c(text, "ok") && *descriptor >= 0)
-        return APR_SUCCESS;
-    if (zm_str_cut(text, ' ', &text, &number) && zm_str_i64(number, &code) == APR_SUCCESS &&
-        code != 0)
-        return (apr_status_t)code;
-    return ZM_E_PROTOCOL;
+    status = read_answer(zm_str_of(answer, length), folder);
+    return status == APR_SUCCESS && *descriptor < 0 ? ZM_E_PROTOCOL : status;
+}
+
+/* A request of up to three words; ZM_E_LIMIT when it is too long. */
+static apr_status_t ask_for(router_opener_t *opener, const char *what, const char *uid,
+                            const char *name, router_folder_t *folder, int *descriptor)
+{
+    char request[ROUTER_PICKUP_LINE];
+    if (strchr(name, '\n') != NULL || name[0] == '\0')
+        return APR_EINVAL;
+    if (snprintf(request, sizeof request, "%s %s%s\n", what, uid, name) >= (int)sizeof request)
+        return APR_ENAMETOOLONG;
+    return ask(opener, request, folder, descriptor);
 }
 
 apr_status_t router_open_message(router_opener_t *opener, zm_object_t **object, const char *name)
 {
-    char request[ROUTER_PICKUP_LINE];
     int descriptor = -1;
     apr_status_t status;
     if (opener->path == NULL)
         return zm_object_open(object, opener->spool, name, ZM_OBJECT_UPDATE);
-    if (snprintf(request, sizeof request, "message %s\n", name) >= (int)sizeof request)
-        return APR_ENAMETOOLONG;
-    status = ask(opener, request, &descriptor);
+    status = ask_for(opener, "message", "", name, NULL, &descriptor);
     return status != APR_SUCCESS ? status : zm_object_adopt(object, opener->spool, descriptor);
 }
 
-apr_status_t router_open_file(router_opener_t *opener, zm_file_t **file, zm_uid_t uid,
-                              const char *path, apr_pool_t *pool)
+static const char *number(zm_uid_t uid, apr_pool_t *pool)
 {
-    char request[ROUTER_PICKUP_LINE];
+    return apr_psprintf(pool, "%" APR_INT64_T_FMT " ", (apr_int64_t)uid);
+}
+
+apr_status_t router_open_file(router_opener_t *opener, zm_file_t **file, router_folder_t *folder,
+                              zm_uid_t uid, const char *path, apr_pool_t *pool)
+{
     int descriptor = -1;
     apr_status_t status;
-    if (strchr(path, '\n') != NULL || path[0] == '\0')
-        return APR_EINVAL;
     if (opener->path == NULL)
-        return zm_file_open(file, NULL, path, ZM_OPEN_READ, 0, pool);
-    if (snprintf(request, sizeof request, "file %" APR_INT64_T_FMT " %s\n", (apr_int64_t)uid,
-                 path) >= (int)sizeof request)
-        return APR_ENAMETOOLONG;
-    status = ask(opener, request, &descriptor);
+        return router_opening_file(file, folder, uid, path, pool);
+    status = ask_for(opener, "file", number(uid, pool), path, folder, &descriptor);
+    if (status == ZM_E_UNSAFE && uid == 0) /* not for root; perhaps for everybody */
+        return router_opening_file(file, folder, uid, path, pool);
+    return status != APR_SUCCESS ? status : zm_file_adopt(file, descriptor, pool);
+}
+
+apr_status_t router_open_trace(router_opener_t *opener, zm_file_t **file, zm_uid_t uid,
+                               const char *leaf, apr_pool_t *pool)
+{
+    int descriptor = -1;
+    apr_status_t status;
+    if (opener->path == NULL)
+        return router_opening_trace(file, opener->spool, uid, leaf, pool);
+    status = ask_for(opener, "trace", number(uid, pool), leaf, NULL, &descriptor);
     return status != APR_SUCCESS ? status : zm_file_adopt(file, descriptor, pool);
 }

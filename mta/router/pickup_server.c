@@ -1,21 +1,17 @@
-#include <apr_strings.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "mta/router/pickup.h"
-#include "platform/borrow.h"
 #include "platform/localsock.h"
 #include "platform/log.h"
-#include "spool/layout.h"
 
 typedef struct server_t {
     zm_loop_t *loop;
     zm_spool_t *spool;
+    const zm_zenv_t *zenv;
     apr_socket_t *listener;
     zm_watch_t *watch;
     zm_uid_t client;
-    zm_uid_t files_group; /* of the queue: what routed messages are readable for */
     apr_pool_t *pool;
 } server_t;
 
@@ -28,86 +24,70 @@ typedef struct client_t {
     char line[ROUTER_PICKUP_LINE];
 } client_t;
 
-/* Only input directories: what the router takes from them. */
-static bool is_input(const char *name)
+static bool below(const char *path, const char *directory)
 {
-    zm_name_t parts;
-    return zm_spool_name_valid(zm_str(name)) &&
-           zm_layout_parse(&parts, zm_str(name)) == APR_SUCCESS && parts.numeric &&
-           zm_str_starts(parts.directory, ZM_S(ZM_DIR_ROUTER));
+    apr_size_t length = strlen(directory);
+    return strncmp(path, directory, length) == 0 && path[length] == '/';
 }
 
-/* The open message becomes readable for the group of the queue, as agents need it later. */
-static apr_status_t open_message(server_t *server, zm_file_t **file, const char *name,
-                                 apr_pool_t *pool)
+/* Root's own rights are for the site's files only. */
+static apr_status_t open_file(const server_t *server, zm_file_t **file, router_folder_t *folder,
+                              zm_uid_t uid, const char *path, apr_pool_t *pool)
 {
-    zm_file_info_t info;
-    const char *path;
-    apr_status_t status;
-    if (!is_input(name))
+    if (!router_is_plain_path(zm_str(path)))
         return ZM_E_UNSAFE;
-    if ((status = zm_spool_native_path(&path, server->spool, name, pool)) != APR_SUCCESS ||
-        (status = zm_file_open(file, NULL, path, ZM_OPEN_READ | ZM_OPEN_WRITE, 0, pool)) !=
-            APR_SUCCESS)
-        return status;
-    status = zm_file_info(&info, *file);
-    if (status == APR_SUCCESS && (info.kind != ZM_FILE_REGULAR || info.links != 1))
-        status = ZM_E_UNSAFE; /* a hard link would submit another user's file in his name */
-    if (status == APR_SUCCESS)
-        status = zm_file_set_owner(*file, ZM_UID_NONE, server->files_group);
-    if (status == APR_SUCCESS)
-        status = zm_file_set_mode(*file, (0440 | info.mode) & 0660);
-    if (status != APR_SUCCESS)
-        zm_file_close(*file);
-    return status;
+    if (uid == 0 && !below(path, zm_zenv_mailvar(server->zenv)) &&
+        !below(path, zm_zenv_mailshare(server->zenv)))
+        return ZM_E_UNSAFE;
+    return router_opening_file(file, folder, uid, path, pool);
 }
 
-static apr_status_t open_file(zm_file_t **file, zm_uid_t uid, const char *path, apr_pool_t *pool)
-{
-    zm_credentials_t who = {uid, zm_identity_nobody(NULL, pool).gid};
-    zm_user_t *user;
-    apr_status_t status;
-    if (zm_user_by_uid(&user, uid, pool) == APR_SUCCESS)
-        who.gid = user->gid;
-    if ((status = zm_identity_borrow(&who)) != APR_SUCCESS)
-        return status;
-    status = zm_file_open(file, NULL, path, ZM_OPEN_READ, 0, pool);
-    zm_identity_return();
-    return status;
-}
-
-static void answer(client_t *client, apr_status_t status, int descriptor)
+static void answer(client_t *client, apr_status_t status, const router_folder_t *folder,
+                   zm_file_t *file)
 {
     char line[64];
-    int length = status == APR_SUCCESS ? snprintf(line, sizeof line, "ok\n")
-                                       : snprintf(line, sizeof line, "no %d\n", status);
-    (void)zm_localsock_send_file(client->socket, line, (apr_size_t)length,
-                                 status == APR_SUCCESS ? descriptor : -1);
+    int length, descriptor = -1;
+    if (status == APR_SUCCESS) {
+        length = snprintf(line, sizeof line, "ok %u %" APR_INT64_T_FMT "\n", folder->mode,
+                          (apr_int64_t)folder->uid);
+        descriptor = zm_file_descriptor(file);
+    } else {
+        length = snprintf(line, sizeof line, "no %d\n", status);
+    }
+    (void)zm_localsock_send_file(client->socket, line, (apr_size_t)length, descriptor);
+    if (status == APR_SUCCESS)
+        zm_file_close(file);
 }
 
-static void serve_line(client_t *client, const char *line)
+/* "UID REST" */
+static bool read_uid(zm_str_t text, zm_uid_t *uid, const char **rest, apr_pool_t *pool)
 {
-    char *path;
-    long uid;
+    zm_str_t number, tail;
+    if (!zm_str_cut(text, ' ', &number, &tail) || zm_str_i64(number, uid) != APR_SUCCESS)
+        return false;
+    *rest = zm_str_c(pool, tail);
+    return strlen(*rest) == tail.length; /* no NUL in it */
+}
+
+static void serve_line(client_t *client, zm_str_t line)
+{
+    const server_t *server = client->server;
+    router_folder_t folder = {0};
+    zm_file_t *file = NULL;
+    zm_str_t what, rest;
+    const char *name;
+    zm_uid_t uid;
     apr_pool_t *pool;
-    apr_status_t status;
+    apr_status_t status = ZM_E_PROTOCOL;
     apr_pool_create(&pool, client->pool);
-    if (strncmp(line, "message ", 8) == 0) {
-        zm_file_t *file;
-        status = open_message(client->server, &file, line + 8, pool);
-        answer(client, status, status == APR_SUCCESS ? zm_file_descriptor(file) : -1);
-        if (status == APR_SUCCESS)
-            zm_file_close(file);
-    } else if (strncmp(line, "file ", 5) == 0 &&
-               (uid = strtol(line + 5, &path, 10), *path == ' ')) {
-        zm_file_t *file;
-        status = open_file(&file, uid, path + 1, pool);
-        answer(client, status, status == APR_SUCCESS ? zm_file_descriptor(file) : -1);
-        if (status == APR_SUCCESS)
-            zm_file_close(file);
-    } else {
-        answer(client, ZM_E_PROTOCOL, -1);
-    }
+    (void)zm_str_cut(line, ' ', &what, &rest);
+    if (zm_str_equal_c(what, "message"))
+        status = router_opening_message(&file, server->spool, zm_str_c(pool, rest), pool);
+    else if (zm_str_equal_c(what, "file") && read_uid(rest, &uid, &name, pool))
+        status = open_file(server, &file, &folder, uid, name, pool);
+    else if (zm_str_equal_c(what, "trace") && read_uid(rest, &uid, &name, pool))
+        status = router_opening_trace(&file, server->spool, uid, name, pool);
+    answer(client, status, &folder, file);
     apr_pool_destroy(pool);
 }
 
@@ -137,8 +117,7 @@ static void on_client(zm_watch_t *watch, int events, void *baton)
     client->length += length;
     while ((end = memchr(client->line, '\n', client->length)) != NULL) {
         apr_size_t used = (apr_size_t)(end - client->line) + 1;
-        *end = '\0';
-        serve_line(client, client->line);
+        serve_line(client, zm_str_of(client->line, used - 1));
         memmove(client->line, client->line + used, client->length - used);
         client->length -= used;
     }
@@ -173,21 +152,17 @@ static void on_connect(zm_watch_t *watch, int events, void *baton)
         client_close(client);
 }
 
-apr_status_t router_pickup_serve(zm_loop_t *loop, zm_spool_t *spool, const char *socket_path,
-                                 zm_uid_t client, apr_pool_t *pool, zm_error_t *error)
+apr_status_t router_pickup_serve(zm_loop_t *loop, zm_spool_t *spool, const zm_zenv_t *zenv,
+                                 const char *socket_path, zm_uid_t client, apr_pool_t *pool,
+                                 zm_error_t *error)
 {
     server_t *server = apr_pcalloc(pool, sizeof *server);
-    const char *queue;
-    zm_file_info_t info;
     apr_status_t status;
     server->loop = loop;
     server->spool = spool;
     server->client = client;
     server->pool = pool;
-    server->files_group = ZM_UID_NONE;
-    if (zm_spool_native_path(&queue, spool, ZM_DIR_QUEUE "/0", pool) == APR_SUCCESS &&
-        zm_path_info(&info, NULL, apr_pstrmemdup(pool, queue, strlen(queue) - 2)) == APR_SUCCESS)
-        server->files_group = info.gid;
+    server->zenv = zenv;
     /* anyone may connect; who it is decides (on_connect) */
     status = zm_localsock_listen(&server->listener, socket_path, 0666, pool, error);
     if (status != APR_SUCCESS)

@@ -6,7 +6,9 @@
 
 #include <apr_strings.h>
 
+#include "mta/router/exits.h"
 #include "mta/router/message.h"
+#include "mta/router/trace.h"
 
 /* Routes an address as a sender; of several results one without a host, else the first. */
 static bool route_sender(router_message_t *message, zm_str_t address, router_quad_t *quad)
@@ -30,11 +32,24 @@ static bool route_sender(router_message_t *message, zm_str_t address, router_qua
     return quads->nelts > 0;
 }
 
+static bool is_here(const router_quad_t *quad)
+{
+    return quad->host.length == 0 || zm_str_equal_c(quad->host, "-");
+}
+
+bool router_is_local(router_message_t *message, zm_str_t address)
+{
+    router_quad_t quad;
+    return route_sender(message, address, &quad) &&
+           (is_here(&quad) || zm_str_equal_c(quad.channel, "local"));
+}
+
 bool router_is_owner(router_message_t *message, zm_str_t address)
 {
     router_quad_t quad;
     zm_str_t local, domain;
-    if (!route_sender(message, address, &quad) || !zm_str_equal_c(quad.channel, "local"))
+    if (!route_sender(message, address, &quad) ||
+        !(is_here(&quad) || zm_str_equal_c(quad.channel, "local")))
         return false;
     zm_address_split(quad.user, &local, &domain);
     return zm_str_equal_c(local, message->login);
@@ -46,32 +61,69 @@ static bool address_is_owner(void *baton, const zm_address_t *address)
     return router_is_owner(message, zm_address_plain(address, message->pool));
 }
 
-/* The sender that we write for the owner of the file. */
-static zm_address_list_t *generated(router_message_t *message)
+/* The sender that we write for an account.  The owner's own name and address may be as he says. */
+static zm_address_list_t *generated_for(router_message_t *message, zm_str_t login,
+                                        const char *account_name)
 {
     zm_str_t name = message->full_name != NULL ? zm_phrase_text(message->full_name, message->pool)
-                                               : zm_str(message->owner_name);
-    zm_str_t address = zm_str(message->login);
-    if (message->login_name != NULL &&
-        (message->trusted || router_is_owner(message, message->login_name->first->pure)))
-        address = message->login_name->first->pure;
-    return zm_sender_generate(name, address, message->pool);
+                                               : zm_str(account_name);
+    if (message->login_name != NULL) {
+        zm_str_t wish = message->login_name->first->pure;
+        if (message->trusted || router_is_owner(message, wish))
+            login = wish;
+    }
+    return zm_sender_generate(name, login, message->pool);
 }
 
-static zm_address_list_t *sender_of_trusted(router_message_t *message)
+static zm_address_list_t *generated(router_message_t *message)
 {
-    zm_header_t *field;
-    zm_str_t local, domain;
-    if (message->from != NULL) {
-        zm_address_split(message->from->first->pure, &local, &domain);
-        if (domain.length > 0 || zm_str_find(local, '!') >= 0 || zm_str_find(local, '%') >= 0)
-            return message->from;
-        return zm_sender_generate(
-            message->full_name ? zm_phrase_text(message->full_name, message->pool) : ZM_S(""),
-            local, message->pool);
+    return generated_for(message, zm_str(message->login), message->owner_name);
+}
+
+/* `from` as it is given; with a bare login name as that account's sender. */
+static zm_address_list_t *claimed_sender(router_message_t *message)
+{
+    zm_str_t pure = message->from->first->pure, local, domain;
+    zm_user_t *user = NULL;
+    zm_address_split(pure, &local, &domain);
+    if (domain.length > 0 || zm_str_find(local, '!') >= 0 || zm_str_find(local, '%') >= 0)
+        return message->from;
+    if (zm_user_by_name(&user, zm_str_c(message->pool, local), message->pool) != APR_SUCCESS)
+        user = NULL;
+    return generated_for(message, local,
+                         user != NULL && user->full_name != NULL ? user->full_name : "");
+}
+
+/* Who the header says, else the owner. */
+static zm_address_list_t *header_sender(router_message_t *message)
+{
+    zm_header_t *field = zm_sender_field(message->headers, message->resent);
+    zm_address_t *first = field != NULL ? zm_address_good(field->parsed->first) : NULL;
+    return first != NULL && first->pure.length > 0 ? field->parsed : generated(message);
+}
+
+static void choose_sender(router_message_t *message)
+{
+    zm_address_t *first;
+    message->null_path = message->trusted && message->error_channel && message->from == NULL;
+    if (message->null_path) {
+        message->sender_address = ZM_S("<>");
+        return;
     }
-    field = zm_sender_field(message->headers, message->resent);
-    return field != NULL ? field->parsed : generated(message);
+    if (message->from != NULL && message->believed)
+        message->sender = claimed_sender(message);
+    else
+        message->sender = message->trusted ? header_sender(message) : generated(message);
+    first = zm_address_good(message->sender->first);
+    message->sender_address =
+        first != NULL ? zm_address_plain(first, message->pool) : ZM_S("postmaster");
+}
+
+/* The sender as an envelope line can say it: quotes kept. */
+static zm_str_t sender_pure(const router_message_t *message)
+{
+    zm_address_t *first = zm_address_good(message->sender->first);
+    return first != NULL ? first->pure : message->sender_address;
 }
 
 static void find_error_address(router_message_t *message)
@@ -82,22 +134,27 @@ static void find_error_address(router_message_t *message)
     if (message->null_path)
         return;
     if (field != NULL && (first = zm_address_good(field->parsed->first)) != NULL) {
-        message->error_address = zm_address_plain(first, message->pool);
+        message->error_address = first->pure;
         message->error_header = zm_address_list_text(field->parsed, message->pool);
         return;
     }
-    message->error_address = message->error_header = message->sender_address;
+    message->error_address = sender_pure(message);
+    message->error_header = message->sender_address;
 }
 
+/* A trusted file may speak for a local sender, unless it came from outside or others could write
+ * it. */
 static void find_privilege(router_message_t *message)
 {
-    const router_quad_t *quad = &message->sender_quad;
-    bool here = quad->host.length == 0 || zm_str_equal_c(quad->host, "-");
     zm_account_t *account;
     message->privilege = message->trusted ? message->worker->nobody : message->file->info.uid;
-    if (message->trusted && here && !message->external && (message->file->info.mode & 022) == 0 &&
-        zm_accounts_find(&account, message->worker->accounts, zm_str_c(message->pool, quad->user),
-                         message->pool) == APR_SUCCESS)
+    if (!message->trusted || message->null_path || !is_here(&message->sender_quad))
+        return;
+    if (message->external || (message->file->info.mode & 022) != 0)
+        router_squirrel(message, ROUTER_SQUIRREL_BREAKIN, "_breakin");
+    else if (zm_accounts_find(&account, message->worker->accounts,
+                              zm_str_c(message->pool, message->sender_quad.user),
+                              message->pool) == APR_SUCCESS)
         message->privilege = account->uid;
 }
 
@@ -114,31 +171,27 @@ static bool make_null_quad(router_message_t *message)
     return router_quad_parse(&message->sender_quad, zm_script_list(script, items, 4));
 }
 
+void router_find_error_address(router_message_t *message)
+{
+    choose_sender(message);
+    if (message->trusted)
+        find_error_address(message);
+    else /* what the header says has not been looked into */
+        message->error_address = message->null_path ? ZM_S("") : sender_pure(message);
+}
+
 router_outcome_t router_find_sender(router_message_t *message)
 {
-    zm_address_t *first;
-    message->null_path = message->trusted && message->error_channel && message->from == NULL;
-    if (message->null_path) {
-        message->sender_address = ZM_S("<>");
-        if (!make_null_quad(message))
-            return ROUTER_NO_SENDER;
-        find_error_address(message);
-        find_privilege(message);
-        return ROUTER_DONE;
-    }
-    if (message->trusted)
-        message->sender = sender_of_trusted(message);
-    else
-        message->sender = message->from != NULL ? message->from : generated(message);
-    first = message->sender != NULL ? zm_address_good(message->sender->first) : NULL;
-    message->sender_address =
-        first != NULL ? zm_address_plain(first, message->pool) : ZM_S("postmaster");
-    if (!route_sender(message, message->sender_address, &message->sender_quad))
+    choose_sender(message);
+    if (message->null_path ? !make_null_quad(message)
+                           : !route_sender(message, message->sender_address, &message->sender_quad))
         return ROUTER_NO_SENDER;
     if (!message->trusted)
         zm_sender_police(message->headers, message->resent, generated(message), address_is_owner,
                          message);
     find_error_address(message);
     find_privilege(message);
+    router_trace(message, "sender %.*s, owner %s is %strusted", (int)message->sender_address.length,
+                 message->sender_address.data, message->login, message->trusted ? "" : "not ");
     return ROUTER_DONE;
 }

@@ -7,23 +7,75 @@
 
 #include "mta/router/commands.h"
 #include "mta/router/message.h"
+#include "mta/router/record.h"
 #include "platform/log.h"
+#include "platform/sandbox.h"
 
 #define LINE_LIMIT 4096
+#define MESSAGE_STEPS 160000000 /* of the interpreter, for one message; an eighth for one address  \
+                                 */
 
-/* What scripts complain about goes to the log. */
+/* What scripts print and complain about goes to the log, line by line. */
 static void on_output(void *baton, int stream, const char *data, apr_size_t length)
 {
-    zm_str_t text = zm_str_trim(zm_str_of(data, length));
-    (void)baton;
-    (void)stream;
-    if (text.length > 0)
-        zm_log(ZM_LOG_NOTICE, NULL, "configuration prints", ZM_F_N("text", text));
+    const router_worker_t *worker = baton;
+    const char *id = worker->message != NULL ? worker->message->spool_id : NULL;
+    zm_str_t rest = zm_str_trim(zm_str_of(data, length)), line;
+    bool more = rest.length > 0;
+    while (more) {
+        more = zm_str_cut(rest, '\n', &line, &rest);
+        if (stream == 1)
+            router_log_text(ZM_LOG_NOTICE, id, line);
+        else
+            zm_log(ZM_LOG_NOTICE, id, "configuration complains", ZM_F_N("text", line));
+    }
 }
 
 static void set_variable(void *baton, const char *name, const char *value)
 {
     zm_script_set_str(baton, name, zm_str(value));
+}
+
+/* The relations that every configuration finds there. */
+static apr_status_t add_relations(router_worker_t *worker, zm_error_t *error)
+{
+    int code;
+    router_commands_headers(worker);
+    return zm_script_run(worker->script,
+                         ZM_S("relation -lt header headers\n"
+                              "relation -t incore trusted\n"
+                              "for u in root daemon daemons uucp\ndo db add trusted $u $u\ndone\n"
+                              "relation -t incore pwuid\n"
+                              "relation -t incore pwnam\n"
+                              "relation -t incore fullname\n"),
+                         "built-in", &code, error);
+}
+
+static void set_variables(router_worker_t *worker)
+{
+    zm_zenv_each(worker->zenv, set_variable, worker->script);
+    set_variable(worker->script, "ZCONFIG", zm_zenv_file(worker->zenv));
+    set_variable(worker->script, "MAILSHARE", zm_zenv_mailshare(worker->zenv));
+    set_variable(worker->script, "MAILVAR", zm_zenv_mailvar(worker->zenv));
+    set_variable(worker->script, "MAILBIN", zm_zenv_mailbin(worker->zenv));
+    set_variable(worker->script, "POSTOFFICE", zm_zenv_postoffice(worker->zenv));
+}
+
+/* A configuration of which a part is missing is none. */
+static apr_status_t check_configuration(const router_worker_t *worker, const char *config,
+                                        zm_error_t *error)
+{
+    if (zm_script_syntax_error(worker->script) != NULL)
+        return zm_error_set(error, ZM_E_CONFIG, "%s", zm_script_syntax_error(worker->script));
+    if (worker->hostname == NULL)
+        return zm_error_set(error, ZM_E_CONFIG,
+                            "%s: nothing sets our host name; the command \"hostname NAME\" does",
+                            config);
+    if (!zm_script_has_function(worker->script, "router") ||
+        !zm_script_has_function(worker->script, "crossbar"))
+        return zm_error_set(error, ZM_E_CONFIG,
+                            "%s: the functions router and crossbar must be defined", config);
+    return APR_SUCCESS;
 }
 
 static apr_status_t load_script(router_worker_t *worker, const router_worker_options_t *options,
@@ -34,6 +86,7 @@ static apr_status_t load_script(router_worker_t *worker, const router_worker_opt
     int code;
     settings.name = "router";
     settings.flags = options->script_flags;
+    settings.limits.steps = MESSAGE_STEPS;
     if ((status = zm_script_create(&worker->script, &settings, worker->pool)) != APR_SUCCESS)
         return zm_error_system(error, status, "cannot make an interpreter");
     zm_script_set_output(worker->script, 1, on_output, worker);
@@ -42,32 +95,12 @@ static apr_status_t load_script(router_worker_t *worker, const router_worker_opt
     router_commands_files(worker);
     router_commands_lists(worker);
     router_commands_message(worker);
-    if (!zm_script_has_command(worker->script, "trusted") &&
-        (status =
-             zm_script_run(worker->script,
-                           ZM_S("relation -t incore trusted\nfor u in root daemon daemons uucp\n"
-                                "do db add trusted $u $u\ndone\n"),
-                           "built-in", &code, error)) != APR_SUCCESS)
+    if ((status = add_relations(worker, error)) != APR_SUCCESS)
         return status;
-    zm_zenv_each(worker->zenv, set_variable, worker->script);
-    set_variable(worker->script, "ZCONFIG", zm_zenv_file(worker->zenv));
-    set_variable(worker->script, "MAILSHARE", zm_zenv_mailshare(worker->zenv));
-    set_variable(worker->script, "MAILVAR", zm_zenv_mailvar(worker->zenv));
-    set_variable(worker->script, "MAILBIN", zm_zenv_mailbin(worker->zenv));
-    set_variable(worker->script, "POSTOFFICE", zm_zenv_postoffice(worker->zenv));
-    status = zm_script_source(worker->script, options->config, &code, error);
-    if (status != APR_SUCCESS)
+    set_variables(worker);
+    if ((status = zm_script_source(worker->script, options->config, &code, error)) != APR_SUCCESS)
         return status;
-    if (worker->hostname == NULL)
-        return zm_error_set(error, ZM_E_CONFIG,
-                            "%s: nothing sets our host name; the command \"hostname NAME\" does",
-                            options->config);
-    if (!zm_script_has_function(worker->script, "router") ||
-        !zm_script_has_function(worker->script, "crossbar"))
-        return zm_error_set(error, ZM_E_CONFIG,
-                            "%s: the functions router and crossbar must be defined",
-                            options->config);
-    return APR_SUCCESS;
+    return check_configuration(worker, options->config, error);
 }
 
 apr_status_t router_worker_open(router_worker_t **result, const router_worker_options_t *options,
@@ -80,8 +113,6 @@ apr_status_t router_worker_open(router_worker_t **result, const router_worker_op
     worker->pool = pool;
     worker->nobody = zm_identity_nobody(zm_zenv_get_or(options->zenv, "NOBODY", NULL), pool).uid;
     worker->own = zm_identity_privileged() ? ZM_UID_NONE : zm_identity_own().uid;
-    if (options->pickup_socket != NULL)
-        worker->own = ZM_UID_NONE; /* an unprivileged part of a router of root */
     worker->illegal_object = options->illegal_object;
     worker->no_fromto = options->no_fromto;
     worker->hash_levels = zm_zenv_get_or(options->zenv, "SCHEDULERDIRHASH", "2")[0] - '0';
@@ -89,7 +120,8 @@ apr_status_t router_worker_open(router_worker_t **result, const router_worker_op
         worker->hash_levels = 0;
     worker->scheduler_notify =
         zm_site_path(options->zenv, "SCHEDULERNOTIFY", ".scheduler.notify", pool);
-    worker->syslog = strpbrk(zm_zenv_get_or(options->zenv, "SYSLOGFLG", "R"), "Rr") != NULL;
+    worker->syslog = strpbrk(zm_zenv_get_or(options->zenv, "SYSLOGFLG", "R"), "Rr");
+    worker->fromto_syslog = options->fromto_syslog;
     worker->header_table = zm_header_table_create(pool);
     if ((status = zm_site_spool(&worker->spool, options->zenv, NULL, pool, error)) != APR_SUCCESS ||
         (status = router_opener_create(&worker->opener, worker->spool, options->pickup_socket, pool,
@@ -122,8 +154,31 @@ void router_worker_process(router_worker_t *worker, const char *name)
         zm_log(ZM_LOG_ERROR, NULL, "message is left where it is", ZM_F_S("name", name),
                ZM_F_S("error", error.text));
     }
+    router_commands_forget(worker);
     zm_script_end(worker->script);
     zm_script_run_traps(worker->script);
+}
+
+apr_status_t router_worker_confine(router_worker_t *worker, const char *log, zm_error_t *error)
+{
+    apr_pool_t *pool = worker->pool;
+    const char *slash = log != NULL ? strrchr(log, '/') : NULL;
+    const char *logs = slash != NULL && slash > log
+                           ? apr_pstrmemdup(pool, log, (apr_size_t)(slash - log))
+                           : zm_zenv_logdir(worker->zenv);
+    const char *const everything[] = {"/", NULL};
+    const char *const write[] = {zm_zenv_postoffice(worker->zenv),
+                                 zm_zenv_mailvar(worker->zenv),
+                                 logs,
+                                 "/tmp",
+                                 "/dev/null",
+                                 NULL};
+    zm_sandbox_t allowed = {everything, write, everything, true, true};
+    apr_status_t status;
+    if (zm_identity_privileged())
+        return APR_SUCCESS;
+    status = zm_sandbox_enter(&allowed, error);
+    return status == ZM_E_UNSUPPORTED ? APR_SUCCESS : status;
 }
 
 int router_worker_serve(router_worker_t *worker)

@@ -32,7 +32,10 @@ typedef struct router_worker_t {
     apr_pool_t *pool;
     zm_uid_t nobody;
     zm_uid_t runas; /**< whose rights files are opened with: 0, or what the innermost runas said */
-    zm_uid_t own;   /**< a router that is not root trusts the account that it runs as */
+    zm_file_t *judged; /**< the file that filepriv looked at last, for the next cat; null: none */
+    const char *judged_path;
+    zm_uid_t own; /**< a worker that is not root trusts the account that it runs as: reports of
+                     ours are its files */
     const char *hostname; /**< set by the configuration; without one nothing is routed */
     zm_header_table_t *header_table;
     const char *scheduler_notify;
@@ -41,7 +44,9 @@ typedef struct router_worker_t {
     unsigned message_ids; /**< made by this process */
     bool illegal_object;  /**< -W: bad header fields are shown as Illegal-Object */
     bool no_fromto;       /**< -l */
-    bool syslog;
+    bool fromto_syslog;   /**< -S */
+    const char *syslog;   /**< "R..." or "r..." of SYSLOGFLG: how messages are told to the system's
+                             log; null: not at all */
     struct router_message_t *message; /**< being routed; null in between */
 } router_worker_t;
 
@@ -50,7 +55,7 @@ typedef struct router_worker_options_t {
     const char *config;        /**< router.cf */
     const char *pickup_socket; /**< null: files are opened directly */
     const char *script_flags;  /**< -o */
-    bool illegal_object, no_fromto;
+    bool illegal_object, no_fromto, fromto_syslog;
 } router_worker_options_t;
 
 /** Opens the spool and loads the configuration.  Errors of the configuration name file and line. */
@@ -59,6 +64,12 @@ apr_status_t router_worker_open(router_worker_t **worker, const router_worker_op
 
 /** Routes one message by its spool name, through the configuration's function `process`. */
 void router_worker_process(router_worker_t *worker, const char *name);
+
+/**
+ * Gives up, for good, writing anywhere but in the spool, MAILVAR and the folder
+ * of the log (null: LOGDIR).  Does nothing for root.
+ */
+apr_status_t router_worker_confine(router_worker_t *worker, const char *log, zm_error_t *error);
 
 /** Serves the master on standard input and output until its end; returns the exit code. */
 int router_worker_serve(router_worker_t *worker);
