@@ -1,0 +1,146 @@
+/*
+ * What the stock configuration makes of addresses: the files *.txt of
+ * tests/data/router, whose format README.md there tells.  Each is one test.
+ */
+#include <apr_strings.h>
+#include <stdio.h>
+
+#include "platform/fs.h"
+#include "tests/unit/mta/router/world.h"
+
+typedef enum section_t {
+    SECTION_NONE,
+    SECTION_SET,
+    SECTION_FILE,
+    SECTION_MAP,
+    SECTION_RECIPIENTS,
+    SECTION_SENDERS,
+    SECTION_CALLS
+} section_t;
+
+typedef struct reader_t {
+    const char *file;
+    world_t *world;
+    section_t section;
+    const char *name; /* of the file or database */
+    zm_buf_t text;    /* of the file so far */
+    int line;
+    bool started;
+    int vectors;
+} reader_t;
+
+static void finish_section(reader_t *reader)
+{
+    if (reader->section == SECTION_FILE)
+        world_file(reader->world, reader->name, zm_buf_c(&reader->text));
+    zm_buf_clear(&reader->text);
+}
+
+static void begin_section(reader_t *reader, zm_str_t title)
+{
+    static const struct {
+        const char *name;
+        section_t section;
+    } sections[] = {{"set", SECTION_SET},         {"file", SECTION_FILE},
+                    {"map", SECTION_MAP},         {"recipients", SECTION_RECIPIENTS},
+                    {"senders", SECTION_SENDERS}, {"calls", SECTION_CALLS}};
+    zm_str_t word = ZM_S(""), name = ZM_S("");
+    apr_size_t i;
+    finish_section(reader);
+    (void)zm_str_word(&title, &word);
+    (void)zm_str_word(&title, &name);
+    reader->section = SECTION_NONE;
+    for (i = 0; i < sizeof sections / sizeof sections[0]; i++)
+        if (zm_str_equal_c(word, sections[i].name))
+            reader->section = sections[i].section;
+    reader->name = zm_str_c(zm_test_pool(), name);
+    if (reader->section >= SECTION_RECIPIENTS && !reader->started) {
+        world_start(reader->world);
+        reader->started = true;
+    }
+}
+
+/* DIRECTORY stands for the directory of the test. */
+static const char *expand(reader_t *reader, zm_str_t text)
+{
+    const char *c = zm_str_c(zm_test_pool(), text), *found = strstr(c, "DIRECTORY");
+    if (found == NULL)
+        return c;
+    return apr_psprintf(zm_test_pool(), "%.*s%s%s", (int)(found - c), c, reader->world->directory,
+                        found + strlen("DIRECTORY"));
+}
+
+static void check_vector(reader_t *reader, zm_str_t line)
+{
+    const char *whole = expand(reader, line), *arrow = strstr(whole, " => "), *actual;
+    char *input;
+    if (arrow == NULL) {
+        fprintf(stderr, "%s:%d: no \" => \"\n", reader->file, reader->line);
+        CU_FAIL("malformed vector");
+        return;
+    }
+    input = apr_pstrndup(zm_test_pool(), whole, (apr_size_t)(arrow - whole));
+    input = zm_str_c(zm_test_pool(), zm_str_trim(zm_str(input)));
+    if (reader->section == SECTION_CALLS)
+        actual = world_call(reader->world, input);
+    else
+        actual = world_routes(reader->world, input,
+                              reader->section == SECTION_SENDERS ? "sender" : "recipient");
+    reader->vectors++;
+    if (strcmp(actual, arrow + 4) != 0) {
+        fprintf(stderr, "%s:%d: %s\n  expected %s\n  is       %s\n", reader->file, reader->line,
+                input, arrow + 4, actual);
+        CU_FAIL("another route than expected");
+    }
+}
+
+static void read_line(reader_t *reader, zm_str_t line)
+{
+    zm_str_t key, value;
+    if (zm_str_starts(line, ZM_S("== "))) {
+        begin_section(reader, zm_str_of(line.data + 3, line.length - 3));
+        return;
+    }
+    if (reader->section == SECTION_FILE) {
+        zm_buf_add_c(&reader->text, expand(reader, line));
+        zm_buf_add_byte(&reader->text, '\n');
+        return;
+    }
+    if (zm_str_trim(line).length == 0 || line.data[0] == '#')
+        return;
+    if (reader->section == SECTION_SET)
+        world_set(reader->world, expand(reader, line));
+    else if (reader->section == SECTION_MAP && zm_str_cut(line, ':', &key, &value))
+        world_map(reader->world, reader->name, zm_str_c(zm_test_pool(), key),
+                  expand(reader, zm_str_trim(value)));
+    else if (reader->section >= SECTION_RECIPIENTS)
+        check_vector(reader, line);
+}
+
+static void run_file(const char *name)
+{
+    reader_t reader = {0};
+    zm_str_t rest, line;
+    char *text;
+    apr_size_t length;
+    bool more = true;
+    reader.file = apr_pstrcat(zm_test_pool(), ZM_TEST_DATA "/", name, ".txt", NULL);
+    ZM_ASSERT_OK(zm_file_slurp(&text, &length, reader.file, 1 << 20, zm_test_pool()));
+    reader.world = world_begin();
+    for (rest = zm_str_of(text, length); more;) {
+        more = zm_str_cut(rest, '\n', &line, &rest);
+        reader.line++;
+        read_line(&reader, line);
+    }
+    finish_section(&reader);
+    CU_ASSERT_TRUE(reader.vectors > 0);
+    zm_buf_free(&reader.text);
+    world_end(reader.world);
+}
+
+static void stock_rules_route_as_documented(void)
+{
+    run_file("stock");
+}
+
+ZM_TESTS("router vectors", ZM_TEST(stock_rules_route_as_documented))
