@@ -181,8 +181,6 @@ static apr_status_t write_control(router_message_t *message, zm_str_t text, zm_o
     if (status != APR_SUCCESS)
         return status;
     status = zm_object_write(*object, text.data, text.length);
-    if (status == APR_SUCCESS) /* a full disk shows here, before the message moves */
-        status = zm_object_flush(*object);
     if (status != APR_SUCCESS)
         zm_object_discard(*object);
     return status;

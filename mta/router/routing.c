@@ -5,8 +5,9 @@
 #include "mta/router/message.h"
 #include "platform/log.h"
 
-#define ADDRESS_LIMIT 4000 /* bytes; no mail system has longer ones, and rules take time for each  \
-                            */
+#define ADDRESS_LIMIT                                                                              \
+    4000 /* bytes; no mail system has longer ones, and rules take time for each                    \
+          */
 
 bool router_quad_parse(router_quad_t *quad, zm_value_t value)
 {

@@ -12,8 +12,9 @@
 #include "platform/sandbox.h"
 
 #define LINE_LIMIT 4096
-#define MESSAGE_STEPS 160000000 /* of the interpreter, for one message; an eighth for one address  \
-                                 */
+#define MESSAGE_STEPS                                                                              \
+    160000000 /* of the interpreter, for one message; an eighth for one address                    \
+               */
 
 /* What scripts print and complain about goes to the log, line by line. */
 static void on_output(void *baton, int stream, const char *data, apr_size_t length)

@@ -553,6 +553,7 @@ static void a_message_of_a_secondary_directory_is_routed(void)
     world_t *world = start_with(NULL);
     uint64_t id = world_submit(world, world_root(), "from <a@a.test>\nto bob\n\n");
     const char *name = world_format("router1/%" APR_UINT64_T_FMT, (apr_uint64_t)id);
+    ZM_ASSERT_OK(zm_spool_make_directory(world->spool, "router1", 0));
     ZM_ASSERT_OK(
         zm_spool_rename(world->spool, zm_layout_name(zm_test_pool(), "router", 0, id), name));
     router_worker_process(world->worker, name);

@@ -82,7 +82,7 @@ world_t *world_begin(void)
     world->directory = zm_test_directory();
     world_file(world, "etc/zmailer.conf",
                apr_psprintf(zm_test_pool(),
-                            "POSTOFFICE=memory:/router%u,router1\n"
+                            "POSTOFFICE=memory:/router%u\n"
                             "MAILSHARE=%s\nMAILVAR=%s/var\nLOGDIR=%s/log\nMAILBIN=%s/bin\n"
                             "MAILUSERS=%s/var/db/mailusers\nSYSLOGFLG=-\n",
                             ++count, stock, world->directory, world->directory, world->directory,
