@@ -187,6 +187,8 @@ class Instance:
         """The messages in a user's mbox file or Maildir."""
         path = self.path('mail', user)
         if os.path.isdir(path):
+            if not os.path.isdir(os.path.join(path, 'cur')):  # the last that the agent makes
+                return []
             return [m for m in mailbox.Maildir(path, create=False)]
         if not os.path.exists(path):
             return []
