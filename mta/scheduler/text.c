@@ -14,7 +14,7 @@ static bool item_equal(const void *item, const void *key)
 {
     const zm_text_t *text = item;
     const zm_str_t *string = key;
-    return text->length == string->length && memcmp(text->data, string->data, string->length) == 0;
+    return zm_str_equal(zm_str_of(text->data, text->length), *string);
 }
 
 void zm_texts_init(zm_texts_t *texts)
@@ -45,7 +45,8 @@ zm_text_t *zm_text_get(zm_texts_t *texts, zm_str_t string)
         text = zm_scheduler_alloc(offsetof(zm_text_t, data) + string.length + 1);
         text->hash = zm_hash(string.data, string.length);
         text->length = (uint32_t)string.length;
-        memcpy(text->data, string.data, string.length);
+        if (string.length > 0) /* the empty string has no data */
+            memcpy(text->data, string.data, string.length);
         zm_table_add(&texts->table, text);
     }
     text->references++;

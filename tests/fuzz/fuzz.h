@@ -29,6 +29,7 @@ static inline apr_pool_t *fuzz_pool(void)
     static apr_pool_t *pool;
     if (pool == NULL) {
         apr_initialize();
+        atexit(apr_terminate); /* frees what a target keeps for all its inputs */
         apr_pool_create(&pool, NULL);
     }
     apr_pool_clear(pool);

@@ -34,6 +34,7 @@ int main(int argc, char **argv)
     apr_finfo_t info;
     int failures = 0, count = 0;
     apr_initialize();
+    atexit(apr_terminate);
     apr_pool_create(&pool, NULL);
     if (argc != 2 || apr_dir_open(&directory, argv[1], pool) != APR_SUCCESS) {
         fprintf(stderr, "usage: %s DIRECTORY\n", argv[0]);
