@@ -111,7 +111,7 @@ static zm_zenv_t *site(void)
     static zm_zenv_t *zenv;
     zm_error_t error;
     if (zenv == NULL) {
-        const zm_log_options_t log = {.program = "fuzz", .file = "/dev/null"};
+        const zm_log_options_t log = {.program = "fuzz", .level = ZM_LOG_ERROR};
         FUZZ_EXPECT(apr_pool_create(&pool, NULL) == APR_SUCCESS);
         FUZZ_EXPECT(zm_zenv_parse(&zenv, ZM_S("POSTOFFICE=/po\n"), "zmailer.conf", "/usr", NULL,
                                   pool, &error) == APR_SUCCESS);
