@@ -6,6 +6,8 @@
 
 #include "mta/router/commands.h"
 #include "mta/router/exits.h"
+#include "platform/child.h"
+#include "platform/exec.h"
 #include "platform/log.h"
 
 /* hostname [NAME]: our official name, or the system's */
@@ -31,10 +33,11 @@ static int iserrormsg(zm_call_t *call)
     return worker->message != NULL && worker->message->error_message ? 0 : 1;
 }
 
+/* Whether the SMTP server asks. */
 static int isinteractive(zm_call_t *call)
 {
-    (void)call;
-    return 1;
+    const router_worker_t *worker = call->baton;
+    return worker->assisting ? 0 : 1;
 }
 
 static int rewriting_class(zm_call_t *call, zm_header_class_t class)
@@ -117,7 +120,63 @@ static int rfc822(zm_call_t *call)
     return (int)router_message_route(worker, spool_name(call), zm_call_arg_c(call, 0));
 }
 
-/* Accepted for configurations that say them; there is nothing to switch. */
+/* process FILE: what is no message by its name is set aside */
+static int process(zm_call_t *call)
+{
+    router_worker_t *worker = call->baton;
+    const char *name = zm_call_arg_c(call, 0), *slash = strrchr(name, '/'), *to;
+    const char *leaf = slash != NULL ? slash + 1 : name;
+    apr_status_t status;
+    if (call->count != 1 || zm_is_digit(leaf[0]))
+        return rfc822(call);
+    to = apr_psprintf(zm_script_pool(worker->script), ZM_DIR_POSTMAN "/rtr.%s.%" APR_INT64_T_FMT,
+                      leaf, zm_process_own());
+    status = zm_spool_rename(worker->spool, spool_name(call), to);
+    zm_log(ZM_LOG_ERROR, NULL, "what is no message by its name is set aside", ZM_F_S("name", name),
+           ZM_F_S("to", to), ZM_F_E("status", status));
+    return 0;
+}
+
+/* stableprocess FILE: the configuration's process */
+static int stableprocess(zm_call_t *call)
+{
+    zm_script_result_t result = {0};
+    if (call->count != 1)
+        return ROUTER_USAGE;
+    return zm_call_call(call, "process", call->args, 1, &result) == APR_SUCCESS ? result.status
+                                                                                : ROUTER_DEFERRED;
+}
+
+/* rfc822syntax ADDRESS: whether it is one address without brackets, phrase and comments */
+static int rfc822syntax(zm_call_t *call)
+{
+    zm_address_list_t *list;
+    apr_size_t offset;
+    if (call->count != 1) {
+        zm_call_complain(call, "usage: rfc822syntax ADDRESS");
+        return 64;
+    }
+    if (zm_call_arg(call, 0).length == 0)
+        return 1;
+    list =
+        zm_address_parse(ZM_RULE_ROUTE_ADDRESS, zm_call_arg(call, 0), zm_script_pool(call->script));
+    if (list->bad == 0 && list->mailboxes == 1 && list->first->next == NULL &&
+        zm_str_equal(list->first->pure, zm_call_arg(call, 0)))
+        return 0;
+    if (list->bad > 0 && zm_program_is_terminal(0))
+        zm_call_complain(call, "%s", zm_address_problem(list, list->first, &offset));
+    return 1;
+}
+
+/* stability [on|off]: messages are taken in order of their arrival, always */
+static int stability(zm_call_t *call)
+{
+    if (call->count == 0)
+        zm_call_print(call, "stability on\n");
+    return 0;
+}
+
+/* Accepted for configurations that say it; there is nothing to switch. */
 static int nothing(zm_call_t *call)
 {
     (void)call;
@@ -130,10 +189,19 @@ void router_commands_message(router_worker_t *worker)
         const char *name;
         zm_builtin_fn *fn;
     } commands[] = {
-        {"hostname", hostname}, {"iserrormsg", iserrormsg},  {"isinteractive", isinteractive},
-        {"sender", is_sender},  {"recipient", is_recipient}, {"squirrel", squirrel},
-        {"rfc822", rfc822},     {"process", rfc822},         {"stability", nothing},
-        {"erraddron", nothing}};
+        {"hostname", hostname},
+        {"iserrormsg", iserrormsg},
+        {"isinteractive", isinteractive},
+        {"sender", is_sender},
+        {"recipient", is_recipient},
+        {"squirrel", squirrel},
+        {"rfc822", rfc822},
+        {"rfc822syntax", rfc822syntax},
+        {"process", process},
+        {"stableprocess", stableprocess},
+        {"stability", stability},
+        {"erraddron", nothing},
+    };
     apr_size_t i;
     for (i = 0; i < sizeof commands / sizeof commands[0]; i++)
         zm_script_define(worker->script, commands[i].name, ZM_BUILTIN_ARGV, commands[i].fn, worker);

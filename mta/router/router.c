@@ -14,6 +14,7 @@
 #include "mta/conf/options.h"
 #include "mta/conf/site.h"
 #include "mta/router/explain.h"
+#include "mta/router/interactive.h"
 #include "mta/router/master.h"
 #include "mta/router/worker.h"
 #include "platform/fs.h"
@@ -25,9 +26,10 @@ typedef struct router_t {
     zm_zenv_t *zenv;
     apr_pool_t *pool;
     bool daemon, kill_previous, foreground, worker, explain, json, no_fromto, order;
-    bool illegal_object, debug;
+    bool illegal_object, debug, interactive, fromto_syslog;
     int64_t workers;
-    const char *config, *log, *postoffice, *script_flags, *pickup;
+    const char *config, *log, *postoffice, *script_flags, *pickup, *service;
+    apr_array_header_t *traces; /* of const char *: words of -t */
 } router_t;
 
 static int complain(int code, const char *text)
@@ -50,6 +52,14 @@ static apr_status_t ignore(void *target, const char *argument, zm_error_t *error
     (void)target;
     (void)argument;
     (void)error;
+    return APR_SUCCESS;
+}
+
+static apr_status_t add_trace(void *target, const char *argument, zm_error_t *error)
+{
+    router_t *router = target;
+    (void)error;
+    APR_ARRAY_PUSH(router->traces, const char *) = argument;
     return APR_SUCCESS;
 }
 
@@ -106,8 +116,14 @@ static apr_status_t open_worker(router_t *router, router_worker_t **worker, zm_e
     options.config = config_path(router);
     options.pickup_socket = router->pickup;
     options.script_flags = router->script_flags;
+    if (router->interactive && router->service == NULL) /* unfinished commands can be told */
+        options.script_flags =
+            apr_pstrcat(router->pool, router->script_flags ? router->script_flags : "", "s", NULL);
     options.illegal_object = router->illegal_object;
     options.no_fromto = router->no_fromto;
+    options.fromto_syslog = router->fromto_syslog;
+    options.traces = (const char *const *)(void *)router->traces->elts;
+    options.trace_count = router->traces->nelts;
     return router_worker_open(worker, &options, router->pool, error);
 }
 
@@ -115,7 +131,8 @@ static int run_worker(router_t *router)
 {
     router_worker_t *worker;
     zm_error_t error = {0};
-    if (open_worker(router, &worker, &error) == APR_SUCCESS)
+    if (open_worker(router, &worker, &error) == APR_SUCCESS &&
+        router_worker_confine(worker, router->log, &error) == APR_SUCCESS)
         return router_worker_serve(worker);
     zm_log(ZM_LOG_ERROR, NULL, "the configuration does not load", ZM_F_S("error", error.text));
     printf("%s\n", error.text);
@@ -152,12 +169,25 @@ static int run_explain(router_t *router, int argc, char **argv)
     return code;
 }
 
+static int run_interactive(router_t *router)
+{
+    router_worker_t *worker;
+    zm_error_t error = {0};
+    int code;
+    if (open_worker(router, &worker, &error) != APR_SUCCESS)
+        return complain(ZM_EXIT_CONFIG, error.text);
+    code = router->service != NULL ? router_assist(worker) : router_interactive(worker);
+    zm_spool_close(worker->spool);
+    return code;
+}
+
 /* -- the daemon ------------------------------------------------------------------------------ */
 
 static const char *const *worker_command(router_t *router, const char *pickup)
 {
     apr_array_header_t *argv = apr_array_make(router->pool, 16, sizeof(const char *));
     const char *self;
+    int i;
     if (zm_service_program(&self, router->pool) != APR_SUCCESS)
         zm_service_fail(71, "cannot tell where this program is installed");
     APR_ARRAY_PUSH(argv, const char *) = self;
@@ -170,6 +200,12 @@ static const char *const *worker_command(router_t *router, const char *pickup)
         APR_ARRAY_PUSH(argv, const char *) = "-W";
     if (router->no_fromto)
         APR_ARRAY_PUSH(argv, const char *) = "-l";
+    if (router->fromto_syslog)
+        APR_ARRAY_PUSH(argv, const char *) = "-S";
+    for (i = 0; i < router->traces->nelts; i++) {
+        APR_ARRAY_PUSH(argv, const char *) = "-t";
+        APR_ARRAY_PUSH(argv, const char *) = APR_ARRAY_IDX(router->traces, i, const char *);
+    }
     if (router->script_flags != NULL) {
         APR_ARRAY_PUSH(argv, const char *) = "-o";
         APR_ARRAY_PUSH(argv, const char *) = router->script_flags;
@@ -255,6 +291,14 @@ int main(int argc, char **argv)
         {'l', "no-fromto", ZM_OPTION_FLAG, &router.no_fromto, NULL, NULL, "log no addresses"},
         {'o', "script-options", ZM_OPTION_TEXT, &router.script_flags, NULL, "LETTERS",
          "options of the interpreter"},
+        {'S', "fromto-syslog", ZM_OPTION_FLAG, &router.fromto_syslog, NULL, NULL,
+         "tell the system's log who writes to whom"},
+        {'i', "interactive", ZM_OPTION_FLAG, &router.interactive, NULL, NULL,
+         "read commands of the configuration language"},
+        {'I', "service", ZM_OPTION_TEXT, &router.service, NULL, "NAME",
+         "with -i: answer questions; NAME is smtpserver"},
+        {'t', "trace", ZM_OPTION_CALL_ARG, &router, add_trace, "WORD",
+         "trace: functions, assign, rewrite, ..., all"},
         {0, "debug", ZM_OPTION_FLAG, &router.debug, NULL, NULL, "log more"},
         {0, "explain", ZM_OPTION_FLAG, &router.explain, NULL, NULL,
          "show how the given addresses are routed"},
@@ -262,7 +306,6 @@ int main(int argc, char **argv)
         {0, "worker", ZM_OPTION_FLAG, &router.worker, NULL, NULL, NULL},
         {0, "pickup", ZM_OPTION_TEXT, &router.pickup, NULL, NULL, NULL},
         {'s', NULL, ZM_OPTION_CALL, NULL, ignore, NULL, NULL}, /* oldest first is how it is */
-        {'S', NULL, ZM_OPTION_CALL, NULL, ignore, NULL, NULL},
         {'w', NULL, ZM_OPTION_CALL, NULL, ignore, NULL, NULL},
         {'r', NULL, ZM_OPTION_CALL_ARG, NULL, ignore, NULL, NULL},
     };
@@ -278,10 +321,12 @@ int main(int argc, char **argv)
     apr_initialize();
     atexit(apr_terminate);
     apr_pool_create(&router.pool, NULL);
+    router.traces = apr_array_make(router.pool, 2, sizeof(const char *));
     if (!zm_options_parse(&line, &argc, argv, &code))
         return code;
     if (zm_zenv_load(&router.zenv, &router.site, router.pool, &error) != APR_SUCCESS)
         return complain(ZM_EXIT_CONFIG, error.text);
+    router.foreground = router.foreground || router.traces->nelts > 0; /* traces are to be seen */
     if (router.postoffice != NULL)
         zm_zenv_set(router.zenv, "POSTOFFICE", router.postoffice);
     if (router.workers < 1 || router.workers > 40)
@@ -292,6 +337,13 @@ int main(int argc, char **argv)
         return run_worker(&router);
     if (router.explain)
         return run_explain(&router, argc, argv);
+    if (router.interactive && router.daemon)
+        return complain(ZM_EXIT_USAGE, "-i and -d exclude each other");
+    if (router.service != NULL &&
+        (!router.interactive || strcmp(router.service, "smtpserver") != 0))
+        return complain(ZM_EXIT_USAGE, "-I needs -i, and knows the service smtpserver only");
+    if (router.interactive)
+        return run_interactive(&router);
     if (router.daemon || router.kill_previous)
         return run_daemon(&router);
     if (argc > 1)

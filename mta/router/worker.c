@@ -79,6 +79,23 @@ static apr_status_t check_configuration(const router_worker_t *worker, const cha
     return APR_SUCCESS;
 }
 
+static apr_status_t begin_traces(router_worker_t *worker, const router_worker_options_t *options,
+                                 zm_error_t *error)
+{
+    int i;
+    for (i = 0; i < options->trace_count; i++) {
+        zm_value_t word = zm_value_of(zm_str(options->traces[i]));
+        zm_script_result_t result = {0};
+        apr_status_t status = zm_script_call(worker->script, "trace", &word, 1, &result, error);
+        if (status == APR_SUCCESS && result.status != 0)
+            status = zm_error_set(error, ZM_E_CONFIG, "-t %s: there is no such trace",
+                                  options->traces[i]);
+        if (status != APR_SUCCESS)
+            return status;
+    }
+    return APR_SUCCESS;
+}
+
 static apr_status_t load_script(router_worker_t *worker, const router_worker_options_t *options,
                                 zm_error_t *error)
 {
@@ -101,7 +118,9 @@ static apr_status_t load_script(router_worker_t *worker, const router_worker_opt
     set_variables(worker);
     if ((status = zm_script_source(worker->script, options->config, &code, error)) != APR_SUCCESS)
         return status;
-    return check_configuration(worker, options->config, error);
+    if ((status = check_configuration(worker, options->config, error)) != APR_SUCCESS)
+        return status;
+    return begin_traces(worker, options, error);
 }
 
 apr_status_t router_worker_open(router_worker_t **result, const router_worker_options_t *options,

@@ -45,6 +45,7 @@ typedef struct router_worker_t {
     bool illegal_object;  /**< -W: bad header fields are shown as Illegal-Object */
     bool no_fromto;       /**< -l */
     bool fromto_syslog;   /**< -S */
+    bool assisting;       /**< serves the SMTP server's questions */
     const char *syslog;   /**< "R..." or "r..." of SYSLOGFLG: how messages are told to the system's
                              log; null: not at all */
     struct router_message_t *message; /**< being routed; null in between */
@@ -55,6 +56,9 @@ typedef struct router_worker_options_t {
     const char *config;        /**< router.cf */
     const char *pickup_socket; /**< null: files are opened directly */
     const char *script_flags;  /**< -o */
+    const char *const
+        *traces; /**< -t: words for the command trace, once the configuration is loaded */
+    int trace_count;
     bool illegal_object, no_fromto, fromto_syslog;
 } router_worker_options_t;
 

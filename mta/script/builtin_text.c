@@ -215,12 +215,15 @@ static int do_rfc822date(zm_call_t *call)
 {
     char text[64];
     apr_time_t now = zm_clock_wall();
-    if (zm_str_equal_c(zm_call_arg(call, 0), "-s")) {
-        zm_call_print(call, "%" APR_INT64_T_FMT "\n", (apr_int64_t)apr_time_sec(now));
+    int64_t later = 0;
+    if (zm_str_equal_c(zm_call_arg(call, 0), "-s") &&
+        (call->count == 1 ||
+         (call->count == 2 && zm_str_i64(zm_call_arg(call, 1), &later) == APR_SUCCESS))) {
+        zm_call_print(call, "%" APR_INT64_T_FMT "\n", (apr_int64_t)(apr_time_sec(now) + later));
         return 0;
     }
     if (call->count > 0)
-        return usage(call, "[-s]");
+        return usage(call, "[-s [seconds to add]]");
     zm_clock_rfc5322(text, sizeof text, now, 0);
     zm_call_print(call, "%s\n", text);
     return 0;

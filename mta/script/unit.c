@@ -44,7 +44,7 @@ apr_status_t zm_unit_parse(zm_unit_t **result, zm_script_t *script, zm_str_t tex
             status = APR_EINCOMPLETE;
         zm_error_set(error, status, "\"%s\", line %u, column %u: %s", name, wrong.line,
                      wrong.column, wrong.text);
-        if (status == ZM_E_SYNTAX && script->syntax_error == NULL)
+        if (script->syntax_error == NULL)
             script->syntax_error = apr_psprintf(script->pool, "\"%s\", line %u, column %u: %s",
                                                 name, wrong.line, wrong.column, wrong.text);
         apr_pool_destroy(pool);

@@ -63,11 +63,11 @@ static void begin_section(reader_t *reader, zm_str_t title)
 /* DIRECTORY stands for the directory of the test. */
 static const char *expand(reader_t *reader, zm_str_t text)
 {
-    const char *c = zm_str_c(zm_test_pool(), text), *found = strstr(c, "DIRECTORY");
-    if (found == NULL)
-        return c;
-    return apr_psprintf(zm_test_pool(), "%.*s%s%s", (int)(found - c), c, reader->world->directory,
-                        found + strlen("DIRECTORY"));
+    const char *c = zm_str_c(zm_test_pool(), text), *found;
+    while ((found = strstr(c, "DIRECTORY")) != NULL)
+        c = apr_psprintf(zm_test_pool(), "%.*s%s%s", (int)(found - c), c, reader->world->directory,
+                         found + strlen("DIRECTORY"));
+    return c;
 }
 
 static void check_vector(reader_t *reader, zm_str_t line)
@@ -143,4 +143,58 @@ static void stock_rules_route_as_documented(void)
     run_file("stock");
 }
 
-ZM_TESTS("router vectors", ZM_TEST(stock_rules_route_as_documented))
+static void every_source_of_local_names(void)
+{
+    run_file("sources");
+}
+
+static void whole_addresses(void)
+{
+    run_file("whole");
+}
+
+static void routes_of_domains(void)
+{
+    run_file("routes");
+}
+
+static void delayed_routes(void)
+{
+    run_file("delay");
+}
+
+static void a_null_client(void)
+{
+    run_file("nullclient");
+}
+
+static void unknown_names_for_another_host(void)
+{
+    run_file("punthost");
+}
+
+static void old_names_of_an_organisation(void)
+{
+    run_file("organisation");
+}
+
+static void functions_of_a_site(void)
+{
+    run_file("sitehooks");
+}
+
+static void questions_of_the_smtp_server(void)
+{
+    run_file("assist");
+}
+
+ZM_TESTS("router vectors", ZM_TEST(stock_rules_route_as_documented),
+         ZM_TEST(every_source_of_local_names),
+         ZM_TEST(whole_addresses),
+         ZM_TEST(routes_of_domains),
+         ZM_TEST(delayed_routes),
+         ZM_TEST(a_null_client),
+         ZM_TEST(unknown_names_for_another_host),
+         ZM_TEST(old_names_of_an_organisation),
+         ZM_TEST(functions_of_a_site),
+         ZM_TEST(questions_of_the_smtp_server))
