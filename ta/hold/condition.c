@@ -96,14 +96,10 @@ static zm_condition_state_t try_ns(attempt_t *attempt)
 
 static zm_condition_state_t try_timeout(attempt_t *attempt)
 {
-    int64_t now = apr_time_sec(zm_clock_wall()), due, more = 0;
-    zm_str_t first, second;
-    bool sum = zm_str_cut(attempt->parameter, '+', &first, &second);
-    if (zm_str_i64(first, &due) != APR_SUCCESS ||
-        (sum && (zm_str_i64(second, &more) != APR_SUCCESS || more < 0)))
+    int64_t now = apr_time_sec(zm_clock_wall()), due;
+    if (zm_str_i64(attempt->parameter, &due) != APR_SUCCESS)
         return senseless(attempt, "a time");
-    return now >= due && now - due >= more ? ZM_CONDITION_MET
-                                           : wait_because(attempt, "waits for its time");
+    return now >= due ? ZM_CONDITION_MET : wait_because(attempt, "waits for its time");
 }
 
 static zm_condition_state_t try_age(attempt_t *attempt)

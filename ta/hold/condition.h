@@ -2,7 +2,7 @@
  * Conditions: CLASS:PARAMETER, the class in any case.
  *
  *     ns:NAME/TYPE          DNS answers definitely, be it yes or no
- *     timeout:TIME[+SECONDS]  that time (Unix seconds) has come
+ *     timeout:TIME          that time (Unix seconds) has come
  *     age:INTERVAL          the message is that old
  *     io:ANYTHING           one attempt in ten
  *     home:USER             the user's home is there, or there is nothing to wait for

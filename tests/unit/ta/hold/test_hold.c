@@ -135,9 +135,6 @@ static void times_come(void)
     zm_clock_freeze(apr_time_from_sec(now), zm_clock_monotonic());
     CU_ASSERT_EQUAL(try("timeout:1800000000"), ZM_CONDITION_MET);
     CU_ASSERT_EQUAL(try("timeout:1800000001"), ZM_CONDITION_WAITS);
-    CU_ASSERT_EQUAL(try("timeout:1799999990+10"), ZM_CONDITION_MET);
-    CU_ASSERT_EQUAL(try("timeout:1799999990+11"), ZM_CONDITION_WAITS);
-    CU_ASSERT_EQUAL(try("timeout:1+9223372036854775807"), ZM_CONDITION_WAITS);
     CU_ASSERT_EQUAL(try("timeout:soon"), ZM_CONDITION_UNKNOWN);
     CU_ASSERT_EQUAL(try_at("age:1h30m", now - 5400), ZM_CONDITION_MET);
     CU_ASSERT_EQUAL(try_at("age:1h30m", now - 5399), ZM_CONDITION_WAITS);
