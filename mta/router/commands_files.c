@@ -31,7 +31,7 @@ void router_commands_forget(router_worker_t *worker)
 static apr_status_t open_judged(router_worker_t *worker, zm_file_t **file, const char *path,
                                 apr_pool_t *pool)
 {
-    if (worker->judged != NULL && strcmp(zm_buf_c(&worker->judged_path), path) == 0) {
+    if (worker->judged != NULL && strcmp(worker->judged_path, path) == 0) {
         *file = worker->judged;
         worker->judged = NULL;
         return APR_SUCCESS;
@@ -139,8 +139,7 @@ static apr_status_t look_at_file(router_worker_t *worker, const char *path, zm_f
         worker->judged = NULL;
         return status;
     }
-    zm_buf_clear(&worker->judged_path);
-    zm_buf_add_c(&worker->judged_path, path);
+    worker->judged_path = apr_pstrdup(pool, path);
     return zm_file_info(info, worker->judged);
 }
 

@@ -33,7 +33,7 @@ typedef struct router_worker_t {
     zm_uid_t nobody;
     zm_uid_t runas; /**< whose rights files are opened with: 0, or what the innermost runas said */
     zm_file_t *judged; /**< the file that filepriv looked at last, for the next cat; null: none */
-    zm_buf_t judged_path;
+    const char *judged_path; /**< lives as long as the file */
     zm_uid_t own; /**< a worker that is not root trusts the account that it runs as: reports of
                      ours are its files */
     const char *hostname; /**< set by the configuration; without one nothing is routed */
