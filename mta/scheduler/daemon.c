@@ -249,7 +249,7 @@ static apr_status_t open_intake(zm_daemon_t *daemon, zm_error_t *error)
                                            ".scheduler.notify", daemon->pool);
     if (strncmp(options.notify_path, "UNIX:", 5) == 0)
         options.notify_path += 5;
-    options.watch = true;
+    options.watch = zm_zenv_get_or(daemon->options->zenv, "SCHEDULERNOTIFY", NULL) == NULL;
     options.opened = opened;
     options.settle = settle;
     options.taken = taken;

@@ -108,11 +108,12 @@ static void wake_up(zm_intake_t *intake)
         zm_timer_set(&intake->work, 0);
 }
 
-void zm_intake_name(zm_intake_t *intake, zm_str_t prefixed_leaf)
+/* Puts a name in the line; found by a scan it goes by the age of the file, else it is new. */
+static void add_name(zm_intake_t *intake, zm_str_t prefixed_leaf, bool scanned)
 {
     char full[ZM_JOB_PATH_SIZE + sizeof ZM_DIR_TRANSPORT + 1];
     zm_name_t parts;
-    zm_object_info_t info;
+    zm_object_info_t info = {.ctime_s = intake->options.scheduler->now};
     entry_t *entry;
     apr_size_t size = prefixed_leaf.length;
 
@@ -123,9 +124,11 @@ void zm_intake_name(zm_intake_t *intake, zm_str_t prefixed_leaf)
     full[sizeof ZM_DIR_TRANSPORT + size] = '\0';
     if (zm_layout_parse(&parts, zm_str(full)) != APR_SUCCESS || !parts.numeric || parts.id == 0 ||
         zm_queue_find(intake->options.scheduler, parts.id) != NULL ||
-        zm_table_find(&intake->known, hash_id(parts.id), &parts.id) != NULL ||
-        zm_spool_info(&info, intake->options.files->spool, full) != APR_SUCCESS ||
-        still_parked(intake, parts.id, &info))
+        zm_table_find(&intake->known, hash_id(parts.id), &parts.id) != NULL)
+        return;
+    if ((scanned || intake->parked.count > 0) &&
+        (zm_spool_info(&info, intake->options.files->spool, full) != APR_SUCCESS ||
+         still_parked(intake, parts.id, &info)))
         return;
     entry = zm_scheduler_alloc(offsetof(entry_t, name) + size + 1);
     entry->id = parts.id;
@@ -133,6 +136,11 @@ void zm_intake_name(zm_intake_t *intake, zm_str_t prefixed_leaf)
     zm_table_add(&intake->known, entry);
     zm_due_set(&intake->waiting, &entry->due, (uint32_t)info.ctime_s);
     wake_up(intake);
+}
+
+void zm_intake_name(zm_intake_t *intake, zm_str_t prefixed_leaf)
+{
+    add_name(intake, prefixed_leaf, false);
 }
 
 bool zm_intake_waits(const zm_intake_t *intake, uint64_t id)
@@ -287,7 +295,7 @@ static void scan_step(zm_timer_t *timer, void *baton)
             end_scan(intake);
             return;
         }
-        zm_intake_name(intake, zm_str(name + sizeof ZM_DIR_TRANSPORT));
+        add_name(intake, zm_str(name + sizeof ZM_DIR_TRANSPORT), true);
     }
     zm_timer_set(timer, 0);
 }

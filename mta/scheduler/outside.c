@@ -117,7 +117,9 @@ static void finished(void *baton, const zm_job_t *job, const zm_thread_t *thread
 
     if (daemon->statistics != NULL)
         zm_statlog_line(daemon->statistics, job, thread, state, daemon->scheduler->now);
-    zm_log(ZM_LOG_INFO, id_of(id, job), "finished", ZM_F_S("state", zm_state_name(state)),
+    zm_log(state == ZM_STATE_OK || state == ZM_STATE_OK2 || state == ZM_STATE_OK3 ? ZM_LOG_DEBUG
+                                                                                  : ZM_LOG_INFO,
+           id_of(id, job), "finished", ZM_F_S("state", zm_state_name(state)),
            ZM_F_S("channel", thread->ring->channel->name->data),
            ZM_F_S("host", thread->host->data));
 }
