@@ -13,8 +13,10 @@
 #include "spool/notify.h"
 #include "spool/recover.h"
 
-#define SCAN_INTERVAL apr_time_from_sec(60) /* safety net behind hints and watch */
-#define BLIND_INTERVAL apr_time_from_sec(5) /* where the directory cannot be watched */
+/* The safety net behind hints and watch: scans take at most a twentieth of the time. */
+#define LEAST_SCAN_INTERVAL apr_time_from_sec(5)
+#define MOST_SCAN_INTERVAL apr_time_from_sec(120)
+#define SCAN_SHARE 20
 #define SCAN_STEP 500                       /* names looked at before other events get their turn */
 #define MOST_INPUTS 30
 #define PATIENCE apr_time_from_sec(900)
@@ -29,7 +31,8 @@ typedef struct input_t {
     router_queue_t *queue;
     router_farm_t *farm;
     zm_spool_watch_t *watch;
-    zm_listing_t *listing; /* a scan under way */
+    zm_listing_t *listing; /* a scan under way, */
+    apr_time_t scan_began; /* since then */
     apr_pool_t *scan_pool;
     zm_timer_t scan;
 } input_t;
@@ -59,6 +62,14 @@ static void found(input_t *input, const char *name, apr_time_t arrived)
         router_queue_add(input->queue, name, parts.id, arrived);
 }
 
+static apr_interval_time_t next_scan(const input_t *input)
+{
+    apr_interval_time_t pause = (apr_time_now() - input->scan_began) * SCAN_SHARE;
+    if (pause > MOST_SCAN_INTERVAL)
+        return MOST_SCAN_INTERVAL;
+    return input->watch == NULL || pause < LEAST_SCAN_INTERVAL ? LEAST_SCAN_INTERVAL : pause;
+}
+
 static void start_scan(input_t *input)
 {
     zm_timer_set(&input->scan, 0);
@@ -75,6 +86,7 @@ static void scan_step(zm_timer_t *timer, void *baton)
         return;
     if (input->listing == NULL) {
         apr_pool_clear(input->scan_pool);
+        input->scan_began = apr_time_now();
         status = zm_spool_list(&input->listing, input->master->spool, input->directory, false,
                                input->scan_pool);
     }
@@ -99,7 +111,7 @@ static void scan_step(zm_timer_t *timer, void *baton)
     if (!APR_STATUS_IS_ENOENT(status))
         zm_log(ZM_LOG_ERROR, NULL, "cannot scan", ZM_F_S("directory", input->directory),
                ZM_F_E("reason", status));
-    zm_timer_set(timer, input->watch != NULL ? SCAN_INTERVAL : BLIND_INTERVAL);
+    zm_timer_set(timer, next_scan(input));
 }
 
 static void on_watch(const char *name, void *baton)
