@@ -93,6 +93,8 @@ static bool match_alternatives(const zm_fragments_t *fragments, zm_str_t subject
     const zm_pattern_char_t *pattern =
         (const zm_pattern_char_t *)(const void *)fragments->bytes.data;
     apr_size_t length = fragments->bytes.length / sizeof *pattern, start = 0, i;
+    if (length == 0)
+        return subject.length == 0;
     for (i = 0; i <= length; i++) {
         if (i < length && pattern[i] != '|')
             continue;
