@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* Zero and negative numbers mean groups to kill(2). */
@@ -16,4 +17,25 @@ bool zm_process_alive(apr_int64_t pid)
 apr_int64_t zm_process_own(void)
 {
     return getpid();
+}
+
+apr_status_t zm_process_nice(int increment, bool absolute)
+{
+    int now = absolute ? 0 : getpriority(PRIO_PROCESS, 0);
+    return setpriority(PRIO_PROCESS, 0, now + increment) == 0 ? APR_SUCCESS : errno;
+}
+
+apr_uint32_t zm_process_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 0;
+    if (limit.rlim_cur != limit.rlim_max) {
+        struct rlimit raised = {limit.rlim_max, limit.rlim_max};
+        if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+            limit = raised;
+    }
+    return limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > UINT32_MAX
+               ? 0
+               : (apr_uint32_t)limit.rlim_cur;
 }

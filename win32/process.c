@@ -24,3 +24,23 @@ apr_int64_t zm_process_own(void)
 {
     return (apr_int64_t)GetCurrentProcessId();
 }
+
+apr_status_t zm_process_nice(int nice, bool absolute)
+{
+    DWORD priority = NORMAL_PRIORITY_CLASS;
+    (void)absolute; /* we start at the normal one */
+    if (nice <= -10)
+        priority = HIGH_PRIORITY_CLASS;
+    else if (nice < 0)
+        priority = ABOVE_NORMAL_PRIORITY_CLASS;
+    else if (nice >= 10)
+        priority = IDLE_PRIORITY_CLASS;
+    else if (nice > 0)
+        priority = BELOW_NORMAL_PRIORITY_CLASS;
+    return SetPriorityClass(GetCurrentProcess(), priority) ? APR_SUCCESS : apr_get_os_error();
+}
+
+apr_uint32_t zm_process_descriptors(void)
+{
+    return 0;
+}

@@ -197,7 +197,7 @@ static void global_param(reader_t *reader, const zm_token_t *token)
             problem(reader, token->line, true,
                     "PARAMglobal-report-interval wants an interval such as 5m");
     } else if (is_param(token, "msgwriteasync")) {
-        config->write_async = !zm_str_equal_c(token->value, "0");
+        /* reports hold up nothing anyway: they are committed in the background */
     } else if (is_param(token, "store-error-on-error")) {
         config->store_error_on_error = !zm_str_equal_c(token->value, "0");
     } else {
@@ -222,6 +222,18 @@ static bool resolve(const char *name, bool group, zm_uid_t *id, apr_pool_t *pool
         return false;
     *id = user->uid;
     return true;
+}
+
+/* No clause is promised more agents than the process can have. */
+static void clamp_limits(reader_t *reader)
+{
+    int64_t most = reader->options->most_children;
+    int i;
+    for (i = 0; i < reader->config->clause_count; i++) {
+        zm_params_t *params = &reader->config->clauses[i]->params;
+        if (params->maxta > most)
+            params->maxta = most;
+    }
 }
 
 /* An agent never gets root because nobody said otherwise. */
@@ -285,6 +297,7 @@ apr_status_t zm_config_parse(zm_config_t **config, zm_str_t text,
     read_tokens(&reader, text);
     reader.config->defaults = reader.defaults.params;
     share_parameters(&reader);
+    clamp_limits(&reader);
     resolve_users(&reader);
     reader.config->none.params = reader.defaults.params;
     reader.config->none.params.command = NULL;

@@ -45,11 +45,11 @@ typedef struct zm_config_t {
     int clause_count;
     zm_params_t defaults; /**< after the last default clause */
 
-    const char *authfile;      /**< null: none.  ${NAME} is expanded in these three */
-    const char *mailqsock;     /**< null: not set */
-    const char *notifysock;    /**< path, null: not set */
-    int64_t report_interval;   /**< seconds between interim reports on one message */
-    bool write_async;          /**< reports need not be durable */
+    const char *authfile;    /**< null: none.  ${NAME} is expanded in these three */
+    const char *mailqsock;   /**< null: not set */
+    const char *notifysock;  /**< path, null: not set */
+    int64_t report_interval; /**< seconds between interim reports on one message */
+
     bool store_error_on_error; /**< keep suppressed double bounces in postman/ */
     int64_t own_nice;          /**< sysnice, syspriority; 0: none */
     bool own_priority;

@@ -15,7 +15,9 @@
 #define REOPEN_PAUSE (25 * APR_USEC_PER_SEC)
 /* Descriptors that are not for agents. */
 #define DESCRIPTORS_KEPT 30
-#define MOST_CHILDREN 4000
+#define MOST_CHILDREN 10000
+/* Names of a directory looked at in one go. */
+#define SCAN_STEP 1000
 
 /* -- configuration ------------------------------------------------------------------------- */
 
@@ -33,10 +35,19 @@ static void tell_problems(const zm_buf_t *problems, bool to_log)
     }
 }
 
+static int most_children(void)
+{
+    uint32_t descriptors = zm_process_descriptors();
+    if (descriptors == 0 || descriptors > MOST_CHILDREN + DESCRIPTORS_KEPT)
+        return MOST_CHILDREN;
+    return descriptors > 2 * DESCRIPTORS_KEPT ? (int)(descriptors - DESCRIPTORS_KEPT)
+                                              : DESCRIPTORS_KEPT;
+}
+
 zm_config_t *zm_daemon_config(const zm_daemon_options_t *options, apr_pool_t *pool, bool to_log)
 {
     zm_config_options_t wanted = {options->config, options->zenv, zm_identity_privileged(),
-                                  MOST_CHILDREN};
+                                  most_children()};
     zm_buf_t problems = ZM_BUF_INIT;
     zm_config_t *config = NULL;
 
@@ -242,7 +253,9 @@ static apr_status_t open_intake(zm_daemon_t *daemon, zm_error_t *error)
     options.scheduler = daemon->scheduler;
     options.files = &daemon->files;
     options.hash_levels = daemon->options->hash_levels;
-    options.scan_entries = 1000;
+    options.scan_entries = daemon->options->scan_entries;
+    if (options.scan_entries == 0 || options.scan_entries > SCAN_STEP)
+        options.scan_entries = SCAN_STEP;
     options.notify_path = daemon->config->notifysock;
     if (options.notify_path == NULL)
         options.notify_path = zm_site_path(daemon->options->zenv, "SCHEDULERNOTIFY",
@@ -291,6 +304,8 @@ static apr_status_t open_base(zm_daemon_t *daemon, zm_error_t *error)
     if (daemon->config == NULL)
         return zm_error_set(error, ZM_E_CONFIG, "%s has errors; the scheduler does not start",
                             options->config);
+    if (daemon->config->own_nice != 0 || daemon->config->own_priority)
+        (void)zm_process_nice((int)daemon->config->own_nice, daemon->config->own_priority);
     status = zm_loop_create(&daemon->loop, daemon->pool);
     if (status != APR_SUCCESS)
         return zm_error_system(error, status, "cannot make an event loop");

@@ -72,7 +72,8 @@ static void shipped_shape_is_read(void)
     CU_ASSERT_EQUAL(file->params.maxring, 5);
     CU_ASSERT_EQUAL(file->params.expiry, 3 * 86400);
     CU_ASSERT_EQUAL(file->params.retry_count, 9);
-    CU_ASSERT_EQUAL(file->params.maxta, ZM_UNLIMITED);
+    CU_ASSERT_EQUAL(file->params.maxta, 500);
+    CU_ASSERT_EQUAL(file->params.maxchannel, 15);
     CU_ASSERT_EQUAL(file->params.overfeed, 150);
     CU_ASSERT(file->params.ageorder);
     ZM_ASSERT_STR(pipe->label, "local/pipe*");
@@ -185,7 +186,6 @@ static void params_are_read_in_all_spellings(void)
     ZM_ASSERT_STR(config->mailqsock, "UNIX:/po/.q");
     ZM_ASSERT_STR(config->notifysock, "/x/n");
     CU_ASSERT_EQUAL(config->report_interval, 600);
-    CU_ASSERT(config->write_async);
     CU_ASSERT(config->store_error_on_error);
 }
 
