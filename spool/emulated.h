@@ -131,11 +131,11 @@ typedef struct zm_emulated_t {
     zm_file_t *log;  /* spool.db-wal, opened when first synced */
     zm_file_t *turn, *locks;
     apr_status_t broken; /* a sync of the log failed: nothing can be made durable any more */
-    uint64_t next_id, ids_left; /* under writer.lock */
     uint32_t arrivals;          /* since the last trim; under writer.lock */
     int log_pages, log_due;     /* under writer.lock */
     apr_thread_mutex_t *lock;   /* of what follows */
     apr_thread_cond_t *unlocked;
+    uint64_t next_id, ids_left;
     zm_emulated_claim_t *claims; /* locked ranges of this process */
     zm_emulated_directory_t *directories; /* as they were when last read */
     apr_time_t directories_read;
@@ -164,7 +164,7 @@ void zm_emulated_abandon(zm_emulated_t *e);
 apr_status_t zm_emulated_finish(zm_emulated_t *e, apr_status_t status);
 /** Makes everything committed so far durable. */
 apr_status_t zm_emulated_sync(zm_emulated_t *e);
-/** A number never used before; within a transaction. */
+/** A number never used before.  Not within a transaction: it may need one of its own. */
 apr_status_t zm_emulated_take_id(zm_emulated_t *e, uint64_t *id);
 /** Adds a name within a transaction, and tells watchers. APR_EEXIST; APR_ENOENT: its directory is not known. */
 apr_status_t zm_emulated_add_name(zm_emulated_t *e, const char *name, uint64_t id);

@@ -17,6 +17,7 @@
 typedef struct member_t {
     zm_commit_t *commit;
     zm_emulated_object_t *object; /* null: the body is the commit's data */
+    apr_status_t refused;         /* by the names that are there already */
     bool committed;
 } member_t;
 
@@ -49,13 +50,15 @@ static apr_status_t prepare(zm_emulated_t *e, member_t *member)
             .uid = create->uid != ZM_UID_NONE ? create->uid : own.uid,
             .gid = create->gid != ZM_UID_NONE ? create->gid : own.gid,
         };
-        return APR_SUCCESS;
+        return zm_emulated_take_id(e, &commit->info.id);
     }
     if (commit->length != 0)
         status = zm_emulated_object_add(member->object, commit->data, commit->length);
     if (status == APR_SUCCESS && member->object->file != NULL && !commit->target.unsynced)
         status = zm_side_sync(e, member->object->file, member->object->side);
     commit->info = member->object->info;
+    if (status == APR_SUCCESS && commit->info.id == 0)
+        status = zm_emulated_take_id(e, &commit->info.id);
     return status;
 }
 
@@ -122,38 +125,31 @@ static apr_status_t move_companion(zm_emulated_t *e, const zm_commit_t *commit)
     return dropped != APR_SUCCESS ? dropped : status;
 }
 
-/* A name that is taken fails alone; it is tried first, so that nothing has to be taken back. */
+/* What concerns the member's names fails it alone; they come first, so that nothing has to be taken
+ * back. */
 static apr_status_t add_member(zm_emulated_t *e, member_t *member)
 {
     zm_commit_t *commit = member->commit;
-    int tries;
-    apr_status_t status = APR_EEXIST;
-    if (commit->info.id == 0)
-        status = zm_emulated_take_id(e, &commit->info.id);
-    else
-        status = APR_SUCCESS;
-    if (status == APR_SUCCESS)
-        status = add_name(e, commit);
-    for (tries = 0; APR_STATUS_IS_EEXIST(status) && commit->target.id == 0 && tries < NAME_TRIES;
-         tries++) {
-        /* The name came from elsewhere, by hand or by import. */
-        status = zm_emulated_take_id(e, &commit->info.id);
-        if (status == APR_SUCCESS)
-            status = add_name(e, commit);
-    }
+    apr_status_t status = add_name(e, commit);
     if (status == APR_SUCCESS && commit->target.companion != NULL)
         status = move_companion(e, commit);
     if (APR_STATUS_IS_EEXIST(status) || APR_STATUS_IS_ENOENT(status)) {
-        fail(member, status);
+        member->refused = status;
         return APR_SUCCESS;
     }
     if (status == APR_SUCCESS)
         status = add_object(e, member);
     commit->info.links = 1;
-    return status;
+    return APR_STATUS_IS_EEXIST(status) ? ZM_E_CORRUPT : status; /* a number that was used before */
 }
 
-/* All members that are still good, or none. */
+static bool is_waiting(const member_t *member)
+{
+    return member->commit->status == APR_SUCCESS && member->refused == APR_SUCCESS &&
+           !member->committed;
+}
+
+/* All members that wait, or none. */
 static apr_status_t commit_members(zm_emulated_t *e, member_t *members, int count)
 {
     int i;
@@ -161,11 +157,12 @@ static apr_status_t commit_members(zm_emulated_t *e, member_t *members, int coun
     if (status != APR_SUCCESS)
         return status;
     for (i = 0; i < count && status == APR_SUCCESS; i++)
-        if (members[i].commit->status == APR_SUCCESS)
+        if (is_waiting(&members[i]))
             status = add_member(e, &members[i]);
     status = zm_emulated_finish(e, status);
-    for (i = 0; i < count && status == APR_SUCCESS; i++)
-        members[i].committed = members[i].commit->status == APR_SUCCESS;
+    for (i = 0; i < count; i++)
+        if (is_waiting(&members[i]))
+            members[i].committed = status == APR_SUCCESS;
     return status;
 }
 
@@ -175,11 +172,33 @@ static void commit_each(zm_emulated_t *e, member_t *members, int count, apr_stat
 {
     int i;
     for (i = 0; i < count; i++)
-        if (members[i].commit->status == APR_SUCCESS) {
+        if (is_waiting(&members[i])) {
             apr_status_t status = count > 1 ? commit_members(e, &members[i], 1) : why;
             if (status != APR_SUCCESS)
                 fail(&members[i], status);
         }
+}
+
+/*
+ * A message whose own number is taken as a name, which came from elsewhere by
+ * hand or by import, gets another number; all else that was refused has failed.
+ */
+static void settle_refused(zm_emulated_t *e, member_t *member)
+{
+    zm_commit_t *commit = member->commit;
+    int tries;
+    for (tries = 0;
+         APR_STATUS_IS_EEXIST(member->refused) && commit->target.id == 0 && tries < NAME_TRIES;
+         tries++) {
+        apr_status_t status = zm_emulated_take_id(e, &commit->info.id);
+        member->refused = APR_SUCCESS;
+        if (status == APR_SUCCESS)
+            status = commit_members(e, member, 1);
+        if (status != APR_SUCCESS)
+            fail(member, status);
+    }
+    if (member->refused != APR_SUCCESS)
+        fail(member, member->refused);
 }
 
 /* -- after it ------------------------------------------------------------------------------------
@@ -236,6 +255,9 @@ void zm_emulated_commit_group(zm_engine_t *engine, zm_commit_t *const *commits, 
     status = commit_members(e, members, count);
     if (status != APR_SUCCESS)
         commit_each(e, members, count, status);
+    for (i = 0; i < count; i++)
+        if (members[i].refused != APR_SUCCESS)
+            settle_refused(e, &members[i]);
     make_durable(e, members, count, figures);
     for (i = 0; i < count; i++)
         if (members[i].object != NULL)

@@ -39,24 +39,10 @@ void zm_emulated_object_free(zm_emulated_object_t *object, bool remove)
 
 /* -- making ------------------------------------------------------------------------- */
 
-/* Takes a number; a transaction is needed only when the process's block is used up. */
 static apr_status_t number(zm_emulated_object_t *object)
 {
-    zm_emulated_t *e = object->engine;
-    apr_status_t status = APR_SUCCESS;
-    if (object->info.id != 0)
-        return APR_SUCCESS;
-    apr_thread_mutex_lock(e->writer.lock);
-    if (e->ids_left > 0) {
-        status = zm_emulated_take_id(e, &object->info.id);
-        apr_thread_mutex_unlock(e->writer.lock);
-        return status;
-    }
-    apr_thread_mutex_unlock(e->writer.lock);
-    status = zm_emulated_begin(e);
-    if (status != APR_SUCCESS)
-        return status;
-    return zm_emulated_finish(e, zm_emulated_take_id(e, &object->info.id));
+    return object->info.id != 0 ? APR_SUCCESS
+                                : zm_emulated_take_id(object->engine, &object->info.id);
 }
 
 static void touch(zm_emulated_object_t *object)

@@ -17,7 +17,7 @@
 
 #define FRAME_HEADER 24
 #define COMMIT_FIELD 4
-#define ROOM (64 * (FRAME_HEADER + 4096))
+#define ROOM (31 * (FRAME_HEADER + 4096)) /* SQLite's writes on Unix must stay below 2^17 bytes */
 
 typedef struct file_t {
     sqlite3_file base;

@@ -61,7 +61,6 @@ void zm_emulated_abandon(zm_emulated_t *e)
     /* After some failures SQLite has rolled back by itself. */
     if (!sqlite3_get_autocommit(e->writer.db))
         zm_connection_run(&e->writer, zm_connection_statement(&e->writer, ZM_SQL_ROLLBACK));
-    e->ids_left = 0; /* the block may have been taken in this transaction */
     pass_turn(e);
 }
 
@@ -125,26 +124,47 @@ apr_status_t zm_emulated_sync(zm_emulated_t *e)
 
 /* -- within a transaction ------------------------------------------------------------------- */
 
+/* Within a transaction that does nothing else, so that no number of the block is used if it fails.
+ */
+static apr_status_t take_block(zm_emulated_t *e, uint64_t *first)
+{
+    sqlite3_stmt *next = zm_connection_statement(&e->writer, ZM_SQL_NEXT_ID);
+    sqlite3_stmt *take = zm_connection_statement(&e->writer, ZM_SQL_TAKE_IDS);
+    apr_status_t status = zm_connection_row(&e->writer, next);
+    if (status != APR_SUCCESS)
+        return APR_STATUS_IS_ENOENT(status) ? ZM_E_CORRUPT : status;
+    *first = (uint64_t)sqlite3_column_int64(next, 0);
+    sqlite3_reset(next);
+    if (take != NULL)
+        sqlite3_bind_int64(take, 1, ZM_EMULATED_ID_BLOCK);
+    return zm_connection_run(&e->writer, take);
+}
+
 apr_status_t zm_emulated_take_id(zm_emulated_t *e, uint64_t *id)
 {
-    if (e->ids_left == 0) {
-        sqlite3_stmt *next = zm_connection_statement(&e->writer, ZM_SQL_NEXT_ID);
-        sqlite3_stmt *take = zm_connection_statement(&e->writer, ZM_SQL_TAKE_IDS);
-        apr_status_t status = zm_connection_row(&e->writer, next);
-        if (status != APR_SUCCESS)
-            return APR_STATUS_IS_ENOENT(status) ? ZM_E_CORRUPT : status;
-        e->next_id = (uint64_t)sqlite3_column_int64(next, 0);
-        sqlite3_reset(next);
-        if (take == NULL)
-            return zm_connection_failure(&e->writer, sqlite3_errcode(e->writer.db));
-        sqlite3_bind_int64(take, 1, ZM_EMULATED_ID_BLOCK);
-        status = zm_connection_run(&e->writer, take);
-        if (status != APR_SUCCESS)
-            return status;
-        e->ids_left = ZM_EMULATED_ID_BLOCK;
+    uint64_t first = 0;
+    bool left;
+    apr_status_t status;
+    apr_thread_mutex_lock(e->lock);
+    left = e->ids_left > 0;
+    if (left) {
+        *id = e->next_id++;
+        e->ids_left--;
     }
-    *id = e->next_id++;
-    e->ids_left--;
+    apr_thread_mutex_unlock(e->lock);
+    if (left)
+        return APR_SUCCESS;
+    status = zm_emulated_begin(e);
+    if (status == APR_SUCCESS)
+        status = zm_emulated_finish(e, take_block(e, &first));
+    if (status != APR_SUCCESS)
+        return status;
+    apr_thread_mutex_lock(
+        e->lock); /* another thread may have been as quick: its block is lost, no harm */
+    e->next_id = first + 1;
+    e->ids_left = ZM_EMULATED_ID_BLOCK - 1;
+    apr_thread_mutex_unlock(e->lock);
+    *id = first;
     return APR_SUCCESS;
 }
 

@@ -146,6 +146,44 @@ static void full_disk_leaves_nothing_half_visible(void)
     zm_spool_close(spool);
 }
 
+static void note_status(apr_status_t status, const zm_published_t *published, void *baton)
+{
+    int *counts = baton;
+    (void)published;
+    counts[status == APR_SUCCESS]++;
+}
+
+/* A group that does not fit fails; what comes when there is room again is not hurt by it. */
+static void full_disk_under_an_emulated_spool_passes(void)
+{
+    zm_spool_options_t options = {
+        .location = apr_pstrcat(zm_test_pool(), "emulated:", zm_test_directory(), NULL),
+        .create = true};
+    zm_target_t target = {.directory = "router"};
+    zm_spool_t *spool = NULL;
+    zm_error_t error = {0};
+    zm_object_t *objects[20];
+    static char text[20000];
+    int counts[2] = {0, 0}, i, round;
+    ZM_ASSERT_OK(zm_loop_create(&options.loop, zm_test_pool()));
+    ZM_ASSERT_OK(zm_spool_open(&spool, &options, zm_test_pool(), &error));
+    for (round = 0; round < 2; round++) {
+        for (i = 0; i < 20; i++) {
+            objects[i] = new_object(spool);
+            ZM_ASSERT_OK(zm_object_write(objects[i], text, sizeof text));
+        }
+        with_file_size_limit(round == 0 ? 200000 : RLIM_INFINITY);
+        for (i = 0; i < 20; i++)
+            zm_object_publish(objects[i], &target, note_status, counts);
+        while (counts[0] + counts[1] < 20 * (round + 1))
+            ZM_ASSERT_OK(zm_loop_once(options.loop, -1));
+        with_file_size_limit(RLIM_INFINITY);
+    }
+    CU_ASSERT(counts[0] > 0 && counts[0] <= 20);
+    CU_ASSERT_EQUAL(names_in(spool, "router"), counts[1]);
+    zm_spool_close(spool);
+}
+
 static void append_that_does_not_fit_is_cut_back(void)
 {
     zm_spool_t *spool = make_spool();
@@ -212,5 +250,6 @@ ZM_TESTS("spool on Unix", ZM_TEST(symbolic_links_are_not_followed),
          ZM_TEST(fifo_in_the_input_directory_does_not_stop_us),
          ZM_TEST(strangers_hash_directory_is_refused), ZM_TEST(owner_and_mode_are_those_asked_for),
          ZM_TEST(full_disk_leaves_nothing_half_visible),
+         ZM_TEST(full_disk_under_an_emulated_spool_passes),
          ZM_TEST(append_that_does_not_fit_is_cut_back), ZM_TEST(open_file_of_a_helper_is_adopted),
          ZM_TEST(opening_survives_running_out_of_descriptors))
