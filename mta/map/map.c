@@ -12,7 +12,11 @@ struct zm_map_t {
     zm_map_options_t options;
     void *state; /* null: not open */
     apr_pool_t *pool, *state_pool;
+    uint64_t looked; /* the value of looks when the file was looked at */
 };
+
+/* Counts units of work; 0: the program does not tell. */
+static uint64_t looks;
 
 static void close_state(void *baton)
 {
@@ -87,8 +91,16 @@ zm_map_outcome_t zm_map_lookup(zm_map_t *map, zm_str_t key, zm_map_answer_t *ans
     return map->type->lookup(map->state, key, answer, pool);
 }
 
+void zm_map_look_again(void)
+{
+    looks++;
+}
+
 bool zm_map_changed(zm_map_t *map)
 {
+    if (looks != 0 && map->looked == looks)
+        return false;
+    map->looked = looks;
     if (map->type->changed == NULL || map->state == NULL || !map->type->changed(map->state))
         return false;
     close_state(map);

@@ -55,9 +55,14 @@ apr_status_t zm_map_create(zm_map_t **map, const char *type, const zm_map_option
 zm_map_outcome_t zm_map_lookup(zm_map_t *map, zm_str_t key, zm_map_answer_t *answer,
                                apr_pool_t *pool);
 
-/** Looks whether the file was changed or replaced since it was opened; if so closes it (the next
- * lookup reopens) and returns true. */
+/**
+ * Looks whether the file was changed or replaced since it was opened; if so
+ * closes it (the next lookup reopens) and returns true.  A program that has said
+ * zm_map_look_again once has each file looked at once until it says so again.
+ */
 bool zm_map_changed(zm_map_t *map);
+/** From now on changes of files are to be seen again: at the begin of each unit of work. */
+void zm_map_look_again(void);
 
 /** Each returns ZM_E_UNSUPPORTED where the type has no such operation. */
 apr_status_t zm_map_add(zm_map_t *map, zm_str_t key, zm_str_t value, zm_error_t *error);

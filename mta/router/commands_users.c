@@ -2,15 +2,43 @@
 
 #include "mta/router/commands.h"
 
-/* A name as it is, then in lower case. */
-static apr_status_t find_account(zm_account_t **account, router_worker_t *worker, zm_str_t name)
+#define ACCOUNT_LIFE apr_time_from_sec(2)
+
+/*
+ * Rules ask several things about a user one after the other, and the system takes
+ * its time: the last answer is kept for a moment.
+ */
+static bool is_remembered(const router_worker_t *worker, zm_str_t name)
 {
-    apr_pool_t *pool = zm_script_pool(worker->script);
-    zm_str_t lower = zm_str_lower(pool, name);
-    apr_status_t status = zm_accounts_find(account, worker->accounts, zm_str_c(pool, name), pool);
+    apr_time_t age = apr_time_now() - worker->account_time;
+    return worker->account != NULL && zm_str_equal(worker->account_name, name) && age >= 0 &&
+           age < ACCOUNT_LIFE;
+}
+
+/* A name as it is, then in lower case. */
+static apr_status_t find_account(const zm_account_t **account, router_worker_t *worker,
+                                 zm_str_t name)
+{
+    apr_pool_t *pool = worker->account_pool;
+    zm_account_t *found;
+    zm_str_t lower;
+    apr_status_t status;
+    if (is_remembered(worker, name)) {
+        *account = worker->account;
+        return APR_SUCCESS;
+    }
+    worker->account = NULL;
+    apr_pool_clear(pool);
+    lower = zm_str_lower(pool, name);
+    status = zm_accounts_find(&found, worker->accounts, zm_str_c(pool, name), pool);
     if (APR_STATUS_IS_ENOENT(status) && !zm_str_equal(lower, name))
-        status = zm_accounts_find(account, worker->accounts, zm_str_c(pool, lower), pool);
-    return status;
+        status = zm_accounts_find(&found, worker->accounts, zm_str_c(pool, lower), pool);
+    if (status != APR_SUCCESS)
+        return status;
+    worker->account_name = zm_str_copy(pool, name);
+    worker->account_time = apr_time_now();
+    *account = worker->account = found;
+    return APR_SUCCESS;
 }
 
 /* Names of accounts are short and plain; what is not is nobody's. */
@@ -29,7 +57,7 @@ static int homedirectory(zm_call_t *call)
 {
     router_worker_t *worker = call->baton;
     zm_str_t name = zm_call_arg(call, 0);
-    zm_account_t *account;
+    const zm_account_t *account;
     apr_status_t status;
     if (call->count != 1) {
         zm_call_complain(call, "usage: homedirectory USER");
@@ -55,7 +83,7 @@ static int login2uid(zm_call_t *call)
 {
     router_worker_t *worker = call->baton;
     zm_str_t name = zm_call_arg(call, 0);
-    zm_account_t *account;
+    const zm_account_t *account;
     zm_uid_t uid = worker->nobody;
     if (call->count != 1) {
         zm_call_complain(call, "usage: login2uid USER");
@@ -101,6 +129,7 @@ static int groupmembers(zm_call_t *call)
 
 void router_commands_users(router_worker_t *worker)
 {
+    apr_pool_create(&worker->account_pool, worker->pool);
     zm_script_define(worker->script, "homedirectory", ZM_BUILTIN_ARGV, homedirectory, worker);
     zm_script_define(worker->script, "login2uid", ZM_BUILTIN_ARGV, login2uid, worker);
     zm_script_define(worker->script, "uid2login", ZM_BUILTIN_ARGV, uid2login, worker);

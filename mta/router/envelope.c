@@ -8,6 +8,8 @@
 #include "mta/mail/received.h"
 #include "mta/router/message.h"
 
+#define OWNER_LIFE apr_time_from_sec(10)
+
 static bool is_trusted(router_message_t *message)
 {
     router_worker_t *worker = message->worker;
@@ -20,12 +22,36 @@ static bool is_trusted(router_message_t *message)
            result.has_value;
 }
 
+/*
+ * Most messages have the same few owners, and asking the system takes as long as
+ * routing an address, so the last answer is kept for a moment.
+ */
+static apr_status_t look_up_owner(router_worker_t *worker, zm_uid_t uid)
+{
+    apr_time_t now = apr_time_now();
+    zm_user_t *user;
+    apr_status_t status;
+    if (worker->owner_pool == NULL)
+        apr_pool_create(&worker->owner_pool, worker->pool);
+    else if (worker->owner != NULL && worker->owner->uid == uid &&
+             now - worker->owner_time < OWNER_LIFE && now >= worker->owner_time)
+        return APR_SUCCESS;
+    worker->owner = NULL;
+    apr_pool_clear(worker->owner_pool);
+    if ((status = zm_user_by_uid(&user, uid, worker->owner_pool)) != APR_SUCCESS)
+        return status;
+    worker->owner = user;
+    worker->owner_time = now;
+    return APR_SUCCESS;
+}
+
 static apr_status_t find_owner(router_message_t *message)
 {
-    zm_user_t *user;
-    apr_status_t status = zm_user_by_uid(&user, message->file->info.uid, message->pool);
+    const zm_user_t *user;
+    apr_status_t status = look_up_owner(message->worker, message->file->info.uid);
     if (status != APR_SUCCESS)
         return status;
+    user = message->worker->owner;
     message->login = user->name;
     message->owner_name = user->full_name ? user->full_name : "";
     message->trusted = is_trusted(message);

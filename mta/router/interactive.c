@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "mta/map/map.h"
 #include "mta/router/commands.h"
 #include "platform/exec.h"
 
@@ -87,6 +88,7 @@ static bool ask(router_worker_t *worker, zm_str_t key, zm_str_t argument)
     zm_script_result_t result = {0};
     zm_error_t error = {0};
     apr_status_t status;
+    zm_map_look_again();
     zm_script_begin(worker->script);
     zm_script_defer_clear(worker->script);
     status = zm_script_call(worker->script, "server", arguments, 2, &result, &error);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "mta/map/map.h"
 #include "mta/router/commands.h"
 #include "mta/router/message.h"
 #include "mta/router/record.h"
@@ -166,6 +167,7 @@ void router_worker_process(router_worker_t *worker, const char *name)
     zm_error_t error = {0};
     zm_value_t argument;
     apr_status_t status;
+    zm_map_look_again();
     zm_script_begin(worker->script);
     argument = zm_script_string_c(worker->script, script_name(worker, name));
     status = zm_script_call(worker->script, "process", &argument, 1, &result, &error);

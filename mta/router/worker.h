@@ -32,6 +32,13 @@ typedef struct router_worker_t {
     apr_pool_t *pool;
     zm_uid_t nobody;
     zm_uid_t runas; /**< whose rights files are opened with: 0, or what the innermost runas said */
+    const zm_account_t *account; /**< that a script asked about last; null: none */
+    zm_str_t account_name;
+    apr_time_t account_time;
+    apr_pool_t *account_pool;
+    zm_user_t *owner;      /**< of the last message; null: none yet */
+    apr_time_t owner_time; /**< when the system was asked */
+    apr_pool_t *owner_pool;
     zm_file_t *judged; /**< the file that filepriv looked at last, for the next cat; null: none */
     const char *judged_path; /**< lives as long as the file */
     zm_uid_t own; /**< a worker that is not root trusts the account that it runs as: reports of
