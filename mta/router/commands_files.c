@@ -21,6 +21,7 @@ static void drop_judged(router_worker_t *worker)
     if (worker->judged != NULL)
         zm_file_close(worker->judged);
     worker->judged = NULL;
+    apr_pool_clear(worker->judged_pool); /* that of the scope may end with the turn of a loop */
 }
 
 void router_commands_forget(router_worker_t *worker)
@@ -131,7 +132,7 @@ static bool trustworthy(const zm_file_info_t *file, const router_folder_t *folde
 static apr_status_t look_at_file(router_worker_t *worker, const char *path, zm_file_info_t *info,
                                  router_folder_t *folder)
 {
-    apr_pool_t *pool = zm_script_pool(worker->script);
+    apr_pool_t *pool = worker->judged_pool;
     apr_status_t status;
     drop_judged(worker);
     status = router_open_file(worker->opener, &worker->judged, folder, worker->runas, path, pool);
@@ -227,6 +228,7 @@ static int runas(zm_call_t *call)
 
 void router_commands_files(router_worker_t *worker)
 {
+    apr_pool_create(&worker->judged_pool, worker->pool);
     zm_script_define(worker->script, "cat", ZM_BUILTIN_ARGV, cat, worker);
     zm_script_define(worker->script, "filepriv", ZM_BUILTIN_ARGV, filepriv, worker);
     zm_script_define(worker->script, "runas", ZM_BUILTIN_ARGV, runas, worker);

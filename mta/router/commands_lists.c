@@ -16,7 +16,7 @@ typedef struct expansion_t {
     zm_str_t comment, error_address, errors_to, notary;
     bool inherit; /* -N -: members keep the attributes as they are */
     zm_str_t attributes, local, original, tail, domain;
-    zm_value_t result; /* all groups so far */
+    apr_array_header_t *groups; /* of zm_value_t: all that came of members so far */
     int good, bad;
     zm_buf_t complaints;
 } expansion_t;
@@ -79,14 +79,16 @@ static zm_value_t member_attributes(expansion_t *expansion, zm_str_t address)
 /* What rrouter gave is one quad, or a tree of them. */
 static void add_result(expansion_t *expansion, zm_value_t result)
 {
-    zm_script_t *script = expansion->worker->script;
+    apr_size_t i;
     if (zm_value_count(result) == 0)
         return;
     if (!zm_value_is_list(zm_value_item(result, 0))) { /* a bare quad */
-        zm_value_t group = zm_script_list(script, &result, 1);
-        result = zm_script_list(script, &group, 1);
+        APR_ARRAY_PUSH(expansion->groups, zm_value_t) =
+            zm_script_list(expansion->worker->script, &result, 1);
+        return;
     }
-    expansion->result = zm_script_concat(script, expansion->result, result);
+    for (i = 0; i < zm_value_count(result); i++)
+        APR_ARRAY_PUSH(expansion->groups, zm_value_t) = zm_value_item(result, i);
 }
 
 static void route_member(expansion_t *expansion, zm_str_t address)
@@ -135,7 +137,8 @@ static int listexpand(zm_call_t *call)
     bool more = true;
     expansion.call = call;
     expansion.worker = call->baton;
-    expansion.result = ZM_VALUE_NIL;
+    expansion.groups =
+        apr_array_make(zm_script_pool(expansion.worker->script), 16, sizeof(zm_value_t));
     if (!read_arguments(&expansion)) {
         zm_call_complain(
             call, "usage: listexpand [-c COMMENT] [-e ERRADDR] [-E ERRORSTO] [-p PRIV] [-N NOTARY] "
@@ -159,7 +162,9 @@ static int listexpand(zm_call_t *call)
                                zm_buf_str(&expansion.complaints));
     }
     zm_buf_free(&expansion.complaints);
-    zm_call_return(call, expansion.result);
+    zm_call_return(call, zm_script_list(expansion.worker->script,
+                                        (const zm_value_t *)(void *)expansion.groups->elts,
+                                        (apr_size_t)expansion.groups->nelts));
     return 0;
 }
 

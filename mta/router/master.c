@@ -17,7 +17,7 @@
 #define LEAST_SCAN_INTERVAL apr_time_from_sec(5)
 #define MOST_SCAN_INTERVAL apr_time_from_sec(120)
 #define SCAN_SHARE 20
-#define SCAN_STEP 500                       /* names looked at before other events get their turn */
+#define SCAN_STEP 500 /* names looked at before other events get their turn */
 #define MOST_INPUTS 30
 #define PATIENCE apr_time_from_sec(900)
 #define STOP_PATIENCE apr_time_from_sec(25)

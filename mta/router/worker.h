@@ -40,7 +40,8 @@ typedef struct router_worker_t {
     apr_time_t owner_time; /**< when the system was asked */
     apr_pool_t *owner_pool;
     zm_file_t *judged; /**< the file that filepriv looked at last, for the next cat; null: none */
-    const char *judged_path; /**< lives as long as the file */
+    const char *judged_path;
+    apr_pool_t *judged_pool; /**< of the file and its path */
     zm_uid_t own; /**< a worker that is not root trusts the account that it runs as: reports of
                      ours are its files */
     const char *hostname; /**< set by the configuration; without one nothing is routed */

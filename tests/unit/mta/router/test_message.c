@@ -304,6 +304,21 @@ static void two_thousand_recipients_are_routed(void)
     world_end(world);
 }
 
+static void an_alias_of_ten_thousand_members_is_expanded(void)
+{
+    world_t *world = world_begin();
+    char *list = apr_palloc(zm_test_pool(), 10000 * 20 + 1), *at = list;
+    uint64_t id;
+    int i;
+    for (i = 0; i < 10000; i++)
+        at += sprintf(at, "u%d@b.test, ", i);
+    world_map(world, "aliases", "many", list);
+    world_start(world);
+    id = route(world, "from <a@a.test>\nto many\n\n");
+    CU_ASSERT_EQUAL(world_control(world, id)->recipient_count, 10000);
+    world_end(world);
+}
+
 static void a_list_sends_with_its_owner_as_sender(void)
 {
     world_t *world = world_begin();
@@ -593,6 +608,7 @@ ZM_TESTS("router message", ZM_TEST(what_a_header_lacks_is_added),
          ZM_TEST(a_local_author_of_a_bad_field_is_warned), ZM_TEST(the_same_recipient_twice_is_one),
          ZM_TEST(of_duplicates_everybody_is_told_what_anybody_asked_for),
          ZM_TEST(notify_of_duplicates_is_joined), ZM_TEST(two_thousand_recipients_are_routed),
+         ZM_TEST(an_alias_of_ten_thousand_members_is_expanded),
          ZM_TEST(a_list_sends_with_its_owner_as_sender),
          ZM_TEST(a_bad_line_of_a_list_is_told_to_its_owner),
          ZM_TEST(each_rewriting_group_has_its_own_header),
