@@ -282,7 +282,7 @@ static void echo_text(zm_script_t *script, zm_str_t text)
 static apr_status_t run_text(zm_script_t *script, zm_str_t text, const char *name, int *status,
                              zm_error_t *error)
 {
-    zm_entry_t entry;
+    zm_entry_t entry = {0};
     zm_unit_t *unit;
     zm_flow_t flow;
     apr_status_t result;
@@ -395,7 +395,7 @@ apr_status_t zm_script_call(zm_script_t *script, const char *name, const zm_valu
                             apr_size_t count, zm_script_result_t *result, zm_error_t *error)
 {
     zm_symbol_t *symbol = command_symbol(script, name);
-    zm_entry_t entry;
+    zm_entry_t entry = {0};
     zm_flow_t flow;
     *result = (zm_script_result_t){1, false, ZM_VALUE_NIL};
     if (symbol == NULL)
@@ -458,7 +458,7 @@ void zm_script_run_exit_trap(zm_script_t *script)
 
 void zm_script_run_traps(zm_script_t *script)
 {
-    zm_entry_t entry;
+    zm_entry_t entry = {0};
     entry_begin(script, &entry, __builtin_frame_address(0));
     entry_end(script, &entry, zm_traps_run(script, true), NULL);
 }
