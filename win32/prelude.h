@@ -16,6 +16,8 @@
 
 #undef ATOM
 #undef ERROR
+#undef FAILED
+#undef SUCCEEDED
 #undef interface
 #undef small
 #undef near
