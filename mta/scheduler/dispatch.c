@@ -145,7 +145,7 @@ void zm_dispatch_arrival(zm_scheduler_t *scheduler, zm_thread_t *thread)
 {
     const zm_params_t *params = &thread->ring->selection->params;
 
-    if (params->queueonly || (thread->flags & ZM_THREAD_HELD) != 0)
+    if (params->queueonly)
         return;
     if (params->wakeuprestartonly && (thread->lease_count > 0 || thread->run > 0))
         return;
@@ -210,7 +210,7 @@ static bool pointless(const zm_scheduler_t *scheduler, const zm_thread_t *thread
 {
     const zm_selection_t *selection = thread->ring->selection;
     if (thread->vertices == 0 || selection->params.command == NULL ||
-        (thread->flags & ZM_THREAD_HELD) != 0 || only_others(scheduler, thread))
+        only_others(scheduler, thread))
         return true;
     return thread->lease_count > 0 &&
            (thread->lease_count >= selection->params.maxthr ||

@@ -146,7 +146,7 @@ static void end_run(zm_scheduler_t *scheduler, zm_thread_t *thread)
         zm_dispatch_ready(scheduler, thread); /* behind those that wait */
         return;
     }
-    if (params->queueonly || (thread->flags & ZM_THREAD_HELD) != 0)
+    if (params->queueonly)
         return;
     if (thread->fresh > 0 && (thread->flags & (ZM_THREAD_STOPPED | ZM_THREAD_BROKEN)) == 0) {
         zm_dispatch_ready(scheduler, thread);

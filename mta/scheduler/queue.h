@@ -146,8 +146,7 @@ struct zm_lane_t {
 #define ZM_THREAD_SUCCEEDED 2 /**< in this run: some recipient was done */
 #define ZM_THREAD_STOPPED 4   /**< in this run: the destination refused everything */
 #define ZM_THREAD_BROKEN 8    /**< in this run: an agent died */
-#define ZM_THREAD_YIELDED 32  /**< its run is interrupted: others had their turn to come */
-#define ZM_THREAD_HELD 16     /**< by command: not served until released */
+#define ZM_THREAD_YIELDED 16  /**< its run is interrupted: others had their turn to come */
 
 struct zm_thread_t {
     zm_ring_t *ring;

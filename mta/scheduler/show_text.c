@@ -107,8 +107,6 @@ void zm_show_thread_fields(zm_buf_t *out, zm_scheduler_t *scheduler, zm_thread_t
                   thread->recipients, thread->attempts);
     if (thread->leases != NULL)
         add_leases(out, scheduler, thread, separator);
-    else if ((thread->flags & ZM_THREAD_HELD) != 0)
-        zm_buf_printf(out, "%spend=Held", separator);
     else if (is_waiting(scheduler, thread))
         zm_buf_printf(out, "%sW=%us", separator, thread->due.when - scheduler->now);
     else if (pending != ZM_PENDING_NOTHING)

@@ -24,7 +24,7 @@ static void skip_comment(zm_tokens_t *tokens)
 /* Blanks of one line. */
 static void skip_blanks(zm_tokens_t *tokens)
 {
-    while (zm_is_blank(peek(tokens)) || peek(tokens) == '\r')
+    while (zm_is_space(peek(tokens)) && peek(tokens) != '\n')
         tokens->at++;
 }
 
