@@ -183,13 +183,20 @@ static void sweep(zm_file_t *directory, apr_pool_t *pool)
     zm_dir_close(entries);
 }
 
-static void try_all(trial_t *trial)
+/* The files are closed before the sweep: some filesystems hide open ones that were removed, and
+ * only then let go. */
+static apr_status_t try_all(trial_t *trial, apr_pool_t *pool)
 {
+    apr_status_t status = apr_pool_create(&trial->pool, pool);
+    if (status != APR_SUCCESS)
+        return status;
     try_publish(trial);
     try_rename(trial);
     try_identity_and_link(trial);
     try_in_place(trial);
     try_open_survives(trial);
+    apr_pool_destroy(trial->pool);
+    return APR_SUCCESS;
 }
 
 apr_status_t zm_probe(zm_probe_t *probe, const char *directory, apr_pool_t *parent,
@@ -197,28 +204,29 @@ apr_status_t zm_probe(zm_probe_t *probe, const char *directory, apr_pool_t *pare
 {
     trial_t trial = {.probe = probe};
     zm_file_t *scratch;
+    apr_pool_t *pool;
     const char *path;
     apr_uint32_t number = 0;
-    apr_status_t status = apr_pool_create(&trial.pool, parent);
+    apr_status_t status = apr_pool_create(&pool, parent);
     if (status != APR_SUCCESS)
         return zm_error_system(error, status, "cannot examine %s", directory);
     memset(probe, 0, sizeof *probe);
     apr_generate_random_bytes((unsigned char *)&number, sizeof number);
-    path = apr_psprintf(trial.pool, "%s/.probe-%08x", directory, number);
+    path = apr_psprintf(pool, "%s/.probe-%08x", directory, number);
     status = zm_dir_make(NULL, path, 0700);
     if (status == APR_SUCCESS)
-        status = zm_dir_handle(&scratch, NULL, path, trial.pool);
+        status = zm_dir_handle(&scratch, NULL, path, pool);
     if (status == APR_SUCCESS)
         status = zm_dir_make(scratch, "one", 0700);
     if (status == APR_SUCCESS)
         status = zm_dir_make(scratch, "two", 0700);
     if (status == APR_SUCCESS)
-        status = zm_dir_handle(&trial.one, scratch, "one", trial.pool);
+        status = zm_dir_handle(&trial.one, scratch, "one", pool);
     if (status == APR_SUCCESS)
-        status = zm_dir_handle(&trial.two, scratch, "two", trial.pool);
+        status = zm_dir_handle(&trial.two, scratch, "two", pool);
+    if (status == APR_SUCCESS)
+        status = try_all(&trial, pool);
     if (status == APR_SUCCESS) {
-        apr_pool_t *pool = trial.pool;
-        try_all(&trial);
         sweep(trial.one, pool);
         sweep(trial.two, pool);
         zm_file_close(trial.one);
@@ -230,7 +238,7 @@ apr_status_t zm_probe(zm_probe_t *probe, const char *directory, apr_pool_t *pare
         zm_error_system(error, status, "cannot try out the directory %s", directory);
     }
     zm_dir_remove(NULL, path);
-    apr_pool_destroy(trial.pool);
+    apr_pool_destroy(pool);
     return status;
 }
 
