@@ -38,11 +38,23 @@ target_compile_definitions(zm_flags INTERFACE
 if(WIN32)
   enable_language(RC)
   add_library(zm_start OBJECT "${CMAKE_SOURCE_DIR}/win32/program.rc" "${CMAKE_SOURCE_DIR}/win32/startup.c")
-  target_compile_definitions(zm_flags INTERFACE __USE_MINGW_ANSI_STDIO=1 UNICODE _UNICODE
+  set(zm_windows_definitions __USE_MINGW_ANSI_STDIO=1 UNICODE _UNICODE
     _WIN32_WINNT=0x0602 FD_SETSIZE=1024) # the set size that APR was built with
+  target_compile_definitions(zm_flags INTERFACE ${zm_windows_definitions})
+  # Reading the system's headers takes most of the time, so it is done once: the
+  # compiler takes prelude.h.gch for prelude.h where its options allow.
+  set(zm_prelude "${CMAKE_BINARY_DIR}/prelude/prelude.h")
+  configure_file(win32/prelude.h "${zm_prelude}" COPYONLY)
+  if("${zm_prelude}" IS_NEWER_THAN "${zm_prelude}.gch")
+    string(TOUPPER "${CMAKE_BUILD_TYPE}" type)
+    separate_arguments(options UNIX_COMMAND "${CMAKE_C_FLAGS} ${CMAKE_C_FLAGS_${type}}")
+    list(TRANSFORM zm_windows_definitions PREPEND -D OUTPUT_VARIABLE definitions)
+    execute_process(COMMAND ${CMAKE_C_COMPILER} ${options} ${definitions} -std=c11 -fno-common
+      -fno-strict-aliasing "${zm_prelude}" -o "${zm_prelude}.gch" COMMAND_ERROR_IS_FATAL ANY)
+  endif()
   # Formats are checked by the Unix builds: here the compiler would check them by
   # Microsoft's rules, while __USE_MINGW_ANSI_STDIO makes them follow C's.
-  target_compile_options(zm_flags INTERFACE -include "${CMAKE_SOURCE_DIR}/win32/prelude.h" -Wno-format)
+  target_compile_options(zm_flags INTERFACE -include "${zm_prelude}" -fpch-deps -Wno-format)
   target_link_options(zm_flags INTERFACE -static)
 else()
   target_compile_definitions(zm_flags INTERFACE _POSIX_C_SOURCE=200809L _XOPEN_SOURCE=700)
