@@ -339,7 +339,7 @@ zm_uid_t world_root(void)
 
 zm_user_t *world_account(void)
 {
-    static const char *const names[] = {"games", "bin", "sys", "man", "nobody", "Guest"};
+    static const char *const names[] = {"games", "bin", "sys", "man", "nobody", "SYSTEM"};
     zm_user_t *user = NULL;
     apr_size_t i;
     for (i = 0; i < sizeof names / sizeof names[0]; i++)
