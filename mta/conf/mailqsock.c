@@ -14,6 +14,13 @@ static uint16_t service_port(const char *name, apr_pool_t *pool)
     return 0;
 }
 
+/* "C:/path" */
+static bool is_drive(zm_str_t value)
+{
+    return value.length > 2 && zm_is_alpha((unsigned char)value.data[0]) && value.data[1] == ':' &&
+           (value.data[2] == '/' || value.data[2] == '\\');
+}
+
 apr_status_t zm_mailqsock_parse(zm_mailqsock_t *sock, const char *text, apr_pool_t *pool)
 {
     zm_str_t value = zm_str_trim(zm_str(text)), head, rest;
@@ -31,7 +38,7 @@ apr_status_t zm_mailqsock_parse(zm_mailqsock_t *sock, const char *text, apr_pool
     }
     if (zm_str_starts_nocase(value, ZM_S("UNIX:")))
         sock->path = zm_str_c(pool, zm_str_of(value.data + 5, value.length - 5));
-    else if (value.data[0] == '/')
+    else if (value.data[0] == '/' || is_drive(value))
         sock->path = zm_str_c(pool, value);
     if (sock->path != NULL)
         return sock->path[0] != '\0' ? APR_SUCCESS : ZM_E_SYNTAX;

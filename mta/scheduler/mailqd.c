@@ -341,9 +341,9 @@ static void greet(session_t *session)
     apr_pool_destroy(pool);
 }
 
-static void accepted(apr_socket_t *socket, apr_pool_t *pool, void *baton)
+/* local: through the local socket, whatever carries that */
+static void session_begin(zm_mailqd_t *mailqd, apr_socket_t *socket, apr_pool_t *pool, bool local)
 {
-    zm_mailqd_t *mailqd = baton;
     session_t *session;
 
     if (mailqd->session_count >= MOST_SESSIONS) {
@@ -353,7 +353,8 @@ static void accepted(apr_socket_t *socket, apr_pool_t *pool, void *baton)
     session = apr_pcalloc(pool, sizeof *session);
     session->mailqd = mailqd;
     session->pool = pool;
-    session->peer = zm_socket_remote_end(socket).ip;
+    if (!local)
+        session->peer = zm_socket_remote_end(socket).ip;
     if (zm_stream_open(&session->stream, mailqd->options.loop, socket, on_event, session) !=
         APR_SUCCESS) {
         apr_pool_destroy(pool);
@@ -370,6 +371,11 @@ static void accepted(apr_socket_t *socket, apr_pool_t *pool, void *baton)
     finish_if_ending(session);
 }
 
+static void accepted(apr_socket_t *socket, apr_pool_t *pool, void *baton)
+{
+    session_begin(baton, socket, pool, false);
+}
+
 /* -- listening ----------------------------------------------------------------------------- */
 
 static void local_ready(zm_watch_t *watch, int events, void *baton)
@@ -382,7 +388,7 @@ static void local_ready(zm_watch_t *watch, int events, void *baton)
     (void)events;
     apr_pool_create(&pool, NULL);
     if (zm_localsock_accept(&socket, mailqd->socket, pool) == APR_SUCCESS)
-        accepted(socket, pool, mailqd);
+        session_begin(mailqd, socket, pool, true);
     else
         apr_pool_destroy(pool);
 }
