@@ -33,6 +33,7 @@ typedef struct work_t {
     int entry_count;
     int pending; /* submissions not committed */
     bool failed, final;
+    bool vanished; /* the control file is not there any more */
     struct work_t *next, *previous;
 } work_t;
 
@@ -41,8 +42,8 @@ struct zm_reports_t {
     apr_pool_t *pool;
     work_t *works;
     int under_way;
-    line_t final, interim;
-    zm_timer_t retry, interim_timer;
+    line_t final, failed, interim; /* failed: final ones, to be tried again */
+    zm_timer_t start, retry, interim_timer;
     bool closing;
 };
 
@@ -169,17 +170,17 @@ static void work_free(work_t *work)
     apr_pool_destroy(work->pool);
 }
 
-static void try_again(zm_reports_t *reports, uint64_t job, bool final)
+/* Never at once: while the disk is in trouble every attempt fails and is logged. */
+static void try_again(zm_reports_t *reports, zm_job_t *job)
 {
-    if (final) {
-        line_add(&reports->final, job, 0);
-        if (!zm_timer_is_set(&reports->retry))
-            zm_timer_set(&reports->retry, RETRY_PAUSE);
-    } else {
-        zm_job_t *found = zm_queue_find(reports->options.scheduler, job);
-        if (found != NULL)
-            zm_reports_interim(reports, found);
+    if ((job->flags & ZM_JOB_FINISHING) == 0) {
+        zm_reports_interim(reports, job);
+        return;
     }
+    line_add(&reports->failed, job->id,
+             reports->options.scheduler->now + (uint32_t)apr_time_sec(RETRY_PAUSE));
+    if (!zm_timer_is_set(&reports->retry))
+        zm_timer_set(&reports->retry, RETRY_PAUSE);
 }
 
 static void mark_reported(work_t *work)
@@ -196,24 +197,23 @@ static void conclude(work_t *work)
 {
     zm_reports_t *reports = work->reports;
     zm_job_t *job = zm_queue_find(reports->options.scheduler, work->job);
-    bool failed = work->failed, final = work->final;
-    uint64_t id = work->job;
+    bool failed = work->failed, final = work->final, vanished = work->vanished;
 
     if (!failed)
         mark_reported(work);
     work_free(work);
-    if (job != NULL) {
-        job->flags &= (uint8_t)~ZM_JOB_REPORTING;
-        if (failed)
-            job->flags |= ZM_JOB_REPORTABLE;
-        if (failed && !(job->flags & ZM_JOB_FINISHING))
-            try_again(reports, id, false);
-        else if (failed)
-            try_again(reports, id, true);
-        else if (final)
-            remove_job(reports, job);
-        else if ((job->flags & ZM_JOB_FINISHING) != 0)
-            zm_reports_complete(reports, job); /* it was waiting for this interim report */
+    if (job == NULL)
+        return;
+    job->flags &= (uint8_t)~ZM_JOB_REPORTING;
+    if (vanished) {
+        zm_job_forget(reports->options.scheduler, job); /* should it come back, a scan finds it */
+    } else if (failed) {
+        job->flags |= ZM_JOB_REPORTABLE;
+        try_again(reports, job);
+    } else if (final) {
+        remove_job(reports, job);
+    } else if ((job->flags & ZM_JOB_FINISHING) != 0) {
+        zm_reports_complete(reports, job); /* it was waiting for this interim report */
     }
 }
 
@@ -368,13 +368,16 @@ static void report_job(zm_reports_t *reports, zm_job_t *job, bool final)
 {
     work_t *work = work_begin(reports, job, final);
     zm_dsn_entry_t *entries;
+    apr_status_t status;
     int taken = 0, told = 0;
 
     job->flags |= ZM_JOB_REPORTING;
     job->flags &= (uint8_t)~ZM_JOB_REPORTABLE;
     work->pending = 1; /* ourselves */
-    if (open_files(work, job) != APR_SUCCESS) {
+    status = open_files(work, job);
+    if (status != APR_SUCCESS) {
         work->failed = true;
+        work->vanished = APR_STATUS_IS_ENOENT(status);
     } else {
         gather(work);
         entries = apr_palloc(work->pool, ((apr_size_t)work->entry_count + 1) * sizeof *entries);
@@ -412,8 +415,8 @@ void zm_reports_complete(zm_reports_t *reports, zm_job_t *job)
         return;
     }
     line_add(&reports->final, job->id, 0);
-    if (!zm_timer_is_set(&reports->retry))
-        zm_timer_set(&reports->retry, 0);
+    if (!zm_timer_is_set(&reports->start))
+        zm_timer_set(&reports->start, 0);
 }
 
 /* -- interim reports ----------------------------------------------------------------------- */
@@ -449,11 +452,28 @@ static void interim_due(zm_timer_t *timer, void *baton)
     reports->options.settle(reports->options.baton);
 }
 
-static void retry_due(zm_timer_t *timer, void *baton)
+static void start_due(zm_timer_t *timer, void *baton)
 {
     zm_reports_t *reports = baton;
     (void)timer;
     zm_scheduler_tick(reports->options.scheduler);
+    start_more(reports);
+    reports->options.settle(reports->options.baton);
+}
+
+static void retry_due(zm_timer_t *timer, void *baton)
+{
+    zm_reports_t *reports = baton;
+    zm_scheduler_t *scheduler = reports->options.scheduler;
+    line_t *line = &reports->failed;
+
+    zm_scheduler_tick(scheduler);
+    while (line->count > 0 && line->items[line->first].when <= scheduler->now)
+        line_add(&reports->final, line_take(line), 0);
+    if (line->count > 0) {
+        uint32_t when = line->items[line->first].when;
+        zm_timer_set(timer, apr_time_from_sec(when - scheduler->now));
+    }
     start_more(reports);
     reports->options.settle(reports->options.baton);
 }
@@ -463,6 +483,7 @@ void zm_reports_open(zm_reports_t **opened, const zm_reports_options_t *options,
     zm_reports_t *reports = apr_pcalloc(pool, sizeof *reports);
     reports->options = *options;
     apr_pool_create(&reports->pool, pool);
+    zm_timer_init(&reports->start, options->loop, start_due, reports);
     zm_timer_init(&reports->retry, options->loop, retry_due, reports);
     zm_timer_init(&reports->interim_timer, options->loop, interim_due, reports);
     *opened = reports;
@@ -471,9 +492,11 @@ void zm_reports_open(zm_reports_t **opened, const zm_reports_options_t *options,
 void zm_reports_close(zm_reports_t *reports)
 {
     reports->closing = true;
+    zm_timer_cancel(&reports->start);
     zm_timer_cancel(&reports->retry);
     zm_timer_cancel(&reports->interim_timer);
     zm_scheduler_free(reports->final.items);
+    zm_scheduler_free(reports->failed.items);
     zm_scheduler_free(reports->interim.items);
     apr_pool_destroy(reports->pool);
 }

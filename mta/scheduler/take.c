@@ -5,6 +5,10 @@
 
 #include "spool/layout.h"
 
+/* Files that cannot be opened are named in the log so often in so many seconds. */
+#define TOLD_MOST 10
+#define TOLD_PERIOD 60
+
 typedef struct taking_t {
     zm_take_t *take;
     apr_pool_t *pool;
@@ -226,6 +230,20 @@ static zm_taken_t enqueue(taking_t *taking)
                                                                         : ZM_TAKEN_NOTHING;
 }
 
+/* While the disk is in trouble or descriptors are short, each scan finds the same files. */
+static void tell_unopened(zm_take_t *take, const char *reason)
+{
+    uint32_t now = take->scheduler->now;
+    if (now - take->told_since >= TOLD_PERIOD) {
+        take->told_since = now;
+        take->told = 0;
+    }
+    if (take->told++ < TOLD_MOST)
+        zm_log(ZM_LOG_WARNING, NULL, "control file cannot be opened now", ZM_F_S("reason", reason));
+    else if (take->told == TOLD_MOST + 1)
+        zm_log(ZM_LOG_WARNING, NULL, "more control files cannot be opened; not told for a while");
+}
+
 zm_taken_t zm_take_file(zm_take_t *take, const char *prefixed_leaf, apr_pool_t *pool,
                         zm_error_t *reason)
 {
@@ -244,8 +262,7 @@ zm_taken_t zm_take_file(zm_take_t *take, const char *prefixed_leaf, apr_pool_t *
         return ZM_TAKEN_PARKED;
     if (status != APR_SUCCESS) {
         if (!APR_STATUS_IS_ENOENT(status))
-            zm_log(ZM_LOG_WARNING, NULL, "control file cannot be opened now",
-                   ZM_F_S("reason", reason->text));
+            tell_unopened(take, reason->text);
         return ZM_TAKEN_NOTHING;
     }
     obey_turns(&taking);

@@ -18,6 +18,8 @@ typedef struct zm_take_t {
     zm_scheduler_t *scheduler;
     zm_files_t *files;
     int hash_levels;
+    uint32_t told_since; /**< private: trouble with many files is told a few times in a while */
+    int told;
 } zm_take_t;
 
 /** prefixed_leaf: "A/B/4711".  reason: why it was parked. */

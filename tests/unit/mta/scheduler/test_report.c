@@ -1,3 +1,5 @@
+#include <apr_strings.h>
+
 #include "platform/clock.h"
 #include "tests/unit/harness.h"
 #include "tests/unit/mta/scheduler/place.h"
@@ -210,10 +212,59 @@ static void delay_is_told_once_and_noted_in_the_file(void)
     zm_clock_thaw();
 }
 
+static void overwrite(place_t *place, const char *name, apr_uint64_t at, char byte)
+{
+    zm_object_t *object;
+    ZM_ASSERT_OK(zm_object_open(&object, place->spool, name, ZM_OBJECT_UPDATE));
+    ZM_ASSERT_OK(zm_object_overwrite(object, at, &byte, 1));
+    zm_object_close(object);
+}
+
+/* Trouble with the disk must not become a loop that fills the log. */
+static void job_that_cannot_be_reported_waits_before_the_next_attempt(void)
+{
+    place_t *place = place_open(conf);
+    zm_error_t reason;
+    const char *control;
+    uint64_t id;
+    zm_clock_freeze(apr_time_now(), apr_time_from_sec(1000));
+    id = place_job(place, FROM "r-" SLOT "smtp y bob@y 0\n", FAILED);
+    control = apr_psprintf(zm_test_pool(), "transport/%" APR_UINT64_T_FMT, id);
+    CU_ASSERT_EQUAL(place_take(place, id, &reason), ZM_TAKEN);
+    overwrite(place, control, 4, '7'); /* "@ 0x7...": bits that nobody knows */
+    place_run(place);
+    CU_ASSERT_PTR_NOT_NULL(zm_queue_find(place->scheduler, id));
+    ZM_ASSERT_STR(place_submitted(place), "");
+    overwrite(place, control, 4, '0');
+    zm_clock_advance(apr_time_from_sec(31));
+    place_run(place);
+    has(place_submitted(place), "Action: failed\n");
+    CU_ASSERT_PTR_NULL(zm_queue_find(place->scheduler, id));
+    place_close(place);
+    zm_clock_thaw();
+}
+
+static void job_whose_control_file_vanished_is_forgotten(void)
+{
+    place_t *place = place_open(conf);
+    zm_error_t reason;
+    uint64_t id = place_job(place, FROM "r-" SLOT "smtp y bob@y 0\n", FAILED);
+    CU_ASSERT_EQUAL(place_take(place, id, &reason), ZM_TAKEN);
+    ZM_ASSERT_OK(zm_spool_unlink(place->spool,
+                                 apr_psprintf(zm_test_pool(), "transport/%" APR_UINT64_T_FMT, id)));
+    place_run(place);
+    CU_ASSERT_PTR_NULL(zm_queue_find(place->scheduler, id));
+    ZM_ASSERT_STR(place_submitted(place), "");
+    CU_ASSERT(place_exists(place, "queue", id));
+    place_close(place);
+}
+
 ZM_TESTS("scheduler_report", ZM_TEST(finished_job_with_a_failure_is_reported_and_removed),
          ZM_TEST(header_only_when_the_sender_asked_for_it), ZM_TEST(unwanted_outcomes_are_not_told),
          ZM_TEST(reported_lines_are_not_told_again), ZM_TEST(success_is_told_when_asked_for),
          ZM_TEST(error_message_is_not_answered_to_its_sender),
          ZM_TEST(each_sender_group_gets_its_own_report), ZM_TEST(hostile_text_forges_no_field),
          ZM_TEST(expiry_marks_the_file_and_reports),
-         ZM_TEST(delay_is_told_once_and_noted_in_the_file))
+         ZM_TEST(delay_is_told_once_and_noted_in_the_file),
+         ZM_TEST(job_that_cannot_be_reported_waits_before_the_next_attempt),
+         ZM_TEST(job_whose_control_file_vanished_is_forgotten))
