@@ -47,6 +47,52 @@ static void print_value(zm_value_t value)
     putchar(')');
 }
 
+/* Strings and, for lists, arrays of them. */
+static void print_json_value(zm_value_t value)
+{
+    apr_size_t i;
+    if (!zm_value_is_list(value)) {
+        print_json(zm_value_str(value));
+        return;
+    }
+    putchar('[');
+    for (i = 0; i < zm_value_count(value); i++) {
+        if (i > 0)
+            putchar(',');
+        print_json_value(zm_value_item(value, i));
+    }
+    putchar(']');
+}
+
+/* A lookup's (key answer) or (key nil reason). */
+static void print_lookup(zm_value_t lookup, bool json)
+{
+    zm_value_t answer = zm_value_item(lookup, 1);
+    bool failed = zm_value_count(lookup) > 2;
+    if (json) {
+        fputs(",\"key\":", stdout);
+        print_json_value(zm_value_item(lookup, 0));
+        printf(",\"outcome\":\"%s\"", failed                    ? "failed"
+                                      : zm_value_is_nil(answer) ? "absent"
+                                                                : "found");
+        if (failed || !zm_value_is_nil(answer))
+            fputs(failed ? ",\"reason\":" : ",\"answer\":", stdout);
+        if (failed || !zm_value_is_nil(answer))
+            print_json_value(failed ? zm_value_item(lookup, 2) : answer);
+        return;
+    }
+    print_value(zm_value_item(lookup, 0));
+    if (failed) {
+        fputs(" failed: ", stdout);
+        print_value(zm_value_item(lookup, 2));
+    } else if (zm_value_is_nil(answer)) {
+        fputs(" absent", stdout);
+    } else {
+        fputs(" = ", stdout);
+        print_value(answer);
+    }
+}
+
 static const char *step_name(zm_trace_t what)
 {
     return what == ZM_TRACE_CALL ? "call" : what == ZM_TRACE_RETURN ? "return" : "lookup";
@@ -59,11 +105,20 @@ static void on_trace(void *baton, zm_trace_t what, unsigned depth, zm_str_t name
         printf("%s{\"step\":\"%s\",\"depth\":%u,\"name\":", explanation->any ? "," : "",
                step_name(what), depth);
         print_json(name);
+        if (what == ZM_TRACE_LOOKUP) {
+            print_lookup(value, true);
+        } else {
+            fputs(what == ZM_TRACE_CALL ? ",\"arguments\":" : ",\"value\":", stdout);
+            print_json_value(value);
+        }
         putchar('}');
     } else {
-        printf("%*s%-6s %.*s ", (int)(2 * depth + 2), "", step_name(what), (int)name.length,
-               name.data);
-        print_value(value);
+        printf("%*s%-6s %.*s ", (int)(2 * (depth + (what == ZM_TRACE_RETURN))), "", step_name(what),
+               (int)name.length, name.data);
+        if (what == ZM_TRACE_LOOKUP)
+            print_lookup(value, false);
+        else
+            print_value(value);
         putchar('\n');
     }
     explanation->any = true;

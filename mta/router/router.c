@@ -29,7 +29,8 @@ typedef struct router_t {
     bool illegal_object, debug, interactive, fromto_syslog;
     int64_t workers;
     const char *config, *log, *postoffice, *script_flags, *pickup, *service;
-    apr_array_header_t *traces; /* of const char *: words of -t */
+    apr_array_header_t *traces;    /* of const char *: words of -t */
+    apr_array_header_t *explained; /* of const char *: addresses of -t */
 } router_t;
 
 static int complain(int code, const char *text)
@@ -55,11 +56,17 @@ static apr_status_t ignore(void *target, const char *argument, zm_error_t *error
     return APR_SUCCESS;
 }
 
+/* What is no word to trace is an address to explain. */
 static apr_status_t add_trace(void *target, const char *argument, zm_error_t *error)
 {
     router_t *router = target;
     (void)error;
-    APR_ARRAY_PUSH(router->traces, const char *) = argument;
+    if (zm_script_trace_word(zm_str(argument))) {
+        APR_ARRAY_PUSH(router->traces, const char *) = argument;
+    } else {
+        APR_ARRAY_PUSH(router->explained, const char *) = argument;
+        router->explain = true;
+    }
     return APR_SUCCESS;
 }
 
@@ -159,12 +166,15 @@ static int run_explain(router_t *router, int argc, char **argv)
     router_worker_t *worker;
     zm_error_t error = {0};
     int i, code = 0;
-    if (argc < 2)
+    for (i = 1; i < argc; i++)
+        APR_ARRAY_PUSH(router->explained, const char *) = argv[i];
+    if (router->explained->nelts == 0)
         return complain(ZM_EXIT_USAGE, "--explain needs addresses");
     if (open_worker(router, &worker, &error) != APR_SUCCESS)
         return complain(ZM_EXIT_CONFIG, error.text);
-    for (i = 1; i < argc; i++)
-        code |= router_explain(worker, zm_str(argv[i]), router->json);
+    for (i = 0; i < router->explained->nelts; i++)
+        code |= router_explain(worker, zm_str(APR_ARRAY_IDX(router->explained, i, const char *)),
+                               router->json);
     zm_spool_close(worker->spool);
     return code;
 }
@@ -298,7 +308,7 @@ int main(int argc, char **argv)
         {'I', "service", ZM_OPTION_TEXT, &router.service, NULL, "NAME",
          "with -i: answer questions; NAME is smtpserver"},
         {'t', "trace", ZM_OPTION_CALL_ARG, &router, add_trace, "WORD",
-         "trace: functions, assign, rewrite, ..., all"},
+         "trace functions, assign, rewrite, ..., all; another word: explain that address"},
         {0, "debug", ZM_OPTION_FLAG, &router.debug, NULL, NULL, "log more"},
         {0, "explain", ZM_OPTION_FLAG, &router.explain, NULL, NULL,
          "show how the given addresses are routed"},
@@ -322,6 +332,7 @@ int main(int argc, char **argv)
     atexit(apr_terminate);
     apr_pool_create(&router.pool, NULL);
     router.traces = apr_array_make(router.pool, 2, sizeof(const char *));
+    router.explained = apr_array_make(router.pool, 4, sizeof(const char *));
     if (!zm_options_parse(&line, &argc, argv, &code))
         return code;
     if (zm_zenv_load(&router.zenv, &router.site, router.pool, &error) != APR_SUCCESS)

@@ -58,13 +58,17 @@ static zm_value_t answer_value(zm_script_t *script, const zm_map_answer_t *answe
     return zm_make_list(script, items, count);
 }
 
-static void trace_lookup(zm_call_t *call, zm_str_t key, zm_value_t value)
+/* reason: why it failed; null: it did not. */
+static void trace_lookup(zm_call_t *call, zm_str_t key, zm_value_t value, const char *reason)
 {
     zm_script_t *script = call->script;
-    zm_value_t pair[2] = {zm_value_of(key), value};
-    if (script->trace_mask & ZM_TRACE_LOOKUP)
-        script->trace(script->trace_baton, ZM_TRACE_LOOKUP, script->activations, zm_str(call->name),
-                      zm_make_list(script, pair, 2));
+    zm_value_t items[3] = {zm_value_of(key), value, ZM_VALUE_NIL};
+    if (!(script->trace_mask & ZM_TRACE_LOOKUP))
+        return;
+    if (reason != NULL)
+        items[2] = zm_value_of(zm_str(reason));
+    script->trace(script->trace_baton, ZM_TRACE_LOOKUP, script->activations, zm_str(call->name),
+                  zm_make_list(script, items, reason != NULL ? 3 : 2));
 }
 
 static int lookup(zm_call_t *call)
@@ -76,6 +80,7 @@ static int lookup(zm_call_t *call)
     zm_map_answer_t answer = {0};
     zm_map_outcome_t outcome;
     zm_value_t value = ZM_VALUE_NIL;
+    const char *reason = NULL;
     if (!read_query(call, &query, words))
         return 1;
     if (query.key.length == 0) {
@@ -83,13 +88,15 @@ static int lookup(zm_call_t *call)
         return 1;
     }
     outcome = zm_relation_lookup(entry->relation, &query, &answer, script->arena.pool);
-    if (outcome == ZM_MAP_FAILED)
-        zm_script_defer(script, answer.reason == NULL ? "IO:error" : answer.reason);
+    if (outcome == ZM_MAP_FAILED) {
+        reason = answer.reason == NULL ? "IO:error" : answer.reason;
+        zm_script_defer(script, reason);
+    }
     if (outcome == ZM_MAP_FOUND) {
         value = answer_value(script, &answer);
         zm_call_return(call, value);
     }
-    trace_lookup(call, query.key, value);
+    trace_lookup(call, query.key, value, reason);
     return outcome == ZM_MAP_FOUND ? 0 : 1;
 }
 

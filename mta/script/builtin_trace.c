@@ -36,6 +36,12 @@ static unsigned bit_of(zm_str_t name)
     return 0;
 }
 
+bool zm_script_trace_word(zm_str_t word)
+{
+    return bit_of(word) != 0 || zm_str_equal_c(word, "all") || zm_str_equal_c(word, "on") ||
+           zm_str_equal_c(word, "off") || zm_str_equal_c(word, "except");
+}
+
 bool zm_script_traced(zm_script_t *script, const char *keyword)
 {
     return (script->trace_words & bit_of(zm_str(keyword))) != 0;

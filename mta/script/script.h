@@ -242,7 +242,7 @@ void zm_script_hold_trap(zm_script_t *script, int number, bool hold);
 typedef enum zm_trace_t {
     ZM_TRACE_CALL = 1,   /**< name and arguments as a list */
     ZM_TRACE_RETURN = 2, /**< name and returned value */
-    ZM_TRACE_LOOKUP = 4, /**< relation and (key answer); nil answer: absent */
+    ZM_TRACE_LOOKUP = 4, /**< relation and (key answer), nil answer: absent; (key nil reason): failed */
     ZM_TRACE_ASSIGN = 8, /**< variable and value */
     ZM_TRACE_MATCH = 16  /**< label text and subject of a successful match */
 } zm_trace_t;
@@ -252,6 +252,8 @@ typedef void zm_script_trace_fn(void *baton, zm_trace_t what, unsigned depth, zm
 /** Whether the script asked with the command `trace` for that keyword ("rewrite", "router",
  * "sequencer", ...). */
 bool zm_script_traced(zm_script_t *script, const char *keyword);
+/** Whether the command `trace` knows that word. */
+bool zm_script_trace_word(zm_str_t word);
 /** Reports the events in mask (0: none) as they happen. */
 void zm_script_set_trace(zm_script_t *script, unsigned mask, zm_script_trace_fn *fn, void *baton);
 

@@ -1,0 +1,72 @@
+"""router -t: how the stock configuration routes, the same on every kind of spool."""
+import json
+import os
+import sys
+
+import explain
+from zm import *
+
+ROUTER = os.path.join(os.path.dirname(BIN), 'libexec/zmailer/router')
+
+
+def ask(instance, *words):
+    return run(ROUTER, '--root', instance.root, *words, code=None)
+
+
+def told(spool):
+    """What is said on an instance with that kind of spool."""
+    before = os.environ.get('ZM_TEST_SPOOL')
+    os.environ['ZM_TEST_SPOOL'] = spool
+    try:
+        with Instance() as i:
+            explain.prepare(i.root)
+            run(os.path.join(BIN, 'newaliases'), '--root', i.root)
+            return explain.plain(ask(i, '-t', *explain.ADDRESSES).out, [i.root])
+    finally:
+        del os.environ['ZM_TEST_SPOOL']
+        if before is not None:
+            os.environ['ZM_TEST_SPOOL'] = before
+
+
+def test_each_kind_of_address():
+    got = explain.essence(told('native'))
+    if os.environ.get('ZM_TEST_UPDATE'):
+        with open(explain.EXPECTED, 'w') as f:
+            f.write(got)
+    different = explain.difference(got, explain.expected())
+    check(not different, different)
+
+
+def test_the_same_on_an_emulated_spool():
+    different = explain.difference(told('emulated'), told('native'))
+    check(not different, different)
+
+
+def test_json_tells_calls_lookups_and_the_result():
+    with Instance() as i:
+        explain.prepare(i.root)
+        run(os.path.join(BIN, 'newaliases'), '--root', i.root)
+        lines = [json.loads(line) for line in ask(i, '--json', '-t', 'team', 'someone@remote.test').out.splitlines()]
+        check([l['address'] for l in lines] == ['team', 'someone@remote.test'], lines)
+        lookups = [s for s in lines[0]['steps'] if s['step'] == 'lookup' and s['name'] == 'aliases']
+        check(lookups[0]['key'] == 'team' and lookups[0]['outcome'] == 'found', lookups)
+        check(lookups[0]['answer'] == 'alice, bob, far@remote.test', lookups)
+        check([q['channel'] for q in lines[0]['result']] == ['local', 'local', 'smtp'], lines[0]['result'])
+        calls = [s['name'] for s in lines[1]['steps'] if s['step'] == 'call']
+        check(calls[0] == 'router' and 'canonicalize' in calls, calls)
+
+
+def test_a_lookup_that_fails_is_not_an_absent_key():
+    with Instance() as i:
+        i.write('var/db/aliases.sqlite', 'this is no database')
+        said = ask(i, '-t', 'alice').out
+        check('lookup aliases alice failed: IO:' in said and 'channel hold' in said, said)
+
+
+def test_a_word_to_trace_is_no_address():
+    with Instance() as i:
+        check(run(ROUTER, '--root', i.root, '-t', 'functions', code=64).out == '', 'explained a trace word')
+
+
+if __name__ == '__main__':
+    main(sys.modules[__name__])
