@@ -19,6 +19,8 @@
 /* Names of a directory looked at in one go. */
 #define SCAN_STEP 1000
 
+static void settle(void *baton);
+
 /* -- configuration ------------------------------------------------------------------------- */
 
 static void tell_problems(const zm_buf_t *problems, bool to_log)
@@ -58,9 +60,62 @@ zm_config_t *zm_daemon_config(const zm_daemon_options_t *options, apr_pool_t *po
     return config;
 }
 
+static const char *notify_path(zm_daemon_t *daemon, const zm_config_t *config)
+{
+    const char *path = config->notifysock;
+    if (path == NULL)
+        path = zm_site_path(daemon->options->zenv, "SCHEDULERNOTIFY", ".scheduler.notify",
+                            daemon->pool);
+    return strncmp(path, "UNIX:", 5) == 0 ? path + 5 : path;
+}
+
+/* Without mailq the mail still flows, so a port that is taken is no reason not to run. */
+static void open_mailqd(zm_daemon_t *daemon)
+{
+    zm_mailqd_options_t options = {0};
+    zm_error_t error;
+
+    options.loop = daemon->loop;
+    options.scheduler = daemon->scheduler;
+    options.socket = daemon->config->mailqsock;
+    options.bind = zm_zenv_get_or(daemon->options->zenv, "BINDADDR", NULL);
+    options.authfile = daemon->config->authfile;
+    options.version = daemon->options->mailq_version;
+    options.summary = daemon->options->summary_only;
+    options.settle = settle;
+    options.baton = daemon;
+    if (zm_mailqd_open(&daemon->mailqd, &options, daemon->pool, &error) == APR_SUCCESS)
+        return;
+    daemon->mailqd = NULL;
+    zm_log(ZM_LOG_ERROR, NULL, "mailq is not served", ZM_F_S("reason", error.text));
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* Sockets are opened again when they are others now, or could not be opened before. */
+static void reopen_sockets(zm_daemon_t *daemon, const zm_config_t *old)
+{
+    const zm_config_t *config = daemon->config;
+    zm_error_t error;
+
+    if (!same_text(notify_path(daemon, old), notify_path(daemon, config)) &&
+        zm_intake_listen(daemon->intake, notify_path(daemon, config), &error) != APR_SUCCESS)
+        zm_log(ZM_LOG_ERROR, NULL, "no hints are taken", ZM_F_S("reason", error.text));
+    if (daemon->mailqd != NULL && same_text(old->mailqsock, config->mailqsock) &&
+        same_text(old->authfile, config->authfile))
+        return;
+    if (daemon->mailqd != NULL)
+        zm_mailqd_close(daemon->mailqd);
+    open_mailqd(daemon);
+}
+
 static void reload(zm_daemon_t *daemon)
 {
     apr_pool_t *pool, *old = daemon->config_pool;
+    const zm_config_t *previous = daemon->config;
     zm_config_t *config;
 
     apr_pool_create(&pool, daemon->pool);
@@ -74,6 +129,7 @@ static void reload(zm_daemon_t *daemon)
     zm_scheduler_reload(daemon->scheduler, config);
     daemon->config = config;
     daemon->config_pool = pool;
+    reopen_sockets(daemon, previous);
     apr_pool_destroy(old);
     zm_log(ZM_LOG_NOTICE, NULL, "configuration reloaded");
 }
@@ -256,39 +312,13 @@ static apr_status_t open_intake(zm_daemon_t *daemon, zm_error_t *error)
     options.scan_entries = daemon->options->scan_entries;
     if (options.scan_entries == 0 || options.scan_entries > SCAN_STEP)
         options.scan_entries = SCAN_STEP;
-    options.notify_path = daemon->config->notifysock;
-    if (options.notify_path == NULL)
-        options.notify_path = zm_site_path(daemon->options->zenv, "SCHEDULERNOTIFY",
-                                           ".scheduler.notify", daemon->pool);
-    if (strncmp(options.notify_path, "UNIX:", 5) == 0)
-        options.notify_path += 5;
+    options.notify_path = notify_path(daemon, daemon->config);
     options.watch = zm_zenv_get_or(daemon->options->zenv, "SCHEDULERNOTIFY", NULL) == NULL;
     options.opened = opened;
     options.settle = settle;
     options.taken = taken;
     options.baton = daemon;
     return zm_intake_open(&daemon->intake, &options, daemon->pool, error);
-}
-
-/* Without mailq the mail still flows, so a port that is taken is no reason not to run. */
-static void open_mailqd(zm_daemon_t *daemon)
-{
-    zm_mailqd_options_t options = {0};
-    zm_error_t error;
-
-    options.loop = daemon->loop;
-    options.scheduler = daemon->scheduler;
-    options.socket = daemon->config->mailqsock;
-    options.bind = zm_zenv_get_or(daemon->options->zenv, "BINDADDR", NULL);
-    options.authfile = daemon->config->authfile;
-    options.version = daemon->options->mailq_version;
-    options.summary = daemon->options->summary_only;
-    options.settle = settle;
-    options.baton = daemon;
-    if (zm_mailqd_open(&daemon->mailqd, &options, daemon->pool, &error) == APR_SUCCESS)
-        return;
-    daemon->mailqd = NULL;
-    zm_log(ZM_LOG_ERROR, NULL, "mailq is not served", ZM_F_S("reason", error.text));
 }
 
 static apr_status_t open_base(zm_daemon_t *daemon, zm_error_t *error)

@@ -324,6 +324,17 @@ static void watched(const char *name, void *baton)
         zm_intake_name(baton, zm_str(name + sizeof ZM_DIR_TRANSPORT));
 }
 
+apr_status_t zm_intake_listen(zm_intake_t *intake, const char *path, zm_error_t *error)
+{
+    if (intake->notify != NULL)
+        zm_notify_close(intake->notify);
+    intake->notify = NULL;
+    if (path == NULL)
+        return APR_SUCCESS;
+    return zm_notify_listen(&intake->notify, path, 0200, intake->options.loop, hinted, intake,
+                            error);
+}
+
 apr_status_t zm_intake_open(zm_intake_t **opened, const zm_intake_options_t *options,
                             apr_pool_t *pool, zm_error_t *error)
 {
@@ -340,12 +351,9 @@ apr_status_t zm_intake_open(zm_intake_t **opened, const zm_intake_options_t *opt
     zm_table_init(&intake->parked, parked_hash, parked_equal);
     zm_timer_init(&intake->work, options->loop, work, intake);
     zm_timer_init(&intake->scan, options->loop, scan_step, intake);
-    if (options->notify_path != NULL) {
-        status = zm_notify_listen(&intake->notify, options->notify_path, 0200, options->loop,
-                                  hinted, intake, error);
-        if (status != APR_SUCCESS)
-            return status;
-    }
+    status = zm_intake_listen(intake, options->notify_path, error);
+    if (status != APR_SUCCESS)
+        return status;
     if (options->watch && zm_spool_watch(&intake->watch, options->files->spool, ZM_DIR_TRANSPORT,
                                          options->loop, watched, intake) != APR_SUCCESS)
         intake->watch = NULL; /* the scan finds them */

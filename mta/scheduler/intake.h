@@ -34,6 +34,9 @@ apr_status_t zm_intake_open(zm_intake_t **intake, const zm_intake_options_t *opt
                             apr_pool_t *pool, zm_error_t *error);
 void zm_intake_close(zm_intake_t *intake);
 
+/** Listens for hints at another path from now on; null: nowhere. */
+apr_status_t zm_intake_listen(zm_intake_t *intake, const char *path, zm_error_t *error);
+
 /** "A/B/4711" or "4711": a control file that may be there. */
 void zm_intake_name(zm_intake_t *intake, zm_str_t prefixed_leaf);
 /** Whether that id waits here. */

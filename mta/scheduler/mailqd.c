@@ -428,6 +428,8 @@ apr_status_t zm_mailqd_open(zm_mailqd_t **opened, const zm_mailqd_options_t *opt
     mailqd->options = *options;
     mailqd->serial = (uint64_t)zm_clock_monotonic() & 0xffff;
     apr_pool_create(&mailqd->pool, pool);
+    mailqd->options.socket = apr_pstrdup(mailqd->pool, options->socket); /* outlive a reload */
+    mailqd->options.authfile = apr_pstrdup(mailqd->pool, options->authfile);
     if (zm_mailqsock_parse(&where, options->socket, mailqd->pool) != APR_SUCCESS)
         return zm_error_set(error, ZM_E_CONFIG, "PARAMmailqsock: \"%s\" is no socket",
                             options->socket);
