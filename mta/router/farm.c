@@ -9,7 +9,8 @@
 #define LINE_LIMIT 65536                    /* longest line from a worker */
 #define FIRST_DELAY apr_time_from_msec(200) /* before a dead worker is replaced */
 #define LAST_DELAY apr_time_from_sec(30)
-#define WATCH_INTERVAL apr_time_from_sec(10) /* how often stuck workers are looked for */
+#define WATCH_INTERVAL apr_time_from_sec(10) /* how often stuck workers are looked for, at least   \
+                                              */
 
 typedef struct worker_t {
     router_farm_t *farm;
@@ -29,12 +30,14 @@ struct router_farm_t {
     int count;   /* slots: the workers and one for a candidate at reload */
     bool proven; /* the configuration has been loaded once */
     bool stopping;
+    bool reload_again; /* asked for while a candidate was loading what may be old by now */
     worker_t *candidate;
     zm_timer_t restart, patrol;
-    apr_interval_time_t delay;
+    apr_interval_time_t delay, patrol_interval;
 };
 
 static void worker_event(zm_watch_t *watch, int events, void *baton);
+static void candidate_done(router_farm_t *farm);
 
 /* -- life of a worker ------------------------------------------------------------- */
 
@@ -85,12 +88,14 @@ static void worker_end(zm_child_t *child, const zm_child_end_t *end, void *baton
 {
     worker_t *worker = baton;
     router_farm_t *farm = worker->farm;
-    bool died = end->signalled || end->code != 0, was_ready = worker->ready,
-         was_candidate = worker == farm->candidate;
+    bool died = end->signalled || end->code != 0, was_ready, was_candidate;
+    worker->retiring = true; /* it gets nothing more */
     if (worker->watch != NULL)
         worker_event(worker->watch, ZM_READ, worker); /* its last words */
     if (worker->child == NULL)
         return;
+    was_ready = worker->ready;
+    was_candidate = worker == farm->candidate;
     zm_log(died ? ZM_LOG_ERROR : ZM_LOG_INFO, NULL, "worker ended",
            ZM_F_I("pid", zm_child_pid(child)), ZM_F_S("by", end->signalled ? "signal" : "exit"),
            ZM_F_I("code", end->code), ZM_F_I("user_us", end->user_cpu),
@@ -100,9 +105,9 @@ static void worker_end(zm_child_t *child, const zm_child_end_t *end, void *baton
     worker->child = NULL;
     worker_reset(worker);
     if (was_candidate) {
-        farm->candidate = NULL;
         zm_log(ZM_LOG_ERROR, NULL, "the old configuration stays in force",
                ZM_F_S("reason", "the new one does not load"));
+        candidate_done(farm);
     }
     if (farm->stopping) {
         if (!any_running(farm))
@@ -185,6 +190,16 @@ static void worker_retire(worker_t *worker)
     (void)zm_child_half_close(worker->child);
 }
 
+/* The candidate has loaded the configuration, or has failed to. */
+static void candidate_done(router_farm_t *farm)
+{
+    farm->candidate = NULL;
+    if (farm->reload_again) {
+        farm->reload_again = false;
+        router_farm_reload(farm);
+    }
+}
+
 /* A candidate is ready: it and its like take over. */
 static void take_over(router_farm_t *farm)
 {
@@ -194,8 +209,8 @@ static void take_over(router_farm_t *farm)
         if (worker->child != NULL && worker != farm->candidate && !worker->retiring)
             worker_retire(worker);
     }
-    farm->candidate = NULL;
     zm_log(ZM_LOG_NOTICE, NULL, "configuration loaded again");
+    candidate_done(farm);
 }
 
 static void worker_hungry(worker_t *worker)
@@ -335,7 +350,7 @@ static void patrol(zm_timer_t *timer, void *baton)
                ZM_F_S("message", worker->first ? worker->first->name : "-"));
         (void)zm_child_kill(worker->child);
     }
-    zm_timer_set(timer, WATCH_INTERVAL);
+    zm_timer_set(timer, farm->patrol_interval);
 }
 
 router_farm_t *router_farm_create(const router_farm_options_t *options, apr_pool_t *pool)
@@ -353,14 +368,20 @@ router_farm_t *router_farm_create(const router_farm_options_t *options, apr_pool
     }
     zm_timer_init(&farm->restart, options->loop, restart, farm);
     zm_timer_init(&farm->patrol, options->loop, patrol, farm);
-    zm_timer_set(&farm->patrol, WATCH_INTERVAL);
+    farm->patrol_interval =
+        options->patience / 4 < WATCH_INTERVAL ? options->patience / 4 : WATCH_INTERVAL;
+    zm_timer_set(&farm->patrol, farm->patrol_interval);
     worker_start(farm);
     return farm;
 }
 
 void router_farm_reload(router_farm_t *farm)
 {
-    if (!farm->stopping && farm->candidate == NULL)
+    if (farm->stopping)
+        return;
+    if (farm->candidate != NULL)
+        farm->reload_again = true;
+    else
         farm->candidate = worker_start(farm);
 }
 
