@@ -35,7 +35,7 @@ apr_status_t zm_localsock_connect(apr_socket_t **socket, const char *path, apr_p
 /** Two connected, non-blocking stream sockets. */
 apr_status_t zm_localsock_pair(apr_socket_t *pair[2], apr_pool_t *pool);
 
-/** Hands an open file to the peer of a local stream, with 1 to 4096 octets of data (not on Windows: ZM_E_UNSUPPORTED). */
+/** Hands an open file (-1: none) to the peer of a local stream, with 1 to 4096 octets of data (not on Windows: ZM_E_UNSUPPORTED). */
 apr_status_t zm_localsock_send_file(apr_socket_t *socket, const char *data, apr_size_t length, int descriptor);
 /** Receives data and, if one came with it, an open file; *descriptor is -1 when none came.  APR_EOF at the end. */
 apr_status_t zm_localsock_receive_file(apr_socket_t *socket, char *buffer, apr_size_t *length, int *descriptor);

@@ -294,21 +294,22 @@ apr_status_t zm_localsock_send_file(apr_socket_t *socket, const char *data, apr_
 {
     union control_space control;
     struct iovec from = {.iov_base = (char *)(uintptr_t)data, .iov_len = length};
-    struct msghdr message = {.msg_iov = &from,
-                             .msg_iovlen = 1,
-                             .msg_control = control.bytes,
-                             .msg_controllen = CMSG_SPACE(sizeof descriptor)};
+    struct msghdr message = {.msg_iov = &from, .msg_iovlen = 1};
     struct cmsghdr *header;
     ssize_t sent;
 
     if (length == 0 || length > MESSAGE_LIMIT)
         return APR_EINVAL;
-    memset(&control, 0, sizeof control);
-    header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof descriptor);
-    memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+    if (descriptor >= 0) {
+        memset(&control, 0, sizeof control);
+        message.msg_control = control.bytes;
+        message.msg_controllen = CMSG_SPACE(sizeof descriptor);
+        header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof descriptor);
+        memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+    }
     do
         sent = sendmsg(descriptor_of(socket), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);

@@ -83,8 +83,6 @@ static apr_status_t exchange(router_opener_t *opener, const char *request, char 
         status = apr_socket_send(opener->socket, request, &sent);
     if (status == APR_SUCCESS)
         status = await_answer(opener, answer, length, descriptor);
-    if (status == APR_SUCCESS && *length == 0)
-        status = APR_EOF;
     if (status != APR_SUCCESS && opener->socket != NULL) {
         apr_socket_close(opener->socket);
         opener->socket = NULL;
@@ -103,10 +101,10 @@ static apr_status_t read_answer(zm_str_t answer, router_folder_t *folder)
         if (folder == NULL)
             return APR_SUCCESS;
         memset(folder, 0, sizeof *folder);
-        if (zm_str_word(&answer, &number) && zm_str_i64(number, &code) == APR_SUCCESS)
-            folder->mode = (uint32_t)code;
-        if (zm_str_word(&answer, &number) && zm_str_i64(number, &code) == APR_SUCCESS)
-            folder->uid = code;
+        if (!zm_str_word(&answer, &number) || zm_str_i64(number, &code) != APR_SUCCESS ||
+            !zm_str_word(&answer, &number) || zm_str_i64(number, &folder->uid) != APR_SUCCESS)
+            return ZM_E_PROTOCOL;
+        folder->mode = (uint32_t)code;
         return APR_SUCCESS;
     }
     if (zm_str_equal_c(word, "no") && zm_str_word(&answer, &number) &&
@@ -127,7 +125,10 @@ static apr_status_t ask(router_opener_t *opener, const char *request, router_fol
     }
     if (status != APR_SUCCESS)
         return status;
-    status = read_answer(zm_str_of(answer, length), folder);
+    if (answer[length - 1] != '\n')
+        status = ZM_E_PROTOCOL;
+    else
+        status = read_answer(zm_str_of(answer, length - 1), folder);
     return status == APR_SUCCESS && *descriptor < 0 ? ZM_E_PROTOCOL : status;
 }
 
@@ -166,7 +167,8 @@ apr_status_t router_open_file(router_opener_t *opener, zm_file_t **file, router_
     if (opener->path == NULL)
         return router_opening_file(file, folder, uid, path, pool);
     status = ask_for(opener, "file", number(uid, pool), path, folder, &descriptor);
-    if (status == ZM_E_UNSAFE && uid == 0) /* not for root; perhaps for everybody */
+    if (status == ZM_E_UNSAFE && uid == 0 && router_is_plain_path(zm_str(path)))
+        /* not for root; perhaps for everybody */
         return router_opening_file(file, folder, uid, path, pool);
     return status != APR_SUCCESS ? status : zm_file_adopt(file, descriptor, pool);
 }

@@ -42,10 +42,11 @@ static apr_status_t open_file(const server_t *server, zm_file_t **file, router_f
     return router_opening_file(file, folder, uid, path, pool);
 }
 
-static void answer(client_t *client, apr_status_t status, const router_folder_t *folder,
-                   zm_file_t *file)
+static apr_status_t answer(client_t *client, apr_status_t status, const router_folder_t *folder,
+                           zm_file_t *file)
 {
     char line[64];
+    apr_status_t sent;
     int length, descriptor = -1;
     if (status == APR_SUCCESS) {
         length = snprintf(line, sizeof line, "ok %u %" APR_INT64_T_FMT "\n", folder->mode,
@@ -54,9 +55,10 @@ static void answer(client_t *client, apr_status_t status, const router_folder_t 
     } else {
         length = snprintf(line, sizeof line, "no %d\n", status);
     }
-    (void)zm_localsock_send_file(client->socket, line, (apr_size_t)length, descriptor);
+    sent = zm_localsock_send_file(client->socket, line, (apr_size_t)length, descriptor);
     if (status == APR_SUCCESS)
         zm_file_close(file);
+    return sent;
 }
 
 /* "UID REST" */
@@ -69,7 +71,8 @@ static bool read_uid(zm_str_t text, zm_uid_t *uid, const char **rest, apr_pool_t
     return strlen(*rest) == tail.length; /* no NUL in it */
 }
 
-static void serve_line(client_t *client, zm_str_t line)
+/* Fails when the answer cannot be sent. */
+static apr_status_t serve_line(client_t *client, zm_str_t line)
 {
     const server_t *server = client->server;
     router_folder_t folder = {0};
@@ -87,8 +90,9 @@ static void serve_line(client_t *client, zm_str_t line)
         status = open_file(server, &file, &folder, uid, name, pool);
     else if (zm_str_equal_c(what, "trace") && read_uid(rest, &uid, &name, pool))
         status = router_opening_trace(&file, server->spool, uid, name, pool);
-    answer(client, status, &folder, file);
+    status = answer(client, status, &folder, file);
     apr_pool_destroy(pool);
+    return status;
 }
 
 static void client_close(client_t *client)
@@ -117,7 +121,10 @@ static void on_client(zm_watch_t *watch, int events, void *baton)
     client->length += length;
     while ((end = memchr(client->line, '\n', client->length)) != NULL) {
         apr_size_t used = (apr_size_t)(end - client->line) + 1;
-        serve_line(client, zm_str_of(client->line, used - 1));
+        if (serve_line(client, zm_str_of(client->line, used - 1)) != APR_SUCCESS) {
+            client_close(client);
+            return;
+        }
         memmove(client->line, client->line + used, client->length - used);
         client->length -= used;
     }

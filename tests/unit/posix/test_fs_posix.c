@@ -213,6 +213,19 @@ static void open_file_travels_over_a_stream(void)
     CU_ASSERT_EQUAL(zm_localsock_send_file(pair[0], "", 0, descriptor), APR_EINVAL);
 }
 
+static void an_answer_without_a_file_is_sent_too(void)
+{
+    apr_socket_t *pair[2];
+    char text[20];
+    apr_size_t length = sizeof text;
+    int descriptor = -2;
+    ZM_ASSERT_OK(zm_localsock_pair(pair, zm_test_pool()));
+    ZM_ASSERT_OK(zm_localsock_send_file(pair[0], "none", 4, -1));
+    ZM_ASSERT_OK(zm_localsock_receive_file(pair[1], text, &length, &descriptor));
+    CU_ASSERT_EQUAL(length, 4);
+    CU_ASSERT_EQUAL(descriptor, -1);
+}
+
 static void plain_data_comes_without_a_file(void)
 {
     apr_socket_t *pair[2];
@@ -250,5 +263,5 @@ ZM_TESTS("fs_posix", ZM_TEST(umask_does_not_change_the_mode),
          ZM_TEST(endpoint_has_its_mode_whatever_the_umask),
          ZM_TEST(file_in_the_place_of_an_endpoint_is_not_replaced),
          ZM_TEST(path_longer_than_an_address_works_on_linux),
-         ZM_TEST(open_file_travels_over_a_stream), ZM_TEST(plain_data_comes_without_a_file),
-         ZM_TEST(peer_has_our_process_number))
+         ZM_TEST(open_file_travels_over_a_stream), ZM_TEST(an_answer_without_a_file_is_sent_too),
+         ZM_TEST(plain_data_comes_without_a_file), ZM_TEST(peer_has_our_process_number))

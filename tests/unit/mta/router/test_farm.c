@@ -171,8 +171,8 @@ static void once(farm_world_t *world)
 
 #define UNTIL(world, condition)                                                                    \
     do {                                                                                           \
-        int turns_ = 0;                                                                            \
-        while (!(condition) && turns_++ < 600)                                                     \
+        apr_time_t end_ = apr_time_now() + apr_time_from_sec(60);                                  \
+        while (!(condition) && apr_time_now() < end_)                                              \
             once(world);                                                                           \
         CU_ASSERT_TRUE_FATAL(condition);                                                           \
     } while (0)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "mta/conf/site.h"
+#include "platform/control.h"
 #include "platform/localsock.h"
 #include "platform/service.h"
 #include "spool/layout.h"
@@ -88,6 +89,12 @@ static void stop_helper(pickup_world_t *world)
     zm_child_close(world->helper.child);
 }
 
+/* A listener has SIGPIPE ignored, which a worker does as well. */
+static void on_control(zm_control_t event, void *baton)
+{
+    (void)event, (void)baton;
+}
+
 static pickup_world_t *begin(void)
 {
     pickup_world_t *world = apr_pcalloc(zm_test_pool(), sizeof *world);
@@ -101,6 +108,7 @@ static pickup_world_t *begin(void)
                0644);
     ZM_ASSERT_OK(zm_spool_open(&world->spool, &options, zm_test_pool(), &error));
     ZM_ASSERT_OK(zm_loop_create(&world->loop, zm_test_pool()));
+    ZM_ASSERT_OK(zm_control_listen(world->loop, on_control, NULL));
     start_helper(world);
     ZM_ASSERT_OK(
         router_opener_create(&world->opener, world->spool, at("socket"), zm_test_pool(), &error));
@@ -150,11 +158,10 @@ static const char *answer_to(const char *line)
     apr_socket_t *socket;
     char *answer = apr_pcalloc(zm_test_pool(), 200);
     apr_size_t length = strlen(line), got = 199;
-    int descriptor;
     ZM_ASSERT_OK(zm_localsock_connect(&socket, at("socket"), zm_test_pool()));
     apr_socket_timeout_set(socket, apr_time_from_sec(20));
     ZM_ASSERT_OK(apr_socket_send(socket, line, &length));
-    if (zm_localsock_receive_file(socket, answer, &got, &descriptor) != APR_SUCCESS)
+    if (apr_socket_recv(socket, answer, &got) != APR_SUCCESS)
         answer = "closed";
     apr_socket_close(socket);
     return answer;
