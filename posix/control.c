@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -129,6 +130,45 @@ apr_status_t zm_control_listen(zm_loop_t *loop, zm_control_fn *fn, void *baton)
     signal(SIGPIPE, SIG_IGN);
     set_handlers(on_signal);
     return APR_SUCCESS;
+}
+
+/* -- declining --------------------------------------------------------------------- */
+
+static bool declined;
+
+/* A handler and not SIG_IGN, which a program that we start would inherit. */
+static void do_nothing(int number)
+{
+    (void)number;
+}
+
+apr_status_t zm_control_decline(void)
+{
+    if (listener.fn != NULL)
+        return ZM_E_BUSY;
+    declined = true;
+    set_handlers(do_nothing);
+    return zm_control_catch(SIGPIPE, do_nothing);
+}
+
+static bool is_declined(int number)
+{
+    apr_size_t i;
+    for (i = 0; declined && i < SIGNAL_COUNT; i++)
+        if (signals[i].number == number)
+            return true;
+    return declined && number == SIGPIPE;
+}
+
+apr_status_t zm_control_catch(int number, zm_signal_fn *fn)
+{
+    struct sigaction action = {.sa_flags = SA_RESTART};
+    if (fn != NULL)
+        action.sa_handler = fn;
+    else
+        action.sa_handler = is_declined(number) ? do_nothing : SIG_DFL;
+    sigemptyset(&action.sa_mask);
+    return sigaction(number, &action, NULL) < 0 ? errno : APR_SUCCESS;
 }
 
 /* -- sending ------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
  */
 #include "win32/control.h"
 
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -136,6 +137,53 @@ apr_status_t zm_control_listen(zm_loop_t *loop, zm_control_fn *fn, void *baton)
     SetConsoleCtrlHandler(NULL, FALSE); /* who started us may have had Ctrl-C ignored */
     SetConsoleCtrlHandler(on_console, TRUE);
     return APR_SUCCESS;
+}
+
+/* -- declining --------------------------------------------------------------------------- */
+
+static BOOL WINAPI on_console_declined(DWORD kind)
+{
+    if (kind == CTRL_CLOSE_EVENT || kind == CTRL_LOGOFF_EVENT || kind == CTRL_SHUTDOWN_EVENT)
+        Sleep(INFINITE);
+    return TRUE;
+}
+
+/* The events exist, so that nobody takes us for a program without ears and ends it (send_to). */
+apr_status_t zm_control_decline(void)
+{
+    apr_status_t status;
+    if (listener.fn != NULL)
+        return ZM_E_BUSY;
+    status = open_events();
+    if (status != APR_SUCCESS)
+        close_events();
+    else if (!SetConsoleCtrlHandler(on_console_declined, TRUE))
+        status = zm_last_status();
+    return status;
+}
+
+#define CAUGHT_LIMIT 32
+static zm_signal_fn *caught[CAUGHT_LIMIT];
+
+/* The runtime forgets a handler when it calls it. */
+static void __cdecl on_signal(int number)
+{
+    signal(number, on_signal);
+    if (number >= 0 && number < CAUGHT_LIMIT && caught[number] != NULL)
+        caught[number](number);
+}
+
+apr_status_t zm_control_catch(int number, zm_signal_fn *fn)
+{
+    static const int known[] = {SIGINT, SIGILL, SIGFPE, SIGSEGV, SIGTERM, SIGBREAK, SIGABRT};
+    apr_size_t i;
+    for (i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (known[i] == number) {
+            caught[number] = fn;
+            return signal(number, fn != NULL ? on_signal : SIG_DFL) == SIG_ERR ? APR_EINVAL
+                                                                               : APR_SUCCESS;
+        }
+    return APR_EINVAL;
 }
 
 /* -- sending ------------------------------------------------------------------------------- */

@@ -13,13 +13,15 @@
 #include "platform/child.h"
 #include "platform/control.h"
 
+/* Without a master: started by hand. */
 static void on_control(zm_control_t event, void *baton)
 {
     if (event == ZM_CONTROL_STOP || event == ZM_CONTROL_SLOW_STOP)
         zm_loop_stop(baton);
 }
 
-/* The master says nothing on the channel: what can be read is its end. */
+/* The master says nothing on the channel: what can be read is its end.  Until then we serve, also
+ * when the whole group is told to stop: workers finish what they have. */
 static void on_master(zm_watch_t *watch, int events, void *baton)
 {
     (void)watch;
@@ -57,12 +59,14 @@ int main(int argc, char **argv)
     if (zm_zenv_load(&zenv, &site, pool, &error) != APR_SUCCESS ||
         zm_loop_create(&loop, pool) != APR_SUCCESS ||
         zm_site_spool(&spool, zenv, NULL, pool, &error) != APR_SUCCESS ||
-        zm_control_listen(loop, on_control, loop) != APR_SUCCESS ||
         router_pickup_serve(loop, spool, zenv, argv[1], client, pool, &error) != APR_SUCCESS) {
         fprintf(stderr, "pickup: %s\n", error.text);
         return ZM_EXIT_CONFIG;
     }
-    if (zm_child_own_channel(&channel, pool) == APR_SUCCESS) {
+    if (zm_child_own_channel(&channel, pool) != APR_SUCCESS) {
+        (void)zm_control_listen(loop, on_control, loop);
+    } else {
+        (void)zm_control_decline();
         (void)zm_watch_open(&watch, loop, channel, ZM_READ, on_master, loop);
         fputs("#ready\n", stdout);
         fflush(stdout);

@@ -131,6 +131,7 @@ static apr_status_t open_worker(router_t *router, router_worker_t **worker, zm_e
     options.fromto_syslog = router->fromto_syslog;
     options.traces = (const char *const *)(void *)router->traces->elts;
     options.trace_count = router->traces->nelts;
+    options.served = router->worker;
     return router_worker_open(worker, &options, router->pool, error);
 }
 

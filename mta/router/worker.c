@@ -9,6 +9,7 @@
 #include "mta/router/commands.h"
 #include "mta/router/message.h"
 #include "mta/router/record.h"
+#include "platform/control.h"
 #include "platform/log.h"
 #include "platform/sandbox.h"
 
@@ -97,6 +98,30 @@ static apr_status_t begin_traces(router_worker_t *worker, const router_worker_op
     return APR_SUCCESS;
 }
 
+/* -- signals ---------------------------------------------------------------------------------- */
+
+static zm_script_t *signalled;
+
+static void note_signal(int number)
+{
+    zm_script_signal(signalled, number);
+}
+
+static void on_trap(void *baton, int number, zm_trap_t what)
+{
+    (void)baton;
+    (void)zm_control_catch(number, what == ZM_TRAP_CATCH ? note_signal : NULL);
+}
+
+/* The master says when to end, by the end of our input; signals are for the traps of scripts. */
+static void decline_signals(router_worker_t *worker)
+{
+    (void)zm_control_decline();
+    signalled = worker->script;
+    zm_script_hold_trap(worker->script, 1, true);
+    zm_script_on_trap(worker->script, on_trap, NULL);
+}
+
 static apr_status_t load_script(router_worker_t *worker, const router_worker_options_t *options,
                                 zm_error_t *error)
 {
@@ -108,6 +133,8 @@ static apr_status_t load_script(router_worker_t *worker, const router_worker_opt
     settings.limits.steps = MESSAGE_STEPS;
     if ((status = zm_script_create(&worker->script, &settings, worker->pool)) != APR_SUCCESS)
         return zm_error_system(error, status, "cannot make an interpreter");
+    if (options->served)
+        decline_signals(worker);
     zm_script_set_output(worker->script, 1, on_output, worker);
     zm_script_set_output(worker->script, 2, on_output, worker);
     router_commands_users(worker);
@@ -168,6 +195,7 @@ void router_worker_process(router_worker_t *worker, const char *name)
     zm_value_t argument;
     apr_status_t status;
     zm_map_look_again();
+    zm_script_run_traps(worker->script);
     zm_script_begin(worker->script);
     argument = zm_script_string_c(worker->script, script_name(worker, name));
     status = zm_script_call(worker->script, "process", &argument, 1, &result, &error);
@@ -202,6 +230,8 @@ apr_status_t router_worker_confine(router_worker_t *worker, const char *log, zm_
     status = zm_sandbox_enter(&allowed, error);
     return status == ZM_E_UNSUPPORTED ? APR_SUCCESS : status;
 }
+
+/* -- serving ---------------------------------------------------------------------------------- */
 
 int router_worker_serve(router_worker_t *worker)
 {

@@ -69,6 +69,17 @@ static int play_obey(const char *argument, apr_pool_t *pool)
     return zm_loop_run(loop) == APR_SUCCESS ? 7 : 2;
 }
 
+static int play_decline(const char *argument, apr_pool_t *pool)
+{
+    apr_socket_t *channel = zm_role_channel(pool);
+    (void)argument;
+    if (zm_control_decline() != APR_SUCCESS)
+        return 1;
+    zm_role_say(channel, "ready\n");
+    zm_role_await_eof(channel);
+    return 6;
+}
+
 static int play_tell(const char *argument, apr_pool_t *pool)
 {
     apr_socket_t *channel = zm_role_channel(pool);
@@ -92,9 +103,9 @@ static int play_passed(const char *argument, apr_pool_t *pool)
     return zm_child_own_passed(&third, 2, pool) == APR_EBADF ? 0 : 2;
 }
 
-static const zm_role_t roles[] = {{"exit", play_exit}, {"answer", play_answer},
-                                  {"wait", play_wait}, {"obey", play_obey},
-                                  {"tell", play_tell}, {"passed", play_passed}};
+static const zm_role_t roles[] = {
+    {"exit", play_exit},       {"answer", play_answer}, {"wait", play_wait},    {"obey", play_obey},
+    {"decline", play_decline}, {"tell", play_tell},     {"passed", play_passed}};
 
 /* -- tests --------------------------------------------------------------------------------- */
 
@@ -178,6 +189,21 @@ static void child_hears_control_events(void)
     ZM_ASSERT_OK(zm_child_control(actor.child, ZM_CONTROL_STOP));
     zm_actor_await_end(&actor);
     CU_ASSERT_EQUAL(actor.end.code, 7);
+    zm_child_close(actor.child);
+}
+
+static void child_that_declines_control_events_ends_with_its_channel(void)
+{
+    zm_actor_t actor;
+    int event;
+    zm_actor_start(&actor, new_loop(), "decline", "", NULL);
+    ZM_ASSERT_STR(zm_actor_hear(&actor), "ready\n");
+    for (event = 0; event < ZM_CONTROL_COUNT; event++)
+        ZM_ASSERT_OK(zm_child_control(actor.child, (zm_control_t)event));
+    ZM_ASSERT_OK(zm_child_half_close(actor.child));
+    zm_actor_await_end(&actor);
+    CU_ASSERT_FALSE(actor.end.signalled);
+    CU_ASSERT_EQUAL(actor.end.code, 6);
     zm_child_close(actor.child);
 }
 
@@ -310,6 +336,7 @@ int main(int argc, char **argv)
                                ZM_TEST(program_that_is_not_there_is_a_failed_start),
                                ZM_TEST(directory_that_is_not_there_is_a_failed_start),
                                ZM_TEST(child_hears_control_events),
+                               ZM_TEST(child_that_declines_control_events_ends_with_its_channel),
                                ZM_TEST(killed_child_is_told_from_one_that_exits),
                                ZM_TEST(closed_child_goes_on_and_is_collected_silently),
                                ZM_TEST(environment_and_directory_are_the_childs_own),

@@ -1,5 +1,6 @@
 /* What only Unix children have: descriptors by number, accounts, priorities, groups. */
 #include <apr_strings.h>
+#include <apr_thread_proc.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
@@ -87,10 +88,37 @@ static int play_signals(const char *argument, apr_pool_t *pool)
     return 0;
 }
 
+static void note(int number)
+{
+    (void)number;
+}
+
+/* Declines signals, and starts a program that sends itself the one of that number. */
+static int play_declined(const char *argument, apr_pool_t *pool)
+{
+    const char *argv[] = {"/bin/sh", "-c", "kill -$0 $$; exit 5", argument, NULL};
+    apr_socket_t *channel = zm_role_channel(pool);
+    apr_procattr_t *attributes;
+    apr_exit_why_e why = APR_PROC_EXIT;
+    apr_proc_t process;
+    int code = -1;
+    if (zm_control_decline() != APR_SUCCESS || zm_control_catch(SIGTERM, note) != APR_SUCCESS ||
+        apr_procattr_create(&attributes, pool) != APR_SUCCESS ||
+        apr_procattr_cmdtype_set(attributes, APR_PROGRAM) != APR_SUCCESS ||
+        apr_proc_create(&process, argv[0], argv, NULL, attributes, pool) != APR_SUCCESS)
+        return 1;
+    (void)apr_proc_wait(&process, &code, &why, APR_WAIT);
+    kill(getpid(), atoi(argument));
+    zm_role_say(channel, apr_psprintf(pool, "%s %d\n",
+                                      APR_PROC_CHECK_SIGNALED(why) ? "signal" : "exit", code));
+    return 0;
+}
+
 static const zm_role_t roles[] = {{"descriptors", play_descriptors},
                                   {"account", play_account},
                                   {"limits", play_limits},
-                                  {"signals", play_signals}};
+                                  {"signals", play_signals},
+                                  {"declined", play_declined}};
 
 static const char *answer(const char *role, const char *argument, zm_child_spec_t *spec, int *code)
 {
@@ -213,9 +241,24 @@ static void groups_list_their_members(void)
     endgrent();
 }
 
+static void declined_signals_still_end_programs_that_are_started(void)
+{
+    int code = -1;
+    ZM_ASSERT_STR(answer("declined", "15", NULL, &code),
+                  apr_psprintf(zm_test_pool(), "signal %d\n", SIGTERM));
+    CU_ASSERT_EQUAL(code, 0);
+    ZM_ASSERT_STR(answer("declined", "2", NULL, &code),
+                  apr_psprintf(zm_test_pool(), "signal %d\n", SIGINT));
+    CU_ASSERT_EQUAL(code, 0);
+    ZM_ASSERT_STR(answer("declined", "13", NULL, &code),
+                  apr_psprintf(zm_test_pool(), "signal %d\n", SIGPIPE));
+    CU_ASSERT_EQUAL(code, 0);
+}
+
 int main(int argc, char **argv)
 {
-    const zm_test_t tests[] = {ZM_TEST(no_other_descriptor_reaches_the_child),
+    const zm_test_t tests[] = {ZM_TEST(declined_signals_still_end_programs_that_are_started),
+                               ZM_TEST(no_other_descriptor_reaches_the_child),
                                ZM_TEST(standard_error_is_inherited_when_asked),
                                ZM_TEST(child_starts_with_default_signals),
                                ZM_TEST(limits_priority_and_group_are_set),
