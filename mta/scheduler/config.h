@@ -56,6 +56,7 @@ typedef struct zm_config_t {
 
     zm_selection_t none;              /**< of a destination that no clause matches */
     const zm_selection_t *selections; /**< private: those of more than one clause */
+    const zm_selection_t *reroute;    /**< private; null: not made yet */
 } zm_config_t;
 
 typedef struct zm_config_options_t {
@@ -80,5 +81,8 @@ apr_status_t zm_config_parse(zm_config_t **config, zm_str_t text,
 
 /** Never null; lives as long as the configuration. */
 const zm_selection_t *zm_config_select(zm_config_t *config, zm_str_t channel, zm_str_t host);
+
+/** Of threads that go back to the router: the defaults, with the agent reroute as the command. */
+const zm_selection_t *zm_config_reroute(zm_config_t *config);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "mta/conf/site.h"
+#include "mta/scheduler/holds_file.h"
 #include "mta/scheduler/ta.h"
 #include "platform/fs.h"
 #include "platform/child.h"
@@ -152,6 +153,7 @@ static void settle(void *baton)
 {
     zm_daemon_t *daemon = baton;
     zm_scheduler_settle(daemon->scheduler);
+    zm_holds_save(daemon->scheduler, daemon->postoffice, daemon->pool);
     arm(daemon);
     if (daemon->slow_stop && daemon->scheduler->tas == NULL)
         zm_loop_stop(daemon->loop);
@@ -185,6 +187,7 @@ static void opened(void *baton)
     zm_log(ZM_LOG_NOTICE, NULL, "spool read", ZM_F_I("messages", daemon->scheduler->job_count),
            ZM_F_I("recipients", daemon->scheduler->recipient_count));
     zm_scheduler_tick(daemon->scheduler);
+    zm_holds_prune(daemon->scheduler);
     zm_scheduler_open(daemon->scheduler);
 }
 
@@ -266,6 +269,7 @@ static void open_core(zm_daemon_t *daemon)
     core.seed = (uint64_t)zm_clock_wall() ^ (uint64_t)zm_process_own() << 40;
     zm_scheduler_create(&daemon->scheduler, daemon->config, &core, &zm_daemon_outside, daemon,
                         daemon->pool);
+    zm_holds_load(daemon->scheduler, daemon->postoffice, daemon->pool);
     daemon->files.spool = daemon->spool;
     daemon->processes.loop = daemon->loop;
     daemon->processes.scheduler = daemon->scheduler;

@@ -24,7 +24,10 @@ const char *zm_pending_name(zm_pending_t pending)
                                                         "System:ForkFailure!",
                                                         "AgentBroken",
                                                         "AgentStarts",
-                                                        "procsel-mismatch"};
+                                                        "procsel-mismatch",
+                                                        "Held",
+                                                        "Reroute",
+                                                        "BeingRemoved"};
     return names[pending];
 }
 
@@ -104,11 +107,18 @@ static void wake(zm_scheduler_t *scheduler, zm_ring_t *ring)
 
 /* -- ready threads ------------------------------------------------------------------------- */
 
+/* Not to be served: on hold, or being emptied. */
+static bool is_set_aside(const zm_thread_t *thread)
+{
+    return (thread->flags & ZM_THREAD_HELD) != 0 ||
+           (thread->aside != ZM_ASIDE_NOT && thread->aside != ZM_ASIDE_REROUTE);
+}
+
 void zm_dispatch_ready(zm_scheduler_t *scheduler, zm_thread_t *thread)
 {
     zm_ring_t *ring = thread->ring;
 
-    if (thread->ready)
+    if (thread->ready || is_set_aside(thread))
         return;
     thread->ready = true;
     thread->ready_next = NULL;
@@ -401,7 +411,14 @@ zm_pending_t zm_thread_pending(const zm_scheduler_t *scheduler, const zm_thread_
     const zm_ring_t *ring = thread->ring;
     if (thread->leases != NULL)
         return ZM_PENDING_NOTHING;
-    if (ring->selection->clause_count == 0)
+    if (is_set_aside(thread))
+        return thread->aside == ZM_ASIDE_KILL || thread->aside == ZM_ASIDE_RETURN
+                   ? ZM_PENDING_REMOVED
+                   : ZM_PENDING_HELD;
+    if (thread->aside == ZM_ASIDE_REROUTE &&
+        (ring->wait == ZM_RING_READY || ring->wait == ZM_RING_AT_REST))
+        return ZM_PENDING_REROUTE;
+    if (ring->selection->clause_count == 0 && thread->aside == ZM_ASIDE_NOT)
         return ZM_PENDING_NO_CLAUSE;
     if (ring->selection->params.command == NULL)
         return ZM_PENDING_NO_COMMAND;

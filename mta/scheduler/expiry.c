@@ -97,21 +97,13 @@ static void expiry_notary(zm_buf_t *out, const zm_vertex_t *vertex, const char *
     zm_buf_free(&reason);
 }
 
-bool zm_expiry_recipient(zm_scheduler_t *scheduler, zm_vertex_t *vertex, uint32_t index)
+bool zm_expiry_give_up(zm_scheduler_t *scheduler, zm_vertex_t *vertex, uint32_t index,
+                       zm_str_t notary, zm_str_t text)
 {
-    char period[ZM_DURATION_SIZE];
-    zm_buf_t text = ZM_BUF_INIT, notary = ZM_BUF_INIT;
     zm_job_t *job = vertex->job;
-    apr_status_t status;
+    apr_status_t status =
+        scheduler->outside->expire(scheduler->baton, job, vertex->offsets[index], notary, text);
 
-    zm_duration_long(period, params_of(vertex)->expiry > 0 ? params_of(vertex)->expiry
-                                                           : scheduler->now - job->arrived);
-    expiry_text(&text, vertex, period);
-    expiry_notary(&notary, vertex, period);
-    status = scheduler->outside->expire(scheduler->baton, job, vertex->offsets[index],
-                                        zm_buf_str(&notary), zm_buf_str(&text));
-    zm_buf_free(&text);
-    zm_buf_free(&notary);
     if (status == ZM_E_GONE) {
         zm_vertex_drop(scheduler, vertex, index);
         zm_job_settle(scheduler, job);
@@ -126,6 +118,22 @@ bool zm_expiry_recipient(zm_scheduler_t *scheduler, zm_vertex_t *vertex, uint32_
     zm_vertex_drop(scheduler, vertex, index);
     zm_job_settle(scheduler, job);
     return true;
+}
+
+bool zm_expiry_recipient(zm_scheduler_t *scheduler, zm_vertex_t *vertex, uint32_t index)
+{
+    char period[ZM_DURATION_SIZE];
+    zm_buf_t text = ZM_BUF_INIT, notary = ZM_BUF_INIT;
+    bool done;
+
+    zm_duration_long(period, params_of(vertex)->expiry > 0 ? params_of(vertex)->expiry
+                                                           : scheduler->now - vertex->job->arrived);
+    expiry_text(&text, vertex, period);
+    expiry_notary(&notary, vertex, period);
+    done = zm_expiry_give_up(scheduler, vertex, index, zm_buf_str(&notary), zm_buf_str(&text));
+    zm_buf_free(&text);
+    zm_buf_free(&notary);
+    return done;
 }
 
 static void expire_all(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
@@ -186,9 +194,16 @@ static bool report_is_due(const zm_scheduler_t *scheduler, const zm_vertex_t *ve
            vertex->job->arrived + params->reporttimes[vertex->reports] <= scheduler->now;
 }
 
+/* Mail on hold gets no older. */
+static bool is_held(const zm_vertex_t *vertex)
+{
+    const zm_thread_t *thread = vertex->lane->thread;
+    return thread->aside == ZM_ASIDE_HELD || (thread->flags & ZM_THREAD_HELD) != 0;
+}
+
 static void look_at(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
 {
-    if ((vertex->flags & ZM_VERTEX_OUTSTANDING) != 0) {
+    if ((vertex->flags & ZM_VERTEX_OUTSTANDING) != 0 || is_held(vertex)) {
         zm_due_set(&scheduler->expiries, &vertex->due, scheduler->now + LATER);
         return;
     }

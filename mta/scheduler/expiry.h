@@ -25,5 +25,8 @@ int64_t zm_expiry_time(const zm_vertex_t *vertex);
 /** Returns one recipient to its sender.  The vertex may be gone afterwards. False: not possible
  * now. */
 bool zm_expiry_recipient(zm_scheduler_t *scheduler, zm_vertex_t *vertex, uint32_t index);
+/** The same, for a reason of the caller's. */
+bool zm_expiry_give_up(zm_scheduler_t *scheduler, zm_vertex_t *vertex, uint32_t index,
+                       zm_str_t notary, zm_str_t text);
 
 #endif

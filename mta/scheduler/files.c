@@ -146,12 +146,12 @@ static apr_status_t unlock_stale(const zm_opened_t *opened, uint64_t offset)
     return stale ? zm_control_mark(opened->object, offset, '~', ' ') : ZM_E_BUSY;
 }
 
-apr_status_t zm_files_expire(zm_files_t *files, zm_job_t *job, uint32_t offset, zm_str_t notary,
-                             zm_str_t text)
+/* Marks a recipient as failed, unless it is done or somebody has it. */
+static apr_status_t give_up(zm_files_t *files, const zm_job_t *job, uint32_t offset,
+                            const zm_control_recipient_t **recipient)
 {
-    const zm_control_recipient_t *recipient;
     char tag = ' ';
-    apr_status_t status = hold(files, job, offset, &recipient);
+    apr_status_t status = hold(files, job, offset, recipient);
 
     if (status == APR_SUCCESS)
         status = tag_now(&files->last, offset, &tag);
@@ -161,11 +161,21 @@ apr_status_t zm_files_expire(zm_files_t *files, zm_job_t *job, uint32_t offset, 
         return ZM_E_GONE;
     if (tag == '~')
         status = unlock_stale(&files->last, offset);
-    if (status == APR_SUCCESS)
-        status = zm_control_mark(files->last.object, offset, ' ', '-');
-    if (status == APR_SUCCESS)
-        status = diagnose(&files->last, recipient, notary, text);
-    return status;
+    return status == APR_SUCCESS ? zm_control_mark(files->last.object, offset, ' ', '-') : status;
+}
+
+apr_status_t zm_files_expire(zm_files_t *files, zm_job_t *job, uint32_t offset, zm_str_t notary,
+                             zm_str_t text)
+{
+    const zm_control_recipient_t *recipient;
+    apr_status_t status = give_up(files, job, offset, &recipient);
+    return status == APR_SUCCESS ? diagnose(&files->last, recipient, notary, text) : status;
+}
+
+apr_status_t zm_files_discard(zm_files_t *files, zm_job_t *job, uint32_t offset)
+{
+    const zm_control_recipient_t *recipient;
+    return give_up(files, job, offset, &recipient);
 }
 
 /* The delay slot: columns 8 to 11 of a recipient line, a right-aligned number. */

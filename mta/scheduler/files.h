@@ -42,6 +42,7 @@ apr_status_t zm_files_record(zm_files_t *files, zm_job_t *job, uint32_t offset, 
                              zm_str_t notary, zm_str_t text);
 apr_status_t zm_files_expire(zm_files_t *files, zm_job_t *job, uint32_t offset, zm_str_t notary,
                              zm_str_t text);
+apr_status_t zm_files_discard(zm_files_t *files, zm_job_t *job, uint32_t offset);
 apr_status_t zm_files_delayed(zm_files_t *files, zm_job_t *job, uint32_t offset, int number,
                               zm_str_t notary, zm_str_t text);
 

@@ -1,4 +1,5 @@
 /* Leases: feeding one agent with one thread's vertices. */
+#include "mta/scheduler/aside.h"
 #include "mta/scheduler/dispatch.h"
 #include "mta/scheduler/expiry.h"
 #include "mta/scheduler/lane.h"
@@ -138,6 +139,8 @@ static void end_run(zm_scheduler_t *scheduler, zm_thread_t *thread)
         zm_thread_settle(scheduler, thread);
         return;
     }
+    if (zm_aside_run_over(scheduler, thread))
+        return;
     if ((thread->flags & ZM_THREAD_SUCCEEDED) != 0)
         thread->retry = 0;
     if ((thread->flags & (ZM_THREAD_STOPPED | ZM_THREAD_BROKEN)) != 0 || thread->unfed == 0)
@@ -159,6 +162,14 @@ static void end_run(zm_scheduler_t *scheduler, zm_thread_t *thread)
         zm_due_set(&scheduler->retries, &thread->due, (uint32_t)when);
 }
 
+/* An agent has done what it could for a vertex. */
+static void come_back(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
+{
+    vertex->flags &= (uint8_t)~ZM_VERTEX_OUTSTANDING;
+    if ((vertex->job->flags & ZM_JOB_HELD) != 0)
+        zm_aside_divert(scheduler, vertex);
+}
+
 void zm_lease_end(zm_scheduler_t *scheduler, zm_lease_t *lease)
 {
     zm_ta_t *ta = lease->ta;
@@ -168,7 +179,7 @@ void zm_lease_end(zm_scheduler_t *scheduler, zm_lease_t *lease)
     while (lease->first != NULL) { /* only when the agent is gone */
         zm_feed_t *feed = feed_take(lease);
         if (feed->vertex != NULL)
-            feed->vertex->flags &= (uint8_t)~ZM_VERTEX_OUTSTANDING;
+            come_back(scheduler, feed->vertex);
         zm_slab_put(&scheduler->feed_slab, feed);
     }
     while (*at != lease)
@@ -286,9 +297,9 @@ void zm_lease_hungry(zm_scheduler_t *scheduler, zm_lease_t *lease)
     if (lease->first != NULL) {
         zm_feed_t *feed = feed_take(lease);
         if (feed->vertex != NULL) {
-            feed->vertex->flags &= (uint8_t)~ZM_VERTEX_OUTSTANDING;
             if (!feed->answered)
                 no_result(scheduler, feed->vertex);
+            come_back(scheduler, feed->vertex);
         }
         zm_slab_put(&scheduler->feed_slab, feed);
     }

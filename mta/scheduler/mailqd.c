@@ -5,9 +5,8 @@
 
 #include "mta/conf/mailqsock.h"
 #include "mta/net/socket.h"
-#include "mta/net/stream.h"
 #include "mta/scheduler/account.h"
-#include "mta/scheduler/show.h"
+#include "mta/scheduler/mailqd_session.h"
 #include "platform/clock.h"
 #include "platform/fs.h"
 #include "platform/localsock.h"
@@ -16,22 +15,15 @@
 #define MOST_SESSIONS 100
 #define LINE_LIMIT 16384
 #define IDLE_LIMIT (90 * APR_USEC_PER_SEC)
+/* From the greeting to the login, whatever is said meanwhile. */
+#define LOGIN_LIMIT (60 * APR_USEC_PER_SEC)
+/* Failed logins, and other commands before the login. */
+#define MOST_FAILURES 20
+/* Of one address, so that it cannot take all of them. */
+#define MOST_OF_ONE 25
 #define AUTHFILE_LIMIT (1u << 20)
-#define CHALLENGE_SIZE 100
 
-typedef struct session_t {
-    zm_mailqd_t *mailqd;
-    struct session_t *next, *previous;
-    apr_pool_t *pool;
-    zm_stream_t *stream;
-    zm_ip_t peer; /* family 0: local */
-    zm_show_t *show;
-    int rights;
-    bool known, one_shot;
-    bool ending;   /* no more commands; to be finished when the event is over */
-    bool finished; /* the stream has been told */
-    char challenge[CHALLENGE_SIZE];
-} session_t;
+typedef zm_mailq_session_t session_t;
 
 struct zm_mailqd_t {
     zm_mailqd_options_t options;
@@ -56,6 +48,7 @@ static void session_end(session_t *session)
     else
         mailqd->sessions = session->next;
     mailqd->session_count--;
+    zm_timer_cancel(&session->login_limit);
     zm_show_end(session->show);
     apr_pool_destroy(session->pool);
 }
@@ -66,13 +59,11 @@ static apr_status_t more(void *baton, zm_buf_t *into, apr_size_t room)
     return zm_show_more(session->show, into, room);
 }
 
-static void show(session_t *session, zm_show_kind_t kind, zm_str_t channel, zm_str_t host)
+void zm_mailq_show(zm_mailq_session_t *session, zm_show_t *show)
 {
-    bool dots = !session->one_shot;
-    if (dots)
+    if (!session->one_shot)
         zm_stream_write_c(session->stream, "+OK until LF.LF\n");
-    session->show = zm_show_begin(session->mailqd->options.scheduler, kind, channel, host,
-                                  session->mailqd->options.summary, dots);
+    session->show = show;
     zm_stream_send_from(session->stream, more, session);
 }
 
@@ -97,156 +88,71 @@ static zm_str_t read_accounts(session_t *session, apr_pool_t *pool)
 
 /* -- commands ------------------------------------------------------------------------------ */
 
-static void refuse(session_t *session, zm_str_t verb, zm_str_t word)
-{
-    zm_stream_printf(session->stream, "-Unknown command or no right to it: %.*s %.*s\n",
-                     (int)(verb.length < 60 ? verb.length : 60), verb.data,
-                     (int)(word.length < 60 ? word.length : 60), word.data);
-}
-
-static void log_in(session_t *session, zm_str_t user, zm_str_t answer)
+static void log_in(session_t *session, zm_str_t rest)
 {
     apr_pool_t *pool;
     char peer[ZM_IP_TEXT] = "local";
+    zm_str_t user = ZM_S(""), answer = ZM_S("");
 
+    zm_str_word(&rest, &user);
+    zm_str_word(&rest, &answer);
     apr_pool_create(&pool, session->pool);
     session->rights = zm_accounts_login(read_accounts(session, pool), &session->peer,
                                         zm_str(session->challenge), user, answer);
     apr_pool_destroy(pool);
     session->known = session->rights != 0;
     if (session->known) {
+        zm_timer_cancel(&session->login_limit);
         zm_stream_write_c(session->stream, "+OK\n");
         return;
     }
+    session->failures++;
     if (session->peer.family != 0)
         zm_ip_print(&session->peer, peer);
     zm_log(ZM_LOG_WARNING, NULL, "mailq login failed", ZM_F_N("user", user), ZM_F_S("from", peer));
     zm_stream_write_c(session->stream, "-Authentication failed\n");
 }
 
-static bool may(const session_t *session, int right)
+static void refuse(session_t *session, zm_str_t line)
 {
-    return (session->rights & right) != 0;
+    zm_str_t verb = ZM_S(""), word = ZM_S("");
+
+    zm_str_word(&line, &verb);
+    zm_str_word(&line, &word);
+    zm_stream_printf(session->stream, "-Unknown command or no right to it: %.*s %.*s\n",
+                     (int)(verb.length < 60 ? verb.length : 60), verb.data,
+                     (int)(word.length < 60 ? word.length : 60), word.data);
 }
 
-static bool show_command(session_t *session, zm_str_t rest)
+static void before_login(session_t *session, zm_str_t verb, zm_str_t rest)
 {
-    zm_str_t what, which, host, none = ZM_S("");
-
-    if (!zm_str_word(&rest, &what))
-        return false;
-    if (!zm_str_word(&rest, &which))
-        which = none;
-    if (zm_str_equal_c(what, "COUNTERS")) {
-        show(session, ZM_SHOW_COUNTERS, none, none);
-    } else if (zm_str_equal_c(what, "SNMP") && may(session, ZM_MAY_SNMP)) {
-        show(session, ZM_SHOW_TOTALS, none, none);
-    } else if (zm_str_equal_c(what, "QUEUE") && zm_str_equal_c(which, "SHORT") &&
-               may(session, ZM_MAY_QUEUE)) {
-        show(session, ZM_SHOW_SHORT, none, none);
-    } else if (zm_str_equal_c(what, "QUEUE") && zm_str_equal_c(which, "THREADS") &&
-               may(session, ZM_MAY_THREADS)) {
-        show(session, ZM_SHOW_THREADS, none, none);
-    } else if (zm_str_equal_c(what, "QUEUE") && zm_str_equal_c(which, "THREADS2") &&
-               may(session, ZM_MAY_THREADS)) {
-        show(session, ZM_SHOW_THREADS2, none, none);
-    } else if (zm_str_equal_c(what, "THREAD") && may(session, ZM_MAY_THREADS) &&
-               zm_str_word(&rest, &host)) {
-        show(session, ZM_SHOW_THREAD, which, host);
+    if (zm_str_equal_c(verb, "AUTH")) {
+        log_in(session, rest);
     } else {
-        return false;
+        session->failures++;
+        zm_stream_write_c(session->stream, "-Authenticate first\n");
     }
-    return true;
-}
-
-static bool etrn_command(session_t *session, zm_str_t rest)
-{
-    zm_str_t host;
-    int count;
-
-    if (!may(session, ZM_MAY_ETRN) || !zm_str_word(&rest, &host))
-        return false;
-    count = zm_scheduler_etrn(session->mailqd->options.scheduler, host);
-    zm_log(ZM_LOG_NOTICE, NULL, "etrn", ZM_F_N("host", host), ZM_F_N("for", zm_str_trim(rest)),
-           ZM_F_I("threads", count));
-    zm_stream_printf(session->stream, "+OK; %s\n",
-                     count > 0 ? "delivery is started" : "nothing waits for that host");
-    return true;
-}
-
-/* A job by its file name: digits, perhaps with a prefix or suffix; or by spool id. */
-static zm_job_t *find_job(session_t *session, zm_str_t id)
-{
-    zm_scheduler_t *scheduler = session->mailqd->options.scheduler;
-    apr_size_t start = 0, end, i;
-    uint64_t number;
-
-    for (i = 0; i < id.length; i++)
-        if (id.data[i] == '/')
-            start = i + 1;
-    if (start < id.length && id.data[start] == 'S')
-        start++;
-    for (end = start; end < id.length && zm_is_digit(id.data[end]); end++)
-        continue;
-    if (zm_str_u64(zm_str_of(id.data + start, end - start), &number) != APR_SUCCESS)
-        return NULL;
-    return zm_queue_find(scheduler, number);
-}
-
-static bool kill_command(session_t *session, zm_str_t rest)
-{
-    zm_scheduler_t *scheduler = session->mailqd->options.scheduler;
-    zm_str_t what, id;
-    zm_job_t *job;
-
-    if (!may(session, ZM_MAY_KILL) || !zm_str_word(&rest, &what) || !zm_str_equal_c(what, "MSG") ||
-        !zm_str_word(&rest, &id))
-        return false;
-    job = find_job(session, id);
-    scheduler->counters.kill_job++;
-    if (job != NULL) {
-        zm_log(ZM_LOG_NOTICE, NULL, "killed by command", ZM_F_N("id", id));
-        zm_scheduler_kill(scheduler, job);
-    }
-    zm_stream_write_c(session->stream,
-                      job != NULL ? "+OK; killed\n" : "+OK; no such message in the queue\n");
-    return true;
+    if (session->failures >= MOST_FAILURES)
+        session->ending = true;
 }
 
 static void command(session_t *session, zm_str_t line)
 {
-    zm_str_t rest = line, verb, word = ZM_S(""), after;
-    bool done = false;
+    zm_str_t rest = line, verb = ZM_S("");
 
-    if (!zm_str_word(&rest, &verb))
-        verb = ZM_S("");
-    after = rest;
-    if (!zm_str_word(&after, &word))
-        word = ZM_S("");
+    zm_str_word(&rest, &verb);
     if (zm_str_equal_nocase(verb, ZM_S("QUIT")) || zm_str_equal_nocase(verb, ZM_S("EXIT"))) {
         zm_stream_write_c(session->stream, "+Bye bye\n");
         session->ending = true;
         return;
     }
-    zm_scheduler_tick(session->mailqd->options.scheduler);
-    if (!session->known && zm_str_equal_c(verb, "AUTH")) {
-        zm_str_t answer = ZM_S("");
-        zm_str_word(&after, &answer);
-        log_in(session, word, answer);
-        return;
-    }
     if (!session->known) {
-        zm_stream_write_c(session->stream, "-Authenticate first\n");
+        before_login(session, verb, rest);
         return;
     }
-    if (zm_str_equal_c(verb, "SHOW"))
-        done = show_command(session, rest);
-    else if (zm_str_equal_c(verb, "ETRN"))
-        done = etrn_command(session, rest);
-    else if (zm_str_equal_c(verb, "KILL"))
-        done = kill_command(session, rest);
-    if (!done)
-        refuse(session, verb, word);
+    zm_scheduler_tick(session->scheduler);
+    if (!zm_mailq_command(session, line))
+        refuse(session, line);
     session->mailqd->options.settle(session->mailqd->options.baton);
 }
 
@@ -323,7 +229,8 @@ static void greet(session_t *session)
     if (!speaks_version2(mailqd, &accounts, pool)) {
         session->one_shot = true;
         zm_stream_write_c(session->stream, "version zmailer 1.0\n");
-        show(session, ZM_SHOW_VERSION1, ZM_S(""), ZM_S(""));
+        zm_mailq_show(session, zm_show_begin(session->scheduler, ZM_SHOW_VERSION1, ZM_S(""),
+                                             ZM_S(""), mailqd->options.summary, false));
     } else {
         zm_stream_write_c(session->stream, "version zmailer 2.0\n");
         if (!zm_accounts_admit(accounts, &session->peer)) {
@@ -336,25 +243,49 @@ static void greet(session_t *session)
                          (apr_int64_t)apr_time_sec(now), (apr_int64_t)apr_time_usec(now),
                          (apr_uint64_t)++mailqd->serial);
             zm_stream_printf(session->stream, "%s\n", session->challenge);
+            zm_timer_set(&session->login_limit, LOGIN_LIMIT);
         }
     }
     apr_pool_destroy(pool);
 }
 
+static void login_late(zm_timer_t *timer, void *baton)
+{
+    session_t *session = baton;
+    (void)timer;
+    zm_stream_write_c(session->stream, "-Too late\n");
+    session->ending = true;
+    finish_if_ending(session);
+}
+
+static bool has_too_many(const zm_mailqd_t *mailqd, const zm_ip_t *peer)
+{
+    const session_t *session;
+    int count = 0;
+    for (session = mailqd->sessions; session != NULL; session = session->next)
+        if (memcmp(&session->peer, peer, sizeof *peer) == 0)
+            count++;
+    return count >= MOST_OF_ONE;
+}
+
 /* local: through the local socket, whatever carries that */
 static void session_begin(zm_mailqd_t *mailqd, apr_socket_t *socket, apr_pool_t *pool, bool local)
 {
+    zm_ip_t peer = {0, {0}};
     session_t *session;
 
-    if (mailqd->session_count >= MOST_SESSIONS) {
+    if (!local)
+        peer = zm_socket_remote_end(socket).ip;
+    if (mailqd->session_count >= MOST_SESSIONS || has_too_many(mailqd, &peer)) {
         apr_pool_destroy(pool);
         return;
     }
     session = apr_pcalloc(pool, sizeof *session);
     session->mailqd = mailqd;
+    session->scheduler = mailqd->options.scheduler;
     session->pool = pool;
-    if (!local)
-        session->peer = zm_socket_remote_end(socket).ip;
+    session->peer = peer;
+    zm_timer_init(&session->login_limit, mailqd->options.loop, login_late, session);
     if (zm_stream_open(&session->stream, mailqd->options.loop, socket, on_event, session) !=
         APR_SUCCESS) {
         apr_pool_destroy(pool);

@@ -82,6 +82,12 @@ static apr_status_t expire(void *baton, zm_job_t *job, uint32_t offset, zm_str_t
     return zm_files_expire(&daemon->files, job, offset, notary, text);
 }
 
+static apr_status_t discard(void *baton, zm_job_t *job, uint32_t offset)
+{
+    zm_daemon_t *daemon = baton;
+    return zm_files_discard(&daemon->files, job, offset);
+}
+
 static apr_status_t delayed(void *baton, zm_job_t *job, uint32_t offset, int number,
                             zm_str_t notary, zm_str_t text)
 {
@@ -153,6 +159,7 @@ const zm_outside_t zm_daemon_outside = {
     .kill = kill_agent,
     .record = record,
     .expire = expire,
+    .discard = discard,
     .delayed = delayed,
     .complete = complete,
     .reportable = reportable,

@@ -40,6 +40,9 @@ typedef struct zm_outside_t {
      * has it locked; ZM_E_GONE: it is done already. */
     apr_status_t (*expire)(void *baton, zm_job_t *job, uint32_t offset, zm_str_t notary,
                            zm_str_t text);
+    /** Gives up on a recipient and tells nobody: its tag becomes '-'.  Errors as those of expire.
+     */
+    apr_status_t (*discard)(void *baton, zm_job_t *job, uint32_t offset);
     /** Tells those senders who want to know that a recipient is delayed, once for each number. */
     apr_status_t (*delayed)(void *baton, zm_job_t *job, uint32_t offset, int number,
                             zm_str_t notary, zm_str_t text);

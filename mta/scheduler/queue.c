@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mta/scheduler/aside.h"
 #include "mta/scheduler/dispatch.h"
 #include "mta/scheduler/expiry.h"
 #include "mta/scheduler/lane.h"
+#include "mta/scheduler/snapshot.h"
 #include "mta/scheduler/memory.h"
 #include "mta/scheduler/scheduler.h"
 #include "mta/scheduler/ta.h"
@@ -68,6 +70,8 @@ static zm_job_t *job_make(zm_scheduler_t *scheduler, const zm_job_facts_t *facts
     job->prefix[0] = prefix >= 2 ? facts->prefix[0] : '\0';
     job->prefix[1] = prefix >= 4 ? facts->prefix[2] : '\0';
     job->rare = rare_facts(facts);
+    if (zm_holds_job(&scheduler->holds, job->id))
+        job->flags |= ZM_JOB_HELD;
     zm_table_add(&scheduler->jobs, job);
     if (zm_queue_find_log(scheduler, facts->log_id, facts->owner) == NULL) {
         zm_table_add(&scheduler->logs, job); /* of equal ones only the first, lest they cluster */
@@ -138,6 +142,8 @@ void zm_job_settle(zm_scheduler_t *scheduler, zm_job_t *job)
     if (job->vertices != NULL || (job->flags & ZM_JOB_FINISHING) != 0)
         return;
     job->flags |= ZM_JOB_FINISHING;
+    if ((job->flags & ZM_JOB_HELD) != 0)
+        zm_holds_remove_job(&scheduler->holds, job->id);
     scheduler->counters.jobs_out++;
     scheduler->outside->complete(scheduler->baton, job);
 }
@@ -231,6 +237,8 @@ void zm_vertex_remove(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
 
     if ((vertex->flags & ZM_VERTEX_OUTSTANDING) != 0)
         zm_lease_forget(vertex);
+    if ((vertex->flags & ZM_VERTEX_LISTED) != 0)
+        zm_snapshot_forget(scheduler->listings, vertex);
     if (vertex->next != NULL)
         vertex->next->previous = vertex->previous;
     if (vertex->previous != NULL)
@@ -254,6 +262,33 @@ void zm_vertex_remove(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
     zm_thread_settle(scheduler, thread);
 }
 
+static void count_in(zm_scheduler_t *scheduler, zm_thread_t *thread, zm_vertex_t *vertex)
+{
+    vertex->mark = thread->refusals;
+    zm_lane_insert(scheduler, thread, vertex);
+    thread->vertices++;
+    thread->recipients += vertex->count;
+    if (zm_vertex_is_fresh(vertex))
+        thread->fresh++;
+    thread->ring->vertex_count++;
+}
+
+void zm_vertex_move(zm_scheduler_t *scheduler, zm_vertex_t *vertex, zm_thread_t *to)
+{
+    zm_thread_t *from = vertex->lane->thread;
+
+    zm_vertex_sync(scheduler, vertex);
+    if (zm_vertex_is_fresh(vertex))
+        from->fresh--;
+    zm_lane_remove(scheduler, vertex);
+    from->vertices--;
+    from->recipients -= vertex->count;
+    from->ring->vertex_count--;
+    count_in(scheduler, to, vertex);
+    zm_expiry_arm(scheduler, vertex);
+    zm_thread_settle(scheduler, from);
+}
+
 /* -- taking a job in ----------------------------------------------------------------------- */
 
 static int compare_recipients(const void *a, const void *b)
@@ -270,7 +305,8 @@ static int compare_recipients(const void *a, const void *b)
 static void link_vertex(zm_scheduler_t *scheduler, zm_job_t *job,
                         const zm_recipient_facts_t *recipients, uint32_t count)
 {
-    zm_thread_t *thread = zm_thread_get(scheduler, recipients[0].channel, recipients[0].host);
+    zm_thread_t *thread =
+        zm_aside_arrival(scheduler, job, recipients[0].channel, recipients[0].host);
     zm_vertex_t *vertex =
         count == 1 ? zm_slab_get(&scheduler->vertex_slab)
                    : zm_scheduler_alloc(sizeof *vertex + count * sizeof vertex->offsets[0]);
@@ -287,12 +323,7 @@ static void link_vertex(zm_scheduler_t *scheduler, zm_job_t *job,
         job->vertices->previous = vertex;
     job->vertices = vertex;
     vertex->flags = ZM_VERTEX_FRESH;
-    vertex->mark = thread->refusals;
-    zm_lane_insert(scheduler, thread, vertex);
-    thread->vertices++;
-    thread->recipients += count;
-    thread->fresh++;
-    thread->ring->vertex_count++;
+    count_in(scheduler, thread, vertex);
     scheduler->vertex_count++;
     scheduler->recipient_count += count;
     zm_expiry_arm(scheduler, vertex);

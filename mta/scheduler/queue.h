@@ -51,6 +51,9 @@ typedef enum zm_pending_t {
                               */
     ZM_PENDING_AGENT_STARTS,
     ZM_PENDING_NOT_SELECTED, /**< option -p names another thread */
+    ZM_PENDING_HELD,         /**< on hold by command */
+    ZM_PENDING_REROUTE,      /**< to be routed again */
+    ZM_PENDING_REMOVED,      /**< being removed by command */
     ZM_PENDING_COUNT
 } zm_pending_t;
 /** ">MaxTA", ...; "" for nothing. */
@@ -69,6 +72,7 @@ typedef struct zm_job_rare_t {
 #define ZM_JOB_REPORTING 4  /**< an interim report is under way */
 #define ZM_JOB_REREAD 8     /**< its control file has to be read again */
 #define ZM_JOB_LOGGED 32    /**< found by its log id */
+#define ZM_JOB_HELD 64      /**< on hold by command */
 #define ZM_JOB_KILLED 16    /**< removed by command or by its sender: no statistics */
 
 struct zm_job_t {
@@ -96,6 +100,7 @@ const char *zm_job_path(char path[ZM_JOB_PATH_SIZE], const zm_job_t *job);
 
 #define ZM_VERTEX_OUTSTANDING 1 /**< an agent has it */
 #define ZM_VERTEX_FRESH 2       /**< never given to an agent (see zm_vertex_is_fresh) */
+#define ZM_VERTEX_LISTED 4      /**< some listing may have it (snapshot.h) */
 
 struct zm_vertex_t {
     zm_job_t *job;
@@ -147,13 +152,23 @@ struct zm_lane_t {
 #define ZM_THREAD_STOPPED 4   /**< in this run: the destination refused everything */
 #define ZM_THREAD_BROKEN 8    /**< in this run: an agent died */
 #define ZM_THREAD_YIELDED 16  /**< its run is interrupted: others had their turn to come */
+#define ZM_THREAD_HELD 32     /**< on hold by command */
+
+/** How a thread beside the ordinary one of its channel and host was set aside (aside.h). */
+typedef enum zm_aside_t {
+    ZM_ASIDE_NOT,
+    ZM_ASIDE_HELD,
+    ZM_ASIDE_REROUTE,
+    ZM_ASIDE_KILL,
+    ZM_ASIDE_RETURN
+} zm_aside_t;
 
 struct zm_thread_t {
     zm_ring_t *ring;
     zm_text_t *host;
     zm_thread_t *ring_next, *ring_previous;
-    zm_thread_t *ready_next, *ready_previous;
-    zm_due_t due; /**< next attempt */
+    zm_thread_t *ready_next, *ready_previous; /**< also of the condemned (aside.c) */
+    zm_due_t due;                             /**< next attempt */
     zm_lane_t *active, *spent;
     zm_lane_t *mixed; /**< of senders that have one message in the queue; null: none */
     zm_lease_t *leases;
@@ -170,7 +185,9 @@ struct zm_thread_t {
     uint16_t retry; /**< next factor of the retry sequence */
     uint16_t refusals;
     uint8_t flags;
+    uint8_t aside; /**< zm_aside_t */
     bool ready;
+    bool condemned; /**< in the list of those being emptied */
 };
 
 /** Whether a run is under way, with agents or interrupted. */
@@ -257,6 +274,9 @@ zm_job_t *zm_queue_find_log(const zm_scheduler_t *scheduler, zm_str_t log_id, ui
 zm_thread_t *zm_queue_thread(const zm_scheduler_t *scheduler, zm_str_t channel, zm_str_t host);
 /** The same, made when there is none. */
 zm_thread_t *zm_thread_get(zm_scheduler_t *scheduler, zm_str_t channel, zm_str_t host);
+/** A further one, in a table of the caller's. */
+zm_thread_t *zm_thread_make(zm_scheduler_t *scheduler, zm_table_t *table, zm_aside_t aside,
+                            zm_str_t channel, zm_str_t host);
 
 /** Set up the tables. */
 void zm_threads_init(zm_table_t *table);
@@ -267,6 +287,9 @@ void zm_rings_init(zm_table_t *table);
 void zm_vertex_drop(zm_scheduler_t *scheduler, zm_vertex_t *vertex, uint32_t index);
 /** Takes out all recipients of a vertex. */
 void zm_vertex_remove(zm_scheduler_t *scheduler, zm_vertex_t *vertex);
+/** Puts a vertex that no agent has into another thread; the one it was in may be gone afterwards.
+ */
+void zm_vertex_move(zm_scheduler_t *scheduler, zm_vertex_t *vertex, zm_thread_t *to);
 /** The index of the recipient with that offset, or -1. */
 int64_t zm_vertex_index(const zm_vertex_t *vertex, uint64_t offset);
 

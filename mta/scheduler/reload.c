@@ -1,6 +1,7 @@
 /* Another configuration for a running scheduler: zm_scheduler_reload. */
 #include <string.h>
 
+#include "mta/scheduler/aside.h"
 #include "mta/scheduler/dispatch.h"
 #include "mta/scheduler/expiry.h"
 #include "mta/scheduler/lane.h"
@@ -27,7 +28,7 @@ static void arm(zm_vertex_t *vertex, void *baton)
 static void rehome(zm_scheduler_t *scheduler, zm_thread_t *thread)
 {
     zm_str_t channel = zm_text_str(thread->ring->channel->name), host = zm_text_str(thread->host);
-    const zm_selection_t *selection = zm_config_select(scheduler->config, channel, host);
+    const zm_selection_t *selection = zm_aside_select(scheduler, thread);
     bool ready = thread->ready;
 
     zm_thread_move(scheduler, thread, zm_ring_get(scheduler, selection, channel, host));

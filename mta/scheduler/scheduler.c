@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "mta/scheduler/aside.h"
 #include "mta/scheduler/dispatch.h"
 #include "mta/scheduler/expiry.h"
 #include "mta/scheduler/lane.h"
@@ -46,6 +47,7 @@ void zm_scheduler_create(zm_scheduler_t **scheduler, zm_config_t *config,
     zm_table_init(&made->jobs, job_hash, job_equal);
     zm_logs_init(&made->logs);
     zm_threads_init(&made->threads);
+    zm_asides_init(&made->asides);
     zm_rings_init(&made->ring_table);
     zm_table_init(&made->lanes, zm_lane_hash, zm_lane_equal);
     zm_texts_init(&made->texts);
@@ -76,6 +78,8 @@ void zm_scheduler_destroy(zm_scheduler_t *scheduler)
     zm_table_free(&scheduler->jobs);
     zm_table_free(&scheduler->logs);
     zm_table_free(&scheduler->threads);
+    zm_table_free(&scheduler->asides);
+    zm_holds_free(&scheduler->holds, &scheduler->texts);
     zm_table_free(&scheduler->ring_table);
     zm_table_free(&scheduler->lanes);
     zm_due_heap_free(&scheduler->retries);
@@ -169,6 +173,7 @@ void zm_scheduler_due(zm_scheduler_t *scheduler)
     retries_due(scheduler);
     agents_due(scheduler);
     scheduler->expiry_left = zm_expiry_run(scheduler, EXPIRY_BUDGET);
+    scheduler->expiry_left |= zm_aside_run(scheduler, EXPIRY_BUDGET);
 }
 
 void zm_scheduler_settle(zm_scheduler_t *scheduler)
@@ -216,9 +221,9 @@ bool zm_scheduler_slow_stop(zm_scheduler_t *scheduler)
     return scheduler->tas == NULL;
 }
 
-static int etrn_thread(zm_scheduler_t *scheduler, zm_thread_t *thread)
+int zm_scheduler_retry(zm_scheduler_t *scheduler, zm_thread_t *thread)
 {
-    if (thread->lease_count > 0)
+    if (thread->lease_count > 0 || (thread->flags & ZM_THREAD_HELD) != 0)
         return 0;
     thread->flags |= ZM_THREAD_ETRN;
     zm_due_clear(&scheduler->retries, &thread->due);
@@ -236,7 +241,7 @@ int zm_scheduler_etrn(zm_scheduler_t *scheduler, zm_str_t host)
         zm_thread_t *thread =
             zm_queue_thread(scheduler, zm_text_str(channel->name), zm_text_str(lower));
         if (thread != NULL)
-            count += etrn_thread(scheduler, thread);
+            count += zm_scheduler_retry(scheduler, thread);
     }
     scheduler->counters.etrn++;
     zm_text_drop(&scheduler->texts, lower);

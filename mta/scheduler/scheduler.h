@@ -8,6 +8,7 @@
 #ifndef ZM_SCHEDULER_SCHEDULER_H
 #define ZM_SCHEDULER_SCHEDULER_H
 
+#include "mta/scheduler/holds.h"
 #include "mta/scheduler/memory.h"
 #include "mta/scheduler/outside.h"
 #include "mta/scheduler/queue.h"
@@ -32,10 +33,13 @@ struct zm_scheduler_t {
     const zm_outside_t *outside;
     void *baton; /**< for the calls of outside */
 
-    zm_table_t jobs;    /**< by id */
-    zm_table_t logs;    /**< jobs by hash of the log id and owner */
-    zm_table_t threads; /**< by channel and host */
-    zm_table_t lanes;   /**< by thread and sender */
+    zm_table_t jobs;                         /**< by id */
+    zm_table_t logs;                         /**< jobs by hash of the log id and owner */
+    zm_table_t threads;                      /**< by channel and host */
+    zm_table_t asides;                       /**< threads beside those, by channel, host and kind */
+    zm_thread_t *condemned, *last_condemned; /**< of them, those being emptied */
+    zm_holds_t holds;
+    zm_table_t lanes; /**< by thread and sender */
     zm_table_t ring_table;
     zm_texts_t texts;
     zm_slab_t job_slab, vertex_slab, lane_slab, thread_slab, feed_slab;
@@ -63,6 +67,7 @@ struct zm_scheduler_t {
     uint64_t random; /**< state of the generator */
     zm_scheduler_counters_t counters;
     zm_walk_t *walks;
+    struct zm_snapshot_t *listings; /**< under way */
 
     uint32_t fork_rate;       /**< most forks a second */
     bool frozen;              /**< start no agents */
@@ -104,6 +109,8 @@ void zm_scheduler_reload(zm_scheduler_t *scheduler, zm_config_t *config);
 
 /** Serves all threads of that host now, queue-only ones too.  How many there are. */
 int zm_scheduler_etrn(zm_scheduler_t *scheduler, zm_str_t host);
+/** Serves a thread now, queue-only or not.  1; 0 when it is being served, or on hold. */
+int zm_scheduler_retry(zm_scheduler_t *scheduler, zm_thread_t *thread);
 /** Drops all recipients of a job and finishes it.  By command (no owner), or for an Obsoletes line.
  */
 void zm_scheduler_kill(zm_scheduler_t *scheduler, zm_job_t *job);

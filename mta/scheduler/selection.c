@@ -76,3 +76,18 @@ const zm_selection_t *zm_config_select(zm_config_t *config, zm_str_t channel, zm
     }
     return count > 0 ? find(config, clauses, count) : &config->none;
 }
+
+const zm_selection_t *zm_config_reroute(zm_config_t *config)
+{
+    zm_selection_t *made;
+
+    if (config->reroute != NULL)
+        return config->reroute;
+    made = apr_pcalloc(config->pool, sizeof *made);
+    made->params = config->defaults;
+    made->params.command = "reroute -c $channel";
+    made->params.queueonly = false;
+    made->params.maxthr = 1;
+    made->label = made->identity = "reroute";
+    return config->reroute = made;
+}

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mta/scheduler/lane.h"
+#include "mta/scheduler/aside.h"
+#include "mta/scheduler/explain_queue.h"
+#include "mta/scheduler/snapshot.h"
 #include "mta/scheduler/memory.h"
 
 /* The vertices of one thread in version 1: keys first ... first + count - 1. */
@@ -20,7 +22,7 @@ typedef enum phase_t {
     PHASE_HOSTS,
     PHASE_END_LINE,
     PHASE_RINGS,
-    PHASE_THREAD,
+    PHASE_LISTING,
     PHASE_OVER
 } phase_t;
 
@@ -31,9 +33,8 @@ struct zm_show_t {
     bool summary, dots, walking;
     phase_t phase;
     zm_walk_t walk;
-    uint64_t *jobs; /* of the thread being shown: ids, since jobs come and go */
-    apr_uint32_t job_count, job_capacity, job_next;
-    zm_text_t *shown_channel, *shown_host; /* of the thread those ids belong to */
+    uint64_t job;          /* of ZM_SHOW_JOB and the like */
+    zm_snapshot_t listing; /* of the thread or job being shown */
     uint64_t key;
     span_t *spans;
     apr_uint32_t span_count, span_capacity, span_next;
@@ -52,6 +53,14 @@ zm_show_t *zm_show_begin(zm_scheduler_t *scheduler, zm_show_kind_t kind, zm_str_
     show->host = zm_text_get(&scheduler->texts, host);
     show->summary = summary;
     show->dots = dots;
+    zm_snapshot_begin(&show->listing, scheduler);
+    return show;
+}
+
+zm_show_t *zm_show_begin_job(zm_scheduler_t *scheduler, zm_show_kind_t kind, uint64_t job)
+{
+    zm_show_t *show = zm_show_begin(scheduler, kind, ZM_S(""), ZM_S(""), false, true);
+    show->job = job;
     return show;
 }
 
@@ -85,75 +94,69 @@ void zm_show_end(zm_show_t *show)
     }
     zm_text_drop(texts, show->channel);
     zm_text_drop(texts, show->host);
-    zm_text_drop(texts, show->shown_channel);
-    zm_text_drop(texts, show->shown_host);
+    zm_snapshot_end(&show->listing);
     zm_scheduler_free(show->spans);
-    zm_scheduler_free(show->jobs);
     zm_buf_free(&show->buffer);
     zm_scheduler_free(show);
 }
 
-/* -- the vertices of one thread ------------------------------------------------------------------
- */
+/* -- one thread, one job ------------------------------------------------------------------- */
 
-static void note_job(zm_vertex_t *vertex, void *baton)
+static void step_listing(zm_show_t *show)
 {
-    zm_show_t *show = baton;
-    show->jobs = zm_scheduler_grow(show->jobs, &show->job_capacity, show->job_count + 1,
-                                   sizeof show->jobs[0]);
-    show->jobs[show->job_count++] = vertex->job->id;
-}
+    zm_vertex_t *vertex = zm_snapshot_next(&show->listing);
 
-static void open_thread(zm_show_t *show, zm_thread_t *thread)
-{
-    zm_texts_t *texts = &show->scheduler->texts;
-    show->job_count = show->job_next = 0;
-    zm_lanes_each(thread, note_job, show);
-    zm_text_drop(texts, show->shown_channel);
-    zm_text_drop(texts, show->shown_host);
-    show->shown_channel = zm_text_hold(thread->ring->channel->name);
-    show->shown_host = zm_text_hold(thread->host);
-}
-
-/* The next vertex of the thread that still is in the queue, or null at the end. */
-static zm_vertex_t *next_vertex(zm_show_t *show)
-{
-    while (show->job_next < show->job_count) {
-        zm_job_t *job = zm_queue_find(show->scheduler, show->jobs[show->job_next++]);
-        zm_vertex_t *vertex = job != NULL ? job->vertices : NULL;
-        for (; vertex != NULL; vertex = vertex->next) {
-            const zm_thread_t *thread = vertex->lane->thread;
-            if (thread->host == show->shown_host &&
-                thread->ring->channel->name == show->shown_channel)
-                return vertex;
-        }
-    }
-    return NULL;
-}
-
-static void step_thread(zm_show_t *show)
-{
-    zm_vertex_t *vertex = next_vertex(show);
-    if (vertex != NULL)
-        zm_show_recipients(&show->buffer, show->scheduler, vertex);
-    else
+    if (vertex == NULL)
         show->phase = PHASE_OVER;
+    else if (show->kind == ZM_SHOW_THREAD)
+        zm_show_recipients(&show->buffer, show->scheduler, vertex, false);
+    else if (show->kind == ZM_SHOW_JOB)
+        zm_show_recipients(&show->buffer, show->scheduler, vertex, true);
+    else
+        zm_explain_vertex(&show->buffer, show->scheduler, vertex);
 }
 
-static void begin_thread(zm_show_t *show)
+static void begin_one_thread(zm_show_t *show, zm_thread_t *thread)
 {
-    zm_thread_t *thread =
-        zm_queue_thread(show->scheduler, zm_text_str(show->channel), zm_text_str(show->host));
-    show->phase = PHASE_OVER;
     if (thread == NULL)
         return;
+    zm_snapshot_more(&show->listing, thread);
+    show->phase = PHASE_LISTING;
+    if (show->kind == ZM_SHOW_EXPLAIN_THREAD) {
+        zm_explain_thread(&show->buffer, show->scheduler, thread);
+        return;
+    }
     zm_buf_add_byte(&show->buffer, '#');
     zm_show_thread_name(&show->buffer, thread);
     zm_buf_add_c(&show->buffer, "  ");
     zm_show_thread_fields(&show->buffer, show->scheduler, thread, false);
     zm_buf_add_byte(&show->buffer, '\n');
-    open_thread(show, thread);
-    show->phase = PHASE_THREAD;
+}
+
+/* The thread, and those set aside of the same name. */
+static void begin_thread(zm_show_t *show)
+{
+    zm_str_t channel = zm_text_str(show->channel), host = zm_text_str(show->host);
+    int kind;
+
+    show->phase = PHASE_OVER;
+    begin_one_thread(show, zm_queue_thread(show->scheduler, channel, host));
+    for (kind = ZM_ASIDE_HELD; kind <= ZM_ASIDE_RETURN; kind++)
+        begin_one_thread(show, zm_aside_find(show->scheduler, channel, host, (zm_aside_t)kind));
+    if (show->kind == ZM_SHOW_EXPLAIN_THREAD)
+        show->phase = PHASE_OVER;
+}
+
+static void begin_job(zm_show_t *show)
+{
+    zm_job_t *job = zm_queue_find(show->scheduler, show->job);
+
+    show->phase = PHASE_OVER;
+    if (job == NULL)
+        return;
+    zm_show_job(&show->buffer, job, show->kind == ZM_SHOW_JOB);
+    zm_snapshot_job(&show->listing, job);
+    show->phase = PHASE_LISTING;
 }
 
 /* -- rings and threads --------------------------------------------------------------------- */
@@ -203,6 +206,23 @@ static void thread_row(zm_show_t *show, zm_thread_t *thread)
     zm_buf_add_byte(out, '\n');
 }
 
+/* Whether a thread beside the ordinary one of its name needs no row of its own: clients ask for
+ * what lies in a thread by its name, and get all of that name. */
+static bool has_row(const zm_scheduler_t *scheduler, const zm_thread_t *thread)
+{
+    zm_str_t channel = zm_text_str(thread->ring->channel->name), host = zm_text_str(thread->host);
+    int kind;
+
+    if (thread->aside == ZM_ASIDE_NOT)
+        return true;
+    if (zm_queue_thread(scheduler, channel, host) != NULL)
+        return false;
+    for (kind = ZM_ASIDE_HELD; kind < thread->aside; kind++)
+        if (zm_aside_find(scheduler, channel, host, (zm_aside_t)kind) != NULL)
+            return false;
+    return true;
+}
+
 static void step_rings(zm_show_t *show)
 {
     zm_walk_t *walk = &show->walk;
@@ -227,9 +247,9 @@ static void step_rings(zm_show_t *show)
         next_ring(walk);
         return;
     }
-    if (rows)
+    if (rows && has_row(show->scheduler, walk->thread))
         thread_row(show, walk->thread);
-    else
+    else if (!rows)
         thread_line(show, walk->thread);
     walk->thread = walk->thread->ring_next;
 }
@@ -239,7 +259,7 @@ static void step_rings(zm_show_t *show)
 static void begin_span(zm_show_t *show, zm_thread_t *thread)
 {
     span_t *span;
-    open_thread(show, thread);
+    zm_snapshot_thread(&show->listing, thread);
     show->spans = zm_scheduler_grow(show->spans, &show->span_capacity, show->span_count + 1,
                                     sizeof show->spans[0]);
     span = &show->spans[show->span_count++];
@@ -277,7 +297,7 @@ static void begin_names(zm_show_t *show, phase_t phase)
 static void step_vertices(zm_show_t *show)
 {
     zm_walk_t *walk = &show->walk;
-    zm_vertex_t *vertex = next_vertex(show);
+    zm_vertex_t *vertex = zm_snapshot_next(&show->listing);
 
     if (vertex != NULL) {
         zm_show_vertex(&show->buffer, show->scheduler, vertex, ++show->key);
@@ -350,7 +370,12 @@ static void begin(zm_show_t *show)
         show->phase = PHASE_RINGS;
         break;
     case ZM_SHOW_THREAD:
+    case ZM_SHOW_EXPLAIN_THREAD:
         begin_thread(show);
+        break;
+    case ZM_SHOW_JOB:
+    case ZM_SHOW_EXPLAIN_JOB:
+        begin_job(show);
         break;
     case ZM_SHOW_TOTALS:
         zm_show_totals(out, show->scheduler, true);
@@ -384,8 +409,8 @@ static void step(zm_show_t *show)
     case PHASE_RINGS:
         step_rings(show);
         break;
-    case PHASE_THREAD:
-        step_thread(show);
+    case PHASE_LISTING:
+        step_listing(show);
         break;
     case PHASE_OVER:
         break;

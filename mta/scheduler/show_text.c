@@ -7,6 +7,7 @@
 #include "mta/scheduler/lane.h"
 #include "mta/scheduler/show.h"
 #include "mta/scheduler/ta.h"
+#include "spool/layout.h"
 
 /* A name in a line of fields: nothing in it may end the field. */
 static void add_name(zm_buf_t *out, zm_str_t name)
@@ -135,7 +136,8 @@ static void add_when(zm_buf_t *out, const zm_scheduler_t *scheduler, const zm_th
         zm_buf_add_c(out, "thread");
 }
 
-void zm_show_recipients(zm_buf_t *out, zm_scheduler_t *scheduler, zm_vertex_t *vertex)
+void zm_show_recipients(zm_buf_t *out, zm_scheduler_t *scheduler, zm_vertex_t *vertex,
+                        bool with_thread)
 {
     const zm_thread_t *thread = vertex->lane->thread;
     char path[ZM_JOB_PATH_SIZE];
@@ -144,6 +146,12 @@ void zm_show_recipients(zm_buf_t *out, zm_scheduler_t *scheduler, zm_vertex_t *v
     zm_vertex_sync(scheduler, vertex);
     zm_job_path(path, vertex->job);
     for (i = 0; i < vertex->count; i++) {
+        if (with_thread) {
+            add_name(out, zm_text_str(thread->ring->channel->name));
+            zm_buf_add_byte(out, '\t');
+            add_name(out, zm_text_str(thread->host));
+            zm_buf_add_byte(out, '\t');
+        }
         zm_buf_printf(out, "%s\t%u\t", path, i);
         add_name(out, zm_text_str(vertex->sender));
         zm_buf_printf(
@@ -154,6 +162,26 @@ void zm_show_recipients(zm_buf_t *out, zm_scheduler_t *scheduler, zm_vertex_t *v
         add_text(out, zm_vertex_text(vertex));
         zm_buf_add_byte(out, '\n');
     }
+}
+
+void zm_show_job(zm_buf_t *out, const zm_job_t *job, bool fields)
+{
+    char path[ZM_JOB_PATH_SIZE], id[ZM_SPOOL_ID_SIZE];
+
+    zm_layout_spool_id(id, job->id, job->arrived, job->arrived_ns);
+    zm_job_path(path, job);
+    if (fields) {
+        zm_buf_printf(out, "#%s  ID=%s T=%lld R=%u TOTAL=%u FAILED=%u%s\n", path, id,
+                      (long long)job->arrived, job->pending, job->total, job->failed,
+                      (job->flags & ZM_JOB_HELD) != 0 ? " HELD" : "");
+        return;
+    }
+    zm_buf_printf(out, "message %s, spool id %s: %u of %u recipients are left, %u failed\n", path,
+                  id, job->pending, job->total, job->failed);
+    if ((job->flags & ZM_JOB_HELD) != 0)
+        zm_buf_add_c(out, "It is on hold by command; RELEASE MSG lets it go on.\n");
+    if ((job->flags & ZM_JOB_FINISHING) != 0)
+        zm_buf_add_c(out, "All its recipients are done; reports on them are being written.\n");
 }
 
 /* -- version 1 ----------------------------------------------------------------------------------

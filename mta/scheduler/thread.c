@@ -1,6 +1,7 @@
 /* Threads, rings and channels: the destinations half of queue.h. */
 #include <string.h>
 
+#include "mta/scheduler/aside.h"
 #include "mta/scheduler/dispatch.h"
 #include "mta/scheduler/memory.h"
 #include "mta/scheduler/scheduler.h"
@@ -219,20 +220,32 @@ static void leave_ring(zm_thread_t *thread)
     ring->vertex_count -= thread->vertices;
 }
 
+zm_thread_t *zm_thread_make(zm_scheduler_t *scheduler, zm_table_t *table, zm_aside_t aside,
+                            zm_str_t channel, zm_str_t host)
+{
+    const zm_selection_t *selection = aside == ZM_ASIDE_REROUTE
+                                          ? zm_config_reroute(scheduler->config)
+                                          : zm_config_select(scheduler->config, channel, host);
+    zm_thread_t *thread = zm_slab_get(&scheduler->thread_slab);
+
+    thread->host = zm_text_get(&scheduler->texts, host);
+    thread->aside = (uint8_t)aside;
+    enter_ring(thread, zm_ring_get(scheduler, selection, channel, host));
+    zm_table_add(table, thread);
+    scheduler->thread_count++;
+    return thread;
+}
+
 zm_thread_t *zm_thread_get(zm_scheduler_t *scheduler, zm_str_t channel, zm_str_t host)
 {
     zm_thread_t *thread = zm_queue_thread(scheduler, channel, host);
-    const zm_selection_t *selection;
 
     if (thread != NULL)
         return thread;
-    selection = zm_config_select(scheduler->config, channel, host);
-    thread = zm_slab_get(&scheduler->thread_slab);
-    thread->host = zm_text_get(&scheduler->texts, host);
-    enter_ring(thread, zm_ring_get(scheduler, selection, channel, host));
-    zm_table_add(&scheduler->threads, thread);
-    scheduler->thread_count++;
-    if (selection->clause_count == 0)
+    thread = zm_thread_make(scheduler, &scheduler->threads, ZM_ASIDE_NOT, channel, host);
+    if (zm_holds_place(&scheduler->holds, thread->ring->channel->name, thread->host))
+        thread->flags |= ZM_THREAD_HELD;
+    if (thread->ring->selection->clause_count == 0)
         scheduler->outside->event(scheduler->baton, ZM_LOG_WARNING, NULL,
                                   "no clause of scheduler.conf matches a destination; its "
                                   "recipients stay queued");
@@ -259,7 +272,9 @@ void zm_thread_settle(zm_scheduler_t *scheduler, zm_thread_t *thread)
     zm_walk_skip_thread(scheduler, thread);
     zm_dispatch_unready(scheduler, thread);
     zm_due_clear(&scheduler->retries, &thread->due);
-    zm_table_remove(&scheduler->threads, thread);
+    zm_aside_forget(scheduler, thread);
+    zm_table_remove(thread->aside != ZM_ASIDE_NOT ? &scheduler->asides : &scheduler->threads,
+                    thread);
     leave_ring(thread);
     scheduler->thread_count--;
     zm_text_drop(&scheduler->texts, thread->host);

@@ -71,6 +71,16 @@ static apr_status_t expire(void *baton, zm_job_t *job, uint32_t offset, zm_str_t
     return APR_SUCCESS;
 }
 
+static apr_status_t discard(void *baton, zm_job_t *job, uint32_t offset)
+{
+    world_t *world = baton;
+    (void)job;
+    if (world->refuse_expire)
+        return ZM_E_BUSY;
+    zm_buf_printf(&world->log, "discard %u\n", offset);
+    return APR_SUCCESS;
+}
+
 static apr_status_t delayed(void *baton, zm_job_t *job, uint32_t offset, int number,
                             zm_str_t notary, zm_str_t text)
 {
@@ -138,6 +148,7 @@ static const zm_outside_t outside = {
     .kill = kill_agent,
     .record = record,
     .expire = expire,
+    .discard = discard,
     .delayed = delayed,
     .complete = complete,
     .reportable = reportable,

@@ -1,0 +1,37 @@
+/**
+ * A session of mailq: what mailqd.c (connections, login) and mailqd_command.c
+ * (commands) share.  Private to them.
+ */
+#ifndef ZM_SCHEDULER_MAILQD_SESSION_H
+#define ZM_SCHEDULER_MAILQD_SESSION_H
+
+#include "mta/net/stream.h"
+#include "mta/scheduler/mailqd.h"
+#include "mta/scheduler/show.h"
+
+#define ZM_CHALLENGE_SIZE 100
+
+typedef struct zm_mailq_session_t {
+    zm_mailqd_t *mailqd;
+    struct zm_mailq_session_t *next, *previous;
+    apr_pool_t *pool;
+    zm_stream_t *stream;
+    zm_scheduler_t *scheduler;
+    zm_ip_t peer;    /**< family 0: local */
+    zm_show_t *show; /**< being written; null: none */
+    int rights;
+    int failures;  /**< commands before the login that were not one */
+    bool known;    /**< logged in */
+    bool one_shot; /**< version 1 */
+    bool ending;   /**< no more commands; to be finished when the event is over */
+    bool finished; /**< the stream has been told */
+    zm_timer_t login_limit;
+    char challenge[ZM_CHALLENGE_SIZE];
+} zm_mailq_session_t;
+
+/** Does a command of somebody who is logged in.  False: it is unknown, wrong, or not permitted. */
+bool zm_mailq_command(zm_mailq_session_t *session, zm_str_t line);
+/** Writes a listing as a reply of several lines. */
+void zm_mailq_show(zm_mailq_session_t *session, zm_show_t *show);
+
+#endif
