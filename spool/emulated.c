@@ -340,4 +340,8 @@ const zm_engine_ops_t zm_engine_emulated = {
     .watch = zm_emulated_watch,
     .watch_close = zm_emulated_watch_close,
     .tidy = tidy,
+    .directories = zm_emulated_directories,
+    .check = zm_emulated_check,
+    .import = zm_emulated_import,
+    .settle = zm_emulated_settle,
 };

@@ -14,6 +14,7 @@
  *   emulated_lock.c    locks on parts of objects
  *   emulated_dirs.c    which directories there are, and are watched
  *   emulated_list.c    listing, watching
+ *   emulated_check.c   what contradicts itself; taking in another spool
  *
  * Files in the spool's directory:
  *
@@ -73,6 +74,12 @@ typedef enum zm_statement_t {
     ZM_SQL_ADD_DIRECTORY,  /* name */
     ZM_SQL_WATCH_DIRECTORY, /* name */
     ZM_SQL_DIRECTORIES,    /* -> name watched */
+    ZM_SQL_RESERVE_ID,     /* id: the next is higher */
+    ZM_SQL_INTEGRITY,      /* -> text */
+    ZM_SQL_LOST_NAMES,     /* after -> name of no object */
+    ZM_SQL_LOST_OBJECTS,   /* after -> id of no name */
+    ZM_SQL_MISCOUNTED,     /* after -> id links names name */
+    ZM_SQL_LARGE,          /* after -> id side length name */
     ZM_SQL_COUNT
 } zm_statement_t;
 
@@ -201,6 +208,11 @@ void zm_side_bury(zm_emulated_t *e, const char *side);
 /** Removes what dead rows name and nobody has open any more, and files that no row names. */
 apr_status_t zm_side_sweep_dead(zm_emulated_t *e);
 apr_status_t zm_side_sweep_strays(zm_emulated_t *e, apr_pool_t *pool);
+/** Calls fn for each file of a large body there is. */
+typedef void zm_side_fn(const char *side, void *baton);
+apr_status_t zm_side_each(zm_emulated_t *e, zm_side_fn *fn, void *baton, apr_pool_t *pool);
+/** Whether an object has it as its body. */
+bool zm_side_used(zm_emulated_t *e, const char *side);
 apr_status_t zm_side_make_directories(zm_emulated_t *e, apr_pool_t *pool);
 
 /* -- objects ---------------------------------------------------------------------------------- */
@@ -241,6 +253,9 @@ apr_status_t zm_emulated_append(zm_engine_object_t *, const void *, apr_size_t, 
 apr_status_t zm_emulated_set_owner(zm_engine_object_t *, zm_uid_t, zm_uid_t);
 apr_status_t zm_emulated_set_mode(zm_engine_object_t *, uint32_t);
 
+/** Adds the row of an object within a transaction.  object: made before, null: the body is data. */
+apr_status_t zm_emulated_add_row(zm_emulated_t *e, const zm_object_info_t *info, const zm_emulated_object_t *object,
+                                 const char *data, apr_size_t length);
 void zm_emulated_commit_group(zm_engine_t *engine, zm_commit_t *const *commits, int count,
                               zm_engine_figures_t *figures);
 
@@ -261,5 +276,12 @@ void zm_emulated_list_close(zm_engine_listing_t *);
 apr_status_t zm_emulated_watch(zm_engine_t *, zm_engine_watch_t **, const char *, zm_loop_t *,
                                zm_spool_watch_fn *, void *);
 void zm_emulated_watch_close(zm_engine_watch_t *);
+
+/* -- checking and converting ---------------------------------------------------------------------------- */
+
+apr_status_t zm_emulated_directories(zm_engine_t *, apr_array_header_t *);
+apr_status_t zm_emulated_check(zm_engine_t *, const zm_check_options_t *, zm_check_report_t *, apr_pool_t *);
+apr_status_t zm_emulated_import(zm_engine_object_t *, const char *, const zm_object_info_t *);
+apr_status_t zm_emulated_settle(zm_engine_t *);
 
 #endif

@@ -119,7 +119,7 @@ apr_status_t zm_side_open(zm_file_t **file, zm_emulated_t *e, const char *side, 
 /* -- removing ---------------------------------------------------------------------------- */
 
 /* Whether an object has the file as its body; when in doubt, it has. */
-static bool is_used(zm_emulated_t *e, const char *side)
+bool zm_side_used(zm_emulated_t *e, const char *side)
 {
     sqlite3_stmt *statement;
     apr_status_t status;
@@ -147,7 +147,7 @@ apr_status_t zm_side_remove(zm_emulated_t *e, const char *side)
     status = zm_file_open(&file, e->root, path, ZM_OPEN_READ | ZM_OPEN_WRITE, 0, pool);
     if (status == APR_SUCCESS) {
         status = zm_file_lock_whole(file, true, false);
-        if (status == APR_SUCCESS && is_used(e, side))
+        if (status == APR_SUCCESS && zm_side_used(e, side))
             status = ZM_E_BUSY;
         if (status == APR_SUCCESS)
             status = zm_file_unlink(e->root, path);
@@ -202,7 +202,8 @@ apr_status_t zm_side_sweep_dead(zm_emulated_t *e)
     return APR_STATUS_IS_ENOENT(status) ? APR_SUCCESS : status;
 }
 
-static apr_status_t sweep_directory(zm_emulated_t *e, char letter, apr_pool_t *pool)
+static apr_status_t each_in(zm_emulated_t *e, char letter, zm_side_fn *fn, void *baton,
+                            apr_pool_t *pool)
 {
     char path[] = "bodies/A", side[ZM_SIDE_SIZE];
     zm_dir_t *entries;
@@ -217,17 +218,27 @@ static apr_status_t sweep_directory(zm_emulated_t *e, char letter, apr_pool_t *p
         if (zm_str_u64(zm_str(leaf), &id) != APR_SUCCESS)
             continue;
         snprintf(side, sizeof side, "%c/%llu", letter, (unsigned long long)id);
-        zm_side_remove(e, side);
+        fn(side, baton);
     }
     zm_dir_close(entries);
     return APR_STATUS_IS_ENOENT(status) ? APR_SUCCESS : status;
 }
 
-apr_status_t zm_side_sweep_strays(zm_emulated_t *e, apr_pool_t *pool)
+apr_status_t zm_side_each(zm_emulated_t *e, zm_side_fn *fn, void *baton, apr_pool_t *pool)
 {
     apr_status_t status = APR_SUCCESS;
     char letter;
     for (letter = 'A'; letter <= 'Z' && status == APR_SUCCESS; letter++)
-        status = sweep_directory(e, letter, pool);
+        status = each_in(e, letter, fn, baton, pool);
     return status;
+}
+
+static void sweep(const char *side, void *baton)
+{
+    zm_side_remove(baton, side); /* what is in use stays */
+}
+
+apr_status_t zm_side_sweep_strays(zm_emulated_t *e, apr_pool_t *pool)
+{
+    return zm_side_each(e, sweep, e, pool);
 }

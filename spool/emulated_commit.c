@@ -75,24 +75,28 @@ static apr_status_t add_name(zm_emulated_t *e, zm_commit_t *commit)
     return zm_emulated_add_name(e, commit->name, commit->info.id);
 }
 
-static void bind_body(sqlite3_stmt *statement, const member_t *member)
+/* Of a large body the row has the length that was made durable; its file may grow, but not shrink.
+ */
+static void bind_body(sqlite3_stmt *statement, const zm_emulated_object_t *object, const char *data,
+                      apr_size_t length)
 {
-    const zm_commit_t *commit = member->commit;
-    const zm_emulated_object_t *object = member->object;
-    const char *data = object != NULL ? object->body.data : commit->data;
-    apr_size_t length = object != NULL ? object->body.length : commit->length;
     if (object != NULL && object->side[0] != '\0') {
         sqlite3_bind_text(statement, 7, object->side, -1, SQLITE_STATIC);
-        sqlite3_bind_null(statement, 8);
-    } else {
-        sqlite3_bind_null(statement, 7);
-        sqlite3_bind_blob64(statement, 8, data != NULL ? data : "", length, SQLITE_STATIC);
+        sqlite3_bind_int64(statement, 8, (sqlite3_int64)object->info.size);
+        return;
     }
+    if (object != NULL) {
+        data = object->body.data;
+        length = object->body.length;
+    }
+    sqlite3_bind_null(statement, 7);
+    sqlite3_bind_blob64(statement, 8, data != NULL ? data : "", length, SQLITE_STATIC);
 }
 
-static apr_status_t add_object(zm_emulated_t *e, const member_t *member)
+apr_status_t zm_emulated_add_row(zm_emulated_t *e, const zm_object_info_t *info,
+                                 const zm_emulated_object_t *object, const char *data,
+                                 apr_size_t length)
 {
-    const zm_object_info_t *info = &member->commit->info;
     sqlite3_stmt *statement = zm_connection_statement(&e->writer, ZM_SQL_ADD_OBJECT);
     apr_status_t status;
     if (statement != NULL) {
@@ -102,7 +106,7 @@ static apr_status_t add_object(zm_emulated_t *e, const member_t *member)
         sqlite3_bind_int64(statement, 4, info->mode);
         sqlite3_bind_int64(statement, 5, info->uid);
         sqlite3_bind_int64(statement, 6, info->gid);
-        bind_body(statement, member);
+        bind_body(statement, object, data, length);
     }
     status = zm_connection_run(&e->writer, statement);
     if (statement != NULL)
@@ -138,7 +142,8 @@ static apr_status_t add_member(zm_emulated_t *e, member_t *member)
         return APR_SUCCESS;
     }
     if (status == APR_SUCCESS)
-        status = add_object(e, member);
+        status =
+            zm_emulated_add_row(e, &commit->info, member->object, commit->data, commit->length);
     commit->info.links = 1;
     return APR_STATUS_IS_EEXIST(status) ? ZM_E_CORRUPT : status; /* a number that was used before */
 }

@@ -73,6 +73,17 @@ static const char *const sql[ZM_SQL_COUNT] = {
     [ZM_SQL_ADD_DIRECTORY] = "INSERT OR IGNORE INTO directories(name) VALUES(?1)",
     [ZM_SQL_WATCH_DIRECTORY] = "UPDATE directories SET watched = 1 WHERE name = ?1",
     [ZM_SQL_DIRECTORIES] = "SELECT name, watched FROM directories",
+    [ZM_SQL_RESERVE_ID] = "UPDATE next SET id = max(id, ?1 + 1)",
+    [ZM_SQL_INTEGRITY] = "PRAGMA integrity_check(100)",
+    [ZM_SQL_LOST_NAMES] = "SELECT name FROM names WHERE name > ?1 AND"
+                          " id NOT IN (SELECT id FROM objects) ORDER BY name LIMIT 1",
+    [ZM_SQL_LOST_OBJECTS] = "SELECT id FROM objects WHERE id > ?1 AND"
+                            " id NOT IN (SELECT id FROM names) ORDER BY id LIMIT 1",
+    [ZM_SQL_MISCOUNTED] = "SELECT o.id, o.links, count(*), min(n.name) FROM names n JOIN objects o"
+                          " ON o.id = n.id GROUP BY o.id HAVING o.links <> count(*)"
+                          " AND o.id > ?1 LIMIT 1",
+    [ZM_SQL_LARGE] = "SELECT o.id, o.side, o.body, (SELECT min(name) FROM names WHERE id = o.id)"
+                     " FROM objects o WHERE o.side > ?1 ORDER BY o.side LIMIT 1",
 };
 
 /* -- errors ------------------------------------------------------------------------- */

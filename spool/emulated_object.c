@@ -162,13 +162,15 @@ static apr_status_t find(zm_emulated_object_t *object, const char *name)
         apr_cpystrn(object->side, side != NULL ? side : "", sizeof object->side);
         if (side == NULL)
             keep_body(object, statement, ZM_COLUMN_BODY);
+        else /* of a row that an earlier version wrote: 0 */
+            object->info.size = (uint64_t)sqlite3_column_int64(statement, ZM_COLUMN_BODY);
         sqlite3_reset(statement);
     }
     apr_thread_mutex_unlock(reader->lock);
     return status;
 }
 
-/* The file of a large body, which must be as long as it was published. */
+/* The file of a large body, which must be at least as long as it was published. */
 static apr_status_t open_side(zm_emulated_object_t *object, bool update)
 {
     zm_file_info_t found;
@@ -180,6 +182,8 @@ static apr_status_t open_side(zm_emulated_object_t *object, bool update)
         return status;
     }
     status = zm_file_info(&found, object->file);
+    if (status == APR_SUCCESS && found.size < object->info.size)
+        status = ZM_E_CORRUPT;
     if (status == APR_SUCCESS)
         object->info.size = found.size;
     return status;

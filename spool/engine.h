@@ -13,7 +13,7 @@
 #ifndef ZM_SPOOL_ENGINE_H
 #define ZM_SPOOL_ENGINE_H
 
-#include "spool/spool.h"
+#include "spool/check.h"
 
 typedef struct zm_engine_t zm_engine_t;
 typedef struct zm_engine_object_t zm_engine_object_t;
@@ -98,6 +98,18 @@ typedef struct zm_engine_ops_t {
     void (*watch_close)(zm_engine_watch_t *watch);
     /** Removes what processes that died left inside the engine; part of recovery; null: there is never anything. */
     apr_status_t (*tidy)(zm_engine_t *engine, apr_pool_t *pool);
+    /** Adds the names of its top directories (const char *, in the array's pool); null: those of the layout. */
+    apr_status_t (*directories)(zm_engine_t *engine, apr_array_header_t *names);
+    /** Tells, and with options->repair puts right, what is wrong below the level of names; null: nothing can be. */
+    apr_status_t (*check)(zm_engine_t *engine, const zm_check_options_t *options, zm_check_report_t *report,
+                          apr_pool_t *pool);
+    /**
+     * Gives an object that was written a name, and the times, owner, mode and, if the engine can
+     * choose it, the identity that it had in another spool.  Consumes the object.  Durable after
+     * `settle`.  Null: the engine cannot be converted to.
+     */
+    apr_status_t (*import)(zm_engine_object_t *object, const char *name, const zm_object_info_t *info);
+    apr_status_t (*settle)(zm_engine_t *engine);
 } zm_engine_ops_t;
 
 extern const zm_engine_ops_t zm_engine_native; /**< a directory tree with the classic layout */

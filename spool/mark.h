@@ -10,6 +10,8 @@
 
 #include "spool/spool.h"
 
+#define ZM_MARK_CONVERTING "converting" /**< in place of an engine: not all of it is there yet */
+
 /** *engine is null when there is no mark.  ZM_E_UNSUPPORTED: made by a newer version; ZM_E_CORRUPT. */
 apr_status_t zm_mark_read(const char **engine, const char *location, apr_pool_t *pool, zm_error_t *error);
 /** Writes it durably, in the place of an older one. */

@@ -384,4 +384,8 @@ const zm_engine_ops_t zm_engine_native = {
     .list_close = zm_native_list_close,
     .watch = zm_native_watch,
     .watch_close = zm_native_watch_close,
+    .directories = zm_native_directories,
+    .check = zm_native_check,
+    .import = zm_native_import,
+    .settle = zm_native_settle,
 };

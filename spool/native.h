@@ -10,6 +10,7 @@
  *   native_commit.c  publishing a group
  *   native_team.c    threads that sync side by side
  *   native_list.c    listing and watching
+ *   native_check.c   what does not belong there; taking in another spool
  */
 #ifndef ZM_SPOOL_NATIVE_H
 #define ZM_SPOOL_NATIVE_H
@@ -73,7 +74,7 @@ typedef struct zm_native_t {
         apr_interval_time_t team_time; /* of recent large groups synced file by file, average */
         apr_time_t not_before;
         apr_interval_time_t pause;
-        bool impossible;
+        bool impossible, asked;
     } whole;
 } zm_native_t;
 
@@ -166,5 +167,12 @@ void zm_native_list_close(zm_engine_listing_t *);
 apr_status_t zm_native_watch(zm_engine_t *, zm_engine_watch_t **, const char *, zm_loop_t *, zm_spool_watch_fn *,
                              void *);
 void zm_native_watch_close(zm_engine_watch_t *);
+
+/* -- checking and converting ----------------------------------------------------------------- */
+
+apr_status_t zm_native_directories(zm_engine_t *, apr_array_header_t *);
+apr_status_t zm_native_check(zm_engine_t *, const zm_check_options_t *, zm_check_report_t *, apr_pool_t *);
+apr_status_t zm_native_import(zm_engine_object_t *, const char *, const zm_object_info_t *);
+apr_status_t zm_native_settle(zm_engine_t *);
 
 #endif

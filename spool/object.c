@@ -264,6 +264,18 @@ apr_status_t zm_object_publish_wait(zm_object_t *object, const zm_target_t *targ
     return status;
 }
 
+apr_status_t zm_object_import(zm_object_t *object, const char *name, const zm_object_info_t *info)
+{
+    const zm_engine_ops_t *ops = object->spool->ops;
+    apr_status_t status = ops->import == NULL ? ZM_E_UNSUPPORTED : zm_object_flush(object);
+    if (status == APR_SUCCESS) {
+        status = ops->import(object->object, name, info);
+        object->object = NULL;
+    }
+    zm_object_discard(object);
+    return status;
+}
+
 /* -- using ----------------------------------------------------------------------------- */
 
 apr_status_t zm_object_open(zm_object_t **result, zm_spool_t *spool, const char *name, int how)

@@ -55,30 +55,43 @@ static bool exists(recovery_t *r, const char *name)
 
 /* -- judging a message ------------------------------------------------------------ */
 
-typedef enum verdict_t { COMPLETE, INCOMPLETE, GONE, UNKNOWN } verdict_t;
+typedef zm_verdict_t verdict_t;
+#define COMPLETE ZM_VERDICT_COMPLETE
+#define INCOMPLETE ZM_VERDICT_INCOMPLETE
+#define GONE ZM_VERDICT_GONE
+#define UNKNOWN ZM_VERDICT_UNKNOWN
 
-/* Whether the control file of that name is whole.  One of a future format is not ours to judge. */
-static verdict_t judge_control(recovery_t *r, const char *name, apr_pool_t *pool)
+/* One of a future format is not ours to judge. */
+zm_verdict_t zm_recover_judge(zm_spool_t *spool, const char *name, apr_status_t *trouble,
+                              apr_pool_t *pool)
 {
     zm_object_t *object;
     zm_control_file_t *file;
     char *data;
     apr_size_t length;
-    apr_status_t status = zm_object_open(&object, r->spool, name, ZM_OBJECT_READ);
+    apr_status_t status = zm_object_open(&object, spool, name, ZM_OBJECT_READ);
     if (APR_STATUS_IS_ENOENT(status))
         return GONE;
     if (status == APR_SUCCESS) {
         status = zm_object_read_all(object, &data, &length, CONTROL_LIMIT, pool);
         zm_object_close(object);
     }
-    if (status != APR_SUCCESS) {
-        note_trouble(r, status, "read the control file", name);
+    *trouble = status;
+    if (status != APR_SUCCESS)
         return UNKNOWN;
-    }
     status = zm_control_parse(&file, data, length, pool, NULL);
     if (status == ZM_E_UNSUPPORTED)
         return COMPLETE;
     return status == APR_SUCCESS && file->complete ? COMPLETE : INCOMPLETE;
+}
+
+static verdict_t judge_control(recovery_t *r, const char *name, apr_pool_t *pool)
+{
+    apr_status_t trouble = APR_SUCCESS;
+    verdict_t verdict = zm_recover_judge(r->spool, name, &trouble, pool);
+    if (verdict == UNKNOWN)
+        note_trouble(r, trouble, "read the control file", name);
+    return verdict;
 }
 
 static const char *beside(const zm_name_t *message, const char *prefix, const char *dot,
@@ -191,6 +204,15 @@ static void put_right(recovery_t *r, const char *name, apr_pool_t *pool)
         park_orphan(r, name, &message, pool);
     else
         route_again(r, name, &message, pool);
+}
+
+apr_status_t zm_recover_message(zm_spool_t *spool, const char *name, apr_pool_t *pool)
+{
+    static const zm_recover_options_t options;
+    zm_recover_report_t report = {0};
+    recovery_t r = {.spool = spool, .options = &options, .report = &report};
+    put_right(&r, name, pool);
+    return r.status;
 }
 
 /* -- going through the spool ------------------------------------------------------------ */

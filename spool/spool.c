@@ -45,6 +45,11 @@ static apr_status_t read_mark(zm_spool_t *spool, zm_str_t asked, zm_error_t *err
     apr_status_t status = zm_mark_read(&marked, spool->location, spool->pool, error);
     if (status != APR_SUCCESS || marked == NULL)
         return status;
+    if (strcmp(marked, ZM_MARK_CONVERTING) == 0)
+        return zm_error_set(
+            error, ZM_E_CONFIG,
+            "the spool %s was not converted to its end; remove it and convert again",
+            spool->location);
     if (asked.length != 0 && !zm_str_equal_c(asked, marked))
         return zm_error_set(error, ZM_E_CONFIG, "the spool %s has the engine %s, not %.*s",
                             spool->location, marked, (int)asked.length, asked.data);
@@ -285,6 +290,17 @@ bool zm_spool_has_directory(zm_spool_t *spool, const char *directory)
         spool->ops->list_close(listing);
     apr_pool_destroy(pool);
     return status == APR_SUCCESS;
+}
+
+apr_status_t zm_spool_directories(apr_array_header_t **names, zm_spool_t *spool, apr_pool_t *pool)
+{
+    const zm_layout_directory_t *entry;
+    *names = apr_array_make(pool, 16, sizeof(const char *));
+    if (spool->ops->directories != NULL)
+        return spool->ops->directories(spool->engine, *names);
+    for (entry = zm_layout_directories; entry->name != NULL; entry++)
+        APR_ARRAY_PUSH(*names, const char *) = entry->name;
+    return APR_SUCCESS;
 }
 
 apr_status_t zm_spool_sync_names(zm_spool_t *spool, const char *directory)

@@ -27,6 +27,7 @@
 #define ZM_SPOOL_SPOOL_H
 
 #include <apr_pools.h>
+#include <apr_tables.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -188,7 +189,6 @@ apr_status_t zm_spool_link(zm_spool_t *spool, const char *from, const char *to);
 apr_status_t zm_spool_unlink(zm_spool_t *spool, const char *name); /**< APR_ENOENT when absent */
 /** Removes two names, the first not after the second; one that is absent is no error.  Cheaper than two calls. */
 apr_status_t zm_spool_unlink_pair(zm_spool_t *spool, const char *first, const char *second);
-/** Makes renames, links and unlinks in a directory durable (most callers need not: recovery covers them). */
 /**
  * Makes a directory beside those of the layout ("router1"), or a hash directory
  * ("router/A"), durably.  mode as for chmod, 0: like its parent.  APR_EEXIST.
@@ -196,6 +196,9 @@ apr_status_t zm_spool_unlink_pair(zm_spool_t *spool, const char *first, const ch
 apr_status_t zm_spool_make_directory(zm_spool_t *spool, const char *directory, uint32_t mode);
 /** Whether a directory of that name is there. */
 bool zm_spool_has_directory(zm_spool_t *spool, const char *directory);
+/** The top directories, those of the layout and further ones (const char *), in no order. */
+apr_status_t zm_spool_directories(apr_array_header_t **names, zm_spool_t *spool, apr_pool_t *pool);
+/** Makes renames, links and unlinks in a directory durable (most callers need not: recovery covers them). */
 apr_status_t zm_spool_sync_names(zm_spool_t *spool, const char *directory);
 
 /** Lists a directory and its hash directories in no order.  Names starting with a dot are given only with `hidden`. */

@@ -13,6 +13,7 @@
 
 #include "mta/admin/daemons.h"
 #include "mta/admin/instance.h"
+#include "mta/admin/spool_commands.h"
 #include "mta/admin/upkeep.h"
 #include "mta/conf/options.h"
 #include "platform/log.h"
@@ -382,7 +383,8 @@ int main(int argc, char **argv)
     static const char operands[] =
         "[init | start | stop | restart | nuke | status | reload | check | mailq |\n"
         "       resubmit | cleanup | bootclean | freeze | thaw | logsync | newaliases |\n"
-        "       router | scheduler | smtpserver] ...";
+        "       router | scheduler | smtpserver] ...\n"
+        "       spool COMMAND ...";
     zmailer_t zmailer = {0};
     zm_error_t error = {0};
     const zm_option_t table[] = {
@@ -405,18 +407,24 @@ int main(int argc, char **argv)
         {0, "spool", ZM_OPTION_TEXT, &zmailer.instance.engine, NULL, "native|emulated",
          "init: how the spool is kept"},
     };
-    const zm_command_line_t line = {"zmailer",
-                                    operands,
-                                    "start, stop and look after ZMailer's daemons",
-                                    table,
-                                    (int)(sizeof table / sizeof table[0]),
-                                    &zmailer.where,
-                                    0};
+    zm_command_line_t line = {"zmailer",
+                              operands,
+                              "start, stop and look after ZMailer's daemons",
+                              table,
+                              (int)(sizeof table / sizeof table[0]),
+                              &zmailer.where,
+                              ZM_OPTIONS_STOP};
     int code;
 
     apr_initialize();
     atexit(apr_terminate);
     apr_pool_create(&zmailer.pool, NULL);
+    if (!zm_options_parse(&line, &argc, argv, &code))
+        return code;
+    if (argc > 1 && strcmp(argv[1], "spool") == 0) /* what follows has options of its own */
+        return spool_command(argc - 1, argv + 1, &zmailer.where, zmailer.quiet, zmailer.json,
+                             zmailer.pool);
+    line.flags = 0;
     if (!zm_options_parse(&line, &argc, argv, &code))
         return code;
     zmailer.where.ignore_environment = zmailer.where.root == NULL;

@@ -131,8 +131,11 @@ class Instance:
             return f.read()
 
     def spool(self, directory):
-        """Names of messages in a directory of the spool, hash directories included."""
+        """Messages in a directory of the spool, hash directories included: paths, of an emulated spool names."""
         found = []
+        if os.path.exists(self.path('postoffice/spool.db')):
+            p = self.zmailer('spool', 'ls', directory, code=None)
+            return [n for n in p.out.split() if n.rpartition('/')[2][0].isdigit()]
         for where, _, names in os.walk(self.path('postoffice', directory)):
             found += [os.path.join(where, n) for n in names if n[0].isdigit()]
         return found

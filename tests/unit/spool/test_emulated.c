@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "platform/fs.h"
+#include "spool/check.h"
 #include "spool/recover.h"
 #include "spool/spool.h"
 #include "tests/unit/harness.h"
@@ -199,6 +200,67 @@ static void lost_large_body_is_named_corrupt(void)
     zm_spool_close(spool);
 }
 
+/* The path of the only file of a large body. */
+static const char *side_file(void)
+{
+    char letter[] = "bodies/A";
+    const char *found = NULL;
+    for (; letter[7] <= 'Z'; letter[7]++) {
+        zm_dir_t *entries;
+        const char *leaf;
+        ZM_ASSERT_OK(zm_dir_open(&entries, NULL, path("spool", letter), zm_test_pool()));
+        while (zm_dir_next(entries, &leaf, NULL) == APR_SUCCESS)
+            found = apr_pstrcat(zm_test_pool(), path("spool", letter), "/", leaf, NULL);
+        zm_dir_close(entries);
+    }
+    CU_ASSERT_PTR_NOT_NULL_FATAL(found);
+    return found;
+}
+
+static void note(const zm_finding_t *finding, void *baton)
+{
+    const char **text = baton;
+    *text = apr_pstrcat(zm_test_pool(), *text, finding->kind, "=", finding->name, " ", NULL);
+}
+
+static const char *check(zm_spool_t *spool, bool repair)
+{
+    const char *text = "";
+    zm_check_options_t options = {.repair = repair, .fn = note, .baton = &text};
+    zm_check_report_t report;
+    zm_error_t error = {0};
+    ZM_ASSERT_OK(zm_spool_check(spool, &options, &report, zm_test_pool(), &error));
+    return text;
+}
+
+static void cut_large_body_is_named_corrupt(void)
+{
+    zm_spool_t *spool = make_spool();
+    const char *name = publish(spool, "deferred", 200000);
+    zm_object_t *object;
+    zm_file_t *file;
+    ZM_ASSERT_OK(zm_file_open(&file, NULL, side_file(), ZM_OPEN_WRITE, 0, zm_test_pool()));
+    ZM_ASSERT_OK(zm_file_truncate(file, 199999));
+    zm_file_close(file);
+    CU_ASSERT_EQUAL(zm_object_open(&object, spool, name, ZM_OBJECT_READ), ZM_E_CORRUPT);
+    ZM_ASSERT_STR(check(spool, true), apr_pstrcat(zm_test_pool(), "lost-body=", name, " ", NULL));
+    CU_ASSERT_EQUAL(side_files("spool"), 1); /* what is left of it stays */
+    zm_spool_close(spool);
+}
+
+static void stray_body_is_found_and_removed(void)
+{
+    zm_spool_t *spool = make_spool();
+    publish(spool, "deferred", 200000);
+    write_file(path("spool", "bodies/A/26"), "left by a crash", 15);
+    ZM_ASSERT_STR(check(spool, false), "stray-body=bodies/A/26 ");
+    CU_ASSERT_EQUAL(side_files("spool"), 2);
+    check(spool, true);
+    CU_ASSERT_EQUAL(side_files("spool"), 1);
+    ZM_ASSERT_STR(check(spool, false), "");
+    zm_spool_close(spool);
+}
+
 /* -- crashes ---------------------------------------------------------------------------- */
 
 static void copy_file(const char *from, const char *to, apr_size_t limit)
@@ -305,6 +367,52 @@ static void run_sql(const char *at, const char *statement)
     sqlite3_close(db);
 }
 
+static void rows_that_contradict_each_other_are_mended(void)
+{
+    zm_spool_t *spool = make_spool();
+    const char *kept = publish(spool, "deferred", 100), *unnamed = publish(spool, "deferred", 200);
+    zm_object_info_t info = {0};
+    const char *found;
+    ZM_ASSERT_OK(zm_spool_info(&info, spool, unnamed));
+    zm_spool_close(spool);
+    run_sql(path("spool", "spool.db"),
+            apr_psprintf(zm_test_pool(),
+                         "INSERT INTO names VALUES('deferred/1', 1); UPDATE objects SET links = 7"
+                         " WHERE length(body) = 100; DELETE FROM names WHERE name = '%s'",
+                         unnamed));
+    ZM_ASSERT_OK(open_at(&spool, "spool", false, NULL));
+    found = check(spool, true);
+    CU_ASSERT_PTR_NOT_NULL(strstr(found, "damaged=deferred/1 "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(found, kept));
+    ZM_ASSERT_STR(check(spool, false), "");
+    ZM_ASSERT_OK(zm_spool_info(&info, spool, kept));
+    CU_ASSERT_EQUAL(info.links, 1);
+    ZM_ASSERT_OK(zm_spool_info(
+        &info, spool,
+        apr_psprintf(zm_test_pool(), "postman/%" APR_UINT64_T_FMT ":lost", info.id + 1)));
+    CU_ASSERT_EQUAL(info.size, 200);
+    zm_spool_close(spool);
+}
+
+static void damaged_pages_are_told(void)
+{
+    zm_spool_t *spool = make_spool();
+    zm_error_t error = {0};
+    char *data;
+    apr_size_t length;
+    int i;
+    for (i = 0; i < 200; i++)
+        publish(spool, "deferred", 3000);
+    zm_spool_close(spool);
+    run_sql(path("spool", "spool.db"), "PRAGMA wal_checkpoint(TRUNCATE)");
+    ZM_ASSERT_OK(zm_file_slurp(&data, &length, path("spool", "spool.db"), 1 << 28, zm_test_pool()));
+    memset(data + length / 2, 0xa5, 20000);
+    write_file(path("spool", "spool.db"), data, length);
+    ZM_ASSERT_OK(open_at(&spool, "spool", false, &error));
+    CU_ASSERT_PTR_NOT_NULL(strstr(check(spool, true), "damaged=spool.db "));
+    zm_spool_close(spool);
+}
+
 static void newer_and_foreign_databases_are_refused(void)
 {
     zm_spool_t *spool = make_spool();
@@ -342,7 +450,9 @@ ZM_TESTS("spool emulated", ZM_TEST(large_body_stays_for_its_readers),
          ZM_TEST(large_body_goes_with_its_last_name), ZM_TEST(large_object_is_changed_in_place),
          ZM_TEST(discarded_large_object_leaves_no_file),
          ZM_TEST(stray_files_are_swept_and_foreign_ones_left),
-         ZM_TEST(lost_large_body_is_named_corrupt),
+         ZM_TEST(lost_large_body_is_named_corrupt), ZM_TEST(cut_large_body_is_named_corrupt),
+         ZM_TEST(stray_body_is_found_and_removed),
+         ZM_TEST(rows_that_contradict_each_other_are_mended), ZM_TEST(damaged_pages_are_told),
          ZM_TEST(log_cut_anywhere_keeps_the_first_publishes),
          ZM_TEST(log_stays_short_while_messages_flow),
          ZM_TEST(newer_and_foreign_databases_are_refused),

@@ -5,6 +5,7 @@
 #include "platform/fs.h"
 #include "spool/layout.h"
 #include "spool/mark.h"
+#include "spool/check.h"
 #include "spool/probe.h"
 #include "spool/spool.h"
 #include "tests/unit/harness.h"
@@ -193,6 +194,40 @@ static void hard_link_into_a_public_directory_is_refused(void)
     zm_spool_close(spool);
 }
 
+static void note(const zm_finding_t *finding, void *baton)
+{
+    const char **text = baton;
+    *text = apr_pstrcat(zm_test_pool(), *text, finding->kind, "=", finding->name, " ", NULL);
+}
+
+static void what_is_no_object_is_found_and_left_alone(void)
+{
+    static const char *const planted[] = {"queue/not-a-hash", "queue/A/B/deep"};
+    zm_spool_t *spool = make_spool();
+    const char *found = "";
+    zm_check_options_t options = {.repair = true, .fn = note, .baton = &found};
+    zm_check_report_t report;
+    zm_error_t error = {0};
+    zm_file_info_t info;
+    apr_size_t i;
+    ZM_ASSERT_OK(zm_dir_make_all(path("queue/A/B"), 02750, zm_test_pool()));
+    for (i = 0; i < 2; i++)
+        ZM_ASSERT_OK(zm_dir_make(NULL, path(planted[i]), 02750));
+    write_file(path("note"), "beside the spool\n");
+    write_file(path("secret"), "to me\n");
+    ZM_ASSERT_OK(zm_file_link(NULL, path("secret"), NULL, path("router/4711")));
+    ZM_ASSERT_OK(zm_spool_check(spool, &options, &report, zm_test_pool(), &error));
+    CU_ASSERT_EQUAL(report.repaired, 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(found, "foreign=queue/not-a-hash "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(found, "foreign=queue/A/B/deep "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(found, "foreign=note "));
+    if (has_mode_bits())
+        CU_ASSERT_PTR_NOT_NULL(strstr(found, "planted-link=router/4711 "));
+    ZM_ASSERT_OK(zm_path_info(&info, NULL, path("router/4711")));
+    CU_ASSERT_EQUAL(info.links, 2);
+    zm_spool_close(spool);
+}
+
 static void directories_where_files_should_be_are_refused(void)
 {
     zm_spool_t *spool = make_spool();
@@ -284,6 +319,7 @@ ZM_TESTS("spool native tree", ZM_TEST(new_spool_has_its_directories_and_its_mark
          ZM_TEST(unsafe_permissions_are_refused), ZM_TEST(mark_decides_the_engine),
          ZM_TEST(probe_finds_all_guarantees_here),
          ZM_TEST(hard_link_into_a_public_directory_is_refused),
+         ZM_TEST(what_is_no_object_is_found_and_left_alone),
          ZM_TEST(directories_where_files_should_be_are_refused),
          ZM_TEST(replaced_hash_directory_is_found_again),
          ZM_TEST(more_hash_directories_than_handles_work),

@@ -1,0 +1,329 @@
+#include <apr_strings.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "spool/emulated.h"
+#include "spool/internal.h"
+
+/*
+ * What the database may say that cannot be.  Each question is asked anew for
+ * every answer, from the last one on: no state of the database is kept alive, and
+ * a remedy may change it meanwhile.
+ */
+
+apr_status_t zm_emulated_directories(zm_engine_t *engine, apr_array_header_t *names)
+{
+    zm_emulated_t *e = zm_emulated(engine);
+    sqlite3_stmt *statement;
+    apr_status_t status;
+    apr_thread_mutex_lock(e->reader.lock);
+    statement = zm_connection_statement(&e->reader, ZM_SQL_DIRECTORIES);
+    while ((status = zm_connection_row(&e->reader, statement)) == APR_SUCCESS)
+        APR_ARRAY_PUSH(names, const char *) =
+            apr_pstrdup(names->pool, (const char *)sqlite3_column_text(statement, 0));
+    apr_thread_mutex_unlock(e->reader.lock);
+    return APR_STATUS_IS_ENOENT(status) ? APR_SUCCESS : status;
+}
+
+/* -- questions ---------------------------------------------------------------------------- */
+
+typedef struct question_t {
+    zm_emulated_t *e;
+    const zm_check_options_t *options;
+    zm_check_report_t *report;
+    /* the answer of the moment */
+    uint64_t id;
+    char name[ZM_ENGINE_NAME_SIZE], side[ZM_SIDE_SIZE];
+    int64_t number, other;
+} question_t;
+
+static void take_text(char *to, apr_size_t size, sqlite3_stmt *statement, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(statement, column);
+    apr_cpystrn(to, text != NULL ? text : "", size);
+}
+
+/* The next row after `id`; which: ZM_SQL_LOST_OBJECTS or ZM_SQL_MISCOUNTED. */
+static apr_status_t next_by_id(question_t *q, zm_statement_t which)
+{
+    zm_connection_t *reader = &q->e->reader;
+    sqlite3_stmt *statement;
+    apr_status_t status;
+    apr_thread_mutex_lock(reader->lock);
+    statement = zm_connection_statement(reader, which);
+    if (statement != NULL)
+        sqlite3_bind_int64(statement, 1, (sqlite3_int64)q->id);
+    status = zm_connection_row(reader, statement);
+    if (status == APR_SUCCESS) {
+        q->id = (uint64_t)sqlite3_column_int64(statement, 0);
+        if (which == ZM_SQL_MISCOUNTED) {
+            q->number = sqlite3_column_int64(statement, 1);
+            q->other = sqlite3_column_int64(statement, 2);
+            take_text(q->name, sizeof q->name, statement, 3);
+        }
+        sqlite3_reset(statement);
+    }
+    apr_thread_mutex_unlock(reader->lock);
+    return status;
+}
+
+static apr_status_t next_lost_name(question_t *q)
+{
+    zm_connection_t *reader = &q->e->reader;
+    sqlite3_stmt *statement;
+    apr_status_t status;
+    apr_thread_mutex_lock(reader->lock);
+    statement = zm_connection_statement(reader, ZM_SQL_LOST_NAMES);
+    if (statement != NULL)
+        sqlite3_bind_text(statement, 1, q->name, -1, SQLITE_TRANSIENT);
+    status = zm_connection_row(reader, statement);
+    if (status == APR_SUCCESS) {
+        take_text(q->name, sizeof q->name, statement, 0);
+        sqlite3_reset(statement);
+    }
+    apr_thread_mutex_unlock(reader->lock);
+    return status;
+}
+
+static apr_status_t next_large(question_t *q)
+{
+    zm_connection_t *reader = &q->e->reader;
+    sqlite3_stmt *statement;
+    apr_status_t status;
+    apr_thread_mutex_lock(reader->lock);
+    statement = zm_connection_statement(reader, ZM_SQL_LARGE);
+    if (statement != NULL)
+        sqlite3_bind_text(statement, 1, q->side, -1, SQLITE_TRANSIENT);
+    status = zm_connection_row(reader, statement);
+    if (status == APR_SUCCESS) {
+        q->id = (uint64_t)sqlite3_column_int64(statement, 0);
+        take_text(q->side, sizeof q->side, statement, 1);
+        q->number = sqlite3_column_int64(statement, 2);
+        take_text(q->name, sizeof q->name, statement, 3);
+        sqlite3_reset(statement);
+    }
+    apr_thread_mutex_unlock(reader->lock);
+    return status;
+}
+
+static apr_status_t ended(apr_status_t status)
+{
+    return APR_STATUS_IS_ENOENT(status) ? APR_SUCCESS : status;
+}
+
+/* -- remedies -------------------------------------------------------------------------------- */
+
+static apr_status_t drop_lost_name(void *baton)
+{
+    question_t *q = baton;
+    sqlite3_stmt *statement;
+    apr_status_t status = zm_emulated_begin(q->e);
+    if (status != APR_SUCCESS)
+        return status;
+    statement = zm_connection_statement(&q->e->writer, ZM_SQL_DROP_NAME);
+    if (statement != NULL)
+        sqlite3_bind_text(statement, 1, q->name, -1, SQLITE_STATIC);
+    return zm_emulated_finish(q->e, zm_connection_run(&q->e->writer, statement));
+}
+
+/* The postmaster gets it; nothing tells where it was. */
+static apr_status_t name_lost_object(void *baton)
+{
+    question_t *q = baton;
+    char name[60];
+    apr_status_t status = zm_emulated_begin(q->e);
+    if (status != APR_SUCCESS)
+        return status;
+    apr_snprintf(name, sizeof name, ZM_DIR_POSTMAN "/%" APR_UINT64_T_FMT ":lost", q->id);
+    return zm_emulated_finish(q->e, zm_emulated_add_name(q->e, name, q->id));
+}
+
+static apr_status_t count_again(void *baton)
+{
+    question_t *q = baton;
+    sqlite3_stmt *statement;
+    apr_status_t status = zm_emulated_begin(q->e);
+    if (status != APR_SUCCESS)
+        return status;
+    statement = zm_connection_statement(&q->e->writer, ZM_SQL_ADD_LINK);
+    if (statement != NULL) {
+        sqlite3_bind_int64(statement, 1, (sqlite3_int64)q->id);
+        sqlite3_bind_int64(statement, 2, q->other - q->number);
+    }
+    return zm_emulated_finish(q->e, zm_connection_run(&q->e->writer, statement));
+}
+
+static apr_status_t remove_stray(void *baton)
+{
+    question_t *q = baton;
+    return zm_side_remove(q->e, q->side);
+}
+
+/* -- the parts of a check ------------------------------------------------------------------------
+ */
+
+static void tell(question_t *q, const char *kind, const char *name, const char *detail,
+                 const char *remedy, zm_remedy_fn *do_it)
+{
+    zm_finding_t finding = {.kind = kind, .name = name, .detail = detail, .remedy = remedy};
+    zm_check_tell(q->options, q->report, &finding, do_it, q);
+}
+
+static apr_status_t check_integrity(question_t *q, apr_pool_t *pool)
+{
+    zm_connection_t *reader = &q->e->reader;
+    apr_array_header_t *texts = apr_array_make(pool, 4, sizeof(const char *));
+    sqlite3_stmt *statement;
+    apr_status_t status;
+    int i;
+    apr_thread_mutex_lock(reader->lock);
+    statement = zm_connection_statement(reader, ZM_SQL_INTEGRITY);
+    while ((status = zm_connection_row(reader, statement)) == APR_SUCCESS) {
+        const char *text = (const char *)sqlite3_column_text(statement, 0);
+        if (text != NULL && strcmp(text, "ok") != 0)
+            APR_ARRAY_PUSH(texts, const char *) = apr_pstrdup(pool, text);
+    }
+    apr_thread_mutex_unlock(reader->lock);
+    for (i = 0; i < texts->nelts; i++)
+        tell(q, ZM_FINDING_DAMAGED, "spool.db",
+             apr_psprintf(pool, "%s; convert it to a new spool, which takes what can be read",
+                          APR_ARRAY_IDX(texts, i, const char *)),
+             NULL, NULL);
+    return ended(status);
+}
+
+static apr_status_t check_rows(question_t *q)
+{
+    char detail[160], label[40];
+    apr_status_t status;
+    q->name[0] = '\0';
+    while ((status = next_lost_name(q)) == APR_SUCCESS)
+        tell(q, ZM_FINDING_DAMAGED, q->name, "names an object that does not exist",
+             "remove the name", drop_lost_name);
+    for (q->id = 0; ended(status) == APR_SUCCESS &&
+                    (status = next_by_id(q, ZM_SQL_LOST_OBJECTS)) == APR_SUCCESS;) {
+        apr_snprintf(label, sizeof label, "#%" APR_UINT64_T_FMT, q->id);
+        tell(q, ZM_FINDING_DAMAGED, label, "is an object without a name",
+             "name it in " ZM_DIR_POSTMAN, name_lost_object);
+    }
+    for (q->id = 0; ended(status) == APR_SUCCESS &&
+                    (status = next_by_id(q, ZM_SQL_MISCOUNTED)) == APR_SUCCESS;) {
+        apr_snprintf(detail, sizeof detail, "is said to have %d names and has %d", (int)q->number,
+                     (int)q->other);
+        tell(q, ZM_FINDING_DAMAGED, q->name, detail, "count them again", count_again);
+    }
+    return ended(status);
+}
+
+static apr_status_t check_large(question_t *q)
+{
+    char path[ZM_SIDE_SIZE + 8], detail[200];
+    apr_status_t status;
+    q->side[0] = '\0';
+    while ((status = next_large(q)) == APR_SUCCESS) {
+        zm_file_info_t found = {0};
+        apr_status_t there;
+        apr_snprintf(path, sizeof path, "bodies/%s", q->side);
+        there = zm_path_info(&found, q->e->root, path);
+        if (APR_STATUS_IS_ENOENT(there))
+            apr_snprintf(detail, sizeof detail, "its body was in %s, which is gone", path);
+        else if (there == APR_SUCCESS && (int64_t)found.size < q->number)
+            apr_snprintf(detail, sizeof detail,
+                         "its body, %s, has %" APR_UINT64_T_FMT " bytes of %" APR_INT64_T_FMT, path,
+                         found.size, (apr_int64_t)q->number);
+        else
+            continue;
+        tell(q, ZM_FINDING_LOST_BODY, q->name, detail, NULL, NULL);
+    }
+    return ended(status);
+}
+
+static void check_stray(const char *side, void *baton)
+{
+    question_t *q = baton;
+    char path[ZM_SIDE_SIZE + 8];
+    if (zm_side_used(q->e, side))
+        return;
+    apr_cpystrn(q->side, side, sizeof q->side);
+    apr_snprintf(path, sizeof path, "bodies/%s", side);
+    tell(q, ZM_FINDING_STRAY_BODY, path,
+         "belongs to no object: it was never published, or is removed",
+         "remove it, unless somebody has it open", remove_stray);
+}
+
+/* What cannot be asked because pages are damaged is told; the next question may be answered. */
+static apr_status_t survive(question_t *q, apr_status_t status)
+{
+    if (status != ZM_E_CORRUPT)
+        return status;
+    tell(q, ZM_FINDING_DAMAGED, "spool.db",
+         "cannot be read to its end; convert it to a new spool, which takes what can be read", NULL,
+         NULL);
+    return APR_SUCCESS;
+}
+
+apr_status_t zm_emulated_check(zm_engine_t *engine, const zm_check_options_t *options,
+                               zm_check_report_t *report, apr_pool_t *pool)
+{
+    question_t q = {.e = zm_emulated(engine), .options = options, .report = report};
+    apr_status_t status = survive(&q, check_integrity(&q, pool));
+    if (status == APR_SUCCESS)
+        status = survive(&q, check_rows(&q));
+    if (status == APR_SUCCESS)
+        status = survive(&q, check_large(&q));
+    if (status == APR_SUCCESS && !options->running) /* else somebody may be writing it */
+        status = zm_side_each(q.e, check_stray, &q, pool);
+    return status;
+}
+
+/* -- from another spool
+ * ------------------------------------------------------------------------------ */
+
+#define KEPT_ID_LIMIT ((uint64_t)INT64_MAX / 2) /* there shall be numbers left above it */
+#define ID_TRIES 4
+
+static apr_status_t add_import(zm_emulated_object_t *object, const char *name,
+                               const zm_object_info_t *as)
+{
+    zm_emulated_t *e = object->engine;
+    apr_status_t status = zm_emulated_begin(e);
+    if (status != APR_SUCCESS)
+        return status;
+    status = zm_emulated_add_name(e, name, as->id);
+    if (status == APR_SUCCESS)
+        status = zm_emulated_add_row(e, as, object, NULL, 0);
+    if (status == APR_SUCCESS) {
+        sqlite3_stmt *statement = zm_connection_statement(&e->writer, ZM_SQL_RESERVE_ID);
+        if (statement != NULL)
+            sqlite3_bind_int64(statement, 1, (sqlite3_int64)as->id);
+        status = zm_connection_run(&e->writer, statement);
+    }
+    return zm_emulated_finish(e, status);
+}
+
+apr_status_t zm_emulated_import(zm_engine_object_t *handle, const char *name,
+                                const zm_object_info_t *info)
+{
+    zm_emulated_object_t *object = zm_emulated_object(handle);
+    zm_emulated_t *e = object->engine;
+    zm_object_info_t as = *info;
+    int tries;
+    apr_status_t status = APR_SUCCESS;
+    if (object->file != NULL)
+        status = zm_side_sync(e, object->file, object->side);
+    if (status == APR_SUCCESS)
+        status = as.id == 0 || as.id > KEPT_ID_LIMIT ? APR_EEXIST : add_import(object, name, &as);
+    for (tries = 0; APR_STATUS_IS_EEXIST(status) && tries < ID_TRIES;
+         tries++) { /* or the name is */
+        status = zm_emulated_take_id(e, &as.id);
+        if (status == APR_SUCCESS)
+            status = add_import(object, name, &as);
+    }
+    zm_emulated_object_free(object, status != APR_SUCCESS);
+    return status;
+}
+
+apr_status_t zm_emulated_settle(zm_engine_t *engine)
+{
+    return zm_emulated_sync(zm_emulated(engine));
+}
