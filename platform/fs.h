@@ -88,6 +88,9 @@ apr_status_t zm_file_set_mtime(zm_file_t *file, int64_t seconds, uint32_t nanose
 
 /** umask not applied; a set-group-id bit inherited from the parent stays. */
 apr_status_t zm_dir_make(zm_file_t *at, const char *path, uint32_t mode);
+/** Asks the filesystem to keep what is made in the directories below this one far apart, which ext4
+ * does by block groups; where it knows no such thing nothing happens. */
+void zm_dir_spread(zm_file_t *at, const char *path);
 /** And its missing parents; success when it is there already. */
 apr_status_t zm_dir_make_all(const char *path, uint32_t mode, apr_pool_t *pool);
 apr_status_t zm_dir_remove(zm_file_t *at, const char *path);

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 #ifdef __linux__
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #ifndef RENAME_NOREPLACE
 #define RENAME_NOREPLACE 1
@@ -85,6 +87,24 @@ apr_status_t zm_dir_make(zm_file_t *at, const char *path, uint32_t mode)
     if (mkdirat(zm_at(at), path, mode | 0700) < 0)
         return errno;
     return correct_directory_mode(at, path, mode);
+}
+
+void zm_dir_spread(zm_file_t *at, const char *path)
+{
+#ifdef FS_TOPDIR_FL
+    int descriptor, flags;
+    if (zm_open_descriptor(&descriptor, at, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0) !=
+        APR_SUCCESS)
+        return;
+    if (ioctl(descriptor, FS_IOC_GETFLAGS, &flags) == 0 && (flags & FS_TOPDIR_FL) == 0) {
+        flags |= FS_TOPDIR_FL;
+        (void)ioctl(descriptor, FS_IOC_SETFLAGS, &flags);
+    }
+    close(descriptor);
+#else
+    (void)at;
+    (void)path;
+#endif
 }
 
 apr_status_t zm_dir_remove(zm_file_t *at, const char *path)

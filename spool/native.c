@@ -163,6 +163,28 @@ static apr_status_t unlink_name(zm_engine_t *engine, const char *name)
     return status;
 }
 
+/* The second name is the id of the first's object: held open, that object keeps its id from a new
+ * one until both names are gone. */
+static apr_status_t unlink_pair(zm_engine_t *engine, const char *first, const char *second)
+{
+    zm_native_t *native = zm_native(engine);
+    zm_native_place_t place;
+    zm_file_t *held = NULL;
+    apr_pool_t *pool;
+    apr_status_t status = apr_pool_create_unmanaged_ex(&pool, NULL, NULL);
+    if (status != APR_SUCCESS)
+        return status;
+    if (zm_native_place_of_name(&place, native, first, false) == APR_SUCCESS) {
+        (void)zm_file_open(&held, place.dir->handle, place.leaf, ZM_OPEN_READ, 0, pool);
+        zm_native_leave(&place, native);
+    }
+    status = unlink_name(engine, first);
+    if (status == APR_SUCCESS || APR_STATUS_IS_ENOENT(status))
+        status = unlink_name(engine, second);
+    apr_pool_destroy(pool); /* lets go */
+    return APR_STATUS_IS_ENOENT(status) ? APR_SUCCESS : status;
+}
+
 static apr_status_t sync_one(zm_native_t *native, zm_str_t path)
 {
     zm_native_dir_t *dir;
@@ -274,6 +296,21 @@ static void make_scratch_head(zm_native_t *native)
         native->scratch_seed = (uint64_t)apr_time_now();
 }
 
+/* Scratch files stand in directories of their own, so that publishers do not wait for one
+ * another's directory, nor a filesystem look for free inodes in one place only. */
+static apr_status_t make_scratch_directories(zm_native_t *native, const char *location,
+                                             zm_error_t *error)
+{
+    char letter;
+    for (letter = 'A'; letter <= 'Z'; letter++) {
+        const char *path = apr_psprintf(native->pool, "%s/" ZM_DIR_PUBLIC "/%c", location, letter);
+        apr_status_t status = zm_dir_make(NULL, path, zm_layout_directories[0].mode);
+        if (status != APR_SUCCESS && !APR_STATUS_IS_EEXIST(status))
+            return zm_error_system(error, status, "cannot make the spool directory %s", path);
+    }
+    return APR_SUCCESS;
+}
+
 static apr_status_t make_directories(zm_native_t *native, const char *location, zm_error_t *error)
 {
     const zm_layout_directory_t *entry;
@@ -285,8 +322,9 @@ static apr_status_t make_directories(zm_native_t *native, const char *location, 
         status = zm_dir_make(NULL, path, entry->mode);
         if (status != APR_SUCCESS && !APR_STATUS_IS_EEXIST(status))
             return zm_error_system(error, status, "cannot make the spool directory %s", path);
+        zm_dir_spread(NULL, path);
     }
-    return APR_SUCCESS;
+    return make_scratch_directories(native, location, error);
 }
 
 static void close_native(zm_engine_t *engine)
@@ -378,6 +416,7 @@ const zm_engine_ops_t zm_engine_native = {
     .rename = zm_native_rename,
     .link = link_name,
     .unlink = unlink_name,
+    .unlink_pair = unlink_pair,
     .sync_names = sync_names,
     .list = zm_native_list,
     .list_next = zm_native_list_next,

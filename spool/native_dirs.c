@@ -152,6 +152,7 @@ static apr_status_t make_hash_directory(zm_file_t *parent, const zm_file_info_t 
     if (zm_identity_privileged() && zm_dir_handle(&made, parent, leaf, pool) == APR_SUCCESS)
         zm_file_set_owner(made, like->uid, like->gid);
     apr_pool_destroy(pool);
+    zm_dir_spread(parent, leaf);
     status = zm_dir_sync(parent);
     return status == ZM_E_UNSUPPORTED ? APR_SUCCESS : status;
 }

@@ -82,29 +82,32 @@ static uint64_t next_scratch_number(zm_native_t *native)
 
 /* In public/ the classic form; elsewhere scanners look around, and a dot hides the name from them.
  */
-static void name_scratch(zm_native_object_t *object, const zm_create_options_t *options)
+static void name_scratch(zm_native_object_t *object, const zm_create_options_t *options,
+                         bool spread)
 {
     const char *head = object->native->scratch_head;
     const char *colon = strchr(head, ':');
+    uint64_t number = next_scratch_number(object->native);
     if (options->scratch != NULL)
         apr_snprintf(object->name, sizeof object->name, "%s/%s", options->directory,
                      options->scratch);
     else if (strcmp(options->directory, ZM_DIR_PUBLIC) == 0)
-        apr_snprintf(object->name, sizeof object->name, "%s/%s%" APR_UINT64_T_HEX_FMT,
-                     options->directory, head, next_scratch_number(object->native));
+        apr_snprintf(object->name, sizeof object->name, "%s/%.*s%s%" APR_UINT64_T_HEX_FMT,
+                     options->directory, spread ? 2 : 0,
+                     (const char[]){(char)('A' + number % 26), '/', '\0'}, head, number);
     else
         apr_snprintf(object->name, sizeof object->name, "%s/.%.*s-%s%" APR_UINT64_T_HEX_FMT,
-                     options->directory, (int)(colon - head), head, colon + 1,
-                     next_scratch_number(object->native));
+                     options->directory, (int)(colon - head), head, colon + 1, number);
 }
 
-static apr_status_t open_scratch(zm_native_object_t *object, const zm_create_options_t *options)
+static apr_status_t open_scratch(zm_native_object_t *object, const zm_create_options_t *options,
+                                 bool make)
 {
     zm_native_place_t place;
     uint32_t mode = options->mode != 0 ? options->mode : 0600;
     apr_status_t status;
     do {
-        status = zm_native_place_of_name(&place, object->native, object->name, true);
+        status = zm_native_place_of_name(&place, object->native, object->name, make);
         if (status != APR_SUCCESS)
             return status;
         status = zm_file_open(&object->file, place.dir->handle, place.leaf,
@@ -122,6 +125,18 @@ static apr_status_t open_scratch(zm_native_object_t *object, const zm_create_opt
     return status;
 }
 
+/* A classic spool has no directories below public/, and nobody but its owner may make them. */
+static apr_status_t try_scratch(zm_native_object_t *object, const zm_create_options_t *options)
+{
+    if (options->scratch == NULL && strcmp(options->directory, ZM_DIR_PUBLIC) == 0) {
+        name_scratch(object, options, true);
+        if (open_scratch(object, options, false) == APR_SUCCESS)
+            return APR_SUCCESS;
+    }
+    name_scratch(object, options, false);
+    return open_scratch(object, options, true);
+}
+
 apr_status_t zm_native_make(zm_native_object_t **result, zm_native_t *native,
                             const zm_create_options_t *options)
 {
@@ -131,13 +146,11 @@ apr_status_t zm_native_make(zm_native_object_t **result, zm_native_t *native,
     if (status != APR_SUCCESS)
         return status;
     status = APR_EEXIST;
-    for (tries = 0; tries < SCRATCH_TRIES && APR_STATUS_IS_EEXIST(status); tries++) {
-        name_scratch(object, options);
-        status = open_scratch(object, options);
-    }
+    for (tries = 0; tries < SCRATCH_TRIES && APR_STATUS_IS_EEXIST(status); tries++)
+        status = try_scratch(object, options);
     if (APR_STATUS_IS_EMFILE(status)) {
         zm_native_dirs_shrink(native->dirs);
-        status = open_scratch(object, options);
+        status = open_scratch(object, options, true);
     }
     if (status != APR_SUCCESS) {
         object->file = NULL;

@@ -187,7 +187,8 @@ apr_status_t zm_spool_info(zm_object_info_t *info, zm_spool_t *spool, const char
 apr_status_t zm_spool_rename(zm_spool_t *spool, const char *from, const char *to);
 apr_status_t zm_spool_link(zm_spool_t *spool, const char *from, const char *to);
 apr_status_t zm_spool_unlink(zm_spool_t *spool, const char *name); /**< APR_ENOENT when absent */
-/** Removes two names, the first not after the second; one that is absent is no error.  Cheaper than two calls. */
+/** Removes a message and its control file, in this order; one that is absent is no error.  The message's id is not
+ * given to a new object before both names are gone. */
 apr_status_t zm_spool_unlink_pair(zm_spool_t *spool, const char *first, const char *second);
 /**
  * Makes a directory beside those of the layout ("router1"), or a hash directory

@@ -119,6 +119,12 @@ apr_status_t zm_dir_make(zm_file_t *at, const char *path, uint32_t mode)
                : zm_last_status();
 }
 
+void zm_dir_spread(zm_file_t *at, const char *path) /* NTFS keeps all records in one table */
+{
+    (void)at;
+    (void)path;
+}
+
 /* A link to a directory is none unless its path ends in "/.". */
 static apr_status_t check_is_directory(const zm_wide_path_t *path)
 {

@@ -161,11 +161,13 @@ static apr_status_t make_control(router_message_t *message, const router_plan_t 
 static apr_status_t write_control(router_message_t *message, zm_str_t text, zm_object_t **object)
 {
     bool own = zm_identity_privileged();
+    uint64_t id = message->file->info.id;
+    char *name = zm_layout_name(message->pool, ZM_DIR_TRANSPORT, message->worker->hash_levels, id);
     zm_create_options_t options = {0};
     apr_status_t status;
-    options.directory = ZM_DIR_TRANSPORT;
-    options.scratch =
-        apr_psprintf(message->pool, ".%" APR_UINT64_T_FMT, (apr_uint64_t)message->file->info.id);
+    *strrchr(name, '/') = '\0'; /* where it will stand for good: one directory less to wait for */
+    options.directory = name;
+    options.scratch = apr_psprintf(message->pool, ".%" APR_UINT64_T_FMT, (apr_uint64_t)id);
     /* The submitter owns his control file but may not write it; agents do so as root or by their
      * group. */
     options.uid = own ? message->file->info.uid : ZM_UID_NONE;
@@ -173,9 +175,8 @@ static apr_status_t write_control(router_message_t *message, zm_str_t text, zm_o
     options.mode = own ? 0460 : 0660;
     status = zm_object_create(object, message->worker->spool, &options);
     if (APR_STATUS_IS_EEXIST(status)) { /* left by a crash; the lock on the message makes it ours */
-        (void)zm_spool_unlink(
-            message->worker->spool,
-            apr_pstrcat(message->pool, ZM_DIR_TRANSPORT "/", options.scratch, NULL));
+        (void)zm_spool_unlink(message->worker->spool,
+                              apr_pstrcat(message->pool, name, "/", options.scratch, NULL));
         status = zm_object_create(object, message->worker->spool, &options);
     }
     if (status != APR_SUCCESS)
@@ -186,7 +187,7 @@ static apr_status_t write_control(router_message_t *message, zm_str_t text, zm_o
     return status;
 }
 
-static apr_status_t commit(router_message_t *message, zm_str_t text, const char **queued)
+static apr_status_t try_commit(router_message_t *message, zm_str_t text, const char *queued)
 {
     router_worker_t *worker = message->worker;
     zm_target_t target = {0};
@@ -194,16 +195,38 @@ static apr_status_t commit(router_message_t *message, zm_str_t text, const char 
     apr_status_t status = write_control(message, text, &control);
     if (status != APR_SUCCESS)
         return status;
-    *queued =
-        zm_layout_name(message->pool, ZM_DIR_QUEUE, worker->hash_levels, message->file->info.id);
     target.directory = ZM_DIR_TRANSPORT;
     target.hash_levels = worker->hash_levels;
     target.make_hash = true;
     target.id = message->file->info.id;
     target.unsynced = true;
     target.companion = message->name;
-    target.companion_target = *queued;
+    target.companion_target = queued;
     return zm_object_publish_wait(control, &target, NULL, message->pool);
+}
+
+/*
+ * A control file that already has the name of ours is of a message that is gone, for ours is alive
+ * and has the id: its scheduler was stopped between removing the message and removing the file.
+ */
+static apr_status_t commit(router_message_t *message, zm_str_t text, const char **queued)
+{
+    router_worker_t *worker = message->worker;
+    uint64_t id = message->file->info.id;
+    const char *stale = zm_layout_name(message->pool, ZM_DIR_TRANSPORT, worker->hash_levels, id);
+    zm_object_info_t info;
+    apr_status_t status;
+    *queued = zm_layout_name(message->pool, ZM_DIR_QUEUE, worker->hash_levels, id);
+    status = try_commit(message, text, *queued);
+    if (!APR_STATUS_IS_EEXIST(status) ||
+        !APR_STATUS_IS_ENOENT(zm_spool_info(&info, worker->spool, *queued)))
+        return status;
+    zm_log(ZM_LOG_WARNING, message->spool_id, "removed the control file of a message that is gone",
+           ZM_F_S("name", stale));
+    status = zm_spool_unlink(worker->spool, stale);
+    return status == APR_SUCCESS || APR_STATUS_IS_ENOENT(status)
+               ? try_commit(message, text, *queued)
+               : status;
 }
 
 router_outcome_t router_commit(router_message_t *message)

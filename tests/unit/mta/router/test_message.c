@@ -584,6 +584,21 @@ static void a_message_that_is_gone_is_no_trouble(void)
     world_end(world);
 }
 
+/* As a scheduler leaves it that is stopped between removing a message and its control file. */
+static void the_control_file_of_a_message_that_is_gone_gives_way(void)
+{
+    world_t *world = start_with(NULL);
+    uint64_t id = world_submit(world, world_root(), "from <a@a.test>\nto bob\n\n");
+    uint64_t other = world_submit(world, world_root(), "i 1\n");
+    ZM_ASSERT_OK(zm_spool_rename(
+        world->spool, zm_layout_name(zm_test_pool(), "router", 0, other),
+        zm_layout_name(zm_test_pool(), "transport", world->worker->hash_levels, id)));
+    world_route(world, id);
+    CU_ASSERT_EQUAL(world_control(world, id)->recipient_count, 1);
+    CU_ASSERT_TRUE(world_logged(world, "of a message that is gone"));
+    world_end(world);
+}
+
 static void the_log_tells_who_wrote_to_whom(void)
 {
     world_t *world = start_with(NULL);
@@ -626,4 +641,6 @@ ZM_TESTS("router message", ZM_TEST(what_a_header_lacks_is_added),
          ZM_TEST(bytes_that_are_no_text_do_no_harm), ZM_TEST(names_of_files_cannot_leave_the_lists),
          ZM_TEST(nobody_includes_files), ZM_TEST(a_message_by_another_name_is_renamed_and_routed),
          ZM_TEST(a_message_of_a_secondary_directory_is_routed),
-         ZM_TEST(a_message_that_is_gone_is_no_trouble), ZM_TEST(the_log_tells_who_wrote_to_whom))
+         ZM_TEST(a_message_that_is_gone_is_no_trouble),
+         ZM_TEST(the_control_file_of_a_message_that_is_gone_gives_way),
+         ZM_TEST(the_log_tells_who_wrote_to_whom))
