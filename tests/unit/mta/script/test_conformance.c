@@ -142,6 +142,11 @@ static void unix_programs(void)
         compare("unix_programs");
 }
 
-ZM_TESTS("script_conformance", ZM_TEST(values), ZM_TEST(words), ZM_TEST(functions),
+static void vectors(void)
+{
+    compare("vectors");
+}
+
+ZM_TESTS("script_conformance", ZM_TEST(vectors), ZM_TEST(values), ZM_TEST(words), ZM_TEST(functions),
          ZM_TEST(control), ZM_TEST(sift), ZM_TEST(io), ZM_TEST(builtins), ZM_TEST(relations),
          ZM_TEST(errors), ZM_TEST(unix_programs))
