@@ -40,6 +40,16 @@ typedef struct zm_map_options_t {
     const char *config;  /**< further configuration file, or null */
 } zm_map_options_t;
 
+/**
+ * What the original does differently, for sites whose data live on it:
+ * ZM_MAP_OLD_KEYS      a line of a text file that is a key alone, with nothing behind it, is not
+ * found ZM_MAP_OLD_COVERED   %0 is the whole key when an answer comes from the cache of a relation
+ * Process wide; set before anything is looked up.
+ */
+typedef enum zm_map_old_t { ZM_MAP_OLD_KEYS = 1, ZM_MAP_OLD_COVERED = 2 } zm_map_old_t;
+void zm_map_set_old(unsigned ways);
+unsigned zm_map_old(void);
+
 /** Whether maps of that type can be opened. */
 bool zm_map_type_exists(const char *type);
 

@@ -334,8 +334,11 @@ static zm_map_outcome_t find(search_t *search, zm_str_t key, zm_map_found_t *fou
     zm_map_outcome_t outcome;
     if (relation->cache != NULL) {
         cached = cache_key(search->query, key, search->pool);
-        if (zm_map_cache_get(relation->cache, cached, found, search->pool))
+        if (zm_map_cache_get(relation->cache, cached, found, search->pool)) {
+            if (zm_map_old() & ZM_MAP_OLD_COVERED)
+                found->covered = key;
             return found->absent ? ZM_MAP_ABSENT : ZM_MAP_FOUND;
+        }
     }
     outcome = post_process(search, key, run_driver(search, key));
     found->absent = outcome == ZM_MAP_ABSENT;

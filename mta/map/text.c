@@ -49,6 +49,12 @@ bool zm_map_text_line(zm_str_t line, zm_str_t *key, zm_str_t *value)
     return key->length > 0;
 }
 
+/* The original takes the LF for a part of the key, unless a blank is in between. */
+static bool is_unseen(zm_str_t line, zm_str_t key)
+{
+    return (zm_map_old() & ZM_MAP_OLD_KEYS) && key.length == line.length;
+}
+
 int zm_map_text_compare(zm_str_t a, zm_str_t b)
 {
     apr_size_t i, shorter = a.length < b.length ? a.length : b.length;
@@ -90,7 +96,7 @@ static void index_lines(text_t *text)
     while (rest.length > 0) {
         zm_str_cut(rest, '\n', &line, &rest);
         text->lines++;
-        if (!zm_map_text_line(line, &key, &value))
+        if (!zm_map_text_line(line, &key, &value) || is_unseen(line, key))
             continue;
         key = zm_str_lower(text->pool, key);
         if (apr_hash_get(text->index, key.data, (apr_ssize_t)key.length) == NULL)
@@ -285,6 +291,8 @@ static zm_map_outcome_t ordered_lookup(void *state, zm_str_t key, zm_map_answer_
     if (status == APR_SUCCESS) {
         zm_map_text_line(zm_buf_str(&line), &found, &value);
         answer->value = zm_str_copy(pool, value);
+        if (is_unseen(zm_buf_str(&line), found))
+            status = APR_ENOENT;
     }
     zm_buf_free(&line);
     if (status == APR_SUCCESS)

@@ -13,6 +13,7 @@
 
 #include "mta/conf/options.h"
 #include "mta/conf/site.h"
+#include "mta/map/map.h"
 #include "mta/router/explain.h"
 #include "mta/router/interactive.h"
 #include "mta/router/master.h"
@@ -26,9 +27,9 @@ typedef struct router_t {
     zm_zenv_t *zenv;
     apr_pool_t *pool;
     bool daemon, kill_previous, foreground, worker, explain, json, no_fromto, order;
-    bool illegal_object, debug, interactive, fromto_syslog;
+    bool illegal_object, debug, interactive, fromto_syslog, old_sift;
     int64_t workers;
-    const char *config, *log, *postoffice, *script_flags, *pickup, *service;
+    const char *config, *log, *postoffice, *script_flags, *pickup, *service, *old_ways;
     apr_array_header_t *traces;    /* of const char *: words of -t */
     apr_array_header_t *explained; /* of const char *: addresses of -t */
 } router_t;
@@ -67,6 +68,31 @@ static apr_status_t add_trace(void *target, const char *argument, zm_error_t *er
         APR_ARRAY_PUSH(router->explained, const char *) = argument;
         router->explain = true;
     }
+    return APR_SUCCESS;
+}
+
+/* --old-ways=WORD,WORD: what the original did otherwise (router.8). */
+static apr_status_t add_old_ways(void *target, const char *argument, zm_error_t *error)
+{
+    router_t *router = target;
+    zm_str_t rest = zm_str(argument), word;
+    unsigned maps = 0;
+    bool more = true;
+    while (more) {
+        bool all;
+        more = zm_str_cut(rest, ',', &word, &rest);
+        all = zm_str_equal_c(word, "all");
+        if (!all && !zm_str_equal_c(word, "sift") && !zm_str_equal_c(word, "keys") &&
+            !zm_str_equal_c(word, "covered"))
+            return zm_error_set(error, ZM_E_CONFIG,
+                                "unknown old way \"%.*s\": sift, keys, covered or all",
+                                (int)word.length, word.data);
+        router->old_sift |= all || zm_str_equal_c(word, "sift");
+        maps |= all || zm_str_equal_c(word, "keys") ? ZM_MAP_OLD_KEYS : 0u;
+        maps |= all || zm_str_equal_c(word, "covered") ? ZM_MAP_OLD_COVERED : 0u;
+    }
+    zm_map_set_old(maps);
+    router->old_ways = argument;
     return APR_SUCCESS;
 }
 
@@ -131,6 +157,7 @@ static apr_status_t open_worker(router_t *router, router_worker_t **worker, zm_e
     options.fromto_syslog = router->fromto_syslog;
     options.traces = (const char *const *)(void *)router->traces->elts;
     options.trace_count = router->traces->nelts;
+    options.old_sift = router->old_sift;
     options.served = router->worker;
     return router_worker_open(worker, &options, router->pool, error);
 }
@@ -216,6 +243,14 @@ static const char *const *worker_command(router_t *router, const char *pickup)
     for (i = 0; i < router->traces->nelts; i++) {
         APR_ARRAY_PUSH(argv, const char *) = "-t";
         APR_ARRAY_PUSH(argv, const char *) = APR_ARRAY_IDX(router->traces, i, const char *);
+    }
+    if (router->postoffice != NULL) {
+        APR_ARRAY_PUSH(argv, const char *) = "-P";
+        APR_ARRAY_PUSH(argv, const char *) = router->postoffice;
+    }
+    if (router->old_ways != NULL) {
+        APR_ARRAY_PUSH(argv, const char *) = "--old-ways";
+        APR_ARRAY_PUSH(argv, const char *) = router->old_ways;
     }
     if (router->script_flags != NULL) {
         APR_ARRAY_PUSH(argv, const char *) = "-o";
@@ -310,6 +345,8 @@ int main(int argc, char **argv)
          "with -i: answer questions; NAME is smtpserver"},
         {'t', "trace", ZM_OPTION_CALL_ARG, &router, add_trace, "WORD",
          "trace functions, assign, rewrite, ..., all; another word: explain that address"},
+        {0, "old-ways", ZM_OPTION_CALL_ARG, &router, add_old_ways, "WORD,...",
+         "do as ZMailer 3 did: sift, keys, covered, or all"},
         {0, "debug", ZM_OPTION_FLAG, &router.debug, NULL, NULL, "log more"},
         {0, "explain", ZM_OPTION_FLAG, &router.explain, NULL, NULL,
          "show how the given addresses are routed"},

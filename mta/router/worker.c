@@ -131,6 +131,7 @@ static apr_status_t load_script(router_worker_t *worker, const router_worker_opt
     settings.name = "router";
     settings.flags = options->script_flags;
     settings.limits.steps = MESSAGE_STEPS;
+    settings.old_sift = options->old_sift;
     if ((status = zm_script_create(&worker->script, &settings, worker->pool)) != APR_SUCCESS)
         return zm_error_system(error, status, "cannot make an interpreter");
     if (options->served)

@@ -68,7 +68,8 @@ typedef struct router_worker_options_t {
         *traces; /**< -t: words for the command trace, once the configuration is loaded */
     int trace_count;
     bool illegal_object, no_fromto, fromto_syslog;
-    bool served; /**< by a master, who says when to end: signals that end programs do nothing */
+    bool old_sift; /**< of the original's ways, the one of the language (script.h) */
+    bool served;   /**< by a master, who says when to end: signals that end programs do nothing */
 } router_worker_options_t;
 
 /** Opens the spool and loads the configuration.  Errors of the configuration name file and line. */

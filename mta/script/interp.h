@@ -155,6 +155,11 @@ struct zm_script_t {
     atomic_int pending[ZM_SIGNALS];
     atomic_int any_pending;
     bool in_trap;
+
+    /* sifts as in the original (sift.c) */
+    bool old_sift;
+    uint64_t sift_forgot; /**< assignments up to this version have been forgotten */
+    uint64_t sift_count;  /**< sifts begun so far */
     zm_script_trap_fn *on_trap;
     void *on_trap_baton;
 

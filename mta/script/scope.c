@@ -230,12 +230,14 @@ void zm_track_end(zm_script_t *script, uint32_t mark, zm_dependencies_t *depende
         script->read_count = 0;
 }
 
-bool zm_track_changed(const zm_dependencies_t *dependencies)
+bool zm_track_changed(const zm_dependencies_t *dependencies, uint64_t forgotten)
 {
     uint32_t i;
-    for (i = 0; i < dependencies->count; i++)
-        if (dependencies->reads[i].symbol->cell.version != dependencies->reads[i].version)
+    for (i = 0; i < dependencies->count; i++) {
+        uint64_t version = dependencies->reads[i].symbol->cell.version;
+        if (version != dependencies->reads[i].version && version > forgotten)
             return true;
+    }
     return false;
 }
 

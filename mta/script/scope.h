@@ -49,7 +49,8 @@ typedef struct zm_dependencies_t {
 
 uint32_t zm_track_begin(zm_script_t *script);
 void zm_track_end(zm_script_t *script, uint32_t mark, zm_dependencies_t *dependencies);
-bool zm_track_changed(const zm_dependencies_t *dependencies);
+/** Whether one was assigned since, not counting assignments up to version `forgotten`. */
+bool zm_track_changed(const zm_dependencies_t *dependencies, uint64_t forgotten);
 
 /** A copy of all variables and functions, to be put back after a subshell. */
 typedef struct zm_snapshot_t zm_snapshot_t;

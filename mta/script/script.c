@@ -118,6 +118,7 @@ apr_status_t zm_script_create(zm_script_t **result, const zm_script_options_t *o
     script->program = options->name == NULL ? "zmsh" : apr_pstrdup(pool, options->name);
     script->no_programs = options->no_programs;
     script->no_files = options->no_files;
+    script->old_sift = options->old_sift;
     script->pid = zm_process_own();
     zm_arena_init(&script->arena, DEFAULT_MEMORY, pool);
     zm_script_set_limits(script, &options->limits);

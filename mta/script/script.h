@@ -45,6 +45,7 @@ typedef struct zm_script_options_t {
     zm_script_limits_t limits;
     bool no_files;    /**< opening a file by name is an error of the script */
     bool no_programs; /**< running an external program is an error of the script */
+    bool old_sift;    /**< sifts follow their subjects as little as the original's (sift.c) */
 } zm_script_options_t;
 
 /** Creates an interpreter with the core built-ins and the relation commands.  It ends with the
@@ -242,7 +243,8 @@ void zm_script_hold_trap(zm_script_t *script, int number, bool hold);
 typedef enum zm_trace_t {
     ZM_TRACE_CALL = 1,   /**< name and arguments as a list */
     ZM_TRACE_RETURN = 2, /**< name and returned value */
-    ZM_TRACE_LOOKUP = 4, /**< relation and (key answer), nil answer: absent; (key nil reason): failed */
+    ZM_TRACE_LOOKUP =
+        4, /**< relation and (key answer), nil answer: absent; (key nil reason): failed */
     ZM_TRACE_ASSIGN = 8, /**< variable and value */
     ZM_TRACE_MATCH = 16  /**< label text and subject of a successful match */
 } zm_trace_t;

@@ -7,6 +7,13 @@
 #include "mta/script/scope.h"
 #include "mta/script/sift_token.h"
 
+/*
+ * As the original has it (old_sift): whether a subject changed is one flag for
+ * all sifts, which every evaluation of a subject clears and the end of a sift
+ * too; and a function whose subject calls a function with a sift in it ends
+ * there, in silence.  Configurations may unknowingly live on that.
+ */
+
 typedef struct zm_sifting_t {
     const zm_sift_t *sift;
     zm_match_t match;
@@ -23,6 +30,7 @@ static zm_flow_t evaluate_subject(zm_script_t *script, zm_sifting_t *sifting)
     zm_match_t *own = script->match;
     zm_value_t value;
     uint32_t mark = zm_track_begin(script);
+    uint64_t begun = script->sift_count;
     zm_flow_t flow;
     script->match = sifting->outer;
     flow = zm_expand_value(script, sifting->sift->subject, &value);
@@ -30,7 +38,17 @@ static zm_flow_t evaluate_subject(zm_script_t *script, zm_sifting_t *sifting)
     zm_track_end(script, mark, &sifting->dependencies);
     sifting->subject = zm_value_str(value);
     sifting->split = false;
+    script->sift_forgot = script->version;
+    if (script->old_sift && script->sift_count != begun && flow == ZM_FLOW_NORMAL) {
+        zm_result_clear(script);
+        flow = ZM_FLOW_RETURN;
+    }
     return flow;
+}
+
+static bool subject_changed(const zm_script_t *script, const zm_sifting_t *sifting)
+{
+    return zm_track_changed(&sifting->dependencies, script->old_sift ? script->sift_forgot : 0);
 }
 
 /* -- labels ------------------------------------------------------------------------------ */
@@ -114,7 +132,7 @@ static zm_flow_t attempt(zm_script_t *script, zm_sifting_t *sifting, zm_label_t 
     *matched = false;
     if (!zm_step(script))
         return ZM_FLOW_ABORT;
-    if (zm_track_changed(&sifting->dependencies))
+    if (subject_changed(script, sifting))
         flow = evaluate_subject(script, sifting);
     if (flow == ZM_FLOW_NORMAL)
         flow = prepare(script, sifting->sift, label, matched);
@@ -169,7 +187,9 @@ static zm_flow_t try_labels(zm_script_t *script, zm_sifting_t *sifting)
 zm_flow_t zm_eval_sift(zm_script_t *script, const zm_node_t *node)
 {
     zm_sifting_t sifting = {.sift = &node->u.sift, .outer = script->match};
-    zm_flow_t flow = evaluate_subject(script, &sifting);
+    zm_flow_t flow;
+    script->sift_count++;
+    flow = evaluate_subject(script, &sifting);
     if (flow == ZM_FLOW_NORMAL) {
         sifting.match.tokens = sifting.sift->tokens;
         script->match = &sifting.match;
@@ -177,6 +197,7 @@ zm_flow_t zm_eval_sift(zm_script_t *script, const zm_node_t *node)
         flow = try_labels(script, &sifting);
         script->loops--;
         script->match = sifting.outer;
+        script->sift_forgot = script->version;
     }
     return flow == ZM_FLOW_SKIP ? ZM_FLOW_NORMAL : flow;
 }

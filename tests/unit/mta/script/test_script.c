@@ -5,7 +5,9 @@
 #include <apr_strings.h>
 #include <stdlib.h>
 
+#include "mta/map/map.h"
 #include "mta/script/script.h"
+#include "platform/fs.h"
 
 static zm_buf_t printed;
 
@@ -390,6 +392,66 @@ static void incomplete_text_is_told_apart_with_option_s(void)
     CU_ASSERT(strstr(zm_buf_c(&printed), "unexpected \"fi\"") != NULL);
 }
 
+/* -- the original's ways --------------------------------------------------------------------- */
+
+static const char sifting[] = "inner () { local y; y=1\n"
+                              "ssift \"$y\" in\n1 : ;;\ntfiss\n}\n"
+                              "outer () { local x; x=a\n"
+                              "ssift \"$x\" in\n"
+                              "a x=b; inner ;;\n"
+                              "b echo followed ;;\n"
+                              "a echo stayed ;;\n"
+                              "tfiss\n}\n"
+                              "asked () { ssift `inner; echo 1` in\n1 echo on ;;\ntfiss\n}\n"
+                              "outer; asked; echo end\n";
+
+static void sifts_follow_their_subjects_unless_told_otherwise(void)
+{
+    zm_script_options_t old = {.old_sift = true};
+    run(make(), sifting);
+    ZM_ASSERT_STR(zm_buf_c(&printed), "followed\non\nend\n");
+    run(make_with(&old), sifting);
+    ZM_ASSERT_STR(zm_buf_c(&printed), "stayed\nend\n");
+}
+
+static void a_nested_sift_hides_assignments_from_the_old_one(void)
+{
+    static const char text[] = "x=a; z=1\nssift \"$x\" in\n"
+                               "a ssift $z in\n1 x=b ;;\ntfiss ;;\n"
+                               "b echo followed ;;\na echo stayed ;;\ntfiss\n"
+                               "x=a\nssift \"$x\" in\na x=b ;;\nb echo plain ;;\ntfiss\n";
+    zm_script_options_t old = {.old_sift = true};
+    run(make(), text);
+    ZM_ASSERT_STR(zm_buf_c(&printed), "followed\nplain\n");
+    run(make_with(&old), text);
+    ZM_ASSERT_STR(zm_buf_c(&printed), "stayed\nplain\n");
+}
+
+static void old_relations_miss_bare_keys_and_forget_what_was_covered(void)
+{
+    static const char *const types[] = {"unordered", "ordered"};
+    const char *path = apr_pstrcat(zm_test_pool(), zm_test_directory(), "/keys", NULL);
+    static const char data[] = ".d.test\tx!%0\nbare\nblank \nvalue v\n";
+    unsigned i, old;
+    zm_file_t *file;
+    ZM_ASSERT_OK(zm_file_open(&file, NULL, path, ZM_OPEN_WRITE | ZM_OPEN_CREATE | ZM_OPEN_TRUNCATE,
+                              0600, zm_test_pool()));
+    ZM_ASSERT_OK(zm_file_write_at(file, 0, data, sizeof data - 1));
+    zm_file_close(file);
+    for (i = 0; i < 4; i++) {
+        old = i % 2;
+        zm_map_set_old(old ? ZM_MAP_OLD_KEYS | ZM_MAP_OLD_COVERED : 0);
+        run(make(), apr_psprintf(zm_test_pool(),
+                                 "relation -%% -s 5 -t %s -d pathalias -f %s r\n"
+                                 "for k in bare blank value\ndo\n"
+                                 "a=$(r $k) && echo \"$k=$a\"\ndone\nr a.d.test\nr a.d.test\n",
+                                 types[i / 2], path));
+        zm_map_set_old(0);
+        ZM_ASSERT_STR(zm_buf_c(&printed), old ? "blank=\nvalue=v\nx!.a\nx!a.d.test\n"
+                                              : "bare=\nblank=\nvalue=v\nx!.a\nx!.a\n");
+    }
+}
+
 ZM_TESTS("script", ZM_TEST(a_call_returns_value_and_status),
          ZM_TEST(globals_survive_scopes_and_locals_do_not),
          ZM_TEST(a_value_kept_by_two_variables_survives),
@@ -402,4 +464,7 @@ ZM_TESTS("script", ZM_TEST(a_call_returns_value_and_status),
          ZM_TEST(programs_add_commands), ZM_TEST(a_signal_runs_its_trap_between_commands),
          ZM_TEST(a_trace_tells_calls_lookups_and_results),
          ZM_TEST(the_environment_is_imported_and_exported), ZM_TEST(values_are_made_and_compared),
-         ZM_TEST(incomplete_text_is_told_apart_with_option_s))
+         ZM_TEST(incomplete_text_is_told_apart_with_option_s),
+         ZM_TEST(sifts_follow_their_subjects_unless_told_otherwise),
+         ZM_TEST(a_nested_sift_hides_assignments_from_the_old_one),
+         ZM_TEST(old_relations_miss_bare_keys_and_forget_what_was_covered))
