@@ -84,7 +84,7 @@ static void set_wait(zm_scheduler_t *scheduler, zm_ring_t *ring, zm_ring_wait_t 
 static void block(zm_scheduler_t *scheduler, zm_ring_t *ring, zm_ring_wait_t wait,
                   zm_pending_t reason)
 {
-    if (ring->wait == ZM_RING_READY || ring->wait == ZM_RING_AT_REST)
+    if (ring->waits_since == 0) /* it may be woken and refused again many times */
         ring->waits_since = scheduler->now;
     set_wait(scheduler, ring, wait);
     ring->blocked = reason;
@@ -147,7 +147,10 @@ void zm_dispatch_unready(zm_scheduler_t *scheduler, zm_thread_t *thread)
         thread->ready_previous->ready_next = thread->ready_next;
     else
         ring->ready = thread->ready_next;
-    if (ring->ready == NULL && ring->wait != ZM_RING_WAIT_TIME)
+    if (ring->ready != NULL)
+        return;
+    ring->waits_since = 0;
+    if (ring->wait != ZM_RING_WAIT_TIME)
         set_wait(scheduler, ring, ZM_RING_AT_REST);
 }
 
@@ -178,11 +181,30 @@ static void evict(zm_scheduler_t *scheduler, const zm_ring_t *ring, const zm_cha
         }
 }
 
+static bool is_starving(const zm_scheduler_t *scheduler, const zm_ring_t *ring)
+{
+    return ring->ta_count == 0 && ring->used == 0 && ring->waits_since != 0 &&
+           scheduler->now - ring->waits_since >= STARVING;
+}
+
 static bool starves(const zm_scheduler_t *scheduler, const zm_ring_t *list, const zm_ring_t *except)
 {
     for (; list != NULL; list = list->wait_next)
-        if (list != except && list->ta_count == 0 && list->used == 0 &&
-            scheduler->now - list->waits_since >= STARVING)
+        if (list != except && is_starving(scheduler, list))
+            return true;
+    return false;
+}
+
+/* Whether a ring without any agent has just been woken, because something gave way that this ring
+ * would take as well: an agent process, or a place under the limit of the channel. */
+static bool starving_one_woken(const zm_scheduler_t *scheduler, const zm_ring_t *ring, bool channel)
+{
+    const zm_ring_t *woken;
+    for (woken = scheduler->ready; woken != NULL; woken = woken->wait_next)
+        if (woken != ring && is_starving(scheduler, woken) &&
+            (woken->blocked == ZM_PENDING_MAXTA ||
+             (channel && woken->blocked == ZM_PENDING_MAXCHANNEL &&
+              woken->channel == ring->channel)))
             return true;
     return false;
 }
@@ -193,7 +215,8 @@ static bool must_yield(const zm_scheduler_t *scheduler, const zm_ta_t *ta)
 {
     const zm_ring_t *ring = ta->ring;
     return starves(scheduler, scheduler->waiting, ring) ||
-           (ta->most == 1 && starves(scheduler, ring->channel->waiting, ring));
+           (ta->most == 1 && starves(scheduler, ring->channel->waiting, ring)) ||
+           starving_one_woken(scheduler, ring, ta->most == 1);
 }
 
 bool zm_dispatch_contended(const zm_scheduler_t *scheduler, const zm_ring_t *ring)
@@ -248,6 +271,12 @@ static bool ring_full(const zm_ring_t *ring)
     return ring->used >= ring->selection->params.maxring;
 }
 
+static void to_the_end(zm_scheduler_t *scheduler, zm_ring_t *ring)
+{
+    set_wait(scheduler, ring, ZM_RING_AT_REST);
+    set_wait(scheduler, ring, ZM_RING_READY);
+}
+
 /* Blocks the ring when a limit stands against it. */
 static bool refused(zm_scheduler_t *scheduler, zm_ring_t *ring, bool new_process)
 {
@@ -290,6 +319,10 @@ static bool start_agent(zm_scheduler_t *scheduler, zm_thread_t *thread)
         block(scheduler, ring, ZM_RING_WAIT_OWN, ZM_PENDING_FROZEN);
         return false;
     }
+    if (!is_starving(scheduler, ring) && starving_one_woken(scheduler, ring, true)) {
+        to_the_end(scheduler, ring); /* that one is served, or blocked, before we come again */
+        return false;
+    }
     if (newcomer_expected(scheduler, ring)) {
         pause_until(scheduler, ring, scheduler->now + 2, ZM_PENDING_AGENT_STARTS);
         return false;
@@ -314,7 +347,7 @@ static bool start_agent(zm_scheduler_t *scheduler, zm_thread_t *thread)
     return true;
 }
 
-/* Gives the thread an agent.  False: its ring is blocked now. */
+/* Gives the thread an agent.  False: its ring is blocked now, or behind others. */
 static bool serve_thread(zm_scheduler_t *scheduler, zm_thread_t *thread)
 {
     zm_ring_t *ring = thread->ring;
@@ -343,13 +376,12 @@ static void serve_ring(zm_scheduler_t *scheduler, zm_ring_t *ring)
     }
     if (!serve_thread(scheduler, thread))
         return;
+    ring->waits_since = 0;
     zm_dispatch_unready(scheduler, thread);
     if (!pointless(scheduler, thread))
         zm_dispatch_ready(scheduler, thread);
-    if (ring->ready != NULL) { /* to the end of the line */
-        set_wait(scheduler, ring, ZM_RING_AT_REST);
-        set_wait(scheduler, ring, ZM_RING_READY);
-    }
+    if (ring->ready != NULL)
+        to_the_end(scheduler, ring);
 }
 
 void zm_dispatch(zm_scheduler_t *scheduler)

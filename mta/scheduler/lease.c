@@ -10,7 +10,7 @@
 
 /* What a thread may have in one go while others wait: jobs, seconds. */
 #define SHARE_JOBS 200
-#define SHARE_TIME 10
+#define SHARE_TIME 2
 
 /* -- feeds --------------------------------------------------------------------------------- */
 
@@ -238,17 +238,33 @@ static bool yields(const zm_scheduler_t *scheduler, const zm_lease_t *lease)
     return zm_dispatch_contended(scheduler, lease->thread->ring);
 }
 
+/* How much the agent may be given now; all that it was given before is answered. */
+static uint32_t next_batch(const zm_scheduler_t *scheduler, zm_lease_t *lease)
+{
+    uint32_t most = (uint32_t)lease->thread->ring->selection->params.overfeed + 1;
+    uint32_t took = scheduler->now - lease->fed_at;
+
+    if (lease->batch == 0)
+        lease->batch = 1;
+    else if (took == 0 && lease->batch < most)
+        lease->batch *= 2;
+    else if (took > 1 && lease->batch > 1)
+        lease->batch /= 2;
+    if (lease->batch > most)
+        lease->batch = most;
+    return lease->batch;
+}
+
 void zm_lease_feed(zm_scheduler_t *scheduler, zm_lease_t *lease)
 {
     zm_ta_t *ta = lease->ta;
     zm_thread_t *thread = lease->thread;
-    uint32_t most = (uint32_t)thread->ring->selection->params.overfeed + 1;
     zm_buf_t out = ZM_BUF_INIT;
+    uint32_t most;
 
     if (ta->blocked || !ta->hungry)
         return;
-    if (lease->state == ZM_LEASE_LARVA)
-        most = 1;
+    most = next_batch(scheduler, lease);
     if (ta->state == ZM_TA_LEAVING || scheduler->stopping)
         lease->state = ZM_LEASE_FINISHING;
     if (lease->state == ZM_LEASE_STUFFING && yields(scheduler, lease)) {

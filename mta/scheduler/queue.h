@@ -229,7 +229,8 @@ struct zm_ring_t {
     uint32_t used; /**< what counts against maxring */
     uint32_t ta_count, idle_count, starting;
     uint32_t failures; /**< starts in a row that came to nothing */
-    uint32_t last_start, waits_since;
+    uint32_t last_start;
+    uint32_t waits_since; /**< refused since; 0: it was served last */
     bool retired; /**< the configuration no longer has it */
 };
 

@@ -11,7 +11,9 @@
  *     any ──half close──► LEAVING ──end of file──► gone
  *
  * A lease is fed in batches: after up to overfeed + 1 jobs nothing more until
- * all are answered.
+ * all are answered.  Batches grow from one job on while the agent answers them
+ * within the second, and shrink when it does not, since what it has been given
+ * cannot be taken back when others wait.
  *
  *     LARVA ──first hungry──► STUFFING ──destination refused──► FINISHING ──all answered──► over
  *                                 └──nothing left, all answered──► over
@@ -57,6 +59,7 @@ struct zm_lease_t {
     uint32_t count;
     uint32_t hungry_at, fed_at;
     uint32_t began, jobs; /**< jobs given to it so far */
+    uint32_t batch;       /**< how many at once: what it does in a second or so */
 };
 
 struct zm_ta_t {

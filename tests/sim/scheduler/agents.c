@@ -142,15 +142,46 @@ static void greet(sim_t *sim, sim_agent_t *agent)
     say(sim, agent, "#hungry");
 }
 
-/* Takes the first line off the inbox into text. */
-static bool next_line(sim_agent_t *agent, char *text, apr_size_t size)
+/* A #multi agent works on all its hosts at once: the first line of the next host. */
+static zm_str_t line_in_turn(sim_agent_t *agent)
 {
-    zm_str_t line, rest;
-    if (!zm_str_cut(zm_buf_str(&agent->inbox), '\n', &line, &rest) || line.length >= size)
+    zm_str_t rest = zm_buf_str(&agent->inbox), line, path, host, chosen = ZM_S("");
+    int best = HOSTS + 1;
+
+    while (zm_str_cut(rest, '\n', &line, &rest)) {
+        int turn = 0;
+        if (zm_str_cut(line, '\t', &path, &host))
+            turn = (sim_host(host) - agent->last_host - 1 + HOSTS) % HOSTS;
+        else if (chosen.data == NULL || best <= HOSTS)
+            continue; /* a command waits until the jobs before it are done */
+        if (turn < best) {
+            best = turn;
+            chosen = line;
+        }
+    }
+    if (best > HOSTS)
+        zm_str_cut(zm_buf_str(&agent->inbox), '\n', &chosen, &rest);
+    else
+        agent->last_host = (agent->last_host + 1 + best) % HOSTS;
+    return chosen;
+}
+
+/* The line to be done next, where it stands in the inbox.  False: none is whole. */
+static bool next_line(sim_agent_t *agent, zm_str_t *line)
+{
+    zm_str_t rest;
+    if (!zm_str_cut(zm_buf_str(&agent->inbox), '\n', line, &rest))
         return false;
-    memcpy(text, line.data, line.length);
-    text[line.length] = '\0';
+    if (agent->multi)
+        *line = line_in_turn(agent);
     return true;
+}
+
+static void remove_line(sim_agent_t *agent, apr_size_t start, apr_size_t length)
+{
+    zm_buf_t *inbox = &agent->inbox;
+    memmove(inbox->data + start, inbox->data + start + length, inbox->length - start - length);
+    inbox->length -= length;
 }
 
 /* The job stays in the inbox while it is worked on, so that the checks of limits see it. */
@@ -159,13 +190,17 @@ static void read_line(sim_t *sim, int number)
     sim_agent_t *agent = &sim->agents[number];
     char line[64], answer[80];
     uint64_t id = 0;
-    apr_size_t digits = 0;
+    apr_size_t digits = 0, start;
+    zm_str_t found;
 
-    if (!next_line(agent, line, sizeof line)) {
+    if (!next_line(agent, &found) || found.length >= sizeof line) {
         if (agent->end_of_input)
             sim_agent_die(sim, number, false);
         return;
     }
+    start = (apr_size_t)(found.data - agent->inbox.data);
+    memcpy(line, found.data, found.length);
+    line[found.length] = '\0';
     if (line[0] == '\0') {
         sim_agent_die(sim, number, false);
         return;
@@ -182,7 +217,7 @@ static void read_line(sim_t *sim, int number)
         if (agent->multi)
             snprintf(answer, sizeof answer, "#hungry %s", line);
     }
-    zm_buf_consume(&agent->inbox, strlen(line) + 1);
+    remove_line(agent, start, strlen(line) + 1);
     say(sim, agent, answer);
 }
 

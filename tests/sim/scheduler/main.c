@@ -13,11 +13,11 @@
 #define STEPS 1500
 #define LAST_ROUNDS 3000
 
-static const char *const plants[] = {"nothing", "lost", "twice", "limits", "stuck"};
+static const char *const plants[] = {"nothing", "lost", "twice", "limits", "stuck", "unfair"};
 
 /* -- a life -------------------------------------------------------------------------------- */
 
-static void make_config(sim_t *sim)
+static void make_config(sim_t *sim, bool flood)
 {
     static const char site[] = "POSTOFFICE=/po\nMAILSHARE=/share\nMAILBIN=/bin\nLOGDIR=/log\n";
     sim_limits_t *limits = &sim->limits;
@@ -30,14 +30,14 @@ static void make_config(sim_t *sim)
     limits->maxchannel = 1 + (int)sim_random(sim, 6);
     limits->maxring = 1 + (int)sim_random(sim, 6);
     limits->maxthr = 1 + (int)sim_random(sim, 3);
-    limits->overfeed = (int)sim_random(sim, 5);
+    limits->overfeed = (int)sim_random(sim, flood ? 150 : 5);
     zm_buf_printf(&text,
                   "*/* interval=%us retries=\"1 2 3 5\" skew=%u idlemax=%us maxta=%d maxchannel=%d "
                   "maxring=%d maxthr=%d overfeed=%d %s %s\none/* command=x\nmany/* command=y\n",
                   10 + sim_random(sim, 60), 1 + sim_random(sim, 5), 20 + sim_random(sim, 300),
                   limits->maxta, limits->maxchannel, limits->maxring, limits->maxthr,
                   limits->overfeed, sim_chance(sim, 50) ? "ageorder" : "",
-                  sim_chance(sim, 30) ? "expiry=20m expiry2=20m" : "");
+                  !flood && sim_chance(sim, 30) ? "expiry=20m expiry2=20m" : "");
     if (zm_zenv_parse(&zenv, zm_str(site), "z", "/", NULL, sim->pool, &error) == APR_SUCCESS) {
         options.zenv = zenv;
         if (zm_config_parse(&sim->config, zm_buf_str(&text), &options, &problems, sim->pool) !=
@@ -147,20 +147,11 @@ static void check_end(sim_t *sim)
         sim_violation(sim, "vertices are left over");
 }
 
-static void live(sim_t *sim, uint64_t seed, plant_t plant)
+/* Faults of every kind, then calm, in which everything has to come to its end. */
+static void wild_life(sim_t *sim)
 {
     int i;
-
-    memset(sim, 0, sizeof *sim);
-    apr_pool_create(&sim->pool, NULL);
-    sim->random = seed * 1000003;
-    sim->plant = plant;
-    zm_clock_freeze(apr_time_from_sec(SIM_START), apr_time_from_sec(1000));
-    make_config(sim);
-    sim->multi[0] = sim_chance(sim, 10);
-    sim->multi[1] = sim_chance(sim, 90);
     sim->faults = true;
-    sim_open_scheduler(sim);
     for (i = 0; i < STEPS && sim->violation[0] == '\0'; i++)
         wild_step(sim);
     sim->faults = false;
@@ -168,6 +159,27 @@ static void live(sim_t *sim, uint64_t seed, plant_t plant)
     for (i = 0; i < LAST_ROUNDS && sim->violation[0] == '\0' && anything_left(sim); i++)
         calm_round(sim);
     check_end(sim);
+}
+
+/* One life in eight is a flood. */
+static void live(sim_t *sim, uint64_t seed, plant_t plant)
+{
+    bool flood = seed % 8 == 0 || plant == PLANT_UNFAIR;
+    int i;
+
+    memset(sim, 0, sizeof *sim);
+    apr_pool_create(&sim->pool, NULL);
+    sim->random = seed * 1000003;
+    sim->plant = plant;
+    zm_clock_freeze(apr_time_from_sec(SIM_START), apr_time_from_sec(1000));
+    make_config(sim, flood);
+    sim->multi[0] = sim_chance(sim, 10);
+    sim->multi[1] = sim_chance(sim, 90);
+    sim_open_scheduler(sim);
+    if (flood)
+        sim_flood(sim);
+    else
+        wild_life(sim);
     sim_crash_scheduler(sim);
     for (i = 0; i < sim->agent_count; i++)
         zm_buf_free(&sim->agents[i].inbox);
@@ -181,6 +193,7 @@ int main(int argc, char **argv)
 {
     static sim_t sim;
     uint64_t seeds = 100, first = 1, seed, violations = 0, deliveries = 0, crashes = 0;
+    uint32_t longest = 0;
     plant_t plant = PLANT_NOTHING;
     int i;
 
@@ -193,7 +206,7 @@ int main(int argc, char **argv)
         else if (strcmp(argv[i], "--first") == 0)
             first = strtoull(argv[i + 1], NULL, 10);
         else if (strcmp(argv[i], "--plant") == 0)
-            for (j = 0; j < 5; j++)
+            for (j = 0; j < (int)(sizeof plants / sizeof plants[0]); j++)
                 if (strcmp(argv[i + 1], plants[j]) == 0)
                     plant = (plant_t)j;
     }
@@ -201,14 +214,18 @@ int main(int argc, char **argv)
         live(&sim, seed, plant);
         deliveries += sim.deliveries;
         crashes += sim.crashes;
+        if (sim.longest_wait > longest)
+            longest = sim.longest_wait;
         if (sim.violation[0] == '\0')
             continue;
         violations++;
         if (violations <= 10)
             printf("seed %llu: %s\n", (unsigned long long)seed, sim.violation);
     }
-    printf("%llu seeds, %llu deliveries, %llu crashes of the scheduler, %llu violations\n",
-           (unsigned long long)seeds, (unsigned long long)deliveries, (unsigned long long)crashes,
-           (unsigned long long)violations);
+    printf(
+        "%llu seeds, %llu deliveries, %llu crashes of the scheduler, longest wait behind a flood "
+        "%u ms, %llu violations\n",
+        (unsigned long long)seeds, (unsigned long long)deliveries, (unsigned long long)crashes,
+        longest, (unsigned long long)violations);
     return violations != 0;
 }

@@ -9,13 +9,20 @@
 #include "mta/scheduler/ta.h"
 
 #define SIM_START INT64_C(1700000000)
-#define MOST_JOBS 400
+#define MOST_JOBS 1000
 #define MOST_RECIPIENTS 12
 #define MOST_AGENTS 4000
 #define HOSTS 9
 #define CHANNELS 2
 
-typedef enum plant_t { PLANT_NOTHING, PLANT_LOST, PLANT_TWICE, PLANT_LIMITS, PLANT_STUCK } plant_t;
+typedef enum plant_t {
+    PLANT_NOTHING,
+    PLANT_LOST,
+    PLANT_TWICE,
+    PLANT_LIMITS,
+    PLANT_STUCK,
+    PLANT_UNFAIR
+} plant_t;
 
 typedef struct sim_recipient_t {
     int channel, host;
@@ -27,6 +34,7 @@ typedef struct sim_recipient_t {
 
 typedef struct sim_job_t {
     bool exists; /* on disk */
+    const char *sender;
     int64_t arrived;
     sim_recipient_t recipients[MOST_RECIPIENTS];
     int count;
@@ -36,6 +44,7 @@ typedef struct sim_agent_t {
     zm_ta_t *ta; /* null: its scheduler has died */
     bool alive, greeted, multi, end_of_input, blocked, hurry;
     int channel;
+    int last_host;  /* #multi: hosts take turns */
     zm_buf_t inbox; /* lines not read yet */
 } sim_agent_t;
 
@@ -59,6 +68,7 @@ typedef struct sim_t {
     plant_t plant;
     char violation[300]; /* first one; empty: none */
     uint64_t deliveries, crashes;
+    uint32_t longest_wait; /* of a probe, milliseconds */
 } sim_t;
 
 extern const char *const sim_channels[CHANNELS];
@@ -67,12 +77,18 @@ uint32_t sim_random(sim_t *sim, uint32_t below);
 bool sim_chance(sim_t *sim, int percent);
 void sim_violation(sim_t *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* flood.c */
+/** A life in which one destination has everything waiting, and others come. */
+void sim_flood(sim_t *sim);
+
 /* world.c */
 extern const zm_outside_t sim_outside;
 void sim_open_scheduler(sim_t *sim);
 void sim_crash_scheduler(sim_t *sim);
 /** A new job on disk; the scheduler is told of it, or finds it at the next scan. */
 void sim_new_job(sim_t *sim);
+/** A job of one recipient, known to the scheduler at once. */
+sim_job_t *sim_plain_job(sim_t *sim, int channel, int host, const char *sender);
 /** Takes in what lies on disk and the scheduler does not have. */
 void sim_scan(sim_t *sim);
 void sim_check_limits(sim_t *sim);

@@ -291,7 +291,7 @@ static void take_in(sim_t *sim, uint64_t id)
         snprintf(hosts[i], sizeof hosts[i], "h%d", recipient->host);
         recipients[i].channel = zm_str(sim_channels[recipient->channel]);
         recipients[i].host = zm_str(hosts[i]);
-        recipients[i].sender = id % 3 == 0 ? ZM_S("bulk") : ZM_S("other");
+        recipients[i].sender = zm_str(job->sender);
         recipients[i].offset = offsets[i];
     }
     snprintf(leaf, sizeof leaf, "%llu", (unsigned long long)id);
@@ -321,6 +321,7 @@ void sim_new_job(sim_t *sim)
         return;
     job = &sim->jobs[sim->job_count++];
     job->exists = true;
+    job->sender = sim->job_count % 3 == 0 ? "bulk" : "other";
     job->arrived = apr_time_sec(zm_clock_wall()) - (sim_chance(sim, 10) ? 1000 : 0);
     job->count = sim_chance(sim, 60) ? 1 : 1 + (int)sim_random(sim, MOST_RECIPIENTS - 1);
     for (i = 0; i < job->count; i++) {
@@ -334,6 +335,21 @@ void sim_new_job(sim_t *sim)
     zm_scheduler_tick(sim->scheduler);
     take_in(sim, (uint64_t)sim->job_count);
     zm_scheduler_settle(sim->scheduler);
+}
+
+sim_job_t *sim_plain_job(sim_t *sim, int channel, int host, const char *sender)
+{
+    sim_job_t *job = &sim->jobs[sim->job_count++];
+    job->exists = true;
+    job->sender = sender;
+    job->arrived = apr_time_sec(zm_clock_wall());
+    job->count = 1;
+    job->recipients[0].channel = channel;
+    job->recipients[0].host = host;
+    job->recipients[0].tag = ' ';
+    zm_scheduler_tick(sim->scheduler);
+    take_in(sim, (uint64_t)sim->job_count);
+    return job;
 }
 
 /* -- limits ---------------------------------------------------------------------------------------
