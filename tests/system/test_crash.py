@@ -3,6 +3,7 @@ import random, sys
 from zm import *
 
 MESSAGES = 500
+KILLS = 20
 
 
 def daemons(i):
@@ -16,17 +17,18 @@ def daemons(i):
 
 def test_every_daemon_killed_while_mail_flows():
     rng = random.Random(int(os.environ.get('ZM_TEST_SEED', '1')))
-    accepted = set()
+    accepted, kills = set(), 0
     with Instance(users=('alice', 'bob')).start() as i:
         done = threading.Event()
 
         def send():
             n = 0
-            while len(accepted) < MESSAGES:
+            while len(accepted) < MESSAGES or kills < KILLS:
                 try:
                     with i.smtp() as s:
-                        while len(accepted) < MESSAGES:
+                        while len(accepted) < MESSAGES or kills < KILLS:
                             n += 1
+                            time.sleep(0.005)
                             s.sendmail('alice@mail.test', ['bob@mail.test'],
                                        letter(subject='n%d' % n, body='line\n' * 20 + 'end %d\n' % n))
                             accepted.add(n)
@@ -37,6 +39,7 @@ def test_every_daemon_killed_while_mail_flows():
         threading.Thread(target=send, daemon=True).start()
         while not done.wait(rng.uniform(0.02, 0.3)):
             victims = daemons(i)
+            kills += 1
             name = rng.choice(['router', 'scheduler', 'smtpserver', 'mailbox'])
             for pid in victims.get(name, []):
                 with contextlib.suppress(OSError):
