@@ -8,6 +8,7 @@
 #include "platform/child.h"
 #include "platform/log.h"
 #include "platform/exec.h"
+#include "platform/fs.h"
 #include "platform/service.h"
 
 const daemon_t daemons[] = {
@@ -125,21 +126,29 @@ static int run(const char *name, const char *const *argv, apr_pool_t *pool, zm_e
     return wait.end.code;
 }
 
-/* The router reads compiled aliases: a source that is newer is compiled first. */
+/* The router reads compiled databases: what has a newer source is compiled first. */
 static void prepare(const daemon_t *daemon, const zm_zenv_t *zenv, apr_pool_t *pool)
 {
+    const char *conf = apr_pstrcat(pool, zm_zenv_mailvar(zenv), "/db/dbases.conf", NULL);
     const char *argv[6], *self;
+    zm_file_info_t info;
     zm_error_t error;
     if (strcmp(daemon->name, "router") != 0 || zm_service_program(&self, pool) != APR_SUCCESS)
         return;
     argv[0] = apr_psprintf(pool, "%.*s/newaliases", (int)(strrchr(self, '/') - self), self);
     argv[1] = "-Z";
     argv[2] = zm_zenv_file(zenv);
-    argv[3] = "--if-needed";
-    argv[4] = "--quiet";
+    argv[3] = "--quiet";
+    argv[4] = "--if-needed";
     argv[5] = NULL;
     (void)run("newaliases", argv, pool,
               &error); /* it says itself what is wrong, and the old aliases stay */
+    if (zm_path_info(&info, NULL, conf) != APR_SUCCESS)
+        return;
+    argv[0] = apr_psprintf(pool, "%.*s/newdbprocessor", (int)(strrchr(self, '/') - self), self);
+    argv[3] = "--silent";
+    argv[4] = NULL;
+    (void)run("newdbprocessor", argv, pool, &error);
 }
 
 int daemon_start(const daemon_t *daemon, const zm_zenv_t *zenv, apr_pool_t *pool, zm_error_t *error)

@@ -273,6 +273,39 @@ static void do_newaliases(zmailer_t *zmailer)
     become(zmailer, "newaliases", NULL, 0);
 }
 
+static void do_newfqdnaliases(zmailer_t *zmailer)
+{
+    become(zmailer, "newfqdnaliases", NULL, 0);
+}
+
+static void do_newdb(zmailer_t *zmailer)
+{
+    become(zmailer, "newdbprocessor", NULL, 0);
+}
+
+/* Compiles $MAILVAR/db/NAME, which has plain lines. */
+static void compile_plain(zmailer_t *zmailer, const char *name)
+{
+    const char *words[2] = {
+        "-l", apr_pstrcat(zmailer->pool, zm_zenv_mailvar(zmailer->zenv), "/db/", name, NULL)};
+    become(zmailer, "newdb", words, 2);
+}
+
+static void do_newfqdnroutes(zmailer_t *zmailer)
+{
+    compile_plain(zmailer, "fqdnroutes");
+}
+
+static void do_newroutes(zmailer_t *zmailer)
+{
+    compile_plain(zmailer, "routes");
+}
+
+static void do_newlocalnames(zmailer_t *zmailer)
+{
+    compile_plain(zmailer, "localnames");
+}
+
 typedef struct operation_t {
     const char *word;
     void (*run)(zmailer_t *zmailer);
@@ -295,6 +328,11 @@ static const operation_t operations[] = {
     {"unfreeze", do_thaw, false},
     {"check", do_check, false},
     {"newaliases", do_newaliases, false},
+    {"newfqdnaliases", do_newfqdnaliases, false},
+    {"newdb", do_newdb, false},
+    {"newfqdnroutes", do_newfqdnroutes, false},
+    {"new-routes", do_newroutes, false},
+    {"new-localnames", do_newlocalnames, false},
 };
 
 static void run_daemon_word(zmailer_t *zmailer, const daemon_t *daemon)
@@ -383,6 +421,7 @@ int main(int argc, char **argv)
     static const char operands[] =
         "[init | start | stop | restart | nuke | status | reload | check | mailq |\n"
         "       resubmit | cleanup | bootclean | freeze | thaw | logsync | newaliases |\n"
+        "       newfqdnaliases | newdb | newfqdnroutes | new-routes | new-localnames |\n"
         "       router | scheduler | smtpserver] ...\n"
         "       spool COMMAND ...";
     zmailer_t zmailer = {0};

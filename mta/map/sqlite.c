@@ -75,7 +75,7 @@ static apr_status_t sqlite_open(void **state, const zm_map_options_t *options, a
     sqlite->path = successor(options->file, pool);
     *state = sqlite;
     status = zm_map_file_look(sqlite->path, &sqlite->seen);
-    if (APR_STATUS_IS_ENOENT(status))
+    if (APR_STATUS_IS_ENOENT(status) || (status == APR_SUCCESS && sqlite->seen.size == 0))
         return APR_SUCCESS;
     if ((status = open_database(sqlite, SQLITE_OPEN_READONLY, error)) != APR_SUCCESS)
         return status;
@@ -90,7 +90,7 @@ static apr_status_t sqlite_open(void **state, const zm_map_options_t *options, a
 static apr_status_t make_writable(sqlite_t *sqlite, zm_error_t *error)
 {
     static const char schema[] =
-        "PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY;"
+        "PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY; PRAGMA cache_size = -65536;"
         "CREATE TABLE IF NOT EXISTS map (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID";
     apr_status_t status;
     if (sqlite->writable)
@@ -206,10 +206,11 @@ static apr_status_t sqlite_owner(void *state, zm_uid_t *owner, zm_error_t *error
     return zm_map_file_owner(((const sqlite_t *)state)->path, owner, error);
 }
 
+/* An empty one, too, has a place: text files tell lines by values without. */
 static zm_str_t column(sqlite3_stmt *statement, int number)
 {
-    return zm_str_of(sqlite3_column_blob(statement, number),
-                     (apr_size_t)sqlite3_column_bytes(statement, number));
+    const char *data = sqlite3_column_blob(statement, number);
+    return zm_str_of(data != NULL ? data : "", (apr_size_t)sqlite3_column_bytes(statement, number));
 }
 
 static apr_status_t sqlite_each(void *state, zm_map_each_fn *fn, void *baton, zm_error_t *error)
