@@ -238,7 +238,7 @@ void zm_vertex_remove(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
     if ((vertex->flags & ZM_VERTEX_OUTSTANDING) != 0)
         zm_lease_forget(vertex);
     if ((vertex->flags & ZM_VERTEX_LISTED) != 0)
-        zm_snapshot_forget(scheduler->listings, vertex);
+        zm_snapshot_forget(scheduler->snapshots, vertex);
     if (vertex->next != NULL)
         vertex->next->previous = vertex->previous;
     if (vertex->previous != NULL)

@@ -67,7 +67,7 @@ struct zm_scheduler_t {
     uint64_t random; /**< state of the generator */
     zm_scheduler_counters_t counters;
     zm_walk_t *walks;
-    struct zm_snapshot_t *listings; /**< under way */
+    struct zm_snapshot_t *snapshots; /**< under way */
 
     uint32_t fork_rate;       /**< most forks a second */
     bool frozen;              /**< start no agents */

@@ -86,6 +86,7 @@ const zm_selection_t *zm_config_reroute(zm_config_t *config)
     made = apr_pcalloc(config->pool, sizeof *made);
     made->params = config->defaults;
     made->params.command = "reroute -c $channel";
+    made->params.as = zm_identity_own(); /* it may act for any sender */
     made->params.queueonly = false;
     made->params.maxthr = 1;
     made->label = made->identity = "reroute";

@@ -33,8 +33,8 @@ struct zm_show_t {
     bool summary, dots, walking;
     phase_t phase;
     zm_walk_t walk;
-    uint64_t job;          /* of ZM_SHOW_JOB and the like */
-    zm_snapshot_t listing; /* of the thread or job being shown */
+    uint64_t job;           /* of ZM_SHOW_JOB and the like */
+    zm_snapshot_t snapshot; /* of the thread or job being shown */
     uint64_t key;
     span_t *spans;
     apr_uint32_t span_count, span_capacity, span_next;
@@ -53,7 +53,7 @@ zm_show_t *zm_show_begin(zm_scheduler_t *scheduler, zm_show_kind_t kind, zm_str_
     show->host = zm_text_get(&scheduler->texts, host);
     show->summary = summary;
     show->dots = dots;
-    zm_snapshot_begin(&show->listing, scheduler);
+    zm_snapshot_begin(&show->snapshot, scheduler);
     return show;
 }
 
@@ -94,7 +94,7 @@ void zm_show_end(zm_show_t *show)
     }
     zm_text_drop(texts, show->channel);
     zm_text_drop(texts, show->host);
-    zm_snapshot_end(&show->listing);
+    zm_snapshot_end(&show->snapshot);
     zm_scheduler_free(show->spans);
     zm_buf_free(&show->buffer);
     zm_scheduler_free(show);
@@ -104,7 +104,7 @@ void zm_show_end(zm_show_t *show)
 
 static void step_listing(zm_show_t *show)
 {
-    zm_vertex_t *vertex = zm_snapshot_next(&show->listing);
+    zm_vertex_t *vertex = zm_snapshot_next(&show->snapshot);
 
     if (vertex == NULL)
         show->phase = PHASE_OVER;
@@ -120,7 +120,7 @@ static void begin_one_thread(zm_show_t *show, zm_thread_t *thread)
 {
     if (thread == NULL)
         return;
-    zm_snapshot_more(&show->listing, thread);
+    zm_snapshot_more(&show->snapshot, thread);
     show->phase = PHASE_LISTING;
     if (show->kind == ZM_SHOW_EXPLAIN_THREAD) {
         zm_explain_thread(&show->buffer, show->scheduler, thread);
@@ -155,7 +155,7 @@ static void begin_job(zm_show_t *show)
     if (job == NULL)
         return;
     zm_show_job(&show->buffer, job, show->kind == ZM_SHOW_JOB);
-    zm_snapshot_job(&show->listing, job);
+    zm_snapshot_job(&show->snapshot, job);
     show->phase = PHASE_LISTING;
 }
 
@@ -259,7 +259,7 @@ static void step_rings(zm_show_t *show)
 static void begin_span(zm_show_t *show, zm_thread_t *thread)
 {
     span_t *span;
-    zm_snapshot_thread(&show->listing, thread);
+    zm_snapshot_thread(&show->snapshot, thread);
     show->spans = zm_scheduler_grow(show->spans, &show->span_capacity, show->span_count + 1,
                                     sizeof show->spans[0]);
     span = &show->spans[show->span_count++];
@@ -297,7 +297,7 @@ static void begin_names(zm_show_t *show, phase_t phase)
 static void step_vertices(zm_show_t *show)
 {
     zm_walk_t *walk = &show->walk;
-    zm_vertex_t *vertex = zm_snapshot_next(&show->listing);
+    zm_vertex_t *vertex = zm_snapshot_next(&show->snapshot);
 
     if (vertex != NULL) {
         zm_show_vertex(&show->buffer, show->scheduler, vertex, ++show->key);

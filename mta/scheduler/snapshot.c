@@ -18,81 +18,81 @@ static bool address_equal(const void *item, const void *key)
     return item == key;
 }
 
-static bool is_gone(const zm_snapshot_t *listing, const zm_vertex_t *vertex)
+static bool is_gone(const zm_snapshot_t *snapshot, const zm_vertex_t *vertex)
 {
-    return listing->gone.count > 0 &&
-           zm_table_find(&listing->gone, address_hash(vertex), vertex) != NULL;
+    return snapshot->gone.count > 0 &&
+           zm_table_find(&snapshot->gone, address_hash(vertex), vertex) != NULL;
 }
 
-/* -- a listing ----------------------------------------------------------------------------- */
+/* -- a snapshot ----------------------------------------------------------------------------- */
 
-void zm_snapshot_begin(zm_snapshot_t *listing, zm_scheduler_t *scheduler)
+void zm_snapshot_begin(zm_snapshot_t *snapshot, zm_scheduler_t *scheduler)
 {
-    memset(listing, 0, sizeof *listing);
-    listing->scheduler = scheduler;
-    zm_table_init(&listing->gone, address_hash, address_equal);
-    listing->next = scheduler->listings;
-    scheduler->listings = listing;
+    memset(snapshot, 0, sizeof *snapshot);
+    snapshot->scheduler = scheduler;
+    zm_table_init(&snapshot->gone, address_hash, address_equal);
+    snapshot->next = scheduler->snapshots;
+    scheduler->snapshots = snapshot;
 }
 
-void zm_snapshot_end(zm_snapshot_t *listing)
+void zm_snapshot_end(zm_snapshot_t *snapshot)
 {
-    zm_snapshot_t **at = &listing->scheduler->listings;
-    while (*at != listing)
+    zm_snapshot_t **at = &snapshot->scheduler->snapshots;
+    while (*at != snapshot)
         at = &(*at)->next;
-    *at = listing->next;
-    zm_table_free(&listing->gone);
-    zm_scheduler_free(listing->vertices);
+    *at = snapshot->next;
+    zm_table_free(&snapshot->gone);
+    zm_scheduler_free(snapshot->vertices);
 }
 
-static void empty(zm_snapshot_t *listing)
+static void empty(zm_snapshot_t *snapshot)
 {
-    listing->count = listing->at = 0;
-    zm_table_free(&listing->gone);
-    zm_table_init(&listing->gone, address_hash, address_equal);
+    snapshot->count = snapshot->at = 0;
+    zm_table_free(&snapshot->gone);
+    zm_table_init(&snapshot->gone, address_hash, address_equal);
 }
 
 static void note(zm_vertex_t *vertex, void *baton)
 {
-    zm_snapshot_t *listing = baton;
-    listing->vertices = zm_scheduler_grow(listing->vertices, &listing->capacity, listing->count + 1,
-                                          sizeof listing->vertices[0]);
-    listing->vertices[listing->count++] = vertex;
+    zm_snapshot_t *snapshot = baton;
+    snapshot->vertices = zm_scheduler_grow(snapshot->vertices, &snapshot->capacity,
+                                           snapshot->count + 1, sizeof snapshot->vertices[0]);
+    snapshot->vertices[snapshot->count++] = vertex;
     vertex->flags |= ZM_VERTEX_LISTED;
 }
 
-void zm_snapshot_thread(zm_snapshot_t *listing, const zm_thread_t *thread)
+void zm_snapshot_thread(zm_snapshot_t *snapshot, const zm_thread_t *thread)
 {
-    empty(listing);
-    zm_lanes_each(thread, note, listing);
+    empty(snapshot);
+    zm_lanes_each(thread, note, snapshot);
 }
 
-void zm_snapshot_more(zm_snapshot_t *listing, const zm_thread_t *thread)
+void zm_snapshot_more(zm_snapshot_t *snapshot, const zm_thread_t *thread)
 {
-    zm_lanes_each(thread, note, listing);
+    zm_lanes_each(thread, note, snapshot);
 }
 
-void zm_snapshot_job(zm_snapshot_t *listing, const zm_job_t *job)
+void zm_snapshot_job(zm_snapshot_t *snapshot, const zm_job_t *job)
 {
     zm_vertex_t *vertex;
-    empty(listing);
+    empty(snapshot);
     for (vertex = job->vertices; vertex != NULL; vertex = vertex->next)
-        note(vertex, listing);
+        note(vertex, snapshot);
 }
 
-zm_vertex_t *zm_snapshot_next(zm_snapshot_t *listing)
+zm_vertex_t *zm_snapshot_next(zm_snapshot_t *snapshot)
 {
-    while (listing->at < listing->count) {
-        zm_vertex_t *vertex = listing->vertices[listing->at++];
-        if (!is_gone(listing, vertex))
+    while (snapshot->at < snapshot->count) {
+        zm_vertex_t *vertex = snapshot->vertices[snapshot->at++];
+        if (!is_gone(snapshot, vertex))
             return vertex;
     }
     return NULL;
 }
 
-void zm_snapshot_forget(zm_snapshot_t *listings, zm_vertex_t *vertex)
+void zm_snapshot_forget(zm_snapshot_t *snapshots, zm_vertex_t *vertex)
 {
-    for (; listings != NULL; listings = listings->next)
-        if (!is_gone(listings, vertex))
-            zm_table_add(&listings->gone, vertex);
+    for (; snapshots != NULL; snapshots = snapshots->next)
+        if (!is_gone(snapshots, vertex))
+            zm_table_add(&snapshots->gone, vertex);
 }

@@ -17,19 +17,19 @@ typedef struct zm_snapshot_t {
     zm_scheduler_t *scheduler;
     zm_vertex_t **vertices;
     apr_uint32_t count, capacity, at;
-    zm_table_t gone; /**< addresses that are no vertices of this listing any more */
+    zm_table_t gone; /**< addresses that are no vertices of this snapshot any more */
 } zm_snapshot_t;
 
-void zm_snapshot_begin(zm_snapshot_t *listing, zm_scheduler_t *scheduler);
-void zm_snapshot_end(zm_snapshot_t *listing);
-/** Take the place of what the listing had. */
-void zm_snapshot_thread(zm_snapshot_t *listing, const zm_thread_t *thread);
-void zm_snapshot_job(zm_snapshot_t *listing, const zm_job_t *job);
+void zm_snapshot_begin(zm_snapshot_t *snapshot, zm_scheduler_t *scheduler);
+void zm_snapshot_end(zm_snapshot_t *snapshot);
+/** Take the place of what the snapshot had. */
+void zm_snapshot_thread(zm_snapshot_t *snapshot, const zm_thread_t *thread);
+void zm_snapshot_job(zm_snapshot_t *snapshot, const zm_job_t *job);
 /** Adds those of a further thread. */
-void zm_snapshot_more(zm_snapshot_t *listing, const zm_thread_t *thread);
+void zm_snapshot_more(zm_snapshot_t *snapshot, const zm_thread_t *thread);
 /** The next one that is still in the queue, or null. */
-zm_vertex_t *zm_snapshot_next(zm_snapshot_t *listing);
+zm_vertex_t *zm_snapshot_next(zm_snapshot_t *snapshot);
 /** A vertex is about to be freed. */
-void zm_snapshot_forget(zm_snapshot_t *listings, zm_vertex_t *vertex);
+void zm_snapshot_forget(zm_snapshot_t *snapshots, zm_vertex_t *vertex);
 
 #endif

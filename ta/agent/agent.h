@@ -48,6 +48,9 @@ typedef struct zm_agent_options_t {
     zm_agent_job_fn *on_job;   /**< null: one job at a time, with zm_agent_next */
     zm_agent_stop_fn *on_stop; /**< with on_job: a control event came; null allowed */
     void *baton;
+    /** Whether a recipient that channel and host select is wanted; null: each is. */
+    bool (*wanted)(const zm_agent_t *agent, zm_str_t user, void *baton);
+    bool look_only; /**< recipients are not claimed, and nothing about them can be reported */
 
     /* For tests; null: from the environment. */
     zm_zenv_t *zenv;

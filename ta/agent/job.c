@@ -89,6 +89,10 @@ static bool selects(selector_t *selector, const zm_job_t *job, const zm_control_
         return false;
     if (job->agent->channel != NULL && !zm_str_equal_c(line->quad.channel, job->agent->channel))
         return false;
+    if (job->agent->options.wanted != NULL &&
+        !job->agent->options.wanted(job->agent, zm_quad_unquote(job->pool, line->quad.user),
+                                    job->agent->options.baton))
+        return false;
     if (selector->host.length == 0)
         return true;
     return zm_str_equal_nocase(host, selector->host) ||
@@ -102,7 +106,7 @@ static void take_recipient(zm_job_t *job, zm_recipient_t *recipient,
     recipient->host = host;
     recipient->user = zm_quad_unquote(job->pool, line->quad.user);
     recipient->privilege = line->quad.privilege;
-    recipient->claimed = true;
+    recipient->claimed = !job->agent->options.look_only;
     zm_dsn_parse(&recipient->dsn, line->dsn);
 }
 
@@ -127,7 +131,8 @@ static void select_recipients(zm_job_t *job)
         apr_status_t status;
         if (!ours[i])
             continue;
-        status = zm_control_claim(job->control, line->offset);
+        status = job->agent->options.look_only ? APR_SUCCESS
+                                               : zm_control_claim(job->control, line->offset);
         if (status == APR_SUCCESS)
             take_recipient(job, &job->recipients[job->count++], line,
                            zm_quad_unquote(job->pool, line->quad.host));

@@ -4,10 +4,8 @@
 #include <apr_strings.h>
 #include <string.h>
 
-#include "mta/conf/site.h"
 #include "ta/agent/report.h"
 #include "ta/hold/condition.h"
-#include "ta/hold/resubmit.h"
 
 #define SCRIPT_LIMIT apr_time_from_sec(60)
 
@@ -24,9 +22,7 @@ static bool by_chance(unsigned of)
 apr_status_t zm_hold_open(zm_hold_t *hold, zm_agent_t *agent, zm_error_t *error)
 {
     hold->agent = agent;
-    zm_site_submitter(&hold->submitter, agent->zenv, agent->spool, agent->pool);
-    hold->trusted = zm_site_trusted(agent->zenv, agent->pool);
-    hold->nobody = zm_identity_nobody(zm_zenv_get_or(agent->zenv, "NOBODY", NULL), agent->pool).uid;
+    zm_resubmitter_open(&hold->resubmitter, agent, "suspension");
     hold->script_limit = SCRIPT_LIMIT;
     hold->chance = by_chance;
     return zm_accounts_open(&hold->accounts, agent->zenv, agent->pool, error);
@@ -89,41 +85,15 @@ static bool is_met(zm_hold_t *hold, zm_job_t *job, zm_recipient_t *recipient, tr
     return tried->state == ZM_CONDITION_MET;
 }
 
-static void resubmit(zm_hold_t *hold, const zm_resubmission_t *letter)
+static void resubmitted(zm_job_t *job, zm_recipient_t *recipient, apr_status_t status,
+                        const char *text)
 {
-    char id[ZM_SPOOL_ID_SIZE], reason[160];
-    zm_published_t published = {0};
-    zm_job_t *job = letter->job;
-    apr_status_t status = zm_hold_resubmit(hold, letter, &published, job->pool);
-    const char *text;
-    int i;
-    if (status == APR_SUCCESS) {
-        zm_layout_spool_id(id, published.info.id, published.info.mtime_s, published.info.mtime_ns);
-        text = apr_psprintf(job->pool, "routed again as %s", id);
-    } else
-        text = apr_psprintf(job->pool, "cannot submit the message again: %s",
-                            zm_status_text(status, reason, sizeof reason));
-    for (i = 0; i < letter->count; i++)
-        tell(job, letter->recipients[i], status == APR_SUCCESS ? ZM_RESULT_OK : ZM_RESULT_TEMPFAIL,
-             status == APR_SUCCESS ? "2.2.0" : "4.3.1", text);
-}
-
-/* Recipients with the sender's rights go together, and so do all others. */
-static void resubmit_group(zm_hold_t *hold, zm_job_t *job, const zm_group_t *group,
-                           zm_recipient_t **ready, int count)
-{
-    zm_resubmission_t letter = {.job = job, .group = group};
-    int pass, i;
-    letter.recipients = apr_palloc(job->pool, sizeof *ready * (apr_size_t)(count + 1));
-    for (pass = 0; pass < 2; pass++) {
-        letter.as_sender = pass == 0;
-        letter.count = 0;
-        for (i = 0; i < count; i++)
-            if ((ready[i]->privilege == group->sender_privilege) == letter.as_sender)
-                letter.recipients[letter.count++] = ready[i];
-        if (letter.count > 0)
-            resubmit(hold, &letter);
-    }
+    if (status == APR_SUCCESS)
+        tell(job, recipient, ZM_RESULT_OK, "2.2.0",
+             apr_pstrcat(job->pool, "routed again as ", text, NULL));
+    else
+        tell(job, recipient, ZM_RESULT_TEMPFAIL, "4.3.1",
+             apr_pstrcat(job->pool, "cannot submit the message again: ", text, NULL));
 }
 
 void zm_hold_job(zm_hold_t *hold, zm_job_t *job)
@@ -138,6 +108,6 @@ void zm_hold_job(zm_hold_t *hold, zm_job_t *job)
         for (j = 0; j < group->count; j++)
             if (group->recipients[j]->claimed && is_met(hold, job, group->recipients[j], &tried))
                 ready[count++] = group->recipients[j];
-        resubmit_group(hold, job, group, ready, count);
+        zm_resubmit(&hold->resubmitter, job, group, ready, count, resubmitted);
     }
 }

@@ -7,18 +7,15 @@
 
 #include "mta/conf/accounts.h"
 #include "mta/net/dns.h"
-#include "spool/submit.h"
-#include "ta/agent/job.h"
+#include "ta/agent/resubmit.h"
 
 /** What the process knows. */
 typedef struct zm_hold_t {
     zm_agent_t *agent;
-    zm_submitter_t submitter;
+    zm_resubmitter_t resubmitter;
     zm_accounts_t *accounts;
     zm_dns_t *dns;            /**< null until the first question */
     const char *name_servers; /**< as in zm_dns_options_t; null: the system's */
-    zm_credentials_t trusted; /**< may say who the sender is */
-    zm_uid_t nobody;
     apr_interval_time_t script_limit;
     bool (*chance)(unsigned of); /**< true once in so many calls, unforeseeably */
 } zm_hold_t;

@@ -1,6 +1,18 @@
-#include "ta/hold/resubmit.h"
+#include "ta/agent/resubmit.h"
 
 #include <apr_strings.h>
+
+#include "mta/conf/site.h"
+#include "ta/agent/head.h"
+
+typedef struct zm_resubmission_t {
+    const zm_resubmitter_t *resubmitter;
+    zm_job_t *job;
+    const zm_group_t *group;     /* sender and header */
+    zm_recipient_t **recipients; /* of the group */
+    int count;
+    bool as_sender; /* they have the sender's rights */
+} zm_resubmission_t;
 
 /* -- on whose authority ---------------------------------------------------- */
 
@@ -9,19 +21,19 @@ typedef struct owner_t {
     bool external;
 } owner_t;
 
-static bool is_nobody(const zm_hold_t *hold, int64_t privilege)
+static bool is_nobody(const zm_resubmitter_t *resubmitter, int64_t privilege)
 {
-    return privilege < 0 || privilege == hold->nobody;
+    return privilege < 0 || privilege == resubmitter->nobody;
 }
 
-static apr_status_t choose_owner(owner_t *owner, const zm_hold_t *hold,
-                                 const zm_resubmission_t *letter, apr_pool_t *pool)
+static apr_status_t choose_owner(owner_t *owner, const zm_resubmission_t *letter, apr_pool_t *pool)
 {
+    const zm_resubmitter_t *resubmitter = letter->resubmitter;
     int64_t sender = letter->group->sender_privilege;
     apr_status_t status = APR_ENOENT;
     zm_user_t *user;
-    *owner = (owner_t){hold->trusted.uid, true};
-    if (!letter->as_sender || is_nobody(hold, sender))
+    *owner = (owner_t){resubmitter->trusted.uid, true};
+    if (!letter->as_sender || is_nobody(resubmitter, sender))
         return APR_SUCCESS;
     if (zm_identity_privileged()) {
         status = zm_user_by_uid(&user, sender, pool);
@@ -82,7 +94,7 @@ static apr_status_t add_sender(zm_submission_t *submission, const zm_resubmissio
     if (external)
         status = zm_submit_line(submission, "external", ZM_S(""));
     if (status == APR_SUCCESS)
-        status = zm_submit_line(submission, "via", ZM_S("suspension"));
+        status = zm_submit_line(submission, "via", zm_str(letter->resubmitter->via));
     if (status == APR_SUCCESS)
         status = letter->group->sender.length > 0
                      ? add_address(submission, "from", letter->group->sender)
@@ -109,10 +121,22 @@ static apr_status_t add_envelope(zm_submission_t *submission, const zm_resubmiss
 
 /* -- the letter ------------------------------------------------------------ */
 
-static apr_status_t add_header(zm_submission_t *submission, zm_str_t header)
+static apr_status_t add_header(zm_submission_t *submission, const zm_resubmission_t *letter)
 {
-    apr_status_t status = zm_submit_write(submission, header.data, header.length);
+    zm_str_t header = letter->group->header->text;
     bool whole = header.length == 0 || header.data[header.length - 1] == '\n';
+    zm_head_style_t style = {.keep_tabs = true};
+    zm_buf_t text = ZM_BUF_INIT;
+    apr_status_t status;
+
+    if (letter->resubmitter->trace_clause && letter->count == 1 && letter->job->agent->for_clause) {
+        style.for_address = letter->recipients[0]->user;
+        zm_head_write(&letter->group->fields, &style, &text);
+        header = zm_buf_str(&text);
+        whole = true;
+    }
+    status = zm_submit_write(submission, header.data, header.length);
+    zm_buf_free(&text);
     if (status != APR_SUCCESS)
         return status;
     return whole ? zm_submit_write(submission, "\n", 1) : zm_submit_write(submission, "\n\n", 2);
@@ -133,22 +157,22 @@ static apr_status_t add_body(zm_submission_t *submission, zm_body_t *body)
     return status;
 }
 
-apr_status_t zm_hold_resubmit(zm_hold_t *hold, const zm_resubmission_t *letter,
-                              zm_published_t *published, apr_pool_t *pool)
+static apr_status_t submit(zm_resubmitter_t *resubmitter, const zm_resubmission_t *letter,
+                           zm_published_t *published, apr_pool_t *pool)
 {
     zm_submit_options_t options = {0, ZM_UID_NONE, ZM_UID_NONE};
     zm_submission_t *submission;
     owner_t owner;
-    apr_status_t status = choose_owner(&owner, hold, letter, pool);
+    apr_status_t status = choose_owner(&owner, letter, pool);
     if (status != APR_SUCCESS)
         return status;
     options.uid = owner.uid;
-    status = zm_submit_begin(&submission, &hold->submitter, &options);
+    status = zm_submit_begin(&submission, &resubmitter->submitter, &options);
     if (status != APR_SUCCESS)
         return status;
     status = add_envelope(submission, letter, owner.external);
     if (status == APR_SUCCESS)
-        status = add_header(submission, letter->group->header->text);
+        status = add_header(submission, letter);
     if (status == APR_SUCCESS)
         status = add_body(submission, &letter->job->body);
     if (status != APR_SUCCESS) {
@@ -156,4 +180,48 @@ apr_status_t zm_hold_resubmit(zm_hold_t *hold, const zm_resubmission_t *letter,
         return status;
     }
     return zm_submit_commit_wait(submission, published, pool);
+}
+
+/* -- the interface --------------------------------------------------------- */
+
+void zm_resubmitter_open(zm_resubmitter_t *resubmitter, const zm_agent_t *agent, const char *via)
+{
+    zm_site_submitter(&resubmitter->submitter, agent->zenv, agent->spool, agent->pool);
+    resubmitter->trusted = zm_site_trusted(agent->zenv, agent->pool);
+    resubmitter->nobody =
+        zm_identity_nobody(zm_zenv_get_or(agent->zenv, "NOBODY", NULL), agent->pool).uid;
+    resubmitter->via = via;
+}
+
+static void resubmit_letter(zm_resubmitter_t *resubmitter, const zm_resubmission_t *letter,
+                            zm_resubmitted_fn *done)
+{
+    char text[ZM_SPOOL_ID_SIZE + 160];
+    zm_published_t published = {0};
+    apr_status_t status = submit(resubmitter, letter, &published, letter->job->pool);
+    int i;
+    if (status == APR_SUCCESS)
+        zm_layout_spool_id(text, published.info.id, published.info.mtime_s,
+                           published.info.mtime_ns);
+    else
+        zm_status_text(status, text, sizeof text);
+    for (i = 0; i < letter->count; i++)
+        done(letter->job, letter->recipients[i], status, text);
+}
+
+void zm_resubmit(zm_resubmitter_t *resubmitter, zm_job_t *job, const zm_group_t *group,
+                 zm_recipient_t **recipients, int count, zm_resubmitted_fn *done)
+{
+    zm_resubmission_t letter = {.resubmitter = resubmitter, .job = job, .group = group};
+    int pass, i;
+    letter.recipients = apr_palloc(job->pool, sizeof *recipients * (apr_size_t)(count + 1));
+    for (pass = 0; pass < 2; pass++) {
+        letter.as_sender = pass == 0;
+        letter.count = 0;
+        for (i = 0; i < count; i++)
+            if ((recipients[i]->privilege == group->sender_privilege) == letter.as_sender)
+                letter.recipients[letter.count++] = recipients[i];
+        if (letter.count > 0)
+            resubmit_letter(resubmitter, &letter, done);
+    }
 }

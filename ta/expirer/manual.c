@@ -1,0 +1,227 @@
+/*
+ * manual-expirer, manual-rerouter: feed an administrative agent with every
+ * control file of the queue, as the scheduler would.
+ *
+ * The scheduler may run meanwhile: agents claim what they work on.  It learns of
+ * what was done when it comes to these recipients next.
+ */
+#include <apr_env.h>
+#include <apr_general.h>
+#include <apr_strings.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mta/conf/options.h"
+#include "mta/conf/site.h"
+#include "platform/child.h"
+#include "spool/layout.h"
+
+typedef struct manual_t {
+    apr_pool_t *pool;
+    zm_zenv_t *zenv;
+    zm_spool_t *spool;
+    zm_loop_t *loop;
+    zm_child_t *child;
+    zm_watch_t *watch;
+    zm_listing_t *listing;
+    const char *agent; /* "expirer" or "reroute" */
+    zm_buf_t in, out;
+    uint64_t done, left; /* recipients */
+    bool ended;
+    zm_child_end_t end;
+} manual_t;
+
+static int complain(const manual_t *manual, int code, const char *text)
+{
+    fprintf(stderr, "manual-%s: %s\n", manual->agent, text);
+    return code;
+}
+
+/* -- talking to the agent ------------------------------------------------------------------ */
+
+/* Puts the next control file into `out`, or closes our direction. */
+static void feed(manual_t *manual)
+{
+    zm_name_t parts;
+    const char *name;
+
+    while (zm_listing_next(manual->listing, &name) == APR_SUCCESS) {
+        if (zm_layout_parse(&parts, zm_str(name)) != APR_SUCCESS || !parts.numeric)
+            continue;
+        zm_buf_add_str(&manual->out, parts.prefix);
+        zm_buf_add_str(&manual->out, parts.leaf);
+        zm_buf_add_byte(&manual->out, '\n');
+        return;
+    }
+    zm_buf_add_byte(&manual->out, '\n');
+}
+
+static void take_line(manual_t *manual, zm_str_t line)
+{
+    zm_str_t place, notary, result;
+
+    if (zm_str_starts(line, ZM_S("#hungry")))
+        feed(manual);
+    else if (zm_str_starts(line, ZM_S("#resync")))
+        return;
+    else if (line.length > 0 && line.data[0] == '#')
+        printf("%.*s\n", (int)line.length, line.data);
+    else if (zm_str_cut(line, '\t', &place, &line) && zm_str_cut(line, '\t', &notary, &result)) {
+        bool done = zm_str_starts(result, ZM_S("ok")) || zm_str_starts(result, ZM_S("error"));
+        *(done ? &manual->done : &manual->left) += 1;
+        if (!done)
+            printf("%.*s: %.*s\n", (int)place.length, place.data, (int)result.length, result.data);
+    }
+}
+
+static void take_lines(manual_t *manual)
+{
+    apr_ssize_t at;
+    while (manual->in.length > 0 && (at = zm_str_find(zm_buf_str(&manual->in), '\n')) >= 0) {
+        take_line(manual, zm_str_of(manual->in.data, (apr_size_t)at));
+        zm_buf_consume(&manual->in, (apr_size_t)at + 1);
+    }
+}
+
+/* False at the end. */
+static bool read_some(manual_t *manual)
+{
+    for (;;) {
+        apr_size_t length = 65536;
+        apr_status_t status;
+        zm_buf_reserve(&manual->in, length);
+        status = apr_socket_recv(zm_child_channel(manual->child),
+                                 manual->in.data + manual->in.length, &length);
+        if (APR_STATUS_IS_EAGAIN(status))
+            return true;
+        if (status != APR_SUCCESS || length == 0)
+            return false;
+        manual->in.length += length;
+        take_lines(manual);
+    }
+}
+
+static void write_some(manual_t *manual)
+{
+    while (manual->out.length > 0) {
+        apr_size_t length = manual->out.length;
+        if (apr_socket_send(zm_child_channel(manual->child), manual->out.data, &length) !=
+                APR_SUCCESS ||
+            length == 0)
+            return;
+        zm_buf_consume(&manual->out, length);
+    }
+}
+
+static void on_channel(zm_watch_t *watch, int events, void *baton)
+{
+    manual_t *manual = baton;
+    (void)events;
+    if (!read_some(manual)) {
+        zm_watch_close(watch);
+        manual->watch = NULL;
+        return;
+    }
+    write_some(manual);
+    zm_watch_set(watch, manual->out.length > 0 ? ZM_READ | ZM_WRITE : ZM_READ);
+}
+
+static void on_end(zm_child_t *child, const zm_child_end_t *end, void *baton)
+{
+    manual_t *manual = baton;
+    (void)child;
+    manual->end = *end;
+    manual->ended = true;
+}
+
+/* -- the whole ----------------------------------------------------------------------------- */
+
+static int run(manual_t *manual, char **words)
+{
+    zm_child_spec_t spec = {0};
+    zm_error_t error = {0};
+    const char **argv;
+    int count = 0, i;
+
+    while (words[count] != NULL)
+        count++;
+    argv = apr_pcalloc(manual->pool, ((apr_size_t)count + 2) * sizeof *argv);
+    argv[0] = apr_pstrcat(manual->pool, zm_zenv_mailbin(manual->zenv), "/ta/", manual->agent, NULL);
+    for (i = 0; i < count; i++)
+        argv[i + 1] = words[i];
+    spec.argv = argv;
+    spec.io = ZM_CHILD_CHANNEL_01;
+    if (zm_spool_list(&manual->listing, manual->spool, ZM_DIR_TRANSPORT, false, manual->pool) !=
+        APR_SUCCESS)
+        return complain(manual, 77, "the queue cannot be read");
+    if (zm_child_start(&manual->child, &spec, manual->loop, on_end, manual, &error) != APR_SUCCESS)
+        return complain(manual, 69, error.text);
+    if (zm_watch_open(&manual->watch, manual->loop, zm_child_channel(manual->child), ZM_READ,
+                      on_channel, manual) != APR_SUCCESS)
+        return complain(manual, 71, "cannot watch the agent");
+    while (!manual->ended || manual->watch != NULL)
+        if (zm_loop_once(manual->loop, -1) != APR_SUCCESS)
+            break;
+    zm_listing_close(manual->listing);
+    zm_child_close(manual->child);
+    if (manual->end.signalled)
+        return complain(manual, 70, "the agent was ended by a signal");
+    if (manual->end.code == 0)
+        printf("%llu recipient%s done\n", (unsigned long long)manual->done,
+               manual->done == 1 ? "" : "s");
+    return manual->end.code;
+}
+
+static int usage(const manual_t *manual)
+{
+    fprintf(stderr,
+            "usage: manual-%s%s [--root DIR | -Z FILE] OPTION...\n"
+            "Runs the agent %s over the whole queue; the options are those of %s(8).\n",
+            manual->agent, manual->agent[0] == 'r' ? "r" : "", manual->agent, manual->agent);
+    return ZM_EXIT_USAGE;
+}
+
+/* Takes the options that say which site; returns the first of the agent's. */
+static int site_options(zm_zenv_options_t *site, int argc, char **argv)
+{
+    int i = 1;
+    while (i + 1 < argc) {
+        if (strcmp(argv[i], "--root") == 0)
+            site->root = argv[i + 1];
+        else if (strcmp(argv[i], "-Z") == 0)
+            site->file = argv[i + 1];
+        else
+            break;
+        i += 2;
+    }
+    return i;
+}
+
+int main(int argc, char **argv)
+{
+    manual_t manual = {0};
+    zm_zenv_options_t site = {0};
+    zm_error_t error = {0};
+    const char *base = argc > 0 ? argv[0] : "";
+    int first, code;
+
+    if (apr_initialize() != APR_SUCCESS || apr_pool_create(&manual.pool, NULL) != APR_SUCCESS)
+        return 71;
+    atexit(apr_terminate);
+    manual.agent = strstr(base, "manual-rerouter") != NULL ? "reroute" : "expirer";
+    first = site_options(&site, argc, argv);
+    if (first >= argc || strcmp(argv[first], "--help") == 0)
+        return usage(&manual);
+    if (zm_zenv_load(&manual.zenv, &site, manual.pool, &error) != APR_SUCCESS)
+        return complain(&manual, ZM_EXIT_CONFIG, error.text);
+    apr_env_set("ZCONFIG", zm_zenv_file(manual.zenv), manual.pool);
+    if (zm_loop_create(&manual.loop, manual.pool) != APR_SUCCESS ||
+        zm_site_spool(&manual.spool, manual.zenv, manual.loop, manual.pool, &error) != APR_SUCCESS)
+        return complain(&manual, 72, "the spool cannot be opened");
+    code = run(&manual, argv + first);
+    zm_spool_close(manual.spool);
+    zm_buf_free(&manual.in);
+    zm_buf_free(&manual.out);
+    return code;
+}

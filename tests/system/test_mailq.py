@@ -1,0 +1,201 @@
+"""mailq as an administrator uses it: looking at the queue, and changing what happens to it."""
+import hashlib, json, sys
+from zm import *
+
+ALL = 'admin:secret:ALL:[unix] [127.0.0.0]/8 [ipv6:::1]/128\nnobody:nobody:SNMP QQ TT ETRN:[unix] [127.0.0.0]/8\n'
+RETRIES = '''\
+PARAMauthfile = "${MAILSHARE}/scheduler.auth"
+PARAMmailqsock = "UNIX:${POSTOFFICE}/.mailq.sock"
+*/*	interval=1h idlemax=60s expiry=3d retries="1" skew=1
+	maxchannel=0 maxring=20 maxta=0 overfeed=150 user=root group=root
+local/*	command="mailbox"
+error/*	command=errormail
+smtp*/*	maxring=100 command="smtp -s"
+hold/*	command=hold
+'''
+
+
+class Talk:
+    """A session of MAILQ-V2."""
+
+    def __init__(self, i, user='admin', password='secret'):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(PATIENCE)
+        self.socket.connect(i.path('postoffice/.mailq.sock'))
+        self.file = self.socket.makefile('rw', newline='\n')
+        check(self.line() == 'version zmailer 2.0', 'no version 2')
+        self.challenge = self.line()
+        if user:
+            self.ask('AUTH %s %s' % (user, hashlib.md5((self.challenge + password).encode()).hexdigest()))
+
+    def line(self):
+        return self.file.readline().rstrip('\n')
+
+    def tell(self, text):
+        self.file.write(text + '\n')
+        self.file.flush()
+
+    def ask(self, text, good=True):
+        self.tell(text)
+        reply = self.line()
+        check((reply[:1] == '+') == good, '%s: %s' % (text, reply))
+        return reply
+
+    def lines(self, text):
+        check(self.ask(text) == '+OK until LF.LF', text)
+        return list(iter(self.line, '.'))
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+
+def instance(relay):
+    """An instance whose mail for elsewhere goes to that port, and waits for an hour when refused."""
+    i = Instance(smart_host='[127.0.0.1]:%d' % relay if relay else None)
+    i.write('share/scheduler.conf', RETRIES)
+    i.write('share/scheduler.auth', ALL)
+    return i
+
+
+def tried(i, count=1):
+    def look():
+        queue = json.loads(i.mailq('--json').out)
+        rows = [r for t in queue['threads'] for r in t['recipients']]
+        return len(rows) >= count and all(r['attempts'] > 0 for r in rows) and queue
+    return wait(look, '%d attempts' % count, instances=[i])
+
+
+def thread_of(i):
+    t = json.loads(i.mailq('--json').out)['threads'][0]
+    return '%s %s' % (t['channel'], t['host'])
+
+
+def test_hold_and_release():
+    with Sink({'RCPT': '450 4.2.1 busy'}) as sink, instance(sink.port) as i:
+        i.start()
+        i.submit('alice@mail.test', ['x@far.test'], letter())
+        tried(i)
+        where = thread_of(i)
+        t = Talk(i)
+        t.ask('HOLD THREAD ' + where)
+        check('pend=Held' in '\n'.join(t.lines('SHOW QUEUE THREADS')), 'it is not on hold')
+        check('nothing waits' in t.ask('ETRN ' + where.split()[1]), 'a thread on hold was started')
+        t.close()
+        i.stop('scheduler')
+        i.start('scheduler')
+        t = Talk(i)
+        wait(lambda: 'pend=Held' in '\n'.join(t.lines('SHOW QUEUE THREADS')), 'hold after a restart', instances=[i])
+        check(any('on hold by command' in l for l in t.lines('EXPLAIN THREAD ' + where)), 'explain does not say why')
+        sink.replies.clear()
+        t.ask('RELEASE THREAD ' + where)
+        wait(lambda: sink.messages, 'delivery after the release', instances=[i])
+        t.close()
+        i.wait_empty()
+
+
+def test_one_message_is_held_killed_and_returned():
+    with Sink({'RCPT': '450 4.2.1 busy'}) as sink, instance(sink.port) as i:
+        i.start()
+        for n in range(3):
+            i.submit('alice@mail.test', ['x%d@far.test' % n], letter(subject='number %d' % n))
+        queue = tried(i, 3)
+        ids = {r['to']: r['file'].split('/')[-1] for t in queue['threads'] for r in t['recipients']}
+        t = Talk(i)
+        t.ask('HOLD MSG ' + ids['x0@far.test'])
+        check('killed' in t.ask('KILL MSG ' + ids['x1@far.test']), 'not killed')
+        t.ask('RETURN MSG ' + ids['x2@far.test'])
+        report = i.wait_mail('alice')[0].as_string()
+        check('Status: 5.7.0' in report and 'x2@far.test' in report, report)
+        rows = t.lines('SHOW MSG ' + ids['x0@far.test'])
+        check(rows[0].startswith('#') and 'HELD' in rows[0] and len(rows) == 2, rows)
+        check(t.ask('SHOW MSG 99999999999', good=False).startswith('-No such message'), 'found what is not there')
+        sink.replies.clear()
+        t.ask('RETRY THREAD ' + thread_of(i), good=False)   # only the held one is left
+        t.ask('RELEASE MSG ' + ids['x0@far.test'])
+        wait(lambda: sink.messages, 'delivery after the release', instances=[i])
+        t.close()
+        i.wait_empty()
+        check([m[1] for m in sink.messages] == [['x0@far.test']], sink.messages)
+
+
+def test_reroute_takes_the_new_route():
+    with Sink({'CONNECT': '421 4.3.2 no service'}) as sink, instance(sink.port) as i:
+        i.start()
+        i.submit('alice@mail.test', ['x@far.test', 'y@far.test'], letter())
+        tried(i)
+        where = thread_of(i)
+        i.append('var/db/routes', 'far.test\terror!unresolvable\n')
+        i.zmailer('restart', 'router')
+        t = Talk(i)
+        check('2 recipients' in t.ask('REROUTE THREAD ' + where), 'not both')
+        t.close()
+        report = i.wait_mail('alice')[0].as_string()
+        check('unresolvable' in report and 'x@far.test' in report and 'y@far.test' in report, report)
+        i.wait_empty()
+        check(not sink.messages, 'it went the old way')
+
+
+def test_a_killed_destination_is_empty():
+    with Sink({'RCPT': '450 4.2.1 busy'}) as sink, instance(sink.port) as i:
+        i.start()
+        for n in range(20):
+            i.submit('alice@mail.test', ['x@far.test', 'bob@mail.test'], letter())
+        tried(i, 20)
+        t = Talk(i)
+        check('20 recipients' in t.ask('KILL THREAD ' + thread_of(i)), 'not all')
+        i.wait_empty()
+        t.close()
+        i.stop()
+        check(len(i.mbox('bob')) == 20 and not i.mbox('alice'), 'somebody was told')
+
+
+def test_manual_expirer_and_rerouter():
+    with Sink({'RCPT': '450 4.2.1 busy'}) as sink, instance(sink.port) as i:
+        i.start()
+        i.submit('alice@mail.test', ['x@far.test', 'y@far.test'], letter())
+        tried(i)
+        i.stop('scheduler')
+        manual = lambda *w: run(os.path.join(BIN, w[0]), '--root', i.root, *w[1:])
+        dry = manual('manual-expirer', '-n', '-u', 'X@far.test')
+        check('would end S' in dry.out and '0 recipients done' in dry.out, dry.out)
+        check('1 recipient done' in manual('manual-expirer', '-u', 'X@far.test', '-m', 'smtp; 550 (gone)').out, 'x')
+        check('1 recipient done' in manual('manual-rerouter', '-c', 'smtp').out, 'y')
+        check(run(os.path.join(BIN, 'manual-expirer'), code=64).err.startswith('usage'), 'no usage')
+        i.start('scheduler')
+        report = i.wait_mail('alice')[0].as_string()
+        check('smtp; 550 (gone)' in report and 'y@far.test' not in report, report)
+
+
+def test_hostile_clients_get_nowhere():
+    with instance(None) as i:
+        i.start()
+        t = Talk(i, user=None)
+        check(t.challenge.startswith('220 MAILQ-V2-CHALLENGE: '), t.challenge)
+        for n in range(20):
+            t.ask('SHOW QUEUE THREADS', good=False)
+        check(t.line() == '', 'it goes on after twenty commands')
+        t.close()
+        t = Talk(i, user=None)
+        t.tell('AUTH ' + 'x' * 100000)
+        check(t.line().startswith('-'), 'a long line is taken')
+        t.ask('AUTH admin ' + '0' * 32, good=False)
+        t.close()
+        many = []
+        for n in range(60):
+            s = socket.socket(socket.AF_UNIX)
+            s.connect(i.path('postoffice/.mailq.sock'))
+            many.append(s)
+        for s in many:
+            s.close()
+        wait(lambda: i.mailq('-QQ', code=None).returncode == 0, 'mailq after a crowd', instances=[i])
+        t = Talk(i, 'nobody', 'nobody')
+        for command in ('KILL MSG 1', 'KILL THREAD smtp x', 'HOLD MSG 1', 'RELEASE MSG 1', 'REROUTE MSG 1',
+                        'RETURN MSG 1', 'HOLD THREAD smtp x', 'FROB', 'show queue short', 'SHOW THREAD smtp'):
+            check('-Unknown command or no right' in t.ask(command, good=False), command)
+        t.ask('ETRN far.test')
+        t.close()
+
+
+if __name__ == '__main__':
+    main(sys.modules[__name__])
