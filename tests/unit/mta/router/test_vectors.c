@@ -185,6 +185,11 @@ static void functions_of_a_site(void)
     run_file("sitehooks");
 }
 
+static void control_files_of_qmail(void)
+{
+    run_file("qmail");
+}
+
 static void questions_of_the_smtp_server(void)
 {
     run_file("assist");
@@ -194,4 +199,4 @@ ZM_TESTS("router vectors", ZM_TEST(stock_rules_route_as_documented),
          ZM_TEST(every_source_of_local_names), ZM_TEST(whole_addresses), ZM_TEST(routes_of_domains),
          ZM_TEST(delayed_routes), ZM_TEST(a_null_client), ZM_TEST(unknown_names_for_another_host),
          ZM_TEST(old_names_of_an_organisation), ZM_TEST(functions_of_a_site),
-         ZM_TEST(questions_of_the_smtp_server))
+         ZM_TEST(control_files_of_qmail), ZM_TEST(questions_of_the_smtp_server))
