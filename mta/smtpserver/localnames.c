@@ -12,14 +12,16 @@
 #define LOOK_INTERVAL APR_USEC_PER_SEC
 #define NAME_LIMIT 255 /* of a domain name; longer ones are nobody's */
 
+enum { LOCALNAMES, LOCALS, RCPTHOSTS, VIRTUALDOMAINS, FILES };
+
 struct localnames_t {
     apr_pool_t *pool;
-    const char *file;
+    const char *files[FILES];
     const char *const *fallback;
     const char *const *always;
-    apr_pool_t *set_pool; /* of the names, replaced when they are read again */
-    apr_hash_t *set;      /* lower-case names; those of sub-domains with their dot */
-    zm_file_info_t seen;  /* the file that was read; id 0: there was none */
+    apr_pool_t *set_pool;       /* of the names, replaced when they are read again */
+    apr_hash_t *set;            /* lower-case names; those of sub-domains with their dot */
+    zm_file_info_t seen[FILES]; /* what was read; id 0: there was none */
     apr_time_t looked;
 };
 
@@ -36,29 +38,54 @@ static void add_list(apr_hash_t *set, const char *const *list, apr_pool_t *pool)
             add(set, zm_str(*list), pool);
 }
 
+/* Of "DOMAIN:USER" and "ADDRESS:USER", as virtualdomains has them; empty: names no domain of ours.
+ */
+static zm_str_t domain_of(zm_str_t word)
+{
+    zm_str_t key, prefix, user, domain;
+    if (!zm_str_cut(word, ':', &key, &prefix) || prefix.length == 0)
+        return ZM_S("");
+    return zm_str_cut(key, '@', &user, &domain) ? domain : key;
+}
+
+static apr_status_t add_file(apr_hash_t *set, const localnames_t *names, int which,
+                             apr_pool_t *pool, zm_error_t *error)
+{
+    zm_conf_lines_t *lines;
+    zm_str_t line, word;
+    apr_status_t status = zm_conf_lines_open(&lines, names->files[which], pool, error);
+    if (status != APR_SUCCESS)
+        return status;
+    while (zm_conf_lines_next(lines, &line)) {
+        if (!zm_str_word(&line, &word) || word.data[0] == '#')
+            continue;
+        if (which == VIRTUALDOMAINS)
+            word = domain_of(word);
+        if (word.length > 0)
+            add(set, word, pool);
+    }
+    return APR_SUCCESS;
+}
+
 /* A new set, complete before it takes the place of the old one. */
-static apr_status_t read_names(localnames_t *names, bool exists, zm_error_t *error)
+static apr_status_t read_names(localnames_t *names, const bool exists[FILES], zm_error_t *error)
 {
     apr_pool_t *pool;
     apr_hash_t *set;
-    zm_conf_lines_t *lines;
-    zm_str_t line, word;
+    int i;
     apr_status_t status = apr_pool_create(&pool, names->pool);
     if (status != APR_SUCCESS)
-        return zm_error_system(error, status, "cannot read %s", names->file);
+        return zm_error_system(error, status, "cannot read %s", names->files[LOCALNAMES]);
     set = apr_hash_make(pool);
     add_list(set, names->always, pool);
-    if (exists) {
-        status = zm_conf_lines_open(&lines, names->file, pool, error);
-        if (status != APR_SUCCESS) {
-            apr_pool_destroy(pool);
-            return status;
-        }
-        while (zm_conf_lines_next(lines, &line))
-            if (zm_str_word(&line, &word) && word.data[0] != '#')
-                add(set, word, pool);
-    } else {
+    if (!exists[LOCALNAMES] && !exists[LOCALS])
         add_list(set, names->fallback, pool);
+    for (i = 0; i < FILES && status == APR_SUCCESS; i++)
+        if (exists[i])
+            status = add_file(set, names, i, pool, error);
+    if (status != APR_SUCCESS) {
+        apr_pool_destroy(pool);
+        return status;
     }
     if (names->set_pool != NULL)
         apr_pool_destroy(names->set_pool);
@@ -68,7 +95,7 @@ static apr_status_t read_names(localnames_t *names, bool exists, zm_error_t *err
 }
 
 /* Links are followed, so that a new target counts as a change. */
-static bool look(localnames_t *names, zm_file_info_t *now)
+static bool look(const localnames_t *names, int which, zm_file_info_t *now)
 {
     zm_file_t *file;
     apr_pool_t *pool;
@@ -76,7 +103,7 @@ static bool look(localnames_t *names, zm_file_info_t *now)
     memset(now, 0, sizeof *now);
     if (apr_pool_create(&pool, names->pool) != APR_SUCCESS)
         return false;
-    if (zm_file_open(&file, NULL, names->file, ZM_OPEN_READ | ZM_OPEN_FOLLOW, 0, pool) ==
+    if (zm_file_open(&file, NULL, names->files[which], ZM_OPEN_READ | ZM_OPEN_FOLLOW, 0, pool) ==
         APR_SUCCESS) {
         found = zm_file_info(now, file) == APR_SUCCESS;
         (void)zm_file_close(file);
@@ -96,33 +123,45 @@ static void refresh(localnames_t *names)
     apr_time_t now = zm_clock_monotonic();
     zm_file_info_t found;
     zm_error_t error;
-    bool exists;
+    bool exists[FILES], changed = false;
+    int i;
     if (now - names->looked < LOOK_INTERVAL && now >= names->looked)
         return;
     names->looked = now;
-    exists = look(names, &found);
-    if (!differs(&found, &names->seen))
+    for (i = 0; i < FILES; i++) {
+        exists[i] = look(names, i, &found);
+        changed |= differs(&found, &names->seen[i]);
+        names->seen[i] = found;
+    }
+    if (!changed)
         return;
-    names->seen = found;
     if (read_names(names, exists, &error) != APR_SUCCESS)
         zm_log(ZM_LOG_ERROR, NULL, "local names stay as they were", ZM_F_S("reason", error.text));
     else
-        zm_log(ZM_LOG_NOTICE, NULL, "local names read again", ZM_F_S("file", names->file));
+        zm_log(ZM_LOG_NOTICE, NULL, "local names read again",
+               ZM_F_S("file", names->files[LOCALNAMES]));
 }
 
-apr_status_t localnames_open(localnames_t **names, const char *file, const char *const *fallback,
-                             const char *const *always, apr_pool_t *pool, zm_error_t *error)
+apr_status_t localnames_open(localnames_t **names, const char *directory,
+                             const char *const *fallback, const char *const *always,
+                             apr_pool_t *pool, zm_error_t *error)
 {
     localnames_t *made = apr_pcalloc(pool, sizeof *made);
     zm_file_info_t there;
     apr_status_t status;
-    bool exists;
+    static const char *const leaves[FILES] = {"localnames", "locals", "rcpthosts",
+                                              "virtualdomains"};
+    bool exists[FILES];
+    int i;
     made->pool = pool;
-    made->file = apr_pstrdup(pool, file);
     made->fallback = fallback;
     made->always = always;
     made->looked = zm_clock_monotonic();
-    exists = look(made, &made->seen) || zm_path_info(&there, NULL, file) == APR_SUCCESS;
+    for (i = 0; i < FILES; i++) {
+        made->files[i] = apr_pstrcat(pool, directory, "/", leaves[i], NULL);
+        exists[i] = look(made, i, &made->seen[i]) ||
+                    zm_path_info(&there, NULL, made->files[i]) == APR_SUCCESS;
+    }
     status = read_names(made, exists, error);
     if (status == APR_SUCCESS)
         *names = made;

@@ -117,12 +117,12 @@ static apr_status_t make_policy(server_t *server, const zm_zenv_t *zenv, const m
 {
     policy_options_t options = {.percent_hack = server->config->percent_hack};
     const char **fallback = apr_pcalloc(pool, 3 * sizeof *fallback);
-    const char *file = apr_pstrcat(pool, zm_zenv_mailvar(zenv), "/db/localnames", NULL);
+    const char *directory = apr_pstrcat(pool, zm_zenv_mailvar(zenv), "/db", NULL);
     apr_status_t status;
     fallback[0] = server->hostname;
     fallback[1] = mailconf->mydomain;
-    status =
-        localnames_open(&options.names, file, fallback, own_addresses(zenv, pool), pool, error);
+    status = localnames_open(&options.names, directory, fallback, own_addresses(zenv, pool), pool,
+                             error);
     return status != APR_SUCCESS ? status : policy_create(&server->policy, &options, pool);
 }
 

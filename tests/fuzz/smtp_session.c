@@ -132,7 +132,7 @@ static void make_server(server_t *server, int kind, apr_pool_t *pool)
     zm_error_t error;
     memset(server, 0, sizeof *server);
     FUZZ_EXPECT(config_parse(&config, text, "x", &options, pool) == APR_SUCCESS);
-    FUZZ_EXPECT(localnames_open(&policy.names, "/nonexistent/names", names, NULL, pool, &error) ==
+    FUZZ_EXPECT(localnames_open(&policy.names, "/nonexistent", names, NULL, pool, &error) ==
                 APR_SUCCESS);
     FUZZ_EXPECT(policy_create(&server->policy, &policy, pool) == APR_SUCCESS);
     FUZZ_EXPECT(apr_pool_create(&server->scratch_pool, pool) == APR_SUCCESS);

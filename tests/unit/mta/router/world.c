@@ -75,11 +75,16 @@ void world_map(world_t *world, const char *name, const char *key, const char *va
 
 world_t *world_begin(void)
 {
+    return world_begin_in(zm_test_directory());
+}
+
+world_t *world_begin_in(const char *directory)
+{
     static unsigned count;
     world_t *world = apr_pcalloc(zm_test_pool(), sizeof *world);
     zm_log_options_t log = {0};
     const char *stock = stock_files();
-    world->directory = zm_test_directory();
+    world->directory = directory;
     world_file(world, "etc/zmailer.conf",
                apr_psprintf(zm_test_pool(),
                             "POSTOFFICE=memory:/router%u\n"

@@ -31,6 +31,8 @@ typedef struct world_t {
 
 /** A site mail.test with the mailboxes root, alice and bob, and no aliases. */
 world_t *world_begin(void);
+/** The same in a directory of its own below that of the test. */
+world_t *world_begin_in(const char *directory);
 /** Writes a file of the site, before world_start. */
 void world_file(world_t *world, const char *path, const char *text);
 /** Adds a line to zmailer.conf, before world_start. */

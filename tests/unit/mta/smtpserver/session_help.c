@@ -77,7 +77,7 @@ client_t *client_connect(const char *config, const char *address)
     server->scratch_pool = pool;
     apr_pool_create(&server->scratch_pool, pool);
     ZM_ASSERT_OK(
-        localnames_open(&policy.names, "/nonexistent/localnames", local_names, NULL, pool, &error));
+        localnames_open(&policy.names, "/nonexistent", local_names, NULL, pool, &error));
     policy.percent_hack = true;
     ZM_ASSERT_OK(policy_create(&server->policy, &policy, pool));
     ZM_ASSERT_OK(journal_open(&server->journal, &journal, pool, &error));

@@ -191,9 +191,10 @@ static void local_names_are_read_again_when_they_change(void)
     const char *const fallback[] = {"own.test", NULL};
     ZM_ASSERT_OK(zm_log_open(&log, &error));
     zm_clock_freeze(apr_time_from_sec(1), apr_time_from_sec(1));
-    ZM_ASSERT_OK(localnames_open(&names, path("names"), fallback, NULL, zm_test_pool(), &error));
+    ZM_ASSERT_OK(
+        localnames_open(&names, zm_test_directory(), fallback, NULL, zm_test_pool(), &error));
     CU_ASSERT_TRUE(localnames_has(names, ZM_S("OWN.test")));
-    write_file("names", "# us\na.test canon.test\n.b.test\n\n  Indented.test\n");
+    write_file("localnames", "# us\na.test canon.test\n.b.test\n\n  Indented.test\n");
     CU_ASSERT_FALSE(localnames_has(names, ZM_S("a.test"))); /* not looked yet */
     zm_clock_advance(2 * APR_USEC_PER_SEC);
     CU_ASSERT_TRUE(localnames_has(names, ZM_S("a.test")));
@@ -206,6 +207,32 @@ static void local_names_are_read_again_when_they_change(void)
     CU_ASSERT_FALSE(localnames_has(names, ZM_S("")));
     zm_clock_thaw();
     zm_log_close();
+}
+
+static void control_files_of_qmail_name_domains_too(void)
+{
+    localnames_t *names;
+    zm_error_t error;
+    const char *const fallback[] = {"own.test", NULL};
+    write_file("rcpthosts", "backup.test\n.wide.test\n");
+    write_file("virtualdomains", "shop.test:ann\n.host.test:bob\nboss@mail2.test:root\n"
+                                 "not.test:\n:all\n# c.test:x\n");
+    ZM_ASSERT_OK(
+        localnames_open(&names, zm_test_directory(), fallback, NULL, zm_test_pool(), &error));
+    CU_ASSERT_TRUE(localnames_has(names, ZM_S("own.test"))); /* neither localnames nor locals */
+    CU_ASSERT_TRUE(localnames_has(names, ZM_S("backup.test")));
+    CU_ASSERT_TRUE(localnames_has(names, ZM_S("a.wide.test")));
+    CU_ASSERT_TRUE(localnames_has(names, ZM_S("Shop.test")));
+    CU_ASSERT_TRUE(localnames_has(names, ZM_S("a.host.test")));
+    CU_ASSERT_TRUE(localnames_has(names, ZM_S("mail2.test")));
+    CU_ASSERT_FALSE(localnames_has(names, ZM_S("not.test")));
+    CU_ASSERT_FALSE(localnames_has(names, ZM_S("c.test")));
+    CU_ASSERT_FALSE(localnames_has(names, ZM_S("other.test")));
+    write_file("locals", "mine.test\n");
+    ZM_ASSERT_OK(
+        localnames_open(&names, zm_test_directory(), fallback, NULL, zm_test_pool(), &error));
+    CU_ASSERT_TRUE(localnames_has(names, ZM_S("mine.test")));
+    CU_ASSERT_FALSE(localnames_has(names, ZM_S("own.test")));
 }
 
 static void mail_conf_is_read_as_a_shell_would(void)
@@ -234,4 +261,5 @@ ZM_TESTS("smtpserver parts", ZM_TEST(headers_are_counted_whatever_the_pieces),
          ZM_TEST(journal_lines_leave_together), ZM_TEST(the_journal_follows_a_rotation),
          ZM_TEST(sessions_are_counted_over_workers),
          ZM_TEST(local_names_are_read_again_when_they_change),
+         ZM_TEST(control_files_of_qmail_name_domains_too),
          ZM_TEST(mail_conf_is_read_as_a_shell_would))
