@@ -381,7 +381,7 @@ static void try_hop(lane_t *lane)
         return;
     }
     zm_session_start(&lane->session, lane->smtp, &lane->route->hops[lane->hop],
-                     lane->route->literal, lane->helo_only, &owner);
+                     lane->route->hops[lane->hop].literal, lane->helo_only, &owner);
 }
 
 static void on_route(const zm_route_t *route, void *baton)

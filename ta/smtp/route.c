@@ -181,7 +181,8 @@ static void add_hop(search_t *search, const char *name, unsigned preference, con
         return;
     if (route->hops == NULL)
         route->hops = apr_pcalloc(search->pool, sizeof *route->hops * HOPS);
-    route->hops[route->count++] = (zm_hop_t){name, NULL, {*ip, search->options->port}, preference};
+    route->hops[route->count++] =
+        (zm_hop_t){name, NULL, {*ip, search->options->port}, preference, false};
 }
 
 /* One query less; the caller of ask_addresses holds one while it asks. */
@@ -288,7 +289,6 @@ static void on_exchangers(const zm_dns_answer_t *answer, void *baton)
 static void literal(search_t *search, zm_str_t text)
 {
     zm_endpoint_t endpoint;
-    search->route.literal = true;
     if (zm_endpoint_parse(&endpoint, text, search->options->port) != APR_SUCCESS ||
         endpoint.ip.family == 0) {
         no_way(search, ZM_RESULT_NOHOST, "5.1.2",
@@ -297,6 +297,7 @@ static void literal(search_t *search, zm_str_t text)
     }
     add_hop(search, search->name, 0, &endpoint.ip);
     search->route.hops[0].to.port = endpoint.port;
+    search->route.hops[0].literal = true;
     search->fn(&search->route, search->baton);
 }
 
@@ -304,13 +305,13 @@ static void local(search_t *search, const char *path)
 {
     static const zm_ip_t none;
     add_hop(search, search->name, 0, &none);
-    search->route.literal = true;
+    search->route.hops[0].literal = true;
     search->route.hops[0].unix_path = path;
     search->fn(&search->route, search->baton);
 }
 
-void zm_route_find(zm_str_t destination, bool may_be_unix, const zm_smtp_options_t *options,
-                   zm_dns_t *dns, zm_route_fn *fn, void *baton, apr_pool_t *pool)
+void zm_route_find_one(zm_str_t destination, bool may_be_unix, const zm_smtp_options_t *options,
+                       zm_dns_t *dns, zm_route_fn *fn, void *baton, apr_pool_t *pool)
 {
     search_t *search = apr_pcalloc(pool, sizeof *search);
     search->options = options;

@@ -4,6 +4,7 @@
  *     [192.0.2.1]  [192.0.2.1]:2525  [IPv6:2001:db8::1]:25   that address
  *     UNIX:/path                                             a local socket (-F only)
  *     name                                                   its MX records, or its addresses
+ *     name,[192.0.2.1],...                                   the first, then the next, ...
  *
  * Every address of every exchanger is a hop of its own.  Exchangers that are
  * not better than ourselves are left out (RFC 5321, 5.1): a loop is an error
@@ -22,12 +23,12 @@ typedef struct zm_hop_t {
     const char *unix_path; /**< null: an internet address */
     zm_endpoint_t to;
     unsigned preference;
+    bool literal; /**< the destination named this address */
 } zm_hop_t;
 
 typedef struct zm_route_t {
     zm_hop_t *hops;  /**< in the order to try them */
     int count;       /**< 0: there is no way, see below */
-    bool literal;    /**< the destination named an address */
     bool exchangers; /**< the hops come from MX records */
 
     /* Why there is none. */
@@ -44,6 +45,10 @@ typedef void zm_route_fn(const zm_route_t *route, void *baton);
  */
 void zm_route_find(zm_str_t destination, bool may_be_unix, const zm_smtp_options_t *options,
                    zm_dns_t *dns, zm_route_fn *fn, void *baton, apr_pool_t *pool);
+
+/** The same for a destination that is no list (route_list.c has the other). */
+void zm_route_find_one(zm_str_t destination, bool may_be_unix, const zm_smtp_options_t *options,
+                       zm_dns_t *dns, zm_route_fn *fn, void *baton, apr_pool_t *pool);
 
 /** Whether an address is one of this machine's. */
 bool zm_route_is_own(const zm_ip_t *ip, const zm_smtp_options_t *options, apr_pool_t *pool);

@@ -97,7 +97,7 @@ static void literals_are_taken_as_they_are(void)
 {
     begin();
     ZM_ASSERT_STR(find("[198.51.100.7]"), "[198.51.100.7]=198.51.100.7:25");
-    CU_ASSERT_TRUE(route->literal);
+    CU_ASSERT_TRUE(route->hops[0].literal);
     ZM_ASSERT_STR(find("[198.51.100.7]:2525"), "[198.51.100.7]:2525=198.51.100.7:2525");
     ZM_ASSERT_STR(find("\"[198.51.100.7]\""), "[198.51.100.7]=198.51.100.7:25");
     ZM_ASSERT_STR(find("[IPv6:2001:db8::7]:26"), "[IPv6:2001:db8::7]:26=[2001:db8::7]:26");
@@ -118,6 +118,25 @@ static void exchangers_come_in_the_order_of_preference(void)
                       : "early.test=198.51.100.10:25 late.test=198.51.100.20:25");
     options.prefer_ipv6 = false;
     CU_ASSERT_EQUAL(strncmp(find("mx.test"), "early.test=198.51.100.10:25 ", 28), 0);
+    end();
+}
+
+static void destinations_behind_one_another_are_tried_in_order(void)
+{
+    if (zm_test_on_wine())
+        return;
+    begin();
+    options.prefer_ipv6 = false;
+    ZM_ASSERT_STR(find("[198.51.100.7]:587,[198.51.100.8]"),
+                  "[198.51.100.7]:587=198.51.100.7:587 [198.51.100.8]=198.51.100.8:25");
+    CU_ASSERT_EQUAL(strncmp(find("late.test,[198.51.100.7],plain.test"),
+                            "late.test=198.51.100.20:25 [198.51.100.7]=198.51.100.7:25 plain.", 64),
+                    0);
+    CU_ASSERT_FALSE(route->hops[0].literal);
+    CU_ASSERT_TRUE(route->hops[1].literal);
+    ZM_ASSERT_STR(find("nowhere.test,[198.51.100.7]"), "[198.51.100.7]=198.51.100.7:25");
+    ZM_ASSERT_STR(find("nowhere.test,null.test"), "68 5.4.4");
+    ZM_ASSERT_STR(find(","), "68 5.4.4");
     end();
 }
 
@@ -184,6 +203,7 @@ static void addresses_of_a_cluster_are_ours(void)
 
 ZM_TESTS("smtp route", ZM_TEST(literals_are_taken_as_they_are),
          ZM_TEST(exchangers_come_in_the_order_of_preference),
+         ZM_TEST(destinations_behind_one_another_are_tried_in_order),
          ZM_TEST(names_without_exchangers_stand_for_themselves),
          ZM_TEST(what_does_not_exist_fails_for_good), ZM_TEST(what_cannot_be_told_now_waits),
          ZM_TEST(we_are_not_our_own_next_hop), ZM_TEST(addresses_of_a_cluster_are_ours))
