@@ -163,25 +163,32 @@ static apr_status_t unlink_name(zm_engine_t *engine, const char *name)
     return status;
 }
 
+static void hold(zm_native_t *native, const char *name, apr_pool_t *pool)
+{
+    zm_native_place_t place;
+    zm_file_t *held; /* closed with its pool */
+    if (zm_native_place_of_name(&place, native, name, false) != APR_SUCCESS)
+        return;
+    (void)zm_file_open(&held, place.dir->handle, place.leaf, ZM_OPEN_READ, 0, pool);
+    zm_native_leave(&place, native);
+}
+
 /* The second name is the id of the first's object: held open, that object keeps its id from a new
- * one until both names are gone. */
+ * one until both names are gone.  What is held need not be freed while the caller waits. */
 static apr_status_t unlink_pair(zm_engine_t *engine, const char *first, const char *second)
 {
     zm_native_t *native = zm_native(engine);
-    zm_native_place_t place;
-    zm_file_t *held = NULL;
-    apr_pool_t *pool;
-    apr_status_t status = apr_pool_create_unmanaged_ex(&pool, NULL, NULL);
-    if (status != APR_SUCCESS)
-        return status;
-    if (zm_native_place_of_name(&place, native, first, false) == APR_SUCCESS) {
-        (void)zm_file_open(&held, place.dir->handle, place.leaf, ZM_OPEN_READ, 0, pool);
-        zm_native_leave(&place, native);
-    }
+    void *bundle;
+    apr_pool_t *pool = zm_native_release_pool(native->release, &bundle);
+    apr_status_t status;
+    if (pool == NULL)
+        return APR_ENOMEM;
+    hold(native, first, pool);
+    hold(native, second, pool);
     status = unlink_name(engine, first);
     if (status == APR_SUCCESS || APR_STATUS_IS_ENOENT(status))
         status = unlink_name(engine, second);
-    apr_pool_destroy(pool); /* lets go */
+    zm_native_release(native->release, bundle);
     return APR_STATUS_IS_ENOENT(status) ? APR_SUCCESS : status;
 }
 
@@ -332,6 +339,8 @@ static void close_native(zm_engine_t *engine)
     zm_native_t *native = zm_native(engine);
     if (native->team != NULL)
         zm_native_team_destroy(native->team);
+    if (native->release != NULL)
+        zm_native_release_destroy(native->release);
     while (native->spare != NULL) {
         zm_native_object_t *object = native->spare;
         native->spare = object->next;
@@ -353,6 +362,8 @@ static apr_status_t open_parts(zm_native_t *native, const zm_spool_options_t *op
         status =
             zm_native_team_create(&native->team, options->sync_threads > 0 ? options->sync_threads
                                                                            : DEFAULT_SYNC_THREADS);
+    if (status == APR_SUCCESS)
+        status = zm_native_release_create(&native->release);
     make_scratch_head(native);
     native->no_colon = zm_path_info(&info, native->root, "a:b") == APR_EBADPATH;
     return status;

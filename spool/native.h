@@ -9,6 +9,7 @@
  *   native_object.c  one object: made, read, changed in place
  *   native_commit.c  publishing a group
  *   native_team.c    threads that sync side by side
+ *   native_release.c threads that close what has no names any more
  *   native_list.c    listing and watching
  *   native_check.c   what does not belong there; taking in another spool
  */
@@ -57,6 +58,7 @@ void zm_native_dirs_shrink(zm_native_dirs_t *dirs);
 
 typedef struct zm_native_object_t zm_native_object_t;
 typedef struct zm_native_team_t zm_native_team_t;
+typedef struct zm_native_release_t zm_native_release_t;
 
 typedef struct zm_native_t {
     const char *location;
@@ -64,6 +66,7 @@ typedef struct zm_native_t {
     zm_file_t *root;
     zm_native_dirs_t *dirs;
     zm_native_team_t *team;
+    zm_native_release_t *release;
     bool no_colon; /**< the system forbids ':' in names: COLON_STANDIN takes its place */
     apr_thread_mutex_t *lock; /**< of what follows */
     zm_native_object_t *spare; /**< objects to use again */
@@ -152,6 +155,16 @@ apr_status_t zm_native_set_mode(zm_engine_object_t *, uint32_t);
 
 void zm_native_commit_group(zm_engine_t *engine, zm_commit_t *const *commits, int count,
                             zm_engine_figures_t *figures);
+
+/* -- letting go ------------------------------------------------------------------------ */
+
+apr_status_t zm_native_release_create(zm_native_release_t **release);
+/** Waits for what is under way. */
+void zm_native_release_destroy(zm_native_release_t *release);
+/** A pool to open files in; null when there is no memory.  Each is given back by zm_native_release. */
+apr_pool_t *zm_native_release_pool(zm_native_release_t *release, void **bundle);
+/** Closes the files of the pool in a thread, or at once when many wait. */
+void zm_native_release(zm_native_release_t *release, void *bundle);
 
 typedef void zm_native_task_fn(void *baton, int index);
 apr_status_t zm_native_team_create(zm_native_team_t **team, int threads);
