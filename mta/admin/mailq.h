@@ -15,14 +15,34 @@
 #define EXIT_OSFILE 72
 #define EXIT_NOPERM 77
 
+/** Which messages are wanted; null, -1 and false: any. */
+typedef struct mailq_filter_t {
+    const char *from, *to;  /**< pieces of addresses; from "": the null path */
+    const char *domain;     /**< of the recipient, or a domain above it */
+    const char *error;      /**< piece of the last result */
+    int64_t older, younger; /**< seconds since it came */
+    bool owned;             /**< only those of `owner` */
+    int64_t owner;
+} mailq_filter_t;
+
+/** Something to be done to a message or a destination. */
+typedef struct mailq_action_t {
+    const char *verb; /**< "HOLD", ... */
+    const char *what; /**< ID or CHANNEL/HOST */
+} mailq_action_t;
+
 typedef struct mailq_t {
     apr_pool_t *pool;
     zm_zenv_t *zenv;
     /* options */
-    bool four, six, json, terse;
-    int debug, summary, status, verbose;
-    const char *channel, *host, *port, *account, *kill, *server;
-    const char *etrn;
+    bool four, six, json, terse, follow, own;
+    int debug, summary, status, verbose, sizes;
+    const char *channel, *host, *port, *account, *server;
+    const char *etrn, *explain, *user;
+    mailq_filter_t filter;
+    apr_array_header_t *actions; /**< of mailq_action_t */
+    void *baton;                 /**< of what is being done */
+    const void *previous;
     /* the connection */
     apr_socket_t *socket;
     zm_buf_t input;
@@ -58,6 +78,8 @@ typedef struct mailq_row_t {
 bool mailq_row_parse(mailq_row_t *row, zm_str_t line);
 /** Lists all threads, or the one asked for.  Returns the exit code. */
 int mailq_list(mailq_t *mailq);
+/** The value of a field of SHOW QUEUE THREADS2; empty: there is none. */
+zm_str_t mailq_thread_field(zm_str_t fields, const char *name);
 /** Prints a report that the server makes (-Q...). */
 int mailq_report(mailq_t *mailq, const char *command);
 /** Calls each for every thread: its fields of SHOW QUEUE THREADS2. */
@@ -69,7 +91,7 @@ int mailq_each_thread(mailq_t *mailq, mailq_thread_fn *each);
 typedef struct mailq_file_t {
     zm_control_file_t *control;
     uint64_t control_size, message_size;
-    int64_t arrived;
+    int64_t arrived, owner;
 } mailq_file_t;
 
 /** Reads "A/B/4711" of the local spool; null when it is not readable. */
@@ -81,6 +103,25 @@ typedef void mailq_row_fn(mailq_t *mailq, const mailq_row_t *row, const mailq_fi
                           apr_pool_t *pool);
 void mailq_each_row(mailq_t *mailq, zm_str_t channel, zm_str_t host, mailq_row_fn *each);
 
+/** Where a message is that the scheduler does not know.  Returns the exit code. */
+int mailq_explain_file(mailq_t *mailq, zm_str_t id);
+
+/* -- mailq_filter.c ------------------------------------------------------------------------ */
+
+bool mailq_filter_thread(const mailq_t *mailq, zm_str_t channel, zm_str_t host);
+/** file: null when it cannot be read; then what only it tells does not fit. */
+bool mailq_filter_row(const mailq_t *mailq, const mailq_row_t *row, const mailq_file_t *file,
+                      apr_pool_t *pool);
+
+/* -- mailq_act.c, mailq_follow.c ----------------------------------------------------------- */
+
+/** Does all actions in turn; the exit code is that of the first that failed. */
+int mailq_act(mailq_t *mailq);
+/** Says why a message or destination waits. */
+int mailq_explain(mailq_t *mailq, const char *what);
+/** Prints what changes in the queue, a line for each thread that does, until it is interrupted. */
+int mailq_follow(mailq_t *mailq);
+
 /** -s: counts files in the directories of the spool. */
 int mailq_status(mailq_t *mailq);
 
@@ -89,6 +130,8 @@ int mailq_status(mailq_t *mailq);
 /** The queue as one JSON document. */
 int mailq_list_json(mailq_t *mailq);
 void mailq_json_string(zm_str_t text);
+/** The fields of a thread, "N=2 TAB R=3 ...", as further members. */
+void mailq_json_members(zm_str_t fields);
 /** A further member of an object. */
 void mailq_json_field(const char *name, zm_str_t value);
 

@@ -47,6 +47,7 @@ mailq_file_t *mailq_file(mailq_t *mailq, zm_str_t path, apr_pool_t *pool)
     file->control_size = length;
     file->message_size = info.size;
     file->arrived = info.mtime_s;
+    file->owner = info.uid;
     return file;
 }
 
@@ -63,6 +64,64 @@ zm_str_t mailq_file_recipient(const mailq_file_t *file, uint64_t offset, apr_poo
     if (low < file->control->recipient_count && file->control->recipients[low].offset == offset)
         return zm_quad_unquote(pool, file->control->recipients[low].quad.user);
     return ZM_S("");
+}
+
+/* -- a message that the scheduler does not know -------------------------------------------- */
+
+static bool find_in(mailq_t *mailq, const char *directory, uint64_t id, const char **found)
+{
+    zm_listing_t *listing;
+    const char *name;
+    zm_name_t parts;
+    bool any = false;
+
+    if (zm_spool_list(&listing, mailq->spool, directory, false, mailq->pool) != APR_SUCCESS)
+        return false;
+    while (!any && zm_listing_next(listing, &name) == APR_SUCCESS)
+        if (zm_layout_parse(&parts, zm_str(name)) == APR_SUCCESS && parts.id == id) {
+            *found = apr_pstrdup(mailq->pool, name);
+            any = true;
+        }
+    zm_listing_close(listing);
+    return any;
+}
+
+int mailq_explain_file(mailq_t *mailq, zm_str_t id)
+{
+    static const struct {
+        const char *directory, *meaning;
+    } places[] = {
+        {ZM_DIR_ROUTER, "it waits for the router; see the router's log if it stays there"},
+        {ZM_DIR_DEFERRED, "routing failed for now; zmailer resubmit tries again"},
+        {ZM_DIR_TRANSPORT, "it is routed, and the scheduler has not taken it up; see its log"},
+        {ZM_DIR_QUEUE, "the router is at it, or it lost its control file; a restart of the router "
+                       "routes it again"},
+        {ZM_DIR_POSTMAN, "it was set aside for the postmaster"},
+        {ZM_DIR_FREEZER, "content policy set it aside"},
+    };
+    const char *name;
+    uint64_t number;
+    apr_size_t start = 0, end, i;
+
+    for (i = 0; i < id.length; i++)
+        if (id.data[i] == '/' || (i == 0 && id.data[i] == 'S'))
+            start = i + 1;
+    for (end = start; end < id.length && zm_is_digit(id.data[end]); end++)
+        continue;
+    if (spool_of(mailq) == NULL ||
+        zm_str_u64(zm_str_of(id.data + start, end - start), &number) != APR_SUCCESS)
+        return mailq_complain(EXIT_UNAVAILABLE,
+                              "the scheduler does not know %.*s, and the spool "
+                              "cannot be read",
+                              (int)id.length, id.data);
+    for (i = 0; i < sizeof places / sizeof places[0]; i++)
+        if (find_in(mailq, places[i].directory, number, &name)) {
+            printf("%s: %s\n", name, places[i].meaning);
+            return 0;
+        }
+    printf("%.*s is not in the spool: it is finished, or never came; the logs tell\n",
+           (int)id.length, id.data);
+    return 0;
 }
 
 /* -- directories --------------------------------------------------------------------------- */

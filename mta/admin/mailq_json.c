@@ -2,12 +2,37 @@
 
 #include <stdio.h>
 
+#include "mta/mail/encoded_word.h"
+
+/* Octets of the UTF-8 character that begins here; 0: it is none. */
+static apr_size_t character(zm_str_t text, apr_size_t at)
+{
+    unsigned char c = (unsigned char)text.data[at];
+    apr_size_t length = c < 0x80   ? 1
+                        : c < 0xc2 ? 0
+                        : c < 0xe0 ? 2
+                        : c < 0xf0 ? 3
+                        : c < 0xf5 ? 4
+                                   : 0;
+    if (length == 0 || at + length > text.length ||
+        (length > 1 && !zm_is_utf8(zm_str_of(text.data + at, length))))
+        return 0;
+    return length;
+}
+
 void mailq_json_string(zm_str_t text)
 {
     apr_size_t i;
     putchar('"');
     for (i = 0; i < text.length; i++) {
         unsigned char c = (unsigned char)text.data[i];
+        apr_size_t length = character(text, i);
+        if (length != 1) { /* what is no text becomes the replacement character */
+            printf("%.*s", (int)(length > 0 ? length : 3),
+                   length > 0 ? text.data + i : "\xef\xbf\xbd");
+            i += length > 0 ? length - 1 : 0;
+            continue;
+        }
         if (c == '"' || c == '\\')
             printf("\\%c", c);
         else if (c == '\r' || c == '\n')
@@ -50,8 +75,7 @@ static void json_row(mailq_t *mailq, const mailq_row_t *row, const mailq_file_t 
     putchar('}');
 }
 
-/* The fields of a thread, "N=2 TAB R=3 ...", as members. */
-static void json_fields(zm_str_t fields)
+void mailq_json_members(zm_str_t fields)
 {
     zm_str_t field, name, value;
     bool more = fields.length > 0;
@@ -74,7 +98,7 @@ static void json_thread(mailq_t *mailq, zm_str_t channel, zm_str_t host, zm_str_
     first_thread = false;
     mailq_json_string(channel);
     mailq_json_field("host", host);
-    json_fields(fields);
+    mailq_json_members(fields);
     printf(",\"recipients\":[");
     first_row = true;
     mailq_each_row(mailq, channel, host, json_row);

@@ -91,27 +91,35 @@ typedef struct thread_t {
 
 int mailq_each_thread(mailq_t *mailq, mailq_thread_fn *each)
 {
-    apr_array_header_t *threads = apr_array_make(mailq->pool, 64, sizeof(thread_t));
+    apr_array_header_t *threads;
+    apr_pool_t *pool;
     zm_str_t line;
     int i;
 
-    if (mailq->channel != NULL) {
+    if (mailq->channel != NULL && mailq->host != NULL && !mailq->follow) {
         each(mailq, zm_str(mailq->channel), zm_str(mailq->host), ZM_S(""));
         return 0;
     }
-    if (!mailq_command(mailq, "SHOW QUEUE THREADS2", &line, mailq->pool))
-        return mailq_complain(EXIT_NOPERM, "the scheduler refuses: %.*s", (int)line.length - 1,
-                              line.data + 1);
-    while (mailq_reply_line(mailq, &line, mailq->pool)) {
+    apr_pool_create(&pool, mailq->pool);
+    threads = apr_array_make(pool, 64, sizeof(thread_t));
+    if (!mailq_command(mailq, "SHOW QUEUE THREADS2", &line, pool)) {
+        int code = mailq_complain(EXIT_NOPERM, "the scheduler refuses: %.*s", (int)line.length - 1,
+                                  line.data + 1);
+        apr_pool_destroy(pool);
+        return code;
+    }
+    while (mailq_reply_line(mailq, &line, pool)) {
         thread_t thread;
         if (zm_str_cut(line, '\t', &thread.channel, &line) &&
-            zm_str_cut(line, '\t', &thread.host, &thread.fields))
+            zm_str_cut(line, '\t', &thread.host, &thread.fields) &&
+            mailq_filter_thread(mailq, thread.channel, thread.host))
             APR_ARRAY_PUSH(threads, thread_t) = thread;
     }
     for (i = 0; i < threads->nelts; i++) {
         thread_t *thread = &APR_ARRAY_IDX(threads, i, thread_t);
         each(mailq, thread->channel, thread->host, thread->fields);
     }
+    apr_pool_destroy(pool);
     return 0;
 }
 
@@ -131,23 +139,27 @@ static void print_texts(zm_str_t text)
     }
 }
 
-/* The first line that says something. */
-static zm_str_t first_text(zm_str_t text)
+/* The line that says most: what the other side replied, or the first that says something. */
+static zm_str_t chief_text(zm_str_t text)
 {
-    zm_str_t line = ZM_S("");
+    zm_str_t line, chief = ZM_S("");
     bool more = text.length > 0;
-    while (more && line.length == 0) {
+    while (more) {
         zm_str_t rest = ZM_S("");
         more = zm_str_cut(text, '\r', &line, &rest);
         text = rest;
+        if (zm_str_starts(line, ZM_S("->> ")))
+            return zm_str_of(line.data + 4, line.length - 4);
+        if (chief.length == 0)
+            chief = line;
     }
-    return line;
+    return chief;
 }
 
 static void print_state(mailq_t *mailq, const mailq_row_t *row, const mailq_file_t *file,
                         apr_pool_t *pool)
 {
-    zm_str_t text = first_text(row->text);
+    zm_str_t text = chief_text(row->text);
 
     printf("\t%.*s: (%lld %s", (int)row->path.length, row->path.data, (long long)row->attempts,
            row->attempts == 1 ? "try" : "tries");
@@ -155,6 +167,12 @@ static void print_state(mailq_t *mailq, const mailq_row_t *row, const mailq_file
         printf(", age %s", short_time(now() - file->arrived, pool));
     if (row->when.length > 0 && zm_str_starts(row->when, ZM_S("retry")))
         printf(", %.*s", (int)row->when.length, row->when.data);
+    else if (zm_str_equal_c(row->when, "held"))
+        printf(", on hold");
+    else if (zm_str_equal_c(row->when, "reroute"))
+        printf(", to be routed again");
+    else if (zm_str_equal_c(row->when, "removed"))
+        printf(", being removed");
     else if (row->when.length > 0)
         printf(", waits for %.*s slot", (int)row->when.length, row->when.data);
     else if (mailq->pending.length > 0)
@@ -170,12 +188,31 @@ static void print_state(mailq_t *mailq, const mailq_row_t *row, const mailq_file
     putchar('\n');
 }
 
+/* The thread being listed. */
+typedef struct listing_t {
+    zm_str_t channel, host;
+    zm_buf_t path; /* of the message told last */
+    bool told;     /* its name */
+    int64_t files; /* messages, with -S */
+    uint64_t octets;
+} listing_t;
+
+static int threads_seen;
+
 static void print_row(mailq_t *mailq, const mailq_row_t *row, const mailq_file_t *file,
                       apr_pool_t *pool)
 {
+    listing_t *listing = mailq->baton;
     zm_str_t to = file != NULL ? mailq_file_recipient(file, (uint64_t)row->offset, pool) : ZM_S("");
 
-    if (row->ordinal == 0) {
+    if (!listing->told) {
+        printf("%.*s/%.*s:\n", (int)listing->channel.length, listing->channel.data,
+               (int)listing->host.length, listing->host.data);
+        listing->told = true;
+    }
+    if (!zm_str_equal(zm_buf_str(&listing->path), row->path)) {
+        zm_buf_clear(&listing->path);
+        zm_buf_add_str(&listing->path, row->path);
         print_state(mailq, row, file, pool);
         if (mailq->verbose > 0) {
             if (file != NULL)
@@ -189,6 +226,13 @@ static void print_row(mailq_t *mailq, const mailq_row_t *row, const mailq_file_t
         printf("\t  to\t%.*s\n", (int)to.length, to.data);
     if (mailq->verbose > 0)
         print_texts(row->text);
+}
+
+static bool wants_files(const mailq_t *mailq)
+{
+    const mailq_filter_t *filter = &mailq->filter;
+    return !mailq->terse || filter->to != NULL || filter->domain != NULL || filter->older >= 0 ||
+           filter->younger >= 0 || filter->owned;
 }
 
 void mailq_each_row(mailq_t *mailq, zm_str_t channel, zm_str_t host, mailq_row_fn *each)
@@ -207,21 +251,19 @@ void mailq_each_row(mailq_t *mailq, zm_str_t channel, zm_str_t host, mailq_row_f
             mailq_row_t row;
             if (line.length == 0 || line.data[0] == '#' || !mailq_row_parse(&row, line))
                 continue;
-            if (row.ordinal == 0 && !mailq->terse) {
+            if (row.ordinal == 0 && wants_files(mailq)) {
                 apr_pool_clear(file_pool);
                 file = mailq_file(mailq, row.path, file_pool);
             }
-            each(mailq, &row, file, pool);
+            if (mailq_filter_row(mailq, &row, file, pool))
+                each(mailq, &row, file, pool);
             apr_pool_clear(pool);
         }
     apr_pool_destroy(file_pool);
     apr_pool_destroy(pool);
 }
 
-static int threads_seen;
-
-/* The value of a field of SHOW QUEUE THREADS2. */
-static zm_str_t thread_field(zm_str_t fields, const char *wanted)
+zm_str_t mailq_thread_field(zm_str_t fields, const char *wanted)
 {
     zm_str_t field, name, value;
     bool more = fields.length > 0;
@@ -235,12 +277,46 @@ static zm_str_t thread_field(zm_str_t fields, const char *wanted)
     return ZM_S("");
 }
 
+/* -S: how much, instead of what. */
+static void count_row(mailq_t *mailq, const mailq_row_t *row, const mailq_file_t *file,
+                      apr_pool_t *pool)
+{
+    listing_t *listing = mailq->baton;
+    (void)pool;
+    if (zm_str_equal(zm_buf_str(&listing->path), row->path))
+        return;
+    zm_buf_clear(&listing->path);
+    zm_buf_add_str(&listing->path, row->path);
+    listing->files++;
+    if (file != NULL)
+        listing->octets += file->control_size + file->message_size;
+}
+
+static void print_counts(const mailq_t *mailq, const listing_t *listing)
+{
+    if (listing->files == 0)
+        return;
+    printf("%.*s/%.*s:\n\t  %lld file%s", (int)listing->channel.length, listing->channel.data,
+           (int)listing->host.length, listing->host.data, (long long)listing->files,
+           listing->files == 1 ? "" : "s");
+    if (mailq->sizes == 1)
+        printf(", %llu bytes total, %llu bytes average", (unsigned long long)listing->octets,
+               (unsigned long long)(listing->octets / (uint64_t)listing->files));
+    putchar('\n');
+}
+
 static void list_thread(mailq_t *mailq, zm_str_t channel, zm_str_t host, zm_str_t fields)
 {
-    mailq->pending = thread_field(fields, "pend");
-    threads_seen++;
-    printf("%.*s/%.*s:\n", (int)channel.length, channel.data, (int)host.length, host.data);
-    mailq_each_row(mailq, channel, host, print_row);
+    listing_t listing = {.channel = channel, .host = host};
+
+    mailq->pending = mailq_thread_field(fields, "pend");
+    mailq->baton = &listing;
+    mailq_each_row(mailq, channel, host, mailq->sizes > 0 ? count_row : print_row);
+    if (mailq->sizes > 0)
+        print_counts(mailq, &listing);
+    mailq->baton = NULL;
+    threads_seen += listing.told || listing.files > 0;
+    zm_buf_free(&listing.path);
 }
 
 int mailq_list(mailq_t *mailq)

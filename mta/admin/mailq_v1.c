@@ -107,6 +107,40 @@ static void print_addresses(mailq_t *mailq, const vertex_t *vertex)
     apr_pool_destroy(pool);
 }
 
+static bool same_place(const vertex_t *one, const vertex_t *other)
+{
+    return zm_str_equal(one->channel, other->channel) && zm_str_equal(one->host, other->host);
+}
+
+/* -S: how much waits for each destination. */
+static void print_sizes(queue_t *queue)
+{
+    mailq_t *mailq = queue->mailq;
+    int i = 0, start;
+
+    while (i < queue->order->nelts) {
+        const vertex_t *first = APR_ARRAY_IDX(queue->order, i, vertex_t *);
+        uint64_t octets = 0;
+        apr_pool_t *pool;
+        apr_pool_create(&pool, mailq->pool);
+        for (start = i; i < queue->order->nelts; i++) {
+            const vertex_t *vertex = APR_ARRAY_IDX(queue->order, i, vertex_t *);
+            mailq_file_t *file;
+            if (!same_place(first, vertex))
+                break;
+            file = mailq->sizes == 1 ? mailq_file(mailq, vertex->file, pool) : NULL;
+            octets += file != NULL ? file->control_size + file->message_size : 0;
+        }
+        printf("%.*s/%.*s:\n\t  %d file%s", (int)first->channel.length, first->channel.data,
+               (int)first->host.length, first->host.data, i - start, i - start == 1 ? "" : "s");
+        if (mailq->sizes == 1)
+            printf(", %llu bytes total, %llu bytes average", (unsigned long long)octets,
+                   (unsigned long long)(octets / (uint64_t)(i - start)));
+        putchar('\n');
+        apr_pool_destroy(pool);
+    }
+}
+
 static void print_queue(queue_t *queue)
 {
     const vertex_t *last = NULL;
@@ -114,8 +148,7 @@ static void print_queue(queue_t *queue)
 
     for (i = 0; i < queue->order->nelts; i++) {
         const vertex_t *vertex = APR_ARRAY_IDX(queue->order, i, vertex_t *);
-        if (last == NULL || !zm_str_equal(last->channel, vertex->channel) ||
-            !zm_str_equal(last->host, vertex->host))
+        if (last == NULL || !same_place(last, vertex))
             printf("%.*s/%.*s:\n", (int)vertex->channel.length, vertex->channel.data,
                    (int)vertex->host.length, vertex->host.data);
         last = vertex;
@@ -207,6 +240,8 @@ int mailq_list_v1(mailq_t *mailq)
     read_queue(&queue);
     if (mailq->json)
         json_queue(&queue);
+    else if (mailq->sizes > 0 && queue.order->nelts > 0)
+        print_sizes(&queue);
     else
         print_queue(&queue);
     return 0;

@@ -142,8 +142,10 @@ void zm_explain_thread(zm_buf_t *out, zm_scheduler_t *scheduler, zm_thread_t *th
 
     zm_show_thread_name(out, thread);
     out->length -= 2; /* without the "/0" */
-    zm_buf_printf(out, ": %u messages, %u recipients, %u attempts; the oldest came %s ago\n",
-                  thread->vertices, thread->recipients, thread->attempts,
+    zm_buf_printf(out, ": %u message%s, %u recipient%s, %u attempt%s; the oldest came %s ago\n",
+                  thread->vertices, thread->vertices == 1 ? "" : "s", thread->recipients,
+                  thread->recipients == 1 ? "" : "s", thread->attempts,
+                  thread->attempts == 1 ? "" : "s",
                   zm_duration_short(age, oldest != 0 ? (int64_t)scheduler->now - oldest : 0));
     add_state(out, scheduler, thread);
     if (sample != NULL) {

@@ -231,7 +231,7 @@ struct zm_ring_t {
     uint32_t failures; /**< starts in a row that came to nothing */
     uint32_t last_start;
     uint32_t waits_since; /**< refused since; 0: it was served last */
-    bool retired; /**< the configuration no longer has it */
+    bool retired;         /**< the configuration no longer has it */
 };
 
 struct zm_channel_t {

@@ -134,6 +134,12 @@ static void add_when(zm_buf_t *out, const zm_scheduler_t *scheduler, const zm_th
         zm_buf_add_c(out, "channel");
     else if (pending == ZM_PENDING_MAXRING || pending == ZM_PENDING_MAXTHR)
         zm_buf_add_c(out, "thread");
+    else if (pending == ZM_PENDING_HELD)
+        zm_buf_add_c(out, "held");
+    else if (pending == ZM_PENDING_REROUTE)
+        zm_buf_add_c(out, "reroute");
+    else if (pending == ZM_PENDING_REMOVED)
+        zm_buf_add_c(out, "removed");
 }
 
 void zm_show_recipients(zm_buf_t *out, zm_scheduler_t *scheduler, zm_vertex_t *vertex,

@@ -8,6 +8,7 @@
 #include <apr_env.h>
 #include <apr_general.h>
 #include <apr_strings.h>
+#include <apr_tables.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,8 @@ typedef struct manual_t {
     zm_loop_t *loop;
     zm_child_t *child;
     zm_watch_t *watch;
-    zm_listing_t *listing;
+    apr_array_header_t *names; /* of control files, as they are fed */
+    int fed;
     const char *agent; /* "expirer" or "reroute" */
     zm_buf_t in, out;
     uint64_t done, left; /* recipients */
@@ -40,20 +42,11 @@ static int complain(const manual_t *manual, int code, const char *text)
 
 /* -- talking to the agent ------------------------------------------------------------------ */
 
-/* Puts the next control file into `out`, or closes our direction. */
+/* The next control file, or the end. */
 static void feed(manual_t *manual)
 {
-    zm_name_t parts;
-    const char *name;
-
-    while (zm_listing_next(manual->listing, &name) == APR_SUCCESS) {
-        if (zm_layout_parse(&parts, zm_str(name)) != APR_SUCCESS || !parts.numeric)
-            continue;
-        zm_buf_add_str(&manual->out, parts.prefix);
-        zm_buf_add_str(&manual->out, parts.leaf);
-        zm_buf_add_byte(&manual->out, '\n');
-        return;
-    }
+    if (manual->fed < manual->names->nelts)
+        zm_buf_add_c(&manual->out, APR_ARRAY_IDX(manual->names, manual->fed++, const char *));
     zm_buf_add_byte(&manual->out, '\n');
 }
 
@@ -137,6 +130,27 @@ static void on_end(zm_child_t *child, const zm_child_end_t *end, void *baton)
 
 /* -- the whole ----------------------------------------------------------------------------- */
 
+/* All names at once: what is routed again meanwhile is not to be found again. */
+static apr_status_t read_names(manual_t *manual)
+{
+    zm_listing_t *listing;
+    zm_name_t parts;
+    const char *name;
+    apr_status_t status =
+        zm_spool_list(&listing, manual->spool, ZM_DIR_TRANSPORT, false, manual->pool);
+
+    if (status != APR_SUCCESS)
+        return status;
+    manual->names = apr_array_make(manual->pool, 1024, sizeof(const char *));
+    while (zm_listing_next(listing, &name) == APR_SUCCESS)
+        if (zm_layout_parse(&parts, zm_str(name)) == APR_SUCCESS && parts.numeric)
+            APR_ARRAY_PUSH(manual->names, const char *) =
+                apr_pstrcat(manual->pool, zm_str_c(manual->pool, parts.prefix),
+                            zm_str_c(manual->pool, parts.leaf), NULL);
+    zm_listing_close(listing);
+    return APR_SUCCESS;
+}
+
 static int run(manual_t *manual, char **words)
 {
     zm_child_spec_t spec = {0};
@@ -152,8 +166,7 @@ static int run(manual_t *manual, char **words)
         argv[i + 1] = words[i];
     spec.argv = argv;
     spec.io = ZM_CHILD_CHANNEL_01;
-    if (zm_spool_list(&manual->listing, manual->spool, ZM_DIR_TRANSPORT, false, manual->pool) !=
-        APR_SUCCESS)
+    if (read_names(manual) != APR_SUCCESS)
         return complain(manual, 77, "the queue cannot be read");
     if (zm_child_start(&manual->child, &spec, manual->loop, on_end, manual, &error) != APR_SUCCESS)
         return complain(manual, 69, error.text);
@@ -163,7 +176,6 @@ static int run(manual_t *manual, char **words)
     while (!manual->ended || manual->watch != NULL)
         if (zm_loop_once(manual->loop, -1) != APR_SUCCESS)
             break;
-    zm_listing_close(manual->listing);
     zm_child_close(manual->child);
     if (manual->end.signalled)
         return complain(manual, 70, "the agent was ended by a signal");

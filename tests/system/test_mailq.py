@@ -160,11 +160,40 @@ def test_manual_expirer_and_rerouter():
         dry = manual('manual-expirer', '-n', '-u', 'X@far.test')
         check('would end S' in dry.out and '0 recipients done' in dry.out, dry.out)
         check('1 recipient done' in manual('manual-expirer', '-u', 'X@far.test', '-m', 'smtp; 550 (gone)').out, 'x')
-        check('1 recipient done' in manual('manual-rerouter', '-c', 'smtp').out, 'y')
+        again = manual('manual-rerouter', '-c', 'smtp')
+        check('1 recipient done' in again.out, again.out + again.err)
         check(run(os.path.join(BIN, 'manual-expirer'), code=64).err.startswith('usage'), 'no usage')
         i.start('scheduler')
         report = i.wait_mail('alice')[0].as_string()
         check('smtp; 550 (gone)' in report and 'y@far.test' not in report, report)
+
+
+def test_listings_can_be_narrowed():
+    with Sink({'RCPT': '450 4.2.1 busy'}) as sink, instance(sink.port) as i:
+        i.start()
+        i.submit('alice@mail.test', ['x@far.test'], letter())
+        i.submit('bob@mail.test', ['y@sub.other.test'], letter())
+        queue = tried(i, 2)
+        where = thread_of(i).replace(' ', '/')
+        shown = lambda *w: [line.split()[1] for line in i.mailq(*w).out.splitlines() if line.startswith('\t  to')]
+        for words, expected in (((), 2), (('--from', 'ALICE'), 1), (('--to', 'y@'), 1), (('--domain', 'other.test'), 1),
+                                (('--domain', 'er.test'), 0), (('--error', '4.2.1 BUSY'), 2), (('--error', 'nonsense'), 0),
+                                (('--older', '1h'), 0), (('--younger', '1h'), 2), (('-c', 'smtp'), 2),
+                                (('-c', 'local'), 0), (('--from', ''), 2), (('-h', 'none'), 0), (('-t',), 0)):
+            check(len(shown(*words)) == expected, (words, i.mailq(*words).out))
+        check('2 files, ' in i.mailq('-S').out and '2 files\n' in i.mailq('-SS').out, i.mailq('-S').out)
+        one = queue['threads'][0]['recipients'][0]['file']
+        check('450 4.2.1 busy' in i.mailq('--explain', one).out, i.mailq('--explain', one).out)
+        text = i.mailq('--explain', where).out
+        check('clause smtp*/* at ' in text and 'next attempt in ' in text, text)
+        check('is not in the spool' in i.mailq('--explain', '123').out, 'found')
+        admin = ('-U', 'admin/secret')
+        i.mailq(*admin, '--hold', one)
+        check('on hold' in i.mailq().out and i.mailq('--json', '--to', 'x@').out.count('"to"') == 1, i.mailq().out)
+        i.mailq(*admin, '--kill', one, '--kill', where)
+        i.wait_empty()
+        check(i.mailq('--hold', one, code=77).err.startswith('mailq: '), 'nobody may hold')
+        check(i.mailq('--hold', 'x y', code=64).err, 'nonsense was sent')
 
 
 def test_hostile_clients_get_nowhere():
