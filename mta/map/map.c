@@ -17,6 +17,22 @@ struct zm_map_t {
 
 /* Counts units of work; 0: the program does not tell. */
 static uint64_t looks;
+static apr_interval_time_t waited; /* by lookups in this unit of work */
+
+static void (*waiting_fn)(void *baton);
+static void *waiting_baton;
+
+void zm_map_set_waiting(void (*fn)(void *baton), void *baton)
+{
+    waiting_fn = fn;
+    waiting_baton = baton;
+}
+
+void zm_map_tell_waiting(void)
+{
+    if (waiting_fn != NULL)
+        waiting_fn(waiting_baton);
+}
 
 static void close_state(void *baton)
 {
@@ -57,6 +73,8 @@ apr_status_t zm_map_create(zm_map_t **map, const char *type, const zm_map_option
     made->options.subtype = copy(pool, options->subtype);
     made->options.file = copy(pool, options->file);
     made->options.config = copy(pool, options->config);
+    made->options.variable = options->variable;
+    made->options.variable_baton = options->variable_baton;
     made->pool = pool;
     status = apr_pool_create(&made->state_pool, pool);
     if (status != APR_SUCCESS)
@@ -83,12 +101,25 @@ zm_map_outcome_t zm_map_lookup(zm_map_t *map, zm_str_t key, zm_map_answer_t *ans
                                apr_pool_t *pool)
 {
     zm_error_t error = {0};
+    zm_map_outcome_t outcome;
+    apr_time_t start;
     memset(answer, 0, sizeof *answer);
-    if (open_state(map, &error) != APR_SUCCESS) {
-        answer->reason = apr_pstrcat(pool, "IO:", error.text, NULL);
+    if (map->type->waits && looks != 0 && waited > ZM_MAP_WAITING_LIMIT) {
+        answer->reason = apr_pstrcat(pool, "IO:", map->name, " took too long", NULL);
         return ZM_MAP_FAILED;
     }
-    return map->type->lookup(map->state, key, answer, pool);
+    if (map->type->blocks)
+        zm_map_tell_waiting();
+    start = map->type->waits ? zm_clock_monotonic() : 0;
+    if (open_state(map, &error) != APR_SUCCESS) {
+        answer->reason = apr_pstrcat(pool, "IO:", error.text, NULL);
+        outcome = ZM_MAP_FAILED;
+    } else {
+        outcome = map->type->lookup(map->state, key, answer, pool);
+    }
+    if (map->type->waits)
+        waited += zm_clock_monotonic() - start;
+    return outcome;
 }
 
 static unsigned old_ways;
@@ -106,6 +137,12 @@ unsigned zm_map_old(void)
 void zm_map_look_again(void)
 {
     looks++;
+    waited = 0;
+}
+
+uint64_t zm_map_unit(void)
+{
+    return looks;
 }
 
 bool zm_map_changed(zm_map_t *map)

@@ -7,8 +7,8 @@
  * what a relation (relation.h) adds on top.
  *
  * Types: incore, unordered, ordered, regex, sqlite (and, as other names of it,
- * dbm, ndbm, gdbm, btree, bhash), hostsfile, selfmatch.  Programs may add their
- * own with zm_map_type_add.
+ * dbm, ndbm, gdbm, btree, bhash), bind, hostsfile, selfmatch.  Programs may add
+ * their own with zm_map_type_add.
  *
  * One map belongs to one thread.
  */
@@ -34,10 +34,15 @@ typedef struct zm_map_answer_t {
     const char *reason; /**< ZM_MAP_FAILED: short reason in the form "IO:..." or "NS:name/type" */
 } zm_map_answer_t;
 
+/** The value of a variable of the site when a lookup is made ("hostname"); "" when it has none. */
+typedef zm_str_t zm_map_variable_fn(void *baton, const char *name);
+
 typedef struct zm_map_options_t {
-    const char *subtype; /**< type specific, or null */
-    const char *file;    /**< path or type-specific parameter, or null */
-    const char *config;  /**< further configuration file, or null */
+    const char *subtype;          /**< type specific, or null */
+    const char *file;             /**< path or type-specific parameter, or null */
+    const char *config;           /**< further configuration file, or null */
+    zm_map_variable_fn *variable; /**< null: there are no variables */
+    void *variable_baton;
 } zm_map_options_t;
 
 /**
@@ -61,6 +66,10 @@ bool zm_map_type_exists(const char *type);
 apr_status_t zm_map_create(zm_map_t **map, const char *type, const zm_map_options_t *options,
                            apr_pool_t *pool, zm_error_t *error);
 
+/** What lookups that ask others (the name service) may take together between two calls of
+ * zm_map_look_again; then they fail at once. */
+#define ZM_MAP_WAITING_LIMIT apr_time_from_sec(30)
+
 /** Looks a key up.  The answer lives in the pool given. */
 zm_map_outcome_t zm_map_lookup(zm_map_t *map, zm_str_t key, zm_map_answer_t *answer,
                                apr_pool_t *pool);
@@ -71,7 +80,7 @@ zm_map_outcome_t zm_map_lookup(zm_map_t *map, zm_str_t key, zm_map_answer_t *ans
  * zm_map_look_again once has each file looked at once until it says so again.
  */
 bool zm_map_changed(zm_map_t *map);
-/** From now on changes of files are to be seen again: at the begin of each unit of work. */
+/** A unit of work begins: changes of files are to be seen again, time for waiting is there anew. */
 void zm_map_look_again(void);
 
 /** Each returns ZM_E_UNSUPPORTED where the type has no such operation. */
@@ -97,6 +106,12 @@ apr_status_t zm_map_each(zm_map_t *map, zm_map_each_fn *fn, void *baton, zm_erro
 const char *zm_map_type(const zm_map_t *map);
 const zm_map_options_t *zm_map_options(const zm_map_t *map);
 
+/**
+ * Has fn called while a lookup waits for somebody else: before a lookup that blocks, else every
+ * quarter of a second of waiting.  For programs that have others waiting, whom they can send away.
+ */
+void zm_map_set_waiting(void (*fn)(void *baton), void *baton);
+
 /* -- types added by programs ---------------------------------------------------- */
 
 /** The operations of a type.  open is called before the first other call and after close; null
@@ -105,6 +120,8 @@ typedef struct zm_map_type_t {
     const char *name;
     bool answers_lists;
     bool add_reopens; /**< what is open does not show additions: open anew after each */
+    bool waits;       /**< lookups wait for others: their time is bounded */
+    bool blocks;      /**< and do not tell that they wait */
     apr_status_t (*check)(const zm_map_options_t *options, zm_error_t *error);
     apr_status_t (*open)(void **state, const zm_map_options_t *options, apr_pool_t *pool,
                          zm_error_t *error);

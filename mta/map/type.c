@@ -11,10 +11,13 @@ static const struct {
     const char *name;
     const zm_map_type_t *type;
 } known[] = {
-    {"incore", &zm_map_incore}, {"unordered", &zm_map_unordered}, {"ordered", &zm_map_ordered},
-    {"sqlite", &zm_map_sqlite}, {"dbm", &zm_map_sqlite},          {"ndbm", &zm_map_sqlite},
-    {"gdbm", &zm_map_sqlite},   {"btree", &zm_map_sqlite},        {"bhash", &zm_map_sqlite},
-    {"regex", &zm_map_regex},   {"hostsfile", &zm_map_hostsfile}, {"selfmatch", &zm_map_selfmatch},
+    {"incore", &zm_map_incore},       {"unordered", &zm_map_unordered},
+    {"ordered", &zm_map_ordered},     {"sqlite", &zm_map_sqlite},
+    {"dbm", &zm_map_sqlite},          {"ndbm", &zm_map_sqlite},
+    {"gdbm", &zm_map_sqlite},         {"btree", &zm_map_sqlite},
+    {"bhash", &zm_map_sqlite},        {"regex", &zm_map_regex},
+    {"bind", &zm_map_bind},           {"hostsfile", &zm_map_hostsfile},
+    {"selfmatch", &zm_map_selfmatch},
 };
 
 static const zm_map_type_t *added[MOST_ADDED];

@@ -6,10 +6,17 @@
 #include "platform/fs.h"
 
 extern const zm_map_type_t zm_map_incore, zm_map_unordered, zm_map_ordered, zm_map_sqlite,
-    zm_map_regex, zm_map_hostsfile, zm_map_selfmatch;
+    zm_map_regex, zm_map_bind, zm_map_hostsfile, zm_map_selfmatch;
 
 /** The type of that name, historical names included; null: unknown. */
 const zm_map_type_t *zm_map_type_find(const char *name);
+
+/** Counts the units of work (zm_map_look_again); 0: the program does not tell. */
+uint64_t zm_map_unit(void);
+/** A lookup of this thread waits: tells who asked for it with zm_map_set_waiting. */
+void zm_map_tell_waiting(void);
+/** Whether an address without brackets is one of this machine, or of the variable SELFADDRESSES. */
+bool zm_map_is_own_address(zm_str_t address, const zm_map_options_t *options, apr_pool_t *pool);
 
 /* Files behind maps. */
 

@@ -9,8 +9,9 @@
 #define LINE_LIMIT 65536                    /* longest line from a worker */
 #define FIRST_DELAY apr_time_from_msec(200) /* before a dead worker is replaced */
 #define LAST_DELAY apr_time_from_sec(30)
-#define WATCH_INTERVAL apr_time_from_sec(10) /* how often stuck workers are looked for, at least   \
-                                              */
+#define WATCH_INTERVAL                                                                             \
+    apr_time_from_sec(10) /* how often stuck workers are looked for, at least                      \
+                           */
 
 typedef struct worker_t {
     router_farm_t *farm;
@@ -21,6 +22,8 @@ typedef struct worker_t {
     int outstanding;
     apr_time_t since; /* when the oldest became the oldest; monotonic enough */
     bool ready, retiring;
+    bool
+        waiting; /* for somebody else: what it has not begun comes back, and it gets nothing more */
 } worker_t;
 
 struct router_farm_t {
@@ -50,7 +53,7 @@ static void worker_reset(worker_t *worker)
     worker->first = NULL;
     worker->last = &worker->first;
     worker->outstanding = 0;
-    worker->ready = worker->retiring = false;
+    worker->ready = worker->retiring = worker->waiting = false;
 }
 
 /* What it had not answered for waits again; the one it was working on is a suspect. */
@@ -213,9 +216,28 @@ static void take_over(router_farm_t *farm)
     candidate_done(farm);
 }
 
+/* It gives a message back that it has not begun. */
+static void worker_return(worker_t *worker, zm_str_t name)
+{
+    router_job_t **link = worker->first != NULL ? &worker->first->next : NULL, *job;
+    while (link != NULL && (job = *link) != NULL) {
+        if (!zm_str_equal_c(name, job->name)) {
+            link = &job->next;
+            continue;
+        }
+        *link = job->next;
+        if (worker->last == &job->next)
+            worker->last = link;
+        worker->outstanding--;
+        router_queue_return(worker->farm->options.queue, job);
+        return;
+    }
+}
+
 static void worker_hungry(worker_t *worker)
 {
     router_farm_t *farm = worker->farm;
+    worker->waiting = false;
     if (!worker->ready) {
         worker->ready = true;
         farm->delay = FIRST_DELAY;
@@ -245,6 +267,10 @@ static void worker_line(worker_t *worker, zm_str_t line)
 {
     if (zm_str_equal_c(line, "#hungry"))
         worker_hungry(worker);
+    else if (zm_str_equal_c(line, "#waiting"))
+        worker->waiting = true;
+    else if (zm_str_starts(line, ZM_S("#return ")))
+        worker_return(worker, zm_str_of(line.data + 8, line.length - 8));
     else if (line.length > 0)
         zm_log(ZM_LOG_NOTICE, NULL, "worker says", ZM_F_I("pid", zm_child_pid(worker->child)),
                ZM_F_N("text", line));
@@ -291,7 +317,8 @@ static worker_t *least_loaded(router_farm_t *farm)
     int i;
     for (i = 0; i < farm->count; i++) {
         worker_t *worker = &farm->workers[i];
-        if (worker->child == NULL || !worker->ready || worker->retiring || worker->watch == NULL)
+        if (worker->child == NULL || !worker->ready || worker->retiring || worker->waiting ||
+            worker->watch == NULL)
             continue;
         if (best == NULL || worker->outstanding < best->outstanding)
             best = worker;

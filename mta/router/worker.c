@@ -1,6 +1,7 @@
 #include "mta/router/worker.h"
 
 #include <apr_env.h>
+#include <apr_poll.h>
 #include <apr_strings.h>
 #include <stdio.h>
 #include <string.h>
@@ -234,20 +235,83 @@ apr_status_t router_worker_confine(router_worker_t *worker, const char *log, zm_
 
 /* -- serving ---------------------------------------------------------------------------------- */
 
+/* -- the channel to the master --------------------------------------------------------------- */
+
+typedef struct channel_t {
+    apr_file_t *in;
+    zm_buf_t input; /* what has come and is not taken yet */
+    apr_pool_t *pool;
+} channel_t;
+
+/* Reads what there is; waits for it if need be.  False: there will be nothing more. */
+static bool read_more(channel_t *channel)
+{
+    apr_size_t length = LINE_LIMIT;
+    apr_status_t status;
+    if (channel->input.length > LINE_LIMIT)
+        return false;
+    zm_buf_reserve(&channel->input, length);
+    status = apr_file_read(channel->in, channel->input.data + channel->input.length, &length);
+    if (status == APR_SUCCESS)
+        channel->input.length += length;
+    return status == APR_SUCCESS;
+}
+
+/* The next name; null: there is no whole one. */
+static const char *take_name(channel_t *channel, apr_pool_t *pool)
+{
+    zm_str_t line, rest;
+    const char *name;
+    if (!zm_str_cut(zm_buf_str(&channel->input), '\n', &line, &rest))
+        return NULL;
+    name = zm_str_c(pool, line);
+    zm_buf_consume(&channel->input, line.length + 1);
+    return name;
+}
+
+/* The message in hand has to wait: those behind it go to others. */
+static void give_back(void *baton)
+{
+    channel_t *channel = baton;
+    apr_pollfd_t wanted = {.desc_type = APR_POLL_FILE, .reqevents = APR_POLLIN};
+    const char *name;
+    apr_int32_t ready;
+    apr_pool_t *pool;
+    if (apr_pool_create(&pool, channel->pool) != APR_SUCCESS)
+        return;
+    wanted.p = pool;
+    wanted.desc.f = channel->in;
+    if (apr_poll(&wanted, 1, &ready, 0) == APR_SUCCESS && ready == 1)
+        (void)read_more(channel);
+    printf("#waiting\n");
+    while ((name = take_name(channel, pool)) != NULL)
+        printf("#return %s\n", name);
+    fflush(stdout);
+    apr_pool_destroy(pool);
+}
+
 int router_worker_serve(router_worker_t *worker)
 {
-    char line[LINE_LIMIT];
+    channel_t channel = {.pool = worker->pool};
+    apr_pool_t *pool;
+    bool going = apr_file_open_stdin(&channel.in, worker->pool) == APR_SUCCESS &&
+                 apr_pool_create(&pool, worker->pool) == APR_SUCCESS;
+    zm_map_set_waiting(give_back, &channel);
     fputs("#hungry\n", stdout);
     fflush(stdout);
-    while (fgets(line, sizeof line, stdin) != NULL) {
-        apr_size_t length = strlen(line);
-        if (length < 2 || line[length - 1] != '\n')
-            break;
-        line[length - 1] = '\0';
-        router_worker_process(worker, line);
+    while (going) {
+        const char *name = take_name(&channel, pool);
+        if (name == NULL) {
+            going = read_more(&channel);
+            continue;
+        }
+        router_worker_process(worker, name);
+        apr_pool_clear(pool);
         fputs("#hungry\n", stdout);
         fflush(stdout);
     }
+    zm_map_set_waiting(NULL, NULL);
+    zm_buf_free(&channel.input);
     zm_spool_close(worker->spool);
     return 0;
 }

@@ -273,11 +273,16 @@ static bool is_text(const char *type)
     return strcmp(type, "ordered") == 0 || strcmp(type, "unordered") == 0;
 }
 
+/* What maps ask for: hostname, SELFADDRESSES. */
+static zm_str_t variable(void *baton, const char *name)
+{
+    return zm_script_get_str(baton, name);
+}
+
 static int do_relation(zm_call_t *call)
 {
     zm_defining_t defining = {.options = {.cache = -1}};
     zm_relation_t *relation;
-    zm_str_t addresses;
     zm_error_t error;
     apr_status_t created;
     int status;
@@ -305,10 +310,8 @@ static int do_relation(zm_call_t *call)
         zm_call_complain(call, "-i is for the types ordered and unordered");
         return 7;
     }
-    addresses = zm_script_get_str(call->script, "SELFADDRESSES");
-    if (defining.options.map.file == NULL && addresses.length > 0 &&
-        strcmp(defining.options.type, "selfmatch") == 0)
-        defining.options.map.file = zm_str_c(call->script->pool, addresses);
+    defining.options.map.variable = variable;
+    defining.options.map.variable_baton = call->script;
     created = zm_relation_create(&relation, &defining.options, call->script->pool, &error);
     if (created != APR_SUCCESS) {
         zm_call_complain(call, "%s: %s", defining.name, error.text);

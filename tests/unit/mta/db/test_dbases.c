@@ -41,7 +41,7 @@ static void lines_have_six_fields_and_comments_anything(void)
     zm_error_t error = {0};
     apr_array_header_t *lines = read_lines(
         "#| x\n  indented\n\naliases $DBTYPE 0:0:640 -la $MAILVAR/db/aliases -lm -d pathalias\n"
-        "mx regex,mx - - - -s 10\nx NONE - - - -\ny ${DBTYPE} priv -r /f -\n",
+        "mx bind,mx - - - -s 10\nx NONE - - - -\ny ${DBTYPE} priv -r /f -\n",
         zenv, &error);
     const zm_dbase_t *line;
     ZM_ASSERT_STR(error.text, "");

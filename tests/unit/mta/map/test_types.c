@@ -19,7 +19,7 @@ static const char *write_file(const char *name, const char *text)
 
 static zm_map_t *map_of(const char *type, const char *file)
 {
-    zm_map_options_t options = {NULL, file, NULL};
+    zm_map_options_t options = {.file = file};
     zm_error_t error;
     zm_map_t *map = NULL;
     ZM_ASSERT_OK(zm_map_create(&map, type, &options, zm_test_pool(), &error));

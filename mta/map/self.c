@@ -1,45 +1,9 @@
-/*
- * hostsfile: a host name's canonical form, from the system's resolver.
- * selfmatch: whether an address literal is one of this machine's.
- */
+/* selfmatch: whether an address literal is one of this machine's. */
 #include <apr_network_io.h>
 #include <apr_strings.h>
 #include <string.h>
 
 #include "mta/map/types.h"
-
-typedef struct hosts_t {
-    apr_pool_t *pool; /* of one lookup */
-    const char *own;  /* selfmatch: further addresses of ours, comma separated */
-} hosts_t;
-
-static apr_status_t hosts_open(void **state, const zm_map_options_t *options, apr_pool_t *pool,
-                               zm_error_t *error)
-{
-    hosts_t *hosts = apr_pcalloc(pool, sizeof *hosts);
-    apr_status_t status = apr_pool_create(&hosts->pool, pool);
-    hosts->own = options->file != NULL ? options->file : "";
-    *state = hosts;
-    return status == APR_SUCCESS ? status : zm_error_system(error, status, "cannot make a map");
-}
-
-static zm_map_outcome_t hostsfile_lookup(void *state, zm_str_t key, zm_map_answer_t *answer,
-                                         apr_pool_t *pool)
-{
-    hosts_t *hosts = state;
-    apr_sockaddr_t *address;
-    apr_status_t status;
-    const char *name = zm_str_c(pool, key);
-    apr_pool_clear(hosts->pool);
-    if (key.length > 255 || strlen(name) != key.length)
-        return ZM_MAP_ABSENT;
-    status = apr_sockaddr_info_get(&address, name, APR_UNSPEC, 0, 0, hosts->pool);
-    if (status == APR_SUCCESS) {
-        answer->value = zm_str_copy(pool, key);
-        return ZM_MAP_FOUND;
-    }
-    return ZM_MAP_ABSENT;
-}
 
 /* An address belongs to this machine exactly if a socket can be bound to it. */
 static bool can_bind(const char *ip, int family, apr_pool_t *pool)
@@ -85,34 +49,68 @@ static bool read_ipv4(zm_str_t text, unsigned parts[4])
     return count == 4;
 }
 
+/* Further addresses of ours: what the program says now, else what the map was made with. */
+static const char *listed(const zm_map_options_t *options, apr_pool_t *pool)
+{
+    zm_str_t list = options->variable != NULL
+                        ? options->variable(options->variable_baton, "SELFADDRESSES")
+                        : ZM_S("");
+    if (list.length > 0)
+        return zm_str_c(pool, list);
+    return options->file != NULL ? options->file : "";
+}
+
+bool zm_map_is_own_address(zm_str_t address, const zm_map_options_t *options, apr_pool_t *pool)
+{
+    const char *text = zm_str_c(pool, address);
+    apr_pool_t *own;
+    bool result;
+    if (is_listed(listed(options, pool), address))
+        return true;
+    if (apr_pool_create(&own, pool) != APR_SUCCESS)
+        return false;
+    result = can_bind(text, zm_str_find(address, ':') >= 0 ? APR_INET6 : APR_INET, own);
+    apr_pool_destroy(own);
+    return result;
+}
+
+typedef struct selfmatch_t {
+    const zm_map_options_t *options;
+} selfmatch_t;
+
+static apr_status_t selfmatch_open(void **state, const zm_map_options_t *options, apr_pool_t *pool,
+                                   zm_error_t *error)
+{
+    selfmatch_t *selfmatch = apr_palloc(pool, sizeof *selfmatch);
+    (void)error;
+    selfmatch->options = options;
+    *state = selfmatch;
+    return APR_SUCCESS;
+}
+
 static zm_map_outcome_t selfmatch_lookup(void *state, zm_str_t key, zm_map_answer_t *answer,
                                          apr_pool_t *pool)
 {
-    hosts_t *hosts = state;
+    const zm_map_options_t *options = ((const selfmatch_t *)state)->options;
     unsigned parts[4];
-    zm_str_t ip = key;
-    apr_pool_clear(hosts->pool);
     answer->value = ZM_S("1");
-    if (is_listed(hosts->own, key))
+    if (is_listed(listed(options, pool), key))
         return ZM_MAP_FOUND;
     if (read_ipv4(key, parts)) {
         if (parts[0] == 127)
             answer->value = ZM_S("2");
         else if (parts[0] == 0 || parts[0] > 223)
             answer->value = ZM_S("3");
-        else if (!can_bind(zm_str_c(pool, ip), APR_INET, hosts->pool))
+        else if (!zm_map_is_own_address(key, options, pool))
             return ZM_MAP_ABSENT;
         return ZM_MAP_FOUND;
     }
     if (!zm_str_starts_nocase(key, ZM_S("IPv6")) || key.length < 6)
         return ZM_MAP_ABSENT;
-    ip = zm_str_of(key.data + 5, key.length - 5);
-    return zm_str_find(ip, ':') >= 0 && can_bind(zm_str_c(pool, ip), APR_INET6, hosts->pool)
-               ? ZM_MAP_FOUND
-               : ZM_MAP_ABSENT;
+    key = zm_str_of(key.data + 5, key.length - 5);
+    return zm_str_find(key, ':') >= 0 && zm_map_is_own_address(key, options, pool) ? ZM_MAP_FOUND
+                                                                                   : ZM_MAP_ABSENT;
 }
 
-const zm_map_type_t zm_map_hostsfile = {
-    .name = "hostsfile", .open = hosts_open, .lookup = hostsfile_lookup};
 const zm_map_type_t zm_map_selfmatch = {
-    .name = "selfmatch", .open = hosts_open, .lookup = selfmatch_lookup};
+    .name = "selfmatch", .open = selfmatch_open, .lookup = selfmatch_lookup};
