@@ -235,6 +235,18 @@ static apr_status_t sync_names(zm_engine_t *engine, const char *directory)
     return status;
 }
 
+/* A hash directory belongs to whom its parent does, where we may give it away. */
+static void give_directory(zm_file_t *parent, const char *leaf, const zm_file_info_t *like)
+{
+    zm_file_t *made;
+    apr_pool_t *pool;
+    if (!zm_identity_privileged() || apr_pool_create_unmanaged_ex(&pool, NULL, NULL) != APR_SUCCESS)
+        return;
+    if (zm_dir_handle(&made, parent, leaf, pool) == APR_SUCCESS)
+        (void)zm_file_set_owner(made, like->uid, like->gid);
+    apr_pool_destroy(pool);
+}
+
 static apr_status_t make_directory(zm_engine_t *engine, const char *directory, uint32_t mode)
 {
     zm_native_t *native = zm_native(engine);
@@ -253,6 +265,8 @@ static apr_status_t make_directory(zm_engine_t *engine, const char *directory, u
         status = zm_file_info(&like, at);
     if (status == APR_SUCCESS)
         status = zm_dir_make(at, leaf != NULL ? leaf + 1 : directory, mode != 0 ? mode : like.mode);
+    if (status == APR_SUCCESS && leaf != NULL)
+        give_directory(at, leaf + 1, &like);
     if (status == APR_SUCCESS) {
         status = zm_dir_sync(at);
         if (status == ZM_E_UNSUPPORTED)

@@ -75,6 +75,38 @@ static void resubmit(zm_spool_t *spool, const char *name, void *baton)
             zm_status_text(status, reason, sizeof reason));
 }
 
+/* Of a copy in postman/ the message itself went on; "_looped" was returned to its sender. */
+static bool is_copy(zm_str_t leaf)
+{
+    return zm_str_find(leaf, '_') >= 0 && !zm_str_ends_nocase(leaf, ZM_S("_looped"));
+}
+
+apr_status_t upkeep_resubmit_one(const zm_zenv_t *zenv, const char *name, apr_pool_t *pool,
+                                 zm_error_t *error)
+{
+    resubmit_t work = {0, 0, pool};
+    zm_spool_t *spool;
+    zm_name_t parts;
+    apr_status_t status;
+    if (!zm_spool_name_valid(zm_str(name)) ||
+        zm_layout_parse(&parts, zm_str(name)) != APR_SUCCESS ||
+        (!zm_str_equal_c(parts.directory, ZM_DIR_DEFERRED) &&
+         !zm_str_equal_c(parts.directory, ZM_DIR_POSTMAN) &&
+         !zm_str_equal_c(parts.directory, ZM_DIR_FREEZER)))
+        return zm_error_set(error, ZM_E_SYNTAX,
+                            "%s: say which message of deferred/, postman/ or freezer/", name);
+    if (!parts.numeric)
+        return zm_error_set(error, ZM_E_SYNTAX, "%s: not the name of a message", name);
+    if (zm_str_equal_c(parts.directory, ZM_DIR_POSTMAN) && is_copy(parts.leaf))
+        return zm_error_set(error, APR_EEXIST, "%s is a copy: its message went on", name);
+    if ((status = zm_site_spool(&spool, zenv, NULL, pool, error)) != APR_SUCCESS)
+        return status;
+    resubmit(spool, name, &work);
+    zm_spool_close(spool);
+    return work.failures > 0 ? zm_error_set(error, APR_EGENERAL, "%s stays where it is", name)
+                             : APR_SUCCESS;
+}
+
 apr_status_t upkeep_resubmit(const zm_zenv_t *zenv, int *count, int *failures, apr_pool_t *pool,
                              zm_error_t *error)
 {

@@ -16,6 +16,11 @@ apr_status_t upkeep_make_spool(const zm_zenv_t *zenv, apr_pool_t *pool, zm_error
 apr_status_t upkeep_resubmit(const zm_zenv_t *zenv, int *count, int *failures, apr_pool_t *pool,
                              zm_error_t *error);
 
+/** Gives one message of deferred/, postman/ or freezer/ back to the router:
+ * "postman/4711.killsrouter". A copy of a message that went on is refused. */
+apr_status_t upkeep_resubmit_one(const zm_zenv_t *zenv, const char *name, apr_pool_t *pool,
+                                 zm_error_t *error);
+
 /** Removes scratch files in public/ older than 2 days and copies in postman/ older than 7 days
  * (only-copies: 30 days). */
 apr_status_t upkeep_cleanup(const zm_zenv_t *zenv, int *count, apr_pool_t *pool, zm_error_t *error);

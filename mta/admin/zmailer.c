@@ -206,6 +206,21 @@ static void do_resubmit(zmailer_t *zmailer)
         zmailer->code = 1;
 }
 
+/* Messages by name, also those that were parked or frozen. */
+static void resubmit_named(zmailer_t *zmailer, const char *const *names, int count)
+{
+    int i, done = 0;
+    for (i = 0; i < count; i++) {
+        zm_error_t error = {0};
+        if (upkeep_resubmit_one(zmailer->zenv, names[i], zmailer->pool, &error) != APR_SUCCESS)
+            fail(zmailer, 1, error.text);
+        else
+            done++;
+    }
+    if (!zmailer->quiet)
+        printf("resubmitted %d\n", done);
+}
+
 static void do_cleanup(zmailer_t *zmailer)
 {
     zm_error_t error = {0};
@@ -398,6 +413,10 @@ static int run_words(zmailer_t *zmailer, int argc, char **argv)
     int i;
     if (argc > 1 && strcmp(argv[1], "mailq") == 0) {
         become(zmailer, "mailq", (const char *const *)argv + 2, argc - 2);
+        return zmailer->code;
+    }
+    if (argc > 2 && strcmp(argv[1], "resubmit") == 0) {
+        resubmit_named(zmailer, (const char *const *)argv + 2, argc - 2);
         return zmailer->code;
     }
     if (argc > 1 && strcmp(argv[1], "restart") == 0) {

@@ -99,10 +99,10 @@ static void worker_end(zm_child_t *child, const zm_child_end_t *end, void *baton
         return;
     was_ready = worker->ready;
     was_candidate = worker == farm->candidate;
-    zm_log(died ? ZM_LOG_ERROR : ZM_LOG_INFO, NULL, "worker ended",
-           ZM_F_I("pid", zm_child_pid(child)), ZM_F_S("by", end->signalled ? "signal" : "exit"),
-           ZM_F_I("code", end->code), ZM_F_I("user_us", end->user_cpu),
-           ZM_F_I("system_us", end->system_cpu));
+    zm_log(died && !(farm->stopping && !worker->ready) ? ZM_LOG_ERROR : ZM_LOG_INFO, NULL,
+           "worker ended", ZM_F_I("pid", zm_child_pid(child)),
+           ZM_F_S("by", end->signalled ? "signal" : "exit"), ZM_F_I("code", end->code),
+           ZM_F_I("user_us", end->user_cpu), ZM_F_I("system_us", end->system_cpu));
     worker_return_jobs(worker, died);
     zm_child_close(worker->child);
     worker->child = NULL;

@@ -236,6 +236,23 @@ static void on_control(zm_control_t event, void *baton)
 
 /* -- start ---------------------------------------------------------------------------------- */
 
+/* With ROUTERDIRHASH submitters put messages into A to Z, and make none of these themselves. */
+static void make_hash_directories(const master_t *master, const char *directory)
+{
+    char name[300];
+    char letter;
+    if (zm_zenv_get_or(master->options->zenv, "ROUTERDIRHASH", "")[0] != '1')
+        return;
+    for (letter = 'A'; letter <= 'Z'; letter++) {
+        apr_status_t status;
+        snprintf(name, sizeof name, "%s/%c", directory, letter);
+        status = zm_spool_make_directory(master->spool, name, 0);
+        if (status != APR_SUCCESS && !APR_STATUS_IS_EEXIST(status))
+            zm_log(ZM_LOG_ERROR, NULL, "cannot make a hash directory", ZM_F_S("name", name),
+                   ZM_F_E("reason", status));
+    }
+}
+
 static void add_input(master_t *master, const char *directory, int workers)
 {
     input_t *input = &master->inputs[master->input_count];
@@ -247,6 +264,7 @@ static void add_input(master_t *master, const char *directory, int workers)
     input->directory = directory;
     input->queue = router_queue_create();
     apr_pool_create(&input->scan_pool, master->pool);
+    make_hash_directories(master, directory);
     zm_timer_init(&input->scan, master->loop, scan_step, input);
     if (zm_spool_watch(&input->watch, master->spool, directory, master->loop, on_watch, input) !=
         APR_SUCCESS)

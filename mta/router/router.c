@@ -18,6 +18,7 @@
 #include "mta/router/interactive.h"
 #include "mta/router/master.h"
 #include "mta/router/worker.h"
+#include "platform/control.h"
 #include "platform/fs.h"
 #include "platform/log.h"
 #include "platform/service.h"
@@ -382,8 +383,10 @@ int main(int argc, char **argv)
         router.workers = router.workers < 1 ? 1 : 40;
     if (open_log(&router, &error) != APR_SUCCESS)
         return complain(ZM_EXIT_CONFIG, error.text);
-    if (router.worker)
+    if (router.worker) {
+        (void)zm_control_decline(); /* the master says when to end */
         return run_worker(&router);
+    }
     if (router.explain)
         return run_explain(&router, argc, argv);
     if (router.interactive && router.daemon)

@@ -19,5 +19,141 @@ def test_a_stop_of_the_whole_group_loses_nothing_and_logs_no_error():
         check(' error ' not in log and 'by=signal' not in log, 'errors at a stop:\n' + log)
 
 
+
+def put(i, name, to, text='x\n', mtime=None):
+    """A message straight into the spool, as a submitter would rename it there."""
+    put_raw(i, name, ('from alice@mail.test\nto %s\nenv-end\nSubject: %s\n\n%s' % (to, name, text)).encode(), mtime)
+
+
+def put_raw(i, name, data, mtime=None):
+    scratch = i.path('postoffice/public', 'scratch')
+    with open(scratch, 'wb') as f:
+        f.write(data)
+    if mtime:
+        os.utime(scratch, (mtime, mtime))
+    os.rename(scratch, i.path('postoffice', name))
+
+
+def test_a_message_that_kills_workers_is_parked():
+    with Instance(users=('alice', 'bob')) as i:
+        i.write('var/router.local.cf', 'protocols=(deadly routes smtp)\n'
+                'deadly_neighbour (domain) {\n\t[ "$domain" = deadly.test ] || return 1\n\t/bin/kill -9 $$\n}\n')
+        i.start('router')
+        i.sendmail('-f', 'alice@mail.test', 'x@deadly.test', data=letter())
+        for n in range(5):
+            i.sendmail('-f', 'alice@mail.test', 'bob', data=letter(subject='n%d' % n))
+        wait(lambda: len(i.spool('transport')) == 5 and len(i.spool('postman')) == 1, 'five routed and one parked',
+             instances=[i])
+        name = os.path.basename(i.spool('postman')[0])
+        check(name.endswith('.killsrouter'), name)
+        check('killed two workers' in i.read('log/router'), 'the reason is not in the log')
+        # mended, and routed after all
+        i.write('var/router.local.cf', '')
+        i.zmailer('reload')
+        wait(lambda: 'configuration loaded again' in i.read('log/router'), 'the reload', instances=[i])
+        check('resubmitted 1' in i.zmailer('resubmit', 'postman/' + name).out, 'not resubmitted')
+        wait(lambda: len(i.spool('transport')) == 6, 'the sixth', instances=[i])
+
+
+def test_messages_that_were_set_aside_are_resubmitted_by_name():
+    with Instance(users=('alice', 'bob')).start('router') as i:
+        for name in ('deferred/101.ctrlfile', 'deferred/102.ctrlfile', 'freezer/103policy-1', 'postman/104_badheader',
+                     'postman/105.noerraddr'):
+            put(i, name, 'bob')
+        check('a copy' in i.zmailer('resubmit', 'postman/104_badheader', code=1).err, 'a copy was taken')
+        for wrong in ('queue/104', '../etc/passwd', 'postman/../queue/1', 'router/5', 'deferred/x', 'deferred/999'):
+            i.zmailer('resubmit', wrong, code=1)
+        check(len(i.spool('deferred')) == 2, 'more than what was named')
+        i.zmailer('resubmit', 'freezer/103policy-1', 'postman/105.noerraddr', 'deferred/102.ctrlfile')
+        wait(lambda: len(i.spool('transport')) == 3, 'three routed', instances=[i])
+        i.zmailer('resubmit')
+        wait(lambda: len(i.spool('transport')) == 4, 'the fourth', instances=[i])
+        check(not i.spool('deferred') and not i.spool('freezer'), 'something is left')
+
+
+def test_what_the_rules_break_is_deferred_and_routed_later():
+    with Instance(users=('alice', 'bob')) as i:
+        i.write('var/router.local.cf', 'crossbar (from, to) { returns (null (a b) c) }\n')
+        i.start('router')
+        i.sendmail('-f', 'alice@mail.test', 'bob', data=letter())
+        wait(lambda: i.spool('deferred'), 'a deferred message', instances=[i])
+        i.write('var/router.local.cf', '')
+        i.zmailer('reload')
+        wait(lambda: 'configuration loaded again' in i.read('log/router'), 'the reload', instances=[i])
+        i.zmailer('resubmit')
+        wait(lambda: i.spool('transport'), 'a routed message', instances=[i])
+
+
+def test_a_configuration_with_errors_is_not_taken():
+    with Instance(users=('alice', 'bob')).start('router') as i:
+        i.write('var/router.local.cf', 'router () {\n\tif\n')
+        i.write('share/router.cf', i.read('share/router.cf') + '\nif true; then\n')
+        i.zmailer('reload')
+        wait(lambda: 'the old configuration stays in force' in i.read('log/router'), 'a refusal', instances=[i])
+        check(re.search(r'router\.cf.*line \d+, column \d+', i.read('log/router')), 'no place is named')
+        i.sendmail('-f', 'alice@mail.test', 'bob', data=letter())
+        wait(lambda: i.spool('transport'), 'a routed message', instances=[i])
+
+
+def test_the_oldest_message_is_first():
+    with Instance(users=('alice', 'bob')) as i:
+        with open(i.path('etc/zmailer.conf'), 'a') as f:
+            f.write('ROUTEROPTIONS="-dW -n 1"\n')
+        now = int(time.time())
+        for n in range(30):
+            put(i, 'router/%d' % (1000 + n), 'u%d@x.test' % n, mtime=now - 1000 - (n * 7 % 30) * 10)
+        i.start('router')
+        wait(lambda: len(i.spool('transport')) == 30, 'thirty routed', instances=[i])
+        order = [int(n) for n in re.findall(r'u(\d+)@x\.test', '\n'.join(
+            line for line in i.read('log/router').splitlines() if 'fromto' in line))]
+        check(order == sorted(range(30), key=lambda n: -(n * 7 % 30)), 'taken in the order %r' % order)
+
+
+def test_hashed_and_secondary_directories_are_served():
+    for levels in ('', '1'):
+        with Instance(users=('alice', 'bob')) as i:
+            i.append('etc/zmailer.conf', 'ROUTERDIRHASH=%s\nROUTERDIRS=router1:router2\n' % levels)
+            os.makedirs(i.path('postoffice/router1'), exist_ok=True)
+            i.start('router')
+            os.makedirs(i.path('postoffice/router/C'), exist_ok=True)
+            for n in range(10):
+                i.sendmail('-f', 'alice@mail.test', 'bob', data=letter(subject='n%d' % n))
+            put(i, 'router1/5555', 'bob')
+            put(i, 'router/C/7777', 'bob')      # without a hint, in a hash directory
+            wait(lambda: len(i.spool('transport')) == 12, 'twelve routed', instances=[i])
+            check(not i.spool('router') and not i.spool('router1'), 'something is left')
+
+
+def test_a_flood_in_one_directory_does_not_hold_up_another():
+    with Instance(users=('alice', 'bob')) as i:
+        i.append('etc/zmailer.conf', 'ROUTERDIRS=router1\n')
+        os.makedirs(i.path('postoffice/router1'), exist_ok=True)
+        for n in range(400):
+            put(i, 'router1/%d' % (2000 + n), 'bulk%d@x.test' % n)
+        put(i, 'router/77', 'bob')
+        i.start('router')
+        wait(lambda: 'bob' in ''.join(l for l in i.read('log/router').splitlines() if 'fromto' in l), 'bob', instances=[i])
+        wait(lambda: len(i.spool('transport')) == 401, 'all routed', instances=[i])
+        lines = [l for l in i.read('log/router').splitlines() if 'fromto' in l]
+        at = [n for n, l in enumerate(lines) if 'bulk' not in l]
+        check(at and at[0] < 390, 'the other directory waited: %r of %d' % (at, len(lines)))
+
+
+def test_hostile_letters_leave_the_router_working():
+    long_name = 'x' * 100000
+    with Instance(users=('alice', 'bob')).start('router') as i:
+        for n, line in enumerate(('To: ' + long_name + '@a.test', 'To: ' + '(' * 50000 + ')' * 50000 + ' bob@mail.test',
+                                  'To: g: ' + 'a, ' * 30000 + ';', 'From: ' + '<' * 30000, 'Cc: "' + '\\' * 90000,
+                                  'To: ' + '@a,' * 20000 + '@b:c@d', 'To: \x01\x7f\xff\x00@mail.test', 'To: Bob <bob@mail.test> trailing <')):
+            put(i, 'router/%d' % (300 + n), 'bob')
+            raw = line.encode('latin-1')
+            put_raw(i, 'router/%d' % (400 + n), b'from alice@mail.test\nto bob\nenv-end\n' + raw + b'\nSubject: x\n\nx\n')
+            put_raw(i, 'router/%d' % (500 + n), b'from alice@mail.test\nto ' + raw[4:] + b'\nenv-end\nSubject: x\n\nx\n')
+        wait(lambda: not i.spool('router'), 'an empty input directory', instances=[i])
+        log = i.read('log/router')
+        check('worker ended' not in log and 'stuck' not in log, 'a worker died:\n' + log[-3000:])
+        check(len(i.spool('transport')) >= 16, 'the good ones are not all there')
+
+
 if __name__ == '__main__':
     main(sys.modules[__name__])
