@@ -36,7 +36,7 @@ static bool matches(zm_str_t pattern, const char *name)
         return false;
     for (i = 0; i < pattern.length; i++)
         elements[i] = (unsigned char)pattern.data[i];
-    return zm_pattern_match(elements, pattern.length, zm_str(name));
+    return zm_pattern_fits(elements, pattern.length, zm_str(name));
 }
 
 static bool exists(const char *path, bool directory, apr_pool_t *pool)

@@ -28,7 +28,7 @@ static bool in_set(const zm_pattern_char_t *pattern, apr_size_t length, apr_size
     return found != negated;
 }
 
-bool zm_pattern_match(const zm_pattern_char_t *pattern, apr_size_t length, zm_str_t text)
+bool zm_pattern_fits(const zm_pattern_char_t *pattern, apr_size_t length, zm_str_t text)
 {
     apr_size_t at = 0, from = 0, star = 0, star_from = 0;
     bool starred = false;
@@ -98,7 +98,7 @@ static bool match_alternatives(const zm_fragments_t *fragments, zm_str_t subject
     for (i = 0; i <= length; i++) {
         if (i < length && pattern[i] != '|')
             continue;
-        if (zm_pattern_match(pattern + start, i - start, subject))
+        if (zm_pattern_fits(pattern + start, i - start, subject))
             return true;
         start = i + 1;
     }

@@ -126,7 +126,7 @@ void zm_outcome_text(const zm_outcome_t *outcome, zm_buf_t *out)
         zm_buf_printf(out, " (result %d is abnormal)", outcome->result);
 }
 
-void zm_outcome_line(const zm_outcome_t *outcome, const zm_verdict_t *verdict, zm_buf_t *out)
+void zm_outcome_words(const zm_outcome_t *outcome, const zm_verdict_t *verdict, zm_buf_t *out)
 {
     zm_buf_add_c(out, verdict->keyword);
     zm_buf_add_byte(out, ' ');

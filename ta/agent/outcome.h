@@ -65,6 +65,6 @@ void zm_outcome_notary(const zm_outcome_t *outcome, zm_str_t fallback, zm_buf_t 
 void zm_outcome_text(const zm_outcome_t *outcome, zm_buf_t *out);
 
 /** Appends what stands between the last TAB and the LF of a result line: keyword, blank, text. */
-void zm_outcome_line(const zm_outcome_t *outcome, const zm_verdict_t *verdict, zm_buf_t *out);
+void zm_outcome_words(const zm_outcome_t *outcome, const zm_verdict_t *verdict, zm_buf_t *out);
 
 #endif

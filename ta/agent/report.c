@@ -56,7 +56,7 @@ static void tell_scheduler(report_t *report)
     if (report->verdict.with_notary)
         zm_buf_add(out, report->notary.data, report->notary.length);
     zm_buf_add_byte(out, '\t');
-    zm_outcome_line(report->outcome, &report->verdict, out);
+    zm_outcome_words(report->outcome, &report->verdict, out);
     zm_buf_add_byte(out, '\n');
     zm_agent_flush(report->job->agent);
 }
@@ -70,7 +70,7 @@ static void tell_submitter(report_t *report)
         return;
     zm_buf_add_str(&line, report->recipient->user);
     zm_buf_add_c(&line, ": ");
-    zm_outcome_line(report->outcome, &report->verdict, &line);
+    zm_outcome_words(report->outcome, &report->verdict, &line);
     zm_trace_line(report->job->trace, zm_buf_str(&line));
     zm_buf_free(&line);
 }

@@ -7,7 +7,7 @@ static const char *line_of(const zm_outcome_t *outcome, bool success)
     static zm_buf_t text;
     zm_verdict_t verdict = zm_outcome_verdict(outcome, success);
     zm_buf_clear(&text);
-    zm_outcome_line(outcome, &verdict, &text);
+    zm_outcome_words(outcome, &verdict, &text);
     return zm_buf_c(&text);
 }
 
