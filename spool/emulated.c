@@ -141,7 +141,7 @@ apr_status_t zm_emulated_unlink(zm_engine_t *engine, const char *name)
         return status;
     status = zm_emulated_finish(e, drop_name(e, name, buried));
     if (status == APR_SUCCESS && buried[0] != '\0')
-        zm_side_bury(e, buried);
+        zm_side_bury(e);
     return status;
 }
 
@@ -149,7 +149,6 @@ static apr_status_t unlink_pair(zm_engine_t *engine, const char *first, const ch
 {
     zm_emulated_t *e = zm_emulated(engine);
     char buried[2][ZM_SIDE_SIZE] = {"", ""};
-    int i;
     apr_status_t status = zm_emulated_begin(e);
     if (status != APR_SUCCESS)
         return status;
@@ -157,9 +156,8 @@ static apr_status_t unlink_pair(zm_engine_t *engine, const char *first, const ch
     if (status == APR_SUCCESS || APR_STATUS_IS_ENOENT(status))
         status = drop_name(e, second, buried[1]);
     status = zm_emulated_finish(e, APR_STATUS_IS_ENOENT(status) ? APR_SUCCESS : status);
-    for (i = 0; i < 2 && status == APR_SUCCESS; i++)
-        if (buried[i][0] != '\0')
-            zm_side_bury(e, buried[i]);
+    if (status == APR_SUCCESS && (buried[0][0] != '\0' || buried[1][0] != '\0'))
+        zm_side_bury(e);
     return status;
 }
 
@@ -250,7 +248,9 @@ static apr_status_t open_files(zm_emulated_t *e, bool create)
 /* What no row names any more; what somebody has open stays until later. */
 static apr_status_t tidy(zm_engine_t *engine, apr_pool_t *pool)
 {
-    apr_status_t status = zm_side_sweep_dead(zm_emulated(engine));
+    apr_status_t status = zm_emulated_sync(zm_emulated(engine)); /* of what is seen to be gone */
+    if (status == APR_SUCCESS)
+        status = zm_side_sweep_dead(zm_emulated(engine));
     return status != APR_SUCCESS ? status : zm_side_sweep_strays(zm_emulated(engine), pool);
 }
 

@@ -20,6 +20,7 @@
  *
  *   spool.db, -wal, -shm   the database
  *   turn                   byte 0: whose turn it is to write; byte 1: who checkpoints
+ *   log-failed             a sync of the log failed (emulated_write.c)
  *   locks                  locked ranges stand for locked ranges of objects
  *   bodies/A/4711          bodies of more than INLINE_LIMIT bytes; only ever appended to, or
  *                          overwritten in place
@@ -137,7 +138,7 @@ typedef struct zm_emulated_t {
     zm_file_t *root; /* the spool's directory */
     zm_file_t *log;  /* spool.db-wal, opened when first synced */
     zm_file_t *turn, *locks;
-    apr_status_t broken; /* a sync of the log failed: nothing can be made durable any more */
+    apr_status_t broken; /* a sync of the log failed: it is written anew before anything is durable */
     uint32_t arrivals;          /* since the last trim; under writer.lock */
     int log_pages, log_due;     /* under writer.lock */
     apr_thread_mutex_t *lock;   /* of what follows */
@@ -149,7 +150,7 @@ typedef struct zm_emulated_t {
     struct {
         apr_thread_t *thread;
         apr_thread_cond_t *wake;
-        bool wanted, stopping, started;
+        bool wanted, sweep, stopping, started;
     } checkpoint;
 } zm_emulated_t;
 
@@ -180,6 +181,8 @@ apr_status_t zm_emulated_move(zm_emulated_t *e, const char *from, const char *to
 apr_status_t zm_emulated_start_checkpoints(zm_emulated_t *e);
 void zm_emulated_stop_checkpoints(zm_emulated_t *e);
 void zm_emulated_want_checkpoint(zm_emulated_t *e);
+/** Likewise, for the files that `dead` names. */
+void zm_emulated_want_sweep(zm_emulated_t *e);
 
 /* -- directories ----------------------------------------------------------------------------- */
 
@@ -203,8 +206,8 @@ apr_status_t zm_side_sync(zm_emulated_t *e, zm_file_t *file, const char *side);
 apr_status_t zm_side_open(zm_file_t **file, zm_emulated_t *e, const char *side, bool update, apr_pool_t *pool);
 /** Removes it unless somebody has it open or an object has it as its body: ZM_E_BUSY then. */
 apr_status_t zm_side_remove(zm_emulated_t *e, const char *side);
-/** Removes the file of an object that is gone, now or, while somebody has it open, later. */
-void zm_side_bury(zm_emulated_t *e, const char *side);
+/** The files of objects that are gone (`dead` names them) are to be removed; a thread does it. */
+void zm_side_bury(zm_emulated_t *e);
 /** Removes what dead rows name and nobody has open any more, and files that no row names. */
 apr_status_t zm_side_sweep_dead(zm_emulated_t *e);
 apr_status_t zm_side_sweep_strays(zm_emulated_t *e, apr_pool_t *pool);

@@ -5,6 +5,8 @@
 
 #include "spool/emulated.h"
 
+#define SWEEP_STEP 32 /* dead files that share a sync of the log */
+
 /*
  * A large body is a file of its own, bodies/A/4711.  Its row names it, so a
  * crash before the commit leaves a file that no row names; one after the row's
@@ -186,20 +188,43 @@ static apr_status_t forget_dead(zm_emulated_t *e, const char *side)
     return zm_emulated_finish(e, zm_connection_run(&e->writer, statement));
 }
 
-void zm_side_bury(zm_emulated_t *e, const char *side)
+void zm_side_bury(zm_emulated_t *e)
 {
-    if (zm_side_remove(e, side) == APR_SUCCESS)
-        forget_dead(e, side); /* else with the next checkpoint */
+    zm_emulated_want_sweep(e);
 }
 
+static apr_status_t gather_dead(zm_emulated_t *e, char sides[SWEEP_STEP][ZM_SIDE_SIZE], int *count)
+{
+    char after[ZM_SIDE_SIZE];
+    apr_status_t status = APR_SUCCESS;
+    memcpy(after, sides[SWEEP_STEP - 1], sizeof after); /* the last of the step before */
+    for (*count = 0; *count < SWEEP_STEP; (*count)++) {
+        status = next_dead(e, after);
+        if (status != APR_SUCCESS)
+            break;
+        memcpy(sides[*count], after, sizeof after);
+    }
+    return APR_STATUS_IS_ENOENT(status) ? APR_SUCCESS : status;
+}
+
+/*
+ * The removal of a row is durable before its file is removed.  Otherwise a crash
+ * could bring the row back, and with it a message without body.
+ */
 apr_status_t zm_side_sweep_dead(zm_emulated_t *e)
 {
-    char side[ZM_SIDE_SIZE] = "";
+    char sides[SWEEP_STEP][ZM_SIDE_SIZE] = {{0}};
+    int count, i;
     apr_status_t status;
-    while ((status = next_dead(e, side)) == APR_SUCCESS)
-        if (zm_side_remove(e, side) == APR_SUCCESS)
-            forget_dead(e, side);
-    return APR_STATUS_IS_ENOENT(status) ? APR_SUCCESS : status;
+    do {
+        status = gather_dead(e, sides, &count);
+        if (status == APR_SUCCESS && count > 0)
+            status = zm_emulated_sync(e);
+        for (i = 0; i < count && status == APR_SUCCESS; i++)
+            if (zm_side_remove(e, sides[i]) == APR_SUCCESS)
+                forget_dead(e, sides[i]);
+    } while (status == APR_SUCCESS && count == SWEEP_STEP);
+    return status;
 }
 
 static apr_status_t each_in(zm_emulated_t *e, char letter, zm_side_fn *fn, void *baton,

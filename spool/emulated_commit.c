@@ -212,7 +212,10 @@ static void settle_refused(zm_emulated_t *e, member_t *member)
 static void take_back(zm_emulated_t *e, member_t *member, apr_status_t status)
 {
     zm_emulated_unlink((zm_engine_t *)e, member->commit->name);
-    fail(member, status);
+    member->commit->status = status;
+    if (member->object != NULL) /* its row may come back, so its body stays until that cannot be */
+        zm_emulated_object_free(member->object, false);
+    member->object = NULL;
 }
 
 static bool needs_sync(const member_t *members, int count)

@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "spool/emulated.h"
@@ -14,8 +15,11 @@
  * transaction is everything after it.
  *
  * A sync that failed is never repeated.  The system may have dropped parts of
- * the log, so nothing committed after them could survive a crash either; the
- * process refuses to make anything durable until it has opened the spool anew.
+ * the log, so nothing committed after them could survive a crash either.  Before
+ * anything counts as durable again the whole log is written anew, as it is seen,
+ * and synced.  Who had it open when the sync failed is told so by his own next
+ * sync; for those who open it later a file says so, FAILED_MARK.  A crash makes
+ * the file meaningless: what is read then is what the disk has.
  *
  * A checkpoint moves the log's pages into the database.  A thread does it in two
  * steps: the bulk beside the writers, then the small rest in their turn, so that
@@ -32,6 +36,8 @@
 #define ARRIVALS_KEPT 20000
 #define ARRIVALS_TRIM 1024
 #define STACK_SIZE (256 * 1024)
+#define FAILED_MARK "log-failed"
+#define REWRITE_STEP 65536
 
 /* -- transactions --------------------------------------------------------------------- */
 
@@ -87,8 +93,9 @@ apr_status_t zm_emulated_finish(zm_emulated_t *e, apr_status_t status)
 
 /* SQLite made the log with the first transaction and would sync its name with the first sync, which
  * is ours. */
-static apr_status_t open_log(zm_emulated_t *e)
+static apr_status_t open_log(zm_emulated_t *e, bool *broken)
 {
+    zm_file_info_t mark;
     apr_status_t status = APR_SUCCESS;
     apr_thread_mutex_lock(e->lock);
     if (e->log == NULL) {
@@ -98,27 +105,78 @@ static apr_status_t open_log(zm_emulated_t *e)
             e->log = NULL;
         else if ((status = zm_dir_sync(e->root)) == ZM_E_UNSUPPORTED)
             status = APR_SUCCESS;
+        if (status == APR_SUCCESS && zm_path_info(&mark, e->root, FAILED_MARK) == APR_SUCCESS)
+            e->broken = APR_EGENERAL; /* for somebody else */
     }
-    if (status == APR_SUCCESS)
-        status = e->broken;
+    *broken = e->broken != APR_SUCCESS;
     apr_thread_mutex_unlock(e->lock);
+    return status;
+}
+
+static void note_failure(zm_emulated_t *e, apr_status_t status)
+{
+    zm_file_t *mark;
+    apr_pool_t *pool;
+    if (apr_pool_create_unmanaged_ex(&pool, NULL, NULL) == APR_SUCCESS) {
+        (void)zm_file_open(&mark, e->root, FAILED_MARK, ZM_OPEN_WRITE | ZM_OPEN_CREATE, 0660, pool);
+        apr_pool_destroy(pool); /* closes it */
+    }
+    apr_thread_mutex_lock(e->lock);
+    e->broken = status;
+    apr_thread_mutex_unlock(e->lock);
+}
+
+/* In our turn nobody else writes to it; for readers nothing changes. */
+static apr_status_t rewrite_log(zm_emulated_t *e)
+{
+    uint64_t at = 0;
+    char *piece = malloc(REWRITE_STEP);
+    apr_status_t status = piece != NULL ? APR_SUCCESS : APR_ENOMEM;
+    while (status == APR_SUCCESS) {
+        apr_size_t length = REWRITE_STEP;
+        status = zm_file_read_at(e->log, at, piece, &length);
+        if (status == APR_SUCCESS)
+            status = zm_file_write_at(e->log, at, piece, length);
+        at += length;
+    }
+    free(piece);
+    if (!APR_STATUS_IS_EOF(status))
+        return status;
+    return zm_file_sync(e->log);
+}
+
+static apr_status_t mend_log(zm_emulated_t *e)
+{
+    apr_status_t status;
+    apr_thread_mutex_lock(e->writer.lock);
+    status = zm_file_lock(e->turn, TURN_BYTE, 1, true);
+    if (status == APR_SUCCESS) {
+        status = rewrite_log(e);
+        if (status == APR_SUCCESS) {
+            (void)zm_file_unlink(e->root, FAILED_MARK);
+            apr_thread_mutex_lock(e->lock);
+            e->broken = APR_SUCCESS;
+            apr_thread_mutex_unlock(e->lock);
+        }
+        zm_file_unlock(e->turn, TURN_BYTE, 1);
+    }
+    apr_thread_mutex_unlock(e->writer.lock);
     return status;
 }
 
 apr_status_t zm_emulated_sync(zm_emulated_t *e)
 {
+    bool broken;
     apr_status_t status;
     if (!e->wal)
         return APR_SUCCESS;
-    status = open_log(e);
+    status = open_log(e, &broken);
+    if (status == APR_SUCCESS && broken)
+        status = mend_log(e);
+    else if (status == APR_SUCCESS)
+        status = zm_file_sync(e->log);
     if (status != APR_SUCCESS)
-        return status;
-    status = zm_file_sync(e->log);
-    if (status != APR_SUCCESS) {
-        apr_thread_mutex_lock(e->lock);
-        e->broken = status;
-        apr_thread_mutex_unlock(e->lock);
-    }
+        note_failure(e, status);
     return status;
 }
 
@@ -243,7 +301,6 @@ static void checkpoint(zm_emulated_t *e, sqlite3 *db)
         apr_thread_mutex_unlock(e->writer.lock);
     }
     zm_file_unlock(e->turn, CHECKPOINT_BYTE, 1);
-    zm_side_sweep_dead(e);
 }
 
 static void *APR_THREAD_FUNC checkpointer(apr_thread_t *thread, void *data)
@@ -261,14 +318,17 @@ static void *APR_THREAD_FUNC checkpointer(apr_thread_t *thread, void *data)
                      NULL);
     }
     apr_thread_mutex_lock(e->lock);
-    while (!e->checkpoint.stopping) {
-        if (!e->checkpoint.wanted) {
+    while (!e->checkpoint.stopping || e->checkpoint.sweep) {
+        bool wanted = e->checkpoint.wanted && !e->checkpoint.stopping;
+        if (!wanted && !e->checkpoint.sweep) {
             apr_thread_cond_wait(e->checkpoint.wake, e->lock);
             continue;
         }
-        e->checkpoint.wanted = false;
+        e->checkpoint.wanted = e->checkpoint.sweep = false;
         apr_thread_mutex_unlock(e->lock);
-        checkpoint(e, db);
+        if (wanted)
+            checkpoint(e, db);
+        zm_side_sweep_dead(e);
         apr_thread_mutex_lock(e->lock);
     }
     apr_thread_mutex_unlock(e->lock);
@@ -276,11 +336,11 @@ static void *APR_THREAD_FUNC checkpointer(apr_thread_t *thread, void *data)
     return NULL;
 }
 
-/* Started with the first log that is long enough: many programs never see one. */
-void zm_emulated_want_checkpoint(zm_emulated_t *e)
+/* Started when first needed: many programs never see a log that is long enough. */
+static void want(zm_emulated_t *e, bool *what)
 {
     apr_thread_mutex_lock(e->lock);
-    e->checkpoint.wanted = true;
+    *what = true;
     if (!e->checkpoint.started) {
         apr_threadattr_t *attributes;
         if (apr_threadattr_create(&attributes, e->pool) == APR_SUCCESS &&
@@ -291,6 +351,16 @@ void zm_emulated_want_checkpoint(zm_emulated_t *e)
     }
     apr_thread_cond_signal(e->checkpoint.wake);
     apr_thread_mutex_unlock(e->lock);
+}
+
+void zm_emulated_want_checkpoint(zm_emulated_t *e)
+{
+    want(e, &e->checkpoint.wanted);
+}
+
+void zm_emulated_want_sweep(zm_emulated_t *e)
+{
+    want(e, &e->checkpoint.sweep);
 }
 
 /* Called with every commit, under the writer's lock. */
