@@ -104,7 +104,8 @@ typedef struct zm_control_file_t {
     zm_control_diagnostic_t *diagnostics;
     int diagnostic_count;
     int unit_count; /**< lines, a block counting as one */
-    bool complete;  /**< z line agrees; or, without one, the last unit before d lines is a whole header block */
+    bool complete;  /**< z line agrees; or, without one, it names its message and the last unit
+                   * before d lines is a whole header block */
 } zm_control_file_t;
 
 /**

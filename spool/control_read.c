@@ -410,7 +410,8 @@ apr_status_t zm_control_parse(zm_control_file_t **file, const char *data, apr_si
             return status;
         p.wants_dsn = unit.tag == 'r';
     }
-    p.file->complete = p.has_check ? check_agrees(&p) : ends_well;
+    /* Without its first sector it may end well all the same. */
+    p.file->complete = p.has_check ? check_agrees(&p) : ends_well && p.file->message.length > 0;
     *file = p.file;
     return APR_SUCCESS;
 }

@@ -146,18 +146,37 @@ static void add_field(zm_buf_t *out, zm_str_t field, bool notary)
     }
 }
 
+/*
+ * A crash may have left a record without its end, or bytes that were never
+ * written; what is appended to them would be lost in their line.
+ */
+static apr_status_t begin_line(zm_buf_t *out, zm_object_t *control)
+{
+    zm_object_info_t info;
+    char last;
+    apr_size_t length = 1;
+    apr_status_t status = zm_object_info(&info, control);
+    if (status != APR_SUCCESS || info.size == 0)
+        return status;
+    status = zm_object_read(control, info.size - 1, &last, &length);
+    if (status == APR_SUCCESS && last != '\n')
+        zm_buf_add_byte(out, '\n');
+    return status;
+}
+
 apr_status_t zm_control_diagnose(zm_object_t *control, uint64_t recipient, int64_t header,
                                  int64_t dsn, apr_time_t when, zm_str_t notary, zm_str_t text)
 {
     zm_buf_t line = ZM_BUF_INIT;
-    apr_status_t status;
+    apr_status_t status = begin_line(&line, control);
     zm_buf_printf(&line, "d %" PRIu64 ":%" PRId64 ":%" PRId64 "::%" PRId64 "\t", recipient, header,
                   dsn, (int64_t)apr_time_sec(when));
     add_field(&line, notary, true);
     zm_buf_add_byte(&line, '\t');
     add_field(&line, text, false);
     zm_buf_add_byte(&line, '\n');
-    status = zm_object_append(control, line.data, line.length, true);
+    if (status == APR_SUCCESS)
+        status = zm_object_append(control, line.data, line.length, true);
     zm_buf_free(&line);
     return status;
 }

@@ -313,14 +313,32 @@ static apr_status_t name_object(group_t *group, member_t *member)
  * The companion goes first: a scheduler destroys a control file whose message is
  * not in queue/.  A crash between the two leaves the message there without one,
  * and recovery takes it back; so does a companion that cannot be moved back.
+ *
+ * A name that is taken is seen before: the message of a control file that was
+ * left by a crash is gone, and ours must not stand beside it for a moment.
  */
+static bool is_taken(group_t *group, const char *name)
+{
+    zm_native_place_t place;
+    zm_file_info_t info;
+    apr_status_t status = zm_native_place_of_name(&place, group->native, name, true);
+    if (status != APR_SUCCESS)
+        return false;
+    status = zm_path_info(&info, place.dir->handle, place.leaf);
+    zm_native_leave(&place, group->native);
+    return status == APR_SUCCESS;
+}
+
 static void name_member(group_t *group, member_t *member)
 {
     const zm_target_t *target = &member->commit->target;
     zm_engine_t *engine = (zm_engine_t *)group->native;
     apr_status_t status = APR_SUCCESS, undone;
     if (target->companion != NULL) {
-        status = zm_native_rename(engine, target->companion, target->companion_target);
+        make_name(member->commit);
+        status = is_taken(group, member->commit->name)
+                     ? APR_EEXIST
+                     : zm_native_rename(engine, target->companion, target->companion_target);
         if (status != APR_SUCCESS) {
             fail(member, status);
             return;

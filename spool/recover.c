@@ -16,7 +16,8 @@
  *
  * and both are undone by routing the message again.  A crash between the
  * scheduler's unlink of queue/4711 and that of transport/4711 leaves a control
- * file without message, which is the scheduler's to discard.
+ * file without message.  It is removed, whatever it holds: a new message may get
+ * its number, and would be taken for the finished one.
  *
  * While a scheduler is running it may be between two renames of its own, so
  * what looks incomplete is looked at once more after a while.
@@ -274,19 +275,62 @@ static apr_status_t examine_queue(recovery_t *r, apr_pool_t *pool)
     return APR_STATUS_IS_ENOENT(status) ? APR_SUCCESS : status;
 }
 
-/* Nobody routes yet, so a temporary control file belongs to nobody. */
-static apr_status_t remove_temporaries(recovery_t *r, apr_pool_t *pool)
+static bool has_message(recovery_t *r, const zm_name_t *control, apr_pool_t *pool)
 {
+    const char *leaf = zm_str_c(pool, control->leaf);
+    int levels;
+    for (levels = 0; levels <= 2; levels++) {
+        char prefix[ZM_HASH_PREFIX_SIZE];
+        zm_layout_hash(prefix, control->id, levels);
+        if (exists(r, apr_pstrcat(pool, ZM_DIR_QUEUE "/", prefix, leaf, NULL)))
+            return true;
+    }
+    return exists(r,
+                  apr_pstrcat(pool, ZM_DIR_QUEUE "/", zm_str_c(pool, control->prefix), leaf, NULL));
+}
+
+/* A file of "T" lines alone is a command to the scheduler and belongs to no message. */
+static bool is_command(recovery_t *r, const char *name, apr_pool_t *pool)
+{
+    zm_control_file_t *file;
+    char *data;
+    apr_size_t length;
+    zm_object_t *object;
+    apr_status_t status = zm_object_open(&object, r->spool, name, ZM_OBJECT_READ);
+    if (status != APR_SUCCESS)
+        return false;
+    status = zm_object_read_all(object, &data, &length, CONTROL_LIMIT, pool);
+    zm_object_close(object);
+    return status == APR_SUCCESS &&
+           zm_control_parse(&file, data, length, pool, NULL) == APR_SUCCESS &&
+           file->turn_count > 0 && file->message.length == 0;
+}
+
+/* Nobody routes yet, so a temporary control file belongs to nobody. */
+static bool is_leftover(recovery_t *r, const char *name, apr_pool_t *pool)
+{
+    zm_name_t parts;
+    if (zm_layout_parse(&parts, zm_str(name)) != APR_SUCCESS)
+        return false;
+    if (parts.leaf.length > 1 && parts.leaf.data[0] == '.')
+        return zm_is_digit((unsigned char)parts.leaf.data[1]);
+    return parts.numeric && !has_message(r, &parts, pool) && !is_command(r, name, pool);
+}
+
+static apr_status_t remove_leftovers(recovery_t *r, apr_pool_t *pool)
+{
+    apr_pool_t *each;
     zm_listing_t *listing;
     const char *name;
-    apr_status_t status = zm_spool_list(&listing, r->spool, ZM_DIR_TRANSPORT, true, pool);
+    apr_status_t status = apr_pool_create(&each, pool);
+    if (status == APR_SUCCESS)
+        status = zm_spool_list(&listing, r->spool, ZM_DIR_TRANSPORT, true, pool);
     if (status != APR_SUCCESS)
         return status;
     while ((status = zm_listing_next(listing, &name)) == APR_SUCCESS) {
-        zm_name_t parts;
-        if (zm_layout_parse(&parts, zm_str(name)) == APR_SUCCESS && parts.leaf.length > 1 &&
-            parts.leaf.data[0] == '.' && zm_is_digit((unsigned char)parts.leaf.data[1]))
+        if (is_leftover(r, name, each))
             remove_leftover(r, name);
+        apr_pool_clear(each);
     }
     zm_listing_close(listing);
     return APR_STATUS_IS_ENOENT(status) ? APR_SUCCESS : status;
@@ -302,7 +346,7 @@ apr_status_t zm_spool_recover(zm_spool_t *spool, const zm_recover_options_t *opt
     if (status == APR_SUCCESS) {
         status = examine_queue(&r, pool);
         if (status == APR_SUCCESS)
-            status = remove_temporaries(&r, pool);
+            status = remove_leftovers(&r, pool);
         if (status == APR_SUCCESS && spool->ops->tidy != NULL)
             status = spool->ops->tidy(spool->engine, pool);
         apr_pool_destroy(pool);

@@ -4,7 +4,8 @@
  *
  * Every message in queue/ must have a complete control file.  One without is
  * renamed back to router/ (never overwriting) and routed afresh; leftovers of
- * its control file are removed.  Delivery is at least once.
+ * its control file are removed, and so are control files without a message.
+ * Delivery is at least once.
  */
 #ifndef ZM_SPOOL_RECOVER_H
 #define ZM_SPOOL_RECOVER_H
@@ -15,7 +16,7 @@ typedef struct zm_recover_report_t {
     uint64_t examined;
     uint64_t rerouted;
     uint64_t orphans;   /**< messages of a foreign spool, parked in postman/ */
-    uint64_t leftovers; /**< temporary control files removed */
+    uint64_t leftovers; /**< temporary control files, and those without message, removed */
 } zm_recover_report_t;
 
 /** Called for each thing done: ("re-routed", "queue/A/B/4711"), for the log and progress. */

@@ -153,13 +153,44 @@ static void temporary_control_files_are_removed(void)
     zm_test_spool_end(&test);
 }
 
-static void control_file_without_message_is_the_schedulers(void)
+/* A new message may get its id. */
+static void control_file_without_message_is_removed(void)
 {
     zm_test_spool_t test = zm_test_spool_begin();
-    uint64_t id = routed(test.spool, 0, 99999, "");
-    ZM_ASSERT_OK(zm_spool_unlink(test.spool, zm_layout_name(zm_test_pool(), "queue", 0, id)));
+    uint64_t whole = routed(test.spool, 0, 99999, ""), cut = routed(test.spool, 2, 100, "");
+    ZM_ASSERT_OK(zm_spool_unlink(test.spool, zm_layout_name(zm_test_pool(), "queue", 0, whole)));
+    ZM_ASSERT_OK(zm_spool_unlink(test.spool, zm_layout_name(zm_test_pool(), "queue", 2, cut)));
+    CU_ASSERT_EQUAL(recover(test.spool).leftovers, 2);
+    CU_ASSERT_FALSE(there(test.spool, "transport", 0, whole));
+    CU_ASSERT_FALSE(there(test.spool, "transport", 2, cut));
+    zm_test_spool_end(&test);
+}
+
+static void commands_to_the_scheduler_are_left_alone(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    const char *name = zm_test_publish(test.spool, "transport", 0, "T example.org\n");
     CU_ASSERT_EQUAL(recover(test.spool).leftovers, 0);
-    CU_ASSERT(there(test.spool, "transport", 0, id));
+    ZM_ASSERT_STR(zm_test_contents(test.spool, name), "T example.org\n");
+    zm_test_spool_end(&test);
+}
+
+/* Its sectors reach the disk in any order. */
+static void control_file_without_its_first_sector_is_made_again(void)
+{
+    static const char rest[] = "ome.example>\nMIME-Version: 1.0\nSubject: x\n\n";
+    zm_test_spool_t test = zm_test_spool_begin();
+    uint64_t id = routed(test.spool, 0, 0, NULL);
+    zm_create_options_t create = {.directory = "transport", .uid = ZM_UID_NONE, .gid = ZM_UID_NONE};
+    zm_target_t target = {.directory = "transport", .id = id, .unsynced = true};
+    zm_object_t *object;
+    char sector[512] = "";
+    ZM_ASSERT_OK(zm_object_create(&object, test.spool, &create));
+    ZM_ASSERT_OK(zm_object_write(object, sector, sizeof sector));
+    ZM_ASSERT_OK(zm_object_write(object, rest, sizeof rest - 1));
+    ZM_ASSERT_OK(zm_object_publish_wait(object, &target, NULL, zm_test_pool()));
+    CU_ASSERT_EQUAL(recover(test.spool).rerouted, 1);
+    CU_ASSERT(there(test.spool, "router", 0, id));
     zm_test_spool_end(&test);
 }
 
@@ -225,6 +256,8 @@ ZM_TESTS("spool recovery " ZM_TEST_ENGINE, ZM_TEST(complete_pairs_are_left_alone
          ZM_TEST(routing_again_never_overwrites),
          ZM_TEST(pair_that_a_scheduler_was_moving_is_rejoined),
          ZM_TEST(temporary_control_files_are_removed),
-         ZM_TEST(control_file_without_message_is_the_schedulers),
+         ZM_TEST(control_file_without_message_is_removed),
+         ZM_TEST(commands_to_the_scheduler_are_left_alone),
+         ZM_TEST(control_file_without_its_first_sector_is_made_again),
          ZM_TEST(running_scheduler_gets_a_second_look),
          ZM_TEST(orphans_of_a_foreign_spool_are_parked))

@@ -138,6 +138,22 @@ static void diagnostics_are_appended_and_marked(void)
     end(&f);
 }
 
+/* What a crash leaves of an append has no end; the next record must not be lost in its line. */
+static void diagnostic_after_a_torn_one_is_read(void)
+{
+    static const char torn[] = "d 1";
+    fixture_t f = begin();
+    zm_control_file_t *file;
+    ZM_ASSERT_OK(zm_object_append(f.one, torn, strlen(torn), false));
+    ZM_ASSERT_OK(zm_control_diagnose(f.one, BOB, 100, -1, apr_time_from_sec(1700000000),
+                                     ZM_S("bob"), ZM_S("no")));
+    file = parsed(&f);
+    CU_ASSERT(file->complete);
+    CU_ASSERT_EQUAL_FATAL(file->diagnostic_count, 1);
+    CU_ASSERT_EQUAL(file->diagnostics[0].recipient_offset, BOB);
+    end(&f);
+}
+
 static void message_is_read_through_its_object(void)
 {
     zm_test_spool_t test = zm_test_spool_begin();
@@ -168,4 +184,4 @@ ZM_TESTS("spool updates " ZM_TEST_ENGINE, ZM_TEST(claim_excludes_others_and_name
          ZM_TEST(released_recipient_can_be_claimed_again),
          ZM_TEST(offsets_that_are_no_recipients_are_refused), ZM_TEST(mark_needs_the_expected_tag),
          ZM_TEST(lock_of_a_dead_process_is_stale), ZM_TEST(diagnostics_are_appended_and_marked),
-         ZM_TEST(message_is_read_through_its_object))
+         ZM_TEST(diagnostic_after_a_torn_one_is_read), ZM_TEST(message_is_read_through_its_object))
