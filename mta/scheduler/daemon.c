@@ -300,6 +300,7 @@ static void open_reports(zm_daemon_t *daemon)
     options.keep_files =
         daemon->options->only_channel != NULL || daemon->options->only_host != NULL;
     options.settle = settle;
+    options.syslog = daemon->syslog;
     options.removed = removed;
     options.baton = daemon;
     zm_reports_open(&daemon->reports, &options, daemon->pool);

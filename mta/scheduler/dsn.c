@@ -2,10 +2,14 @@
 
 #include <string.h>
 
+#include "mta/mail/encoded_word.h"
 #include "mta/mail/xtext.h"
+#include "mta/scheduler/dsn_address.h"
 #include "platform/clock.h"
 
 #define COPY_SIZE 65536
+/* Of a header that is returned though the router made none. */
+#define HEADER_LIMIT (1u << 20)
 
 static const struct {
     const char *word, *label, *heading;
@@ -22,6 +26,7 @@ typedef struct writer_t {
     zm_submission_t *submission;
     apr_pool_t *pool;
     zm_buf_t out;
+    bool international; /* an address is beyond ASCII: the types of RFC 6533 */
 } writer_t;
 
 zm_dsn_action_t zm_dsn_action(zm_str_t word)
@@ -49,14 +54,9 @@ bool zm_dsn_has_reader(const zm_dsn_report_t *report)
 
 /* -- pieces of text ------------------------------------------------------------------------ */
 
-/* On one line: control bytes cannot end it. */
 static void add_line_text(zm_buf_t *out, zm_str_t text)
 {
-    apr_size_t i;
-    for (i = 0; i < text.length; i++) {
-        unsigned char c = (unsigned char)text.data[i];
-        zm_buf_add_byte(out, c < ' ' || c == 127 ? '?' : (char)c);
-    }
+    zm_dsn_add_line(out, text, true);
 }
 
 static void add_field(zm_buf_t *out, const char *indent, const char *name, zm_str_t value)
@@ -107,15 +107,7 @@ static zm_str_t final_address(writer_t *writer, const zm_dsn_entry_t *entry)
 
 static zm_str_t final_recipient(writer_t *writer, const zm_dsn_entry_t *entry)
 {
-    zm_str_t address = final_address(writer, entry);
-    bool mail = zm_str_find(address, '@') >= 0 && !prefixed(address, "ns:");
-    zm_buf_t text = ZM_BUF_INIT;
-    zm_str_t result;
-
-    zm_buf_printf(&text, "%s;%.*s", mail ? "rfc822" : "x-local", (int)address.length, address.data);
-    result = zm_str_copy(writer->pool, zm_buf_str(&text));
-    zm_buf_free(&text);
-    return result;
+    return zm_dsn_typed(final_address(writer, entry), writer->pool);
 }
 
 static zm_str_t status_text(const zm_dsn_entry_t *entry)
@@ -155,8 +147,8 @@ static apr_status_t add_recipient(writer_t *writer, zm_str_t address)
     zm_buf_t todsn = ZM_BUF_INIT;
     apr_status_t status;
 
-    zm_buf_add_c(&todsn, "NOTIFY=NEVER ORCPT=rfc822;");
-    zm_xtext_add(&todsn, address);
+    zm_buf_add_c(&todsn, "NOTIFY=NEVER ORCPT=");
+    zm_dsn_add_orcpt(&todsn, address);
     status = zm_submit_line(writer->submission, "todsn", zm_buf_str(&todsn));
     if (status == APR_SUCCESS)
         status = zm_submit_line(writer->submission, "to", address);
@@ -244,6 +236,8 @@ static void add_headers(writer_t *writer)
         zm_buf_add_byte(&writer->out, '\n');
     }
     for (i = 0; form != NULL && i < form->copy_count; i++) {
+        if (prefixed(form->copies[i], "Bcc:"))
+            continue;
         add_line_text(&writer->out, form->copies[i]);
         zm_buf_add_byte(&writer->out, '\n');
     }
@@ -300,7 +294,7 @@ static void add_for_people(writer_t *writer, const zm_dsn_entry_t *entry)
                   zm_xtext_decode_line(entry->wishes.inrcpt, writer->pool));
     if (entry->wishes.orcpt.length > 0)
         add_field(out, indent, "Original Recipient",
-                  zm_xtext_decode_line(entry->wishes.orcpt, writer->pool));
+                  zm_dsn_original(entry->wishes.orcpt, writer->pool));
     add_field(out, indent, "Final Recipient", final_recipient(writer, entry));
     add_field(out, indent, "Action", zm_str(actions[entry->action].word));
     add_field(out, indent, "Status", status_text(entry));
@@ -341,21 +335,29 @@ static void add_first_part(writer_t *writer)
 
 /* -- the part for programs ----------------------------------------------------------------- */
 
+/* A field of message/delivery-status, which is ASCII only. */
+static void add_status_field(writer_t *writer, const char *name, zm_str_t value)
+{
+    if (value.length == 0)
+        return;
+    zm_buf_printf(&writer->out, "%s: ", name);
+    zm_dsn_add_line(&writer->out, value, writer->international);
+    zm_buf_add_byte(&writer->out, '\n');
+}
+
 static void add_for_programs(writer_t *writer, const zm_dsn_entry_t *entry)
 {
-    zm_buf_t *out = &writer->out;
-
-    zm_buf_add_byte(out, '\n');
+    zm_buf_add_byte(&writer->out, '\n');
     if (entry->wishes.orcpt.length > 0)
-        add_field(out, "", "Original-Recipient",
-                  zm_xtext_decode_line(entry->wishes.orcpt, writer->pool));
-    add_field(out, "", "Final-Recipient", final_recipient(writer, entry));
-    add_field(out, "", "Action", zm_str(actions[entry->action].word));
-    add_field(out, "", "Status", status_code(entry));
-    add_field(out, "", "Remote-MTA", entry->notary.remote);
-    add_field(out, "", "Diagnostic-Code", entry->notary.diagnostic);
-    add_date(out, "", "Last-Attempt-Date", entry->diagnostic->time);
-    add_field(out, "", "X-ZTAID", entry->notary.agent);
+        add_status_field(writer, "Original-Recipient",
+                         zm_dsn_original(entry->wishes.orcpt, writer->pool));
+    add_status_field(writer, "Final-Recipient", final_recipient(writer, entry));
+    add_status_field(writer, "Action", zm_str(actions[entry->action].word));
+    add_status_field(writer, "Status", status_code(entry));
+    add_status_field(writer, "Remote-MTA", entry->notary.remote);
+    add_date(&writer->out, "", "Last-Attempt-Date", entry->diagnostic->time);
+    add_status_field(writer, "X-ZTAID", entry->notary.agent);
+    add_status_field(writer, "Diagnostic-Code", entry->notary.diagnostic);
 }
 
 static void add_second_part(writer_t *writer)
@@ -363,8 +365,9 @@ static void add_second_part(writer_t *writer)
     const zm_dsn_report_t *report = writer->report;
     int i;
 
-    zm_buf_printf(&writer->out, "--%s\nContent-Type: message/delivery-status\n\n",
-                  report->boundary);
+    zm_buf_printf(&writer->out, "--%s\nContent-Type: message/%s\n%s\n", report->boundary,
+                  writer->international ? "global-delivery-status" : "delivery-status",
+                  writer->international ? "Content-Transfer-Encoding: 8bit\n" : "");
     add_message_facts(writer, "", false);
     for (i = 0; i < report->count; i++)
         add_for_programs(writer, &report->entries[i]);
@@ -388,7 +391,29 @@ static bool body_wanted(const zm_dsn_report_t *report)
     return report->file->ret.length == 0 && report->full_by_default;
 }
 
-static zm_str_t message_header(const zm_dsn_report_t *report)
+/* The header as it was submitted, behind the envelope. */
+static zm_str_t submitted_header(const zm_dsn_report_t *report, apr_pool_t *pool)
+{
+    static const char end[] = "\nenv-end\n";
+    apr_size_t length = report->file->body_offset < HEADER_LIMIT
+                            ? (apr_size_t)report->file->body_offset
+                            : HEADER_LIMIT;
+    char *data = apr_palloc(pool, length + 1), *at;
+
+    if (report->message == NULL || zm_object_read(report->message, 0, data, &length) != APR_SUCCESS)
+        return ZM_S("");
+    data[length] = '\0';
+    at = strstr(data, end);
+    if (at == NULL)
+        return ZM_S("");
+    at += sizeof end - 1;
+    length -= (apr_size_t)(at - data);
+    while (length > 1 && at[length - 1] == '\n' && at[length - 2] == '\n')
+        length--;
+    return zm_str_of(at, length);
+}
+
+static zm_str_t message_header(const zm_dsn_report_t *report, apr_pool_t *pool)
 {
     int i;
     for (i = report->count - 1; i >= 0; i--) {
@@ -396,7 +421,7 @@ static zm_str_t message_header(const zm_dsn_report_t *report)
         if (header >= 0)
             return report->file->headers[header].text;
     }
-    return ZM_S("");
+    return submitted_header(report, pool);
 }
 
 static apr_status_t flush(writer_t *writer)
@@ -435,11 +460,14 @@ static apr_status_t write_third_part(writer_t *writer)
 {
     const zm_dsn_report_t *report = writer->report;
     bool body = body_wanted(report);
-    zm_str_t header = message_header(report);
+    zm_str_t header = message_header(report, writer->pool);
+    bool global = !zm_dsn_is_ascii(header) && zm_is_utf8(header);
     apr_status_t status = APR_SUCCESS;
 
     zm_buf_printf(&writer->out, "--%s\nContent-Type: %s\nContent-Transfer-Encoding: 8bit\n\n",
-                  report->boundary, body ? "message/rfc822" : "text/rfc822-headers");
+                  report->boundary,
+                  body ? (global ? "message/global" : "message/rfc822")
+                       : (global ? "message/global-headers" : "text/rfc822-headers"));
     zm_buf_add_str(&writer->out, header);
     if (header.length > 0 && header.data[header.length - 1] != '\n')
         zm_buf_add_byte(&writer->out, '\n');
@@ -453,11 +481,28 @@ static apr_status_t write_third_part(writer_t *writer)
     return status == APR_SUCCESS ? flush(writer) : status;
 }
 
+/* RFC 6533: any address beyond ASCII. */
+static bool is_international(writer_t *writer)
+{
+    const zm_dsn_report_t *report = writer->report;
+    bool any = !zm_dsn_is_ascii(report->sender) && zm_is_utf8(report->sender);
+    int i;
+    for (i = 0; i < report->count && !any; i++) {
+        const zm_dsn_entry_t *entry = &report->entries[i];
+        zm_str_t final = final_address(writer, entry);
+        any = (!zm_dsn_is_ascii(final) && zm_is_utf8(final)) ||
+              !zm_dsn_is_ascii(zm_dsn_original(entry->wishes.orcpt, writer->pool));
+    }
+    return any;
+}
+
 apr_status_t zm_dsn_write(const zm_dsn_report_t *report, zm_submission_t *submission,
                           apr_pool_t *pool)
 {
-    writer_t writer = {report, submission, pool, ZM_BUF_INIT};
+    writer_t writer = {report, submission, pool, ZM_BUF_INIT, false};
     apr_status_t status = write_envelope(&writer);
+
+    writer.international = is_international(&writer);
 
     if (status == APR_SUCCESS) {
         add_headers(&writer);

@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 
+#include "mta/scheduler/deadline.h"
 #include "mta/scheduler/duration.h"
 #include "mta/scheduler/outcome.h"
 #include "mta/scheduler/scheduler.h"
@@ -58,6 +59,8 @@ void zm_expiry_arm(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
         if (when == 0 || report < when)
             when = report;
     }
+    if (vertex->by != 0 && (when == 0 || vertex->by < when))
+        when = vertex->by;
     if (when == 0)
         zm_due_clear(&scheduler->expiries, &vertex->due);
     else
@@ -208,6 +211,8 @@ static void look_at(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
         return;
     }
     zm_vertex_sync(scheduler, vertex);
+    if (zm_deadline_is_due(scheduler, vertex) && !zm_deadline_act(scheduler, vertex))
+        return;
     if (over_age(scheduler, vertex)) {
         expire_all(scheduler, vertex);
         return;

@@ -178,9 +178,53 @@ apr_status_t zm_files_discard(zm_files_t *files, zm_job_t *job, uint32_t offset)
     return give_up(files, job, offset, &recipient);
 }
 
-/* The delay slot: columns 8 to 11 of a recipient line, a right-aligned number. */
+bool zm_files_has_notify(zm_str_t dsn)
+{
+    zm_str_t word;
+    while (zm_str_word(&dsn, &word))
+        if (zm_str_starts_nocase(word, ZM_S("NOTIFY=")))
+            return true;
+    return false;
+}
+
+apr_status_t zm_files_deadline(zm_files_t *files, const zm_job_t *job, uint32_t offset, int64_t *by,
+                               char *mode)
+{
+    const zm_control_recipient_t *recipient;
+    zm_dsn_t dsn;
+    apr_status_t status = hold(files, job, offset, &recipient);
+
+    if (status != APR_SUCCESS)
+        return status;
+    zm_dsn_parse(&dsn, recipient->dsn);
+    *by = dsn.has_by ? dsn.by : 0;
+    *mode = dsn.by_mode;
+    return APR_SUCCESS;
+}
+
+/* The delay slot: columns 8 to 11 of a recipient line, a right-aligned number.  Its last digit is
+ * that of the last report of delay; ten more when the one for DELIVERBY was made. */
 #define DELAY_COLUMN 8
 #define DELAY_WIDTH 4
+
+/* What the slot is to be after a report; false: that report was made already. */
+static bool next_slot(int64_t told, int number, int64_t *slot)
+{
+    if (number == ZM_DELAY_DEADLINE) {
+        *slot = told + ZM_DELAY_DEADLINE;
+        return told < ZM_DELAY_DEADLINE;
+    }
+    *slot = told - told % 10 + number;
+    return told % 10 < number;
+}
+
+/* A report for DELIVERBY is wanted unless NOTIFY excludes it. */
+static bool wants_delay(const zm_control_recipient_t *recipient, int number)
+{
+    zm_dsn_t dsn;
+    zm_dsn_parse(&dsn, recipient->dsn);
+    return dsn.delay || (number == ZM_DELAY_DEADLINE && !zm_files_has_notify(recipient->dsn));
+}
 
 apr_status_t zm_files_delayed(zm_files_t *files, zm_job_t *job, uint32_t offset, int number,
                               zm_str_t notary, zm_str_t text)
@@ -188,24 +232,24 @@ apr_status_t zm_files_delayed(zm_files_t *files, zm_job_t *job, uint32_t offset,
     const zm_control_recipient_t *recipient;
     char slot[DELAY_WIDTH + 1];
     apr_size_t length = DELAY_WIDTH;
-    int64_t told = 0;
-    zm_dsn_t dsn;
+    int64_t told = 0, next;
     apr_status_t status = hold(files, job, offset, &recipient);
 
     if (status != APR_SUCCESS)
         return status;
-    zm_dsn_parse(&dsn, recipient->dsn);
-    if (!dsn.delay || (files->last.file->format & 3) != 3 || number > 9999)
+    if (!wants_delay(recipient, number) || (files->last.file->format & 3) != 3)
         return ZM_E_GONE;
     status = zm_object_read(files->last.object, offset + DELAY_COLUMN, slot, &length);
     if (status != APR_SUCCESS)
         return status;
-    if (zm_str_i64(zm_str_trim(zm_str_of(slot, length)), &told) == APR_SUCCESS && told >= number)
+    if (zm_str_i64(zm_str_trim(zm_str_of(slot, length)), &told) != APR_SUCCESS || told < 0)
+        told = 0;
+    if (!next_slot(told, number, &next))
         return ZM_E_GONE;
     status = diagnose(&files->last, recipient, notary, text);
     if (status != APR_SUCCESS)
         return status;
-    apr_snprintf(slot, sizeof slot, "%4d", number);
+    apr_snprintf(slot, sizeof slot, "%4d", (int)(next % 10000));
     return zm_object_overwrite(files->last.object, offset + DELAY_COLUMN, slot, DELAY_WIDTH);
 }
 

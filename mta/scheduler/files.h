@@ -46,6 +46,11 @@ apr_status_t zm_files_discard(zm_files_t *files, zm_job_t *job, uint32_t offset)
 apr_status_t zm_files_delayed(zm_files_t *files, zm_job_t *job, uint32_t offset, int number,
                               zm_str_t notary, zm_str_t text);
 
+apr_status_t zm_files_deadline(zm_files_t *files, const zm_job_t *job, uint32_t offset, int64_t *by,
+                               char *mode);
+/** Whether DSN parameters say which reports are wanted. */
+bool zm_files_has_notify(zm_str_t dsn);
+
 /** Reads a job's file again and calls zm_resync; forgets the job when it cannot be read. */
 void zm_files_reread(zm_files_t *files, zm_scheduler_t *scheduler, zm_job_t *job);
 

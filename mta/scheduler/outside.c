@@ -95,6 +95,13 @@ static apr_status_t delayed(void *baton, zm_job_t *job, uint32_t offset, int num
     return zm_files_delayed(&daemon->files, job, offset, number, notary, text);
 }
 
+static apr_status_t deadline(void *baton, const zm_job_t *job, uint32_t offset, int64_t *by,
+                             char *mode)
+{
+    zm_daemon_t *daemon = baton;
+    return zm_files_deadline(&daemon->files, job, offset, by, mode);
+}
+
 static void reread(void *baton, zm_job_t *job)
 {
     zm_daemon_t *daemon = baton;
@@ -161,6 +168,7 @@ const zm_outside_t zm_daemon_outside = {
     .expire = expire,
     .discard = discard,
     .delayed = delayed,
+    .deadline = deadline,
     .complete = complete,
     .reportable = reportable,
     .reread = reread,

@@ -20,6 +20,9 @@ typedef enum zm_state_t {
 } zm_state_t;
 const char *zm_state_name(zm_state_t state); /**< "ok", "ok2", ... */
 
+/** Number of the one report of delay that DELIVERBY asks for. */
+#define ZM_DELAY_DEADLINE 10
+
 typedef struct zm_outside_t {
     /** Starts an agent for a thread's channel and host; its process is kept in *process. */
     apr_status_t (*start)(void *baton, zm_ta_t *ta, zm_thread_t *thread, void **process,
@@ -46,6 +49,9 @@ typedef struct zm_outside_t {
     /** Tells those senders who want to know that a recipient is delayed, once for each number. */
     apr_status_t (*delayed)(void *baton, zm_job_t *job, uint32_t offset, int number,
                             zm_str_t notary, zm_str_t text);
+    /** The time by which a recipient is to be delivered, Unix seconds, and 'R' or 'N'; 0: none. */
+    apr_status_t (*deadline)(void *baton, const zm_job_t *job, uint32_t offset, int64_t *by,
+                             char *mode);
     /** Reports and removes a job without recipients; zm_job_free when that is done, or after the
      * call. */
     void (*complete)(void *baton, zm_job_t *job);

@@ -316,8 +316,11 @@ static void link_vertex(zm_scheduler_t *scheduler, zm_job_t *job,
     vertex->sender = zm_text_get(&scheduler->texts, recipients[0].sender);
     vertex->single = count == 1;
     vertex->count = count;
-    for (i = 0; i < count; i++)
+    for (i = 0; i < count; i++) {
         vertex->offsets[i] = recipients[i].offset;
+        if (recipients[i].by != 0 && (vertex->by == 0 || recipients[i].by < vertex->by))
+            vertex->by = recipients[i].by;
+    }
     vertex->next = job->vertices;
     if (job->vertices != NULL)
         job->vertices->previous = vertex;

@@ -110,6 +110,7 @@ struct zm_vertex_t {
     zm_text_t *sender;            /**< error address of its first recipient */
     zm_text_t *diagnosis;         /**< notary LF text of the last transient result; null */
     zm_due_t due;                 /**< next expiry or delay report to look at */
+    uint32_t by;                  /**< DELIVERBY: the next time that a recipient has; 0 none */
     uint32_t fed;                 /**< when it was last given to an agent; 0 never */
     uint32_t count;               /**< recipients left */
     uint16_t attempts;
@@ -248,6 +249,7 @@ typedef struct zm_recipient_facts_t {
     zm_str_t channel, host; /**< lower-cased */
     zm_str_t sender;        /**< error address of its group, may be empty */
     uint32_t offset;
+    uint32_t by; /**< DELIVERBY, Unix seconds; 0 none */
 } zm_recipient_facts_t;
 
 typedef struct zm_job_facts_t {

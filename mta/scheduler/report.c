@@ -31,7 +31,9 @@ typedef struct work_t {
     zm_object_t *message;
     zm_dsn_entry_t *entries; /* grouped by sender */
     int entry_count;
-    int pending; /* submissions not committed */
+    int pending;               /* submissions not committed */
+    char id[ZM_SPOOL_ID_SIZE]; /* of the message */
+    const char *form;
     bool failed, final;
     bool vanished; /* the control file is not there any more */
     struct work_t *next, *previous;
@@ -126,6 +128,8 @@ static void gather(work_t *work)
         zm_notary_parse(&entry->notary, diagnostic->notary);
         entry->action = zm_dsn_action(entry->notary.action);
         zm_dsn_parse(&entry->wishes, entry->recipient->dsn);
+        if (entry->action == ZM_DSN_DELAYED && !zm_files_has_notify(entry->recipient->dsn))
+            entry->wishes.delay = true; /* written only when it is wanted (files.h) */
         work->entry_count++;
     }
 }
@@ -134,6 +138,7 @@ static void gather(work_t *work)
 static int group(work_t *work, int *taken, zm_dsn_entry_t *entries, zm_str_t *sender)
 {
     int i, count = 0, start = *taken;
+    bool visible = false, bounce;
 
     sender_of(work, &work->entries[start], sender);
     for (i = start; i < work->entry_count; i++) {
@@ -144,11 +149,13 @@ static int group(work_t *work, int *taken, zm_dsn_entry_t *entries, zm_str_t *se
             continue;
         work->entries[i] = work->entries[*taken];
         work->entries[(*taken)++] = entry;
-        if (zm_dsn_wanted(&entry.wishes, entry.action) ||
-            (sender->length == 0 && entry.action == ZM_DSN_FAILED && !entry.wishes.never))
-            entries[count++] = entry;
+        bounce = sender->length == 0 && entry.action == ZM_DSN_FAILED;
+        if (!zm_dsn_wanted(&entry.wishes, entry.action) && !bounce)
+            continue;
+        entries[count++] = entry;
+        visible |= !entry.wishes.never;
     }
-    return count;
+    return visible ? count : 0; /* of a bounce: not if it is all about those who want none */
 }
 
 /* -- the end of a report ------------------------------------------------------------------- */
@@ -231,6 +238,9 @@ static void committed(apr_status_t status, const zm_published_t *published, void
         zm_layout_spool_id(id, published->info.id, published->info.mtime_s,
                            published->info.mtime_ns);
         zm_log(ZM_LOG_NOTICE, NULL, "report", ZM_F_I("job", work->job), ZM_F_S("as", id));
+        if (reports->options.syslog)
+            zm_log_syslog(ZM_LOG_INFO, "scheduler", "%s: Created '%s' report on spoolid: %s",
+                          work->id, work->form, id);
     }
     if (--work->pending > 0 || reports->closing)
         return;
@@ -264,6 +274,7 @@ static void choose_form(work_t *work, const zm_dsn_entry_t *entry, zm_dsn_report
                          zm_str_lower(work->pool, entry->recipient->quad.host));
     zm_form_t *form;
 
+    work->form = apr_pstrdup(work->pool, selection->params.deliveryform);
     if (zm_form_read(&form, zm_zenv_mailshare(reports->options.zenv),
                      zm_str(selection->params.deliveryform), work->pool) == APR_SUCCESS)
         report->form = form;
@@ -355,6 +366,8 @@ static work_t *work_begin(zm_reports_t *reports, zm_job_t *job, bool final)
     work->pool = pool;
     work->job = job->id;
     work->final = final;
+    work->form = "";
+    spool_id(work->id, job);
     work->next = reports->works;
     if (work->next != NULL)
         work->next->previous = work;
@@ -388,6 +401,9 @@ static void report_job(zm_reports_t *reports, zm_job_t *job, bool final)
                 report_group(work, job, entries, count, sender);
             told += count;
         }
+        if (told == 0 && reports->options.syslog)
+            zm_log_syslog(ZM_LOG_INFO, "scheduler", "%s: Nothing to report, ignorecount: %d",
+                          work->id, work->entry_count);
         if (told == 0)
             zm_log(ZM_LOG_INFO, NULL, "nothing to report", ZM_F_I("job", job->id),
                    ZM_F_I("ignored", work->entry_count));

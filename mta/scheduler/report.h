@@ -26,6 +26,7 @@ typedef struct zm_reports_options_t {
     zm_credentials_t owner;      /**< of submitted reports */
     bool full_by_default;        /**< return whole messages when the sender did not say */
     bool keep_files;             /**< remove and report nothing (option -p) */
+    bool syslog;                 /**< classic lines in the system log are wanted */
     void (*settle)(void *baton); /**< called after events */
     void (*removed)(void *baton, const zm_job_t *job); /**< a job is about to be freed */
     void *baton;

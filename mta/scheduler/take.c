@@ -180,6 +180,13 @@ static zm_str_t host_of(zm_str_t field)
     return zm_str_of(field.data + start, end - start);
 }
 
+static uint32_t deadline_of(const zm_control_recipient_t *recipient)
+{
+    zm_dsn_t dsn;
+    zm_dsn_parse(&dsn, recipient->dsn);
+    return dsn.has_by && dsn.by > 0 && dsn.by < UINT32_MAX ? (uint32_t)dsn.by : 0;
+}
+
 static void fill_recipients(taking_t *taking, const uint32_t *offsets, uint32_t count,
                             zm_recipient_facts_t *recipients)
 {
@@ -190,6 +197,7 @@ static void fill_recipients(taking_t *taking, const uint32_t *offsets, uint32_t 
         recipients[i].channel = zm_str_lower(taking->pool, recipient->quad.channel);
         recipients[i].host = zm_str_lower(taking->pool, host_of(recipient->quad.host));
         recipients[i].offset = offsets[i];
+        recipients[i].by = deadline_of(recipient);
         recipients[i].sender =
             recipient->sender >= 0 ? file->senders[recipient->sender].error_address : ZM_S("");
     }

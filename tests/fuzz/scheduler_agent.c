@@ -153,9 +153,9 @@ static const zm_outside_t outside = {
 static void add_job(life_t *life)
 {
     static const zm_recipient_facts_t recipients[] = {
-        {ZM_STR("smtp"), ZM_STR("a"), ZM_STR("s"), 100},
-        {ZM_STR("smtp"), ZM_STR("b"), ZM_STR("s"), 110},
-        {ZM_STR("smtp"), ZM_STR("a"), ZM_STR("s"), 120}};
+        {ZM_STR("smtp"), ZM_STR("a"), ZM_STR("s"), 100, 0},
+        {ZM_STR("smtp"), ZM_STR("b"), ZM_STR("s"), 110, 0},
+        {ZM_STR("smtp"), ZM_STR("a"), ZM_STR("s"), 120, 0}};
     char leaf[8];
     zm_job_facts_t facts = {.prefix = "", .leaf = leaf, .recipients = recipients};
 

@@ -269,7 +269,7 @@ void sim_crash_scheduler(sim_t *sim)
 static void take_in(sim_t *sim, uint64_t id)
 {
     sim_job_t *job = sim_job(sim, id);
-    zm_recipient_facts_t recipients[MOST_RECIPIENTS];
+    zm_recipient_facts_t recipients[MOST_RECIPIENTS] = {0};
     uint32_t offsets[MOST_RECIPIENTS], i;
     zm_job_facts_t facts = {.id = id, .prefix = "", .recipients = recipients};
     char leaf[24], hosts[MOST_RECIPIENTS][16];

@@ -43,6 +43,13 @@ static apr_status_t delayed(void *baton, zm_job_t *job, uint32_t offset, int num
     return zm_files_delayed(&place->files, job, offset, number, notary, text);
 }
 
+static apr_status_t deadline(void *baton, const zm_job_t *job, uint32_t offset, int64_t *by,
+                             char *mode)
+{
+    place_t *place = baton;
+    return zm_files_deadline(&place->files, job, offset, by, mode);
+}
+
 static void complete(void *baton, zm_job_t *job)
 {
     place_t *place = baton;
@@ -82,6 +89,7 @@ static const zm_outside_t outside = {
     .record = record,
     .expire = expire,
     .delayed = delayed,
+    .deadline = deadline,
     .complete = complete,
     .reportable = reportable,
     .reread = reread,

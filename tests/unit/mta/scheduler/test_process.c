@@ -190,7 +190,7 @@ static const char *agent(const char *manner)
 
 static void add(office_t *office, uint64_t id)
 {
-    zm_recipient_facts_t recipient = {zm_str("smtp"), zm_str("host"), zm_str("s"), 100};
+    zm_recipient_facts_t recipient = {zm_str("smtp"), zm_str("host"), zm_str("s"), 100, 0};
     zm_job_facts_t facts = {.id = id, .prefix = "", .recipients = &recipient, .recipient_count = 1};
     facts.leaf = apr_psprintf(zm_test_pool(), "%" APR_UINT64_T_FMT, id);
     facts.total = 1;

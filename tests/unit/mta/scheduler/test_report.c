@@ -53,6 +53,7 @@ static void finished_job_with_a_failure_is_reported_and_removed(void)
     has(text, "Original-Envelope-Id: env id\n");
     has(text, "\n\nOriginal-Recipient: rfc822;B+ob@y\nFinal-Recipient: rfc822;bob@y\n"
               "Action: failed\nStatus: 5.1.1\nRemote-MTA: dns; mx.y (192.0.2.9)\n"
+              "Last-Attempt-Date: Tue, 14 Nov 2023 22:15:23 +0000\nX-ZTAID: smtp[811]\n"
               "Diagnostic-Code: smtp; 550 (No bob)\n");
     has(text, "      Status: 5.1.1 (unknown user)\n");
     has(text, "        550 No bob\n");

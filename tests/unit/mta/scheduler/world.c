@@ -182,7 +182,7 @@ world_t *world_open(const char *conf)
 
 void world_add(world_t *world, uint64_t id, int64_t age, const char *sender, const char *places)
 {
-    zm_recipient_facts_t recipients[100];
+    zm_recipient_facts_t recipients[100] = {0};
     zm_job_facts_t facts = {.id = id, .prefix = "", .recipients = recipients};
     zm_str_t rest = zm_str(places), word;
 
