@@ -5,17 +5,35 @@
 #include <string.h>
 
 typedef struct names_t {
-    zm_str_t channel, host;
+    const zm_command_for_t *what;
     apr_pool_t *pool;
 } names_t;
+
+/* Addresses take turns. */
+static const char *source(const zm_command_for_t *what, apr_pool_t *pool)
+{
+    zm_str_t rest = zm_str(what->sources != NULL ? what->sources : ""), word;
+    uint32_t count = 0, turn;
+
+    while (zm_str_word(&rest, &word))
+        count++;
+    if (count == 0)
+        return NULL;
+    rest = zm_str(what->sources);
+    for (turn = what->turn % count;; turn--)
+        if (!zm_str_word(&rest, &word) || turn == 0)
+            return zm_str_c(pool, word);
+}
 
 static const char *destination(void *baton, zm_str_t name)
 {
     const names_t *names = baton;
     if (zm_str_equal_c(name, "channel"))
-        return zm_str_c(names->pool, names->channel);
+        return zm_str_c(names->pool, names->what->channel);
     if (zm_str_equal_c(name, "host"))
-        return zm_str_c(names->pool, names->host);
+        return zm_str_c(names->pool, names->what->host);
+    if (zm_str_equal_c(name, "source"))
+        return source(names->what, names->pool);
     return NULL;
 }
 
@@ -33,13 +51,12 @@ static const char *environment_word(apr_pool_t *pool, const char *name, const ch
     return apr_pstrcat(pool, name, "=", value, NULL);
 }
 
-apr_status_t zm_command_build(zm_command_t *command, const char *text, zm_str_t channel,
-                              zm_str_t host, const zm_zenv_t *zenv, apr_pool_t *pool,
-                              zm_error_t *error)
+apr_status_t zm_command_build(zm_command_t *command, const char *text, const zm_command_for_t *what,
+                              const zm_zenv_t *zenv, apr_pool_t *pool, zm_error_t *error)
 {
     const char **argv = apr_pcalloc(pool, (ZM_COMMAND_ARGUMENTS + 1) * sizeof argv[0]);
     const char **environment = apr_pcalloc(pool, (ZM_COMMAND_ARGUMENTS + 4) * sizeof argv[0]);
-    names_t names = {channel, host, pool};
+    names_t names = {what, pool};
     zm_str_t rest = zm_str(text), word;
     int arguments = 0, variables = 0;
     char *zone;

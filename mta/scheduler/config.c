@@ -245,6 +245,11 @@ static void resolve_users(reader_t *reader)
     for (i = 0; i < config->clause_count; i++) {
         zm_clause_t *clause = config->clauses[i];
         zm_params_t *params = &clause->params;
+        if (params->source != NULL && params->command != NULL &&
+            strstr(params->command, "${source}") == NULL)
+            problem(reader, clause->line, true,
+                    "clause %s/%s sets source, and its command does not say ${source}",
+                    clause->channel, clause->host);
         if (!reader->options->privileged)
             continue;
         if (params->command != NULL && (params->user == NULL || params->group == NULL))

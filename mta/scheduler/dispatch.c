@@ -1,6 +1,7 @@
 #include "mta/scheduler/dispatch.h"
 
 #include "mta/scheduler/scheduler.h"
+#include "mta/scheduler/shape.h"
 #include "mta/scheduler/ta.h"
 
 /* A ring without any agent that has waited this long gets the next one, seconds. */
@@ -27,7 +28,11 @@ const char *zm_pending_name(zm_pending_t pending)
                                                         "procsel-mismatch",
                                                         "Held",
                                                         "Reroute",
-                                                        "BeingRemoved"};
+                                                        "BeingRemoved",
+                                                        "Suspended",
+                                                        ">RateThread",
+                                                        ">RateRing",
+                                                        ">RateChannel"};
     return names[pending];
 }
 
@@ -366,11 +371,31 @@ static bool serve_thread(zm_scheduler_t *scheduler, zm_thread_t *thread)
     return start_agent(scheduler, thread);
 }
 
+/* Whether the thread has to wait for its rates, or is suspended; then it comes back in time. */
+static bool put_off(zm_scheduler_t *scheduler, zm_thread_t *thread)
+{
+    zm_pending_t why;
+    uint32_t until = zm_shape_thread_until(scheduler, thread, &why);
+
+    if (until <= scheduler->now)
+        return false;
+    if (!zm_due_is_set(&thread->due) || thread->due.when < until)
+        zm_due_set(&scheduler->retries, &thread->due, until);
+    return true;
+}
+
 static void serve_ring(zm_scheduler_t *scheduler, zm_ring_t *ring)
 {
     zm_thread_t *thread = ring->ready;
+    zm_pending_t why;
+    uint32_t until = zm_shape_ring_until(scheduler, ring, &why);
 
-    if (pointless(scheduler, thread)) {
+    if (until > scheduler->now) {
+        pause_until(scheduler, ring, until, why);
+        return;
+    }
+
+    if (pointless(scheduler, thread) || put_off(scheduler, thread)) {
         zm_dispatch_unready(scheduler, thread);
         return;
     }
@@ -441,6 +466,7 @@ void zm_dispatch_forget_ring(zm_scheduler_t *scheduler, zm_ring_t *ring)
 zm_pending_t zm_thread_pending(const zm_scheduler_t *scheduler, const zm_thread_t *thread)
 {
     const zm_ring_t *ring = thread->ring;
+    zm_pending_t why;
     if (thread->leases != NULL)
         return ZM_PENDING_NOTHING;
     if (is_set_aside(thread))
@@ -456,6 +482,8 @@ zm_pending_t zm_thread_pending(const zm_scheduler_t *scheduler, const zm_thread_
         return ZM_PENDING_NO_COMMAND;
     if (only_others(scheduler, thread))
         return ZM_PENDING_NOT_SELECTED;
+    if (zm_shape_thread_until(scheduler, thread, &why) > scheduler->now)
+        return why;
     if (!thread->ready)
         return ZM_PENDING_NOTHING;
     return ring->wait == ZM_RING_READY || ring->wait == ZM_RING_AT_REST ? ZM_PENDING_READY

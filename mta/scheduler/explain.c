@@ -20,14 +20,15 @@ static void add_clauses(zm_buf_t *out, const zm_config_t *config, const zm_selec
 static void add_program(zm_buf_t *out, const zm_config_t *config, const zm_selection_t *selection,
                         zm_str_t channel, zm_str_t host, apr_pool_t *pool)
 {
+    zm_command_for_t what = {channel, host, selection->params.source, 0};
     zm_command_t command;
     zm_error_t error;
     int i;
 
     if (selection->params.command == NULL)
         return;
-    if (zm_command_build(&command, selection->params.command, channel, host, config->zenv, pool,
-                         &error) != APR_SUCCESS) {
+    if (zm_command_build(&command, selection->params.command, &what, config->zenv, pool, &error) !=
+        APR_SUCCESS) {
         zm_buf_printf(out, "the command cannot be used: %s\n", error.text);
         return;
     }

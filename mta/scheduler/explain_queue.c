@@ -4,6 +4,7 @@
 #include "mta/scheduler/duration.h"
 #include "mta/scheduler/expiry.h"
 #include "mta/scheduler/lane.h"
+#include "mta/scheduler/shape.h"
 #include "mta/scheduler/show.h"
 #include "mta/scheduler/ta.h"
 #include "platform/clock.h"
@@ -70,6 +71,7 @@ static void add_limits(zm_buf_t *out, const zm_scheduler_t *scheduler, const zm_
                   scheduler->ta_count, (long long)params->maxta, ring->channel->used,
                   (long long)params->maxchannel, ring->used, (long long)params->maxring,
                   thread->lease_count, (long long)params->maxthr);
+    zm_shape_print(out, scheduler, thread, "  ");
 }
 
 /* -- the reason ---------------------------------------------------------------------------- */
@@ -95,6 +97,10 @@ static const char *reason(zm_pending_t pending)
         "it is on hold by command; RELEASE lets it go on",
         "it is to be routed again by command",
         "it is being removed by command",
+        "it is suspended because of what it answered; RETRY tries it all the same",
+        "as many messages or connections as the clause allows for the destination in that time",
+        "as many messages or connections as the clause allows in that time",
+        "as many messages or connections as the clause allows for the channel in that time",
     };
     return texts[pending];
 }

@@ -6,6 +6,7 @@
 #include "mta/scheduler/memory.h"
 #include "mta/scheduler/retry.h"
 #include "mta/scheduler/scheduler.h"
+#include "mta/scheduler/shape.h"
 #include "mta/scheduler/ta.h"
 
 /* What a thread may have in one go while others wait: jobs, seconds. */
@@ -125,6 +126,8 @@ zm_lease_t *zm_lease_begin(zm_scheduler_t *scheduler, zm_ta_t *ta, zm_thread_t *
         ta->leases->ta_previous = lease;
     ta->leases = lease;
     ta->lease_count++;
+    if (ta->host != thread->host || ta->most > 1)
+        zm_shape_count(scheduler, thread, ZM_PACED_CONNECTIONS);
     zm_ta_update(scheduler, ta);
     return lease;
 }
@@ -158,6 +161,8 @@ static void end_run(zm_scheduler_t *scheduler, zm_thread_t *thread)
     when = zm_retry_next(params, &thread->retry, scheduler->now, zm_scheduler_random(scheduler));
     if (when < thread->not_before)
         when = thread->not_before;
+    if (when < zm_shape_suspended(scheduler, thread))
+        when = zm_shape_suspended(scheduler, thread);
     if (when > 0)
         zm_due_set(&scheduler->retries, &thread->due, (uint32_t)when);
 }
@@ -219,6 +224,7 @@ static void feed_one(zm_scheduler_t *scheduler, zm_lease_t *lease, zm_vertex_t *
     vertex->fed = lease->fed_at = scheduler->now;
     lease->jobs++;
     feed_add(scheduler, lease, vertex);
+    zm_shape_count(scheduler, thread, ZM_PACED_MESSAGES);
     zm_buf_add_c(out, zm_job_path(path, vertex->job));
     if (lease->ta->ring->host == NULL) {
         zm_buf_add_byte(out, '\t');
@@ -260,7 +266,7 @@ void zm_lease_feed(zm_scheduler_t *scheduler, zm_lease_t *lease)
     zm_ta_t *ta = lease->ta;
     zm_thread_t *thread = lease->thread;
     zm_buf_t out = ZM_BUF_INIT;
-    uint32_t most;
+    uint32_t most, allowed = 0;
 
     if (ta->blocked || !ta->hungry)
         return;
@@ -271,8 +277,16 @@ void zm_lease_feed(zm_scheduler_t *scheduler, zm_lease_t *lease)
         lease->state = ZM_LEASE_FINISHING;
         thread->flags |= ZM_THREAD_YIELDED;
     }
+    if (lease->state == ZM_LEASE_STUFFING || lease->state == ZM_LEASE_LARVA)
+        allowed = zm_shape_allowance(scheduler, thread);
     while (lease->state != ZM_LEASE_FINISHING && lease->count < most) {
-        zm_vertex_t *vertex = zm_lanes_take(scheduler, thread);
+        zm_vertex_t *vertex;
+        if (allowed-- == 0) { /* the run goes on when the rates allow it */
+            lease->state = ZM_LEASE_FINISHING;
+            thread->flags |= ZM_THREAD_YIELDED;
+            break;
+        }
+        vertex = zm_lanes_take(scheduler, thread);
         if (vertex == NULL)
             break;
         feed_one(scheduler, lease, vertex, &out);
@@ -293,6 +307,14 @@ void zm_lease_finish(zm_scheduler_t *scheduler, zm_lease_t *lease)
     if (next != NULL && zm_expiry_is_due(scheduler, next))
         return; /* over-age ones get their attempt, and then expire */
     lease->state = ZM_LEASE_FINISHING;
+}
+
+void zm_lease_finish_all(zm_thread_t *thread)
+{
+    zm_lease_t *lease;
+    thread->flags |= ZM_THREAD_STOPPED;
+    for (lease = thread->leases; lease != NULL; lease = lease->thread_next)
+        lease->state = ZM_LEASE_FINISHING;
 }
 
 static void no_result(zm_scheduler_t *scheduler, zm_vertex_t *vertex)

@@ -1,8 +1,11 @@
 #include "mta/scheduler/outcome.h"
 
+#include <stdio.h>
+
 #include "mta/scheduler/expiry.h"
 #include "mta/scheduler/retry.h"
 #include "mta/scheduler/scheduler.h"
+#include "mta/scheduler/shape.h"
 #include "mta/scheduler/ta.h"
 
 const char *zm_state_name(zm_state_t state)
@@ -173,8 +176,32 @@ static void refuse_all(result_t *result)
     result->vertex->mark = thread->refusals;
 }
 
+/* A reply may suspend the destination: then it is given nothing more. */
+static void look_for_suspension(result_t *result)
+{
+    zm_thread_t *thread = result->vertex->lane->thread;
+    char text[200];
+
+    if (thread->ring->selection->params.suspend_count == 0 ||
+        !zm_shape_reply(result->scheduler, thread, result->text, result->notary))
+        return;
+    zm_lease_finish_all(thread);
+    snprintf(text, sizeof text, "destination suspended for %u s: %.*s",
+             zm_shape_suspended(result->scheduler, thread) - result->scheduler->now,
+             result->text.length < 120 ? (int)result->text.length : 120, result->text.data);
+    result->scheduler->outside->event(result->scheduler->baton, ZM_LOG_NOTICE, result->vertex->job,
+                                      text);
+}
+
+static bool is_success(zm_str_t word)
+{
+    return word.length >= 2 && word.data[0] == 'o' && word.data[1] == 'k';
+}
+
 static bool apply(result_t *result, zm_str_t word)
 {
+    if (!is_success(word))
+        look_for_suspension(result);
     if (zm_str_equal_c(word, "ok")) {
         finished_unrecorded(result, ZM_STATE_OK);
     } else if (zm_str_equal_c(word, "ok2")) {

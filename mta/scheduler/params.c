@@ -17,6 +17,8 @@ typedef enum kind_t {
     KIND_TIMES,
     KIND_NICE,
     KIND_PRIORITY,
+    KIND_RATE,
+    KIND_SUSPEND,
     KIND_OWN,
     KIND_OBSOLETE,
     KIND_OBSOLETE_FLAG
@@ -53,10 +55,19 @@ enum {
     BIT_NICE,
     BIT_REPORTTIMES,
     BIT_WATCHDOG,
+    BIT_RATETHR,
+    BIT_RATERING,
+    BIT_RATECHANNEL,
+    BIT_CONNTHR,
+    BIT_CONNRING,
+    BIT_CONNCHANNEL,
+    BIT_SUSPEND,
+    BIT_SOURCE,
     BIT_NONE
 };
 
 #define AT(field) offsetof(zm_params_t, field)
+#define RATE(whom, what) AT(rates) + ((whom)*2 + (what)) * sizeof(zm_rate_t)
 #define LARGE INT64_C(1000000000)
 
 static const zm_keyword_t keywords[] = {
@@ -89,6 +100,15 @@ static const zm_keyword_t keywords[] = {
     {"syspriority", KIND_OWN, BIT_NONE, 0, -20, 19},
     {"reporttimes", KIND_TIMES, BIT_REPORTTIMES, AT(reporttimes), 1, LARGE},
     {"watchdog", KIND_TIME, BIT_WATCHDOG, AT(watchdog), 0, LARGE},
+    {"ratethr", KIND_RATE, BIT_RATETHR, RATE(ZM_SHAPED_THREAD, ZM_PACED_MESSAGES), 0, 0},
+    {"ratering", KIND_RATE, BIT_RATERING, RATE(ZM_SHAPED_RING, ZM_PACED_MESSAGES), 0, 0},
+    {"ratechannel", KIND_RATE, BIT_RATECHANNEL, RATE(ZM_SHAPED_CHANNEL, ZM_PACED_MESSAGES), 0, 0},
+    {"connthr", KIND_RATE, BIT_CONNTHR, RATE(ZM_SHAPED_THREAD, ZM_PACED_CONNECTIONS), 0, 0},
+    {"connring", KIND_RATE, BIT_CONNRING, RATE(ZM_SHAPED_RING, ZM_PACED_CONNECTIONS), 0, 0},
+    {"connchannel", KIND_RATE, BIT_CONNCHANNEL, RATE(ZM_SHAPED_CHANNEL, ZM_PACED_CONNECTIONS), 0,
+     0},
+    {"suspend", KIND_SUSPEND, BIT_SUSPEND, AT(suspend), 0, 0},
+    {"source", KIND_TEXT, BIT_SOURCE, AT(source), 0, 0},
     {"bychannel", KIND_OBSOLETE_FLAG, BIT_NONE, 0, 0, 0},
     {"byhost", KIND_OBSOLETE_FLAG, BIT_NONE, 0, 0, 0},
     {"bhost", KIND_OBSOLETE_FLAG, BIT_NONE, 0, 0, 0},
@@ -254,6 +274,15 @@ apr_status_t zm_param_set(zm_params_t *params, zm_param_set_t *set, const zm_key
     case KIND_TIMES:
         status = times(params, keyword, value, error);
         break;
+    case KIND_RATE:
+        if (zm_rate_parse((zm_rate_t *)(void *)field, value) != APR_SUCCESS)
+            status = zm_error_set(error, ZM_E_SYNTAX,
+                                  "%s wants a number and a time such as 60/1m, not \"%.*s\"",
+                                  keyword->name, (int)value.length, value.data);
+        break;
+    case KIND_SUSPEND:
+        status = zm_suspend_parse(&params->suspend, &params->suspend_count, value, pool, error);
+        break;
     case KIND_OWN: {
         int64_t unused;
         status = number(&unused, keyword, value, error);
@@ -300,6 +329,13 @@ void zm_params_apply(zm_params_t *params, const zm_params_t *from, zm_param_set_
         case KIND_TIMES:
             memcpy(params->reporttimes, from->reporttimes, sizeof params->reporttimes);
             params->reporttime_count = from->reporttime_count;
+            break;
+        case KIND_RATE:
+            memcpy(to, source, sizeof(zm_rate_t));
+            break;
+        case KIND_SUSPEND:
+            params->suspend = from->suspend;
+            params->suspend_count = from->suspend_count;
             break;
         case KIND_NICE:
         case KIND_PRIORITY:
@@ -351,6 +387,17 @@ static void print_value(zm_buf_t *out, const zm_params_t *params, const zm_keywo
     }
     case KIND_FLAG:
         zm_buf_add_c(out, *field != 0 ? "yes" : "no");
+        break;
+    case KIND_RATE: {
+        zm_rate_t rate;
+        memcpy(&rate, field, sizeof rate);
+        zm_rate_print(out, &rate);
+        break;
+    }
+    case KIND_SUSPEND:
+        zm_buf_add_byte(out, '"');
+        zm_suspend_print(out, params->suspend, params->suspend_count);
+        zm_buf_add_byte(out, '"');
         break;
     case KIND_RETRIES:
     case KIND_TIMES:

@@ -6,12 +6,17 @@
 
 #include <apr_pools.h>
 
+#include "mta/scheduler/rate.h"
 #include "platform/identity.h"
 #include "platform/str.h"
 
 #define ZM_RETRIES_MAX 100
 #define ZM_REPORTTIMES_MAX 4
 #define ZM_UNLIMITED 10000 /**< what a limit of 0 or less means */
+
+/** Whom a rate is about, and of what. */
+typedef enum zm_shaped_t { ZM_SHAPED_THREAD, ZM_SHAPED_RING, ZM_SHAPED_CHANNEL } zm_shaped_t;
+typedef enum zm_paced_t { ZM_PACED_MESSAGES, ZM_PACED_CONNECTIONS } zm_paced_t;
 
 /** Values.  Times are seconds. */
 typedef struct zm_params_t {
@@ -40,7 +45,11 @@ typedef struct zm_params_t {
     bool priority; /**< nice is an absolute priority */
     int64_t reporttimes[ZM_REPORTTIMES_MAX];
     int reporttime_count;
-    int64_t watchdog; /**< longest silence of an agent at work; 0: no limit */
+    zm_rate_t rates[3][2];       /**< by zm_shaped_t and zm_paced_t */
+    const zm_suspend_t *suspend; /**< replies that suspend a destination */
+    int suspend_count;
+    const char *source; /**< addresses to connect from, in turn: ${source} in the command; null */
+    int64_t watchdog;   /**< longest silence of an agent at work; 0: no limit */
 } zm_params_t;
 
 /** What zm_param_find knows about a keyword. */

@@ -229,11 +229,13 @@ static apr_status_t start_child(zm_process_t *process, const zm_thread_t *thread
     zm_processes_t *processes = process->processes;
     const zm_params_t *params = &thread->ring->selection->params;
     zm_child_spec_t spec = {0};
+    zm_command_for_t what = {zm_text_str(thread->ring->channel->name), zm_text_str(thread->host),
+                             params->source, thread->ring->starts++};
     zm_command_t command;
     apr_status_t status;
 
-    status = zm_command_build(&command, params->command, zm_text_str(thread->ring->channel->name),
-                              zm_text_str(thread->host), processes->zenv, process->pool, error);
+    status =
+        zm_command_build(&command, params->command, &what, processes->zenv, process->pool, error);
     if (status != APR_SUCCESS)
         return status;
     spec.argv = command.argv;

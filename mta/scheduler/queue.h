@@ -54,6 +54,10 @@ typedef enum zm_pending_t {
     ZM_PENDING_HELD,         /**< on hold by command */
     ZM_PENDING_REROUTE,      /**< to be routed again */
     ZM_PENDING_REMOVED,      /**< being removed by command */
+    ZM_PENDING_SUSPENDED,    /**< it answered what its clause suspends it for */
+    ZM_PENDING_RATE_THREAD,  /**< a rate is used up */
+    ZM_PENDING_RATE_RING,
+    ZM_PENDING_RATE_CHANNEL,
     ZM_PENDING_COUNT
 } zm_pending_t;
 /** ">MaxTA", ...; "" for nothing. */
@@ -199,6 +203,12 @@ static inline bool zm_thread_runs(const zm_thread_t *thread)
 
 /* -- rings, channels ----------------------------------------------------------------------- */
 
+/** A period of a rate (shape.h). */
+typedef struct zm_pace_t {
+    uint32_t began, period; /**< seconds */
+    uint32_t count;         /**< 0: no period runs */
+} zm_pace_t;
+
 /** What is known of a ring's program. */
 typedef enum zm_ta_kind_t { ZM_TA_UNKNOWN, ZM_TA_CLASSIC, ZM_TA_MULTI } zm_ta_kind_t;
 
@@ -229,7 +239,9 @@ struct zm_ring_t {
     uint32_t thread_count, vertex_count;
     uint32_t used; /**< what counts against maxring */
     uint32_t ta_count, idle_count, starting;
-    uint32_t failures; /**< starts in a row that came to nothing */
+    uint32_t failures;  /**< starts in a row that came to nothing */
+    uint32_t starts;    /**< of agents: chooses the source address */
+    zm_pace_t paces[2]; /**< by zm_paced_t */
     uint32_t last_start;
     uint32_t waits_since; /**< refused since; 0: it was served last */
     bool retired;         /**< the configuration no longer has it */
@@ -240,6 +252,7 @@ struct zm_channel_t {
     zm_channel_t *next;
     zm_ring_t *waiting, *last_waiting; /**< rings that wait for this channel's limit */
     uint32_t used;                     /**< what counts against maxchannel */
+    zm_pace_t paces[2];                /**< by zm_paced_t */
     uint32_t rings;
 };
 

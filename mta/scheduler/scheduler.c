@@ -7,6 +7,7 @@
 #include "mta/scheduler/dispatch.h"
 #include "mta/scheduler/expiry.h"
 #include "mta/scheduler/lane.h"
+#include "mta/scheduler/shape.h"
 #include "mta/scheduler/ta.h"
 #include "platform/clock.h"
 
@@ -49,6 +50,7 @@ void zm_scheduler_create(zm_scheduler_t **scheduler, zm_config_t *config,
     zm_threads_init(&made->threads);
     zm_asides_init(&made->asides);
     zm_rings_init(&made->ring_table);
+    zm_shapes_init(&made->shapes);
     zm_table_init(&made->lanes, zm_lane_hash, zm_lane_equal);
     zm_texts_init(&made->texts);
     zm_slab_init(&made->job_slab, sizeof(zm_job_t));
@@ -73,8 +75,11 @@ void zm_scheduler_destroy(zm_scheduler_t *scheduler)
             i++;
     }
     while (scheduler->rings != NULL && scheduler->rings->tas == NULL &&
-           scheduler->rings->threads == NULL)
+           scheduler->rings->threads == NULL) {
+        zm_ring_retire(scheduler, scheduler->rings);
         zm_ring_settle(scheduler, scheduler->rings);
+    }
+    zm_shapes_end(scheduler);
     zm_table_free(&scheduler->jobs);
     zm_table_free(&scheduler->logs);
     zm_table_free(&scheduler->threads);
@@ -165,6 +170,7 @@ static void agents_due(zm_scheduler_t *scheduler)
     scheduler->swept = scheduler->now;
     for (ta = scheduler->tas; ta != NULL; ta = ta->next)
         look_at_agent(scheduler, ta);
+    zm_shape_sweep(scheduler);
 }
 
 void zm_scheduler_due(zm_scheduler_t *scheduler)
@@ -195,7 +201,7 @@ uint32_t zm_scheduler_next(const zm_scheduler_t *scheduler)
     uint32_t when = scheduler->now + 3600;
     if (scheduler->expiry_left)
         return scheduler->now;
-    if (scheduler->tas != NULL)
+    if (scheduler->tas != NULL || scheduler->shapes.count > 0)
         when = scheduler->swept + AGENT_SWEEP;
     earlier(&when, &scheduler->retries);
     earlier(&when, &scheduler->paused);
@@ -226,6 +232,7 @@ int zm_scheduler_retry(zm_scheduler_t *scheduler, zm_thread_t *thread)
     if (thread->lease_count > 0 || (thread->flags & ZM_THREAD_HELD) != 0)
         return 0;
     thread->flags |= ZM_THREAD_ETRN;
+    zm_shape_reset(scheduler, thread);
     zm_due_clear(&scheduler->retries, &thread->due);
     zm_dispatch_ready(scheduler, thread);
     return 1;

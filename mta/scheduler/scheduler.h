@@ -41,6 +41,7 @@ struct zm_scheduler_t {
     zm_holds_t holds;
     zm_table_t lanes; /**< by thread and sender */
     zm_table_t ring_table;
+    zm_table_t shapes; /**< destinations with rates or suspended (shape.c) */
     zm_texts_t texts;
     zm_slab_t job_slab, vertex_slab, lane_slab, thread_slab, feed_slab;
     zm_ring_t *rings, *last_ring;

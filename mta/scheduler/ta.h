@@ -126,6 +126,8 @@ void zm_lease_hungry(zm_scheduler_t *scheduler, zm_lease_t *lease);
 void zm_lease_feed(zm_scheduler_t *scheduler, zm_lease_t *lease);
 /** Stop feeding: the destination takes nothing now. */
 void zm_lease_finish(zm_scheduler_t *scheduler, zm_lease_t *lease);
+/** The same for all agents of the thread, over-age messages too: it is suspended. */
+void zm_lease_finish_all(zm_thread_t *thread);
 void zm_lease_end(zm_scheduler_t *scheduler, zm_lease_t *lease);
 /** The feed that has this recipient, or null. */
 zm_feed_t *zm_ta_feed(const zm_ta_t *ta, uint64_t job, uint64_t offset);

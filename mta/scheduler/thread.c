@@ -5,6 +5,7 @@
 #include "mta/scheduler/dispatch.h"
 #include "mta/scheduler/memory.h"
 #include "mta/scheduler/scheduler.h"
+#include "mta/scheduler/shape.h"
 
 typedef struct place_t {
     zm_str_t channel, host;
@@ -168,7 +169,8 @@ zm_ring_t *zm_ring_get(zm_scheduler_t *scheduler, const zm_selection_t *selectio
 
 void zm_ring_settle(zm_scheduler_t *scheduler, zm_ring_t *ring)
 {
-    if (ring->threads != NULL || ring->tas != NULL)
+    if (ring->threads != NULL || ring->tas != NULL ||
+        (!ring->retired && zm_shape_ring_paced(scheduler, ring)))
         return;
     zm_walk_skip_ring(scheduler, ring);
     zm_ring_retire(scheduler, ring);

@@ -30,7 +30,16 @@ static void make_config(sim_t *sim, bool flood)
     limits->maxchannel = 1 + (int)sim_random(sim, 6);
     limits->maxring = 1 + (int)sim_random(sim, 6);
     limits->maxthr = 1 + (int)sim_random(sim, 3);
+    if (!flood && sim_chance(sim, 25)) {
+        limits->rate = 3 + sim_random(sim, 20);
+        limits->period = 20 + sim_random(sim, 60);
+    }
     limits->overfeed = (int)sim_random(sim, flood ? 150 : 5);
+    if (limits->rate > 0)
+        zm_buf_printf(&text,
+                      "*/* ratethr=%u/%u connring=%u/%u suspend=\"*route*=%us; *later*=20s\"\n",
+                      limits->rate, limits->period, 5 + sim_random(sim, 20), limits->period,
+                      10 + sim_random(sim, 90));
     zm_buf_printf(&text,
                   "*/* interval=%us retries=\"1 2 3 5\" skew=%u idlemax=%us maxta=%d maxchannel=%d "
                   "maxring=%d maxthr=%d overfeed=%d %s %s\none/* command=x\nmany/* command=y\n",

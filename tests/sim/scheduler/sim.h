@@ -50,7 +50,13 @@ typedef struct sim_agent_t {
 
 typedef struct sim_limits_t {
     int maxta, maxchannel, maxring, maxthr, overfeed;
+    uint32_t rate, period; /* messages to one host in so many seconds; 0: any */
 } sim_limits_t;
+
+typedef struct sim_period_t {
+    int64_t began;
+    uint32_t count;
+} sim_period_t;
 
 typedef struct sim_t {
     apr_pool_t *pool;
@@ -65,6 +71,7 @@ typedef struct sim_t {
     sim_agent_t agents[MOST_AGENTS];
     int agent_count;
     bool down[HOSTS];
+    sim_period_t periods[CHANNELS][HOSTS]; /* of the rates */
     plant_t plant;
     char violation[300]; /* first one; empty: none */
     uint64_t deliveries, crashes;

@@ -210,10 +210,22 @@ static void comment(void *baton, zm_ta_t *ta, zm_str_t line, bool malformed)
 
 static void fed(void *baton, zm_ta_t *ta, zm_vertex_t *vertex, zm_str_t line)
 {
-    (void)baton;
+    sim_t *sim = baton;
+    const zm_thread_t *thread = vertex->lane->thread;
+    sim_period_t *period = &sim->periods[channel_of(thread)][sim_host(zm_text_str(thread->host))];
+    int64_t now = apr_time_sec(zm_clock_wall());
+
     (void)ta;
-    (void)vertex;
     (void)line;
+    if (sim->limits.rate == 0)
+        return;
+    if (period->count == 0 || now - period->began >= sim->limits.period) {
+        period->began = now;
+        period->count = 0;
+    }
+    if (++period->count > sim->limits.rate)
+        sim_violation(sim, "%u messages for %s in %u seconds, the rate is %u", period->count,
+                      thread->host->data, sim->limits.period, sim->limits.rate);
 }
 
 static void event(void *baton, zm_log_level_t level, const zm_job_t *job, const char *text)
@@ -255,6 +267,7 @@ void sim_crash_scheduler(sim_t *sim)
 {
     int i;
     sim->crashes++;
+    memset(sim->periods, 0, sizeof sim->periods); /* rates are forgotten */
     for (i = 0; i < sim->agent_count; i++) {
         sim_agent_t *agent = &sim->agents[i];
         if (agent->ta == NULL)

@@ -192,21 +192,22 @@ static void params_are_read_in_all_spellings(void)
 static void commands_expand_for_a_destination(void)
 {
     zm_command_t command;
+    zm_command_for_t what = {ZM_S("smtpx"), ZM_S("h.org"), "192.0.2.1 192.0.2.2", 3};
     zm_error_t error;
     ZM_ASSERT_OK(zm_command_build(
-        &command, "OPT=1 smtp -c $channel -x ${host}.x -l ${LOGDIR}/y ${NO}z $LOGDIR",
-        zm_str("smtpx"), zm_str("h.org"), site(), zm_test_pool(), &error));
+        &command, "OPT=1 smtp -c $channel -x ${host}.x -l ${LOGDIR}/y ${NO}z $LOGDIR -L[${source}]",
+        &what, site(), zm_test_pool(), &error));
     ZM_ASSERT_STR(command.argv[0], "/bin/z/ta/smtp");
     ZM_ASSERT_STR(command.argv[2], "smtpx");
     ZM_ASSERT_STR(command.argv[4], "h.org.x");
     ZM_ASSERT_STR(command.argv[6], "/log/y");
     ZM_ASSERT_STR(command.argv[7], "z");
     ZM_ASSERT_STR(command.argv[8], "$LOGDIR");
-    CU_ASSERT_PTR_NULL(command.argv[9]);
+    ZM_ASSERT_STR(command.argv[9], "-L[192.0.2.2]");
+    CU_ASSERT_PTR_NULL(command.argv[10]);
     ZM_ASSERT_STR(command.environment[0], "OPT=1");
-    CU_ASSERT_EQUAL(
-        zm_command_build(&command, "A=1", zm_str("c"), zm_str("h"), site(), zm_test_pool(), &error),
-        ZM_E_CONFIG);
+    CU_ASSERT_EQUAL(zm_command_build(&command, "A=1", &what, site(), zm_test_pool(), &error),
+                    ZM_E_CONFIG);
     CU_ASSERT(zm_command_names_host("sm $host"));
     CU_ASSERT(zm_command_names_host("sm -x${host}"));
     CU_ASSERT_FALSE(zm_command_names_host("sm $hostile"));
