@@ -1,5 +1,5 @@
 """The router daemon: what happens to messages when it is stopped, misled or cannot go on."""
-import sys
+import pwd, sys
 from zm import *
 
 
@@ -153,6 +153,58 @@ def test_hostile_letters_leave_the_router_working():
         log = i.read('log/router')
         check('worker ended' not in log and 'stuck' not in log, 'a worker died:\n' + log[-3000:])
         check(len(i.spool('transport')) >= 16, 'the good ones are not all there')
+
+
+def without_rights(i):
+    """Makes the workers run as daemon, who may write the spool and nothing else."""
+    who = pwd.getpwnam('daemon')
+    for where, directories, names in os.walk(i.path('postoffice')):
+        for n in [where] + [os.path.join(where, n) for n in names]:
+            os.chown(n, who.pw_uid, who.pw_gid)
+    i.append('etc/zmailer.conf', 'ROUTERUSER=daemon\n')
+
+
+def control_files(i):
+    texts = {}
+    for path in i.spool('transport'):
+        with open(path, errors='replace') as f:
+            text = f.read()
+        for line in text.splitlines():
+            if re.match(r'r\s', line):
+                words = line.split()
+                texts[words[3]] = words[1:]
+    return texts
+
+
+def test_workers_without_rights_read_files_as_their_owners():
+    need_root()
+    games = pwd.getpwnam('games').pw_uid
+    with Instance(users=('alice', 'bob')) as i:
+        without_rights(i)
+        os.makedirs(i.path('var/lists'), exist_ok=True)
+        os.makedirs(i.path('home/bob'))
+        for name, text in (('var/lists/club', 'x1@l.test\n":include:%s"\n' % i.path('home/more')),
+                           ('var/lists/open', 'x2@l.test\n'), ('home/more', 'x3@l.test\n'),
+                           ('home/bob/.forward', 'x4@l.test\n"\\bob"\n')):
+            i.write(name, text)
+            os.chown(i.path(name), games, -1)
+            os.chmod(i.path(name), 0o600)
+        os.chmod(i.path('var/lists/open'), 0o666)      # anybody may have written it: nobody's
+        os.chown(i.path('home/bob'), games, -1)
+        i.write('var/router.local.cf', 'homedirectory (user) {\n\t[ "$user" = bob ] && echo %s && return 0\n\treturn 2\n}\n'
+                'login2uid (user) { echo %d }\n' % (i.path('home/bob'), games))
+        i.start('router')
+        workers = [p for p, line in processes_of(i.root).items() if '--worker' in line]
+        check(all(os.stat('/proc/%d' % p).st_uid == pwd.getpwnam('daemon').pw_uid for p in workers), 'workers are root')
+        began = time.monotonic()
+        i.sendmail('-f', 'alice@mail.test', 'club', 'open', 'bob', data=letter())
+        wait(lambda: i.spool('transport'), 'a routed message', instances=[i])
+        check(time.monotonic() - began < 30, 'the helper does not answer')
+        found = control_files(i)
+        check(found['x1@l.test'][3] == str(games), 'list: %r' % found)
+        check(found['x3@l.test'][3] == str(games), 'included file: %r' % found)
+        check(found['x2@l.test'][3] == str(pwd.getpwnam('nobody').pw_uid), 'writable list: %r' % found)
+        check(found['x4@l.test'][3] == str(games) and 'bob' in found, '.forward: %r' % found)
 
 
 if __name__ == '__main__':
