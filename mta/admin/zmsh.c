@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mta/script/line_editor.h"
 #include "mta/script/script.h"
 #include "platform/exec.h"
 #include "platform/identity.h"
@@ -29,6 +30,8 @@ typedef struct zmsh_t {
     int argument_count;
     bool from_stdin, interactive, once;
     char flags[64];
+    zm_line_editor_t *editor; /* null: lines as they come */
+    zm_buf_t prompt;
 } zmsh_t;
 
 static zm_script_t *signalled;
@@ -129,19 +132,31 @@ static bool read_arguments(zmsh_t *zmsh, int argc, const char *const *argv)
 
 /* -- running ----------------------------------------------------------------------------------- */
 
-static void prompt(zmsh_t *zmsh, const char *variable)
+/* What a function of that name prints, or the variable's value. */
+static const char *prompt_of(zmsh_t *zmsh, const char *variable)
 {
     zm_script_result_t result;
-    zm_str_t text;
     if (!zmsh->interactive)
-        return;
+        return "";
     if (zm_script_has_function(zmsh->script, variable)) {
         zm_script_call(zmsh->script, variable, NULL, 0, &result, NULL);
-        return;
+        return "";
     }
-    text = zm_script_get_str(zmsh->script, variable);
-    fprintf(stderr, "%.*s", (int)text.length, text.data);
+    zm_buf_clear(&zmsh->prompt);
+    zm_buf_add_str(&zmsh->prompt, zm_script_get_str(zmsh->script, variable));
+    return zm_buf_c(&zmsh->prompt);
+}
+
+static bool read_line(zmsh_t *zmsh, const char *variable, zm_buf_t *text)
+{
+    const char *prompt = prompt_of(zmsh, variable);
+    if (zmsh->editor != NULL) {
+        fflush(stdout);
+        return zm_line_editor_read(zmsh->editor, prompt, text);
+    }
+    fputs(prompt, stderr);
     fflush(stderr);
+    return zm_script_read_line(zmsh->script, text);
 }
 
 static void report(const zm_error_t *error)
@@ -159,18 +174,19 @@ static apr_status_t run_stdin(zmsh_t *zmsh, int *status)
 {
     zm_buf_t text = ZM_BUF_INIT;
     apr_status_t result = APR_SUCCESS;
+    const char *variable = "PS1";
     bool more = true;
-    prompt(zmsh, "PS1");
     while (more) {
         zm_error_t error = {0};
-        more = zm_script_read_line(zmsh->script, &text);
+        more = read_line(zmsh, variable, &text);
         if (!more && text.length == 0)
             break;
         result = zm_script_run(zmsh->script, zm_buf_str(&text), "stdin", status, &error);
         if (result == APR_EINCOMPLETE && more) {
-            prompt(zmsh, "PS2");
+            variable = "PS2";
             continue;
         }
+        variable = "PS1";
         zm_buf_clear(&text);
         report(&error);
         if (result == APR_EINCOMPLETE)
@@ -178,8 +194,6 @@ static apr_status_t run_stdin(zmsh_t *zmsh, int *status)
         if (result == ZM_E_STOPPED || ((result != APR_SUCCESS || zmsh->once) && !zmsh->interactive))
             break;
         zm_script_run_traps(zmsh->script);
-        if (more)
-            prompt(zmsh, "PS1");
     }
     zm_buf_free(&text);
     return result;
@@ -249,6 +263,8 @@ int main(int argc, const char *const *argv, const char *const *environment)
             zmsh.interactive || (zm_program_is_terminal(0) && zm_program_is_terminal(2));
         add_flags(&zmsh, zmsh.interactive ? "is" : "s");
     }
+    if (zmsh.interactive)
+        zmsh.editor = zm_line_editor_open(pool);
     options.flags = zmsh.flags;
     options.environment = environment;
     options.limits.steps = ~(uint64_t)0;

@@ -5,6 +5,7 @@
 
 #include "mta/map/map.h"
 #include "mta/router/commands.h"
+#include "mta/script/line_editor.h"
 #include "platform/exec.h"
 
 #define QUESTION_LIMIT 8192
@@ -25,18 +26,16 @@ static void print_directly(router_worker_t *worker)
 
 /* -- a person ----------------------------------------------------------------------------- */
 
-static void prompt(bool wanted, const char *text)
-{
-    if (!wanted)
-        return;
-    fputs(text, stderr);
-    fflush(stderr);
-}
-
 /* A line of any length with its LF; false at the end. */
-static bool read_line(zm_buf_t *text)
+static bool read_line(zm_line_editor_t *editor, const char *prompt, zm_buf_t *text)
 {
     char part[1024];
+    if (editor != NULL)
+        return zm_line_editor_read(editor, prompt, text);
+    if (prompt != NULL) {
+        fputs(prompt, stderr);
+        fflush(stderr);
+    }
     while (fgets(part, sizeof part, stdin) != NULL) {
         zm_buf_add_c(text, part);
         if (text->length > 0 && text->data[text->length - 1] == '\n')
@@ -48,22 +47,24 @@ static bool read_line(zm_buf_t *text)
 int router_interactive(router_worker_t *worker)
 {
     bool terminal = zm_program_is_terminal(0) && zm_program_is_terminal(2), more = true;
+    zm_line_editor_t *editor = zm_line_editor_open(worker->pool);
     zm_buf_t text = ZM_BUF_INIT;
+    const char *prompt = "z$ ";
     int status = 0;
     print_directly(worker);
-    prompt(terminal, "z$ ");
     while (more) {
         zm_error_t error = {0};
         apr_status_t result;
-        more = read_line(&text);
+        more = read_line(editor, terminal ? prompt : NULL, &text);
         if (!more && text.length == 0)
             break;
         result = zm_script_run(worker->script, zm_buf_str(&text), "stdin", &status, &error);
         router_commands_forget(worker);
         if (result == APR_EINCOMPLETE && more) {
-            prompt(terminal, "> ");
+            prompt = "> ";
             continue;
         }
+        prompt = "z$ ";
         zm_buf_clear(&text);
         fflush(stdout);
         if (result == ZM_E_STOPPED) {
@@ -73,7 +74,6 @@ int router_interactive(router_worker_t *worker)
         if (result == ZM_E_LIMIT || result == APR_EINCOMPLETE)
             fprintf(stderr, "router: %s\n", error.text);
         zm_script_run_traps(worker->script);
-        prompt(terminal, "z$ ");
     }
     zm_buf_free(&text);
     zm_script_run_exit_trap(worker->script);

@@ -1,5 +1,5 @@
 """zmsh: the script language as a program."""
-import os, signal, subprocess, sys, tempfile
+import ctypes.util, os, pty, select, signal, subprocess, sys, tempfile
 from zm import *
 
 ZMSH = os.path.join(BIN, 'zmsh')
@@ -31,6 +31,38 @@ def test_standard_input_is_run_as_it_comes():
     check(out == 'x\ninside\n<data>\n', repr(out))
     check('stdin' in zmsh('-s', data='echo ok\nfi\necho never\n', code=None).err, 'no complaint')
     check('not closed' in zmsh(data='echo "open\n', code=None).err, 'an unfinished command is told')
+
+
+def test_lines_are_edited_at_a_terminal():
+    if not ctypes.util.find_library('edit'):
+        raise Skip('needs libedit')
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execve(ZMSH, ['zmsh'], {'TERM': 'xterm', 'PS1': 'ready> '})
+    seen = b''
+
+    def expect(text):
+        nonlocal seen
+        while text not in seen:
+            ready, _, _ = select.select([terminal], [], [], PATIENCE)
+            check(ready, 'waited in vain for %r in %r' % (text, seen))
+            seen += os.read(terminal, 4096)
+        seen = seen[seen.index(text) + len(text):]
+
+    expect(b'ready> ')
+    os.write(terminal, b'echo wrn\x02\x02o\x05g\r')     # two back, a letter, to the end, a letter
+    expect(b'worng\r\n')
+    expect(b'ready> ')
+    os.write(terminal, b'\x10\r')        # the line before
+    expect(b'worng\r\n')
+    expect(b'ready> ')
+    os.write(terminal, b'if true\r')
+    expect(b'> ')
+    os.write(terminal, b'then echo yes no; fi\r')
+    expect(b'yes no\r\n')
+    os.write(terminal, b'exit 6\r')
+    check(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 6, 'another status')
+    os.close(terminal)
 
 
 def test_an_interactive_one_goes_on_after_errors():
