@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mta/map/map.h"
+#include "mta/router/answers.h"
 #include "mta/router/commands.h"
 #include "mta/script/line_editor.h"
 #include "platform/exec.h"
@@ -82,12 +83,30 @@ int router_interactive(router_worker_t *worker)
 
 /* -- the SMTP server ------------------------------------------------------------------------ */
 
-static bool ask(router_worker_t *worker, zm_str_t key, zm_str_t argument)
+typedef struct assist_t {
+    router_worker_t *worker;
+    router_answers_t *answers;
+    zm_buf_t printed;
+} assist_t;
+
+static void on_answer(void *baton, int stream, const char *data, apr_size_t length)
 {
+    assist_t *assist = baton;
+    if (stream == 1)
+        zm_buf_add(&assist->printed, data, length);
+    else
+        fwrite(data, 1, length, stderr);
+}
+
+/* Has the scripts answer.  False: they cannot go on. */
+static bool ask(assist_t *assist, zm_str_t key, zm_str_t argument)
+{
+    router_worker_t *worker = assist->worker;
     zm_value_t arguments[2] = {zm_value_of(key), zm_value_of(argument)};
     zm_script_result_t result = {0};
     zm_error_t error = {0};
     apr_status_t status;
+    zm_buf_clear(&assist->printed);
     zm_map_look_again();
     zm_script_begin(worker->script);
     zm_script_defer_clear(worker->script);
@@ -96,9 +115,39 @@ static bool ask(router_worker_t *worker, zm_str_t key, zm_str_t argument)
     zm_script_end(worker->script);
     if (status == APR_SUCCESS)
         return true;
-    printf("451 4.3.0 the question cannot be answered now\n");
+    zm_buf_clear(&assist->printed);
+    zm_buf_add_c(&assist->printed, "451 4.3.0 the question cannot be answered now\n");
     fprintf(stderr, "router: %s\n", error.text);
     return status != APR_ENOENT && status != ZM_E_STOPPED;
+}
+
+static void print(zm_str_t text)
+{
+    fwrite(text.data, 1, text.length, stdout);
+}
+
+/* Questions whose answer is the same a moment later. */
+static bool may_be_kept(zm_str_t key)
+{
+    return zm_str_equal_c(key, "from") || zm_str_equal_c(key, "to") ||
+           zm_str_equal_c(key, "verify") || zm_str_equal_c(key, "expand");
+}
+
+static bool answer(assist_t *assist, zm_str_t question, zm_str_t key, zm_str_t argument)
+{
+    zm_str_t kept;
+    bool going = true;
+    if (may_be_kept(key) && router_answers_find(assist->answers, question, &kept)) {
+        print(kept);
+    } else {
+        going = ask(assist, key, argument);
+        print(zm_buf_str(&assist->printed));
+        if (going && may_be_kept(key))
+            router_answers_keep(assist->answers, question, zm_buf_str(&assist->printed));
+    }
+    printf("#hungry\n");
+    fflush(stdout);
+    return going;
 }
 
 /* Reads a question.  What is no text in it becomes blanks.  False at the end. */
@@ -120,23 +169,24 @@ static bool read_question(char *line, int size, zm_str_t *key, zm_str_t *argumen
 
 int router_assist(router_worker_t *worker)
 {
+    assist_t assist = {.worker = worker, .answers = router_answers_create(worker->pool)};
     char line[QUESTION_LIMIT];
     zm_str_t key, argument;
     unsigned count = 0;
     bool going;
     worker->assisting = true;
-    print_directly(worker);
-    going = ask(worker, ZM_S("init"), ZM_S(""));
-    printf("#hungry\n");
-    fflush(stdout);
+    zm_script_set_output(worker->script, 1, on_answer, &assist);
+    zm_script_set_output(worker->script, 2, on_answer, &assist);
+    going = answer(&assist, ZM_S(""), ZM_S("init"), ZM_S(""));
     while (going && read_question(line, sizeof line, &key, &argument)) {
-        if (strlen(line) == sizeof line - 1) /* its rest would be taken for a question */
+        if (strlen(line) == sizeof line - 1) { /* its rest would be taken for a question */
+            zm_buf_free(&assist.printed);
             return 65;
-        going = ask(worker, key, argument);
-        printf("#hungry\n");
-        fflush(stdout);
+        }
+        going = answer(&assist, zm_str(line), key, argument);
         if (going && ++count % PURGE_INTERVAL == 0)
-            going = ask(worker, ZM_S("purge"), ZM_S(""));
+            going = ask(&assist, ZM_S("purge"), ZM_S(""));
     }
+    zm_buf_free(&assist.printed);
     return going ? 0 : 70;
 }

@@ -207,5 +207,18 @@ def test_workers_without_rights_read_files_as_their_owners():
         check(found['x4@l.test'][3] == str(games) and 'bob' in found, '.forward: %r' % found)
 
 
+def test_questions_of_the_smtp_server_are_answered():
+    with Instance(users=('alice', 'bob')) as i:
+        i.zmailer('newaliases')
+        out = run(os.path.join(MAILBIN, 'router'), '--root', i.root, '-i', '-I', 'smtpserver',
+                  data='to\tbob@mail.test\nto\tbob@mail.test\nto\tnosuch@mail.test\nto\t<>\nto\ta b\nfrom\t\nverify\tbob\n'
+                       'hello\t[1.2.3.4] x\nnonsense\t\nto\t-n@mail.test\n').out
+        answers = [a.strip() for a in out.split('#hungry\n')]
+        check(answers[0] == '' and answers[-1] == '', 'not hungry at first and at last: %r' % out)
+        codes = [a[:3] for a in answers[1:-1]]
+        check(codes == ['250', '250', '554', '250', '554', '250', '250', '250', '550', '554'], repr(answers))
+        check('<bob@mail.test>' in answers[7], answers[7])
+
+
 if __name__ == '__main__':
     main(sys.modules[__name__])
