@@ -240,11 +240,13 @@ static apr_size_t quad_column(const parser_t *p, zm_str_t line)
     return column;
 }
 
+/* A number that does not reach to the end of its slot was cut by a crash and names nobody. */
 static int64_t read_pid_slot(zm_str_t line)
 {
     uint64_t pid;
     zm_str_t slot = zm_str_trim((zm_str_t){line.data + PID_COLUMN, PID_WIDTH});
-    return zm_str_u64(slot, &pid) == APR_SUCCESS ? (int64_t)pid : -1;
+    bool whole = zm_is_digit((unsigned char)line.data[PID_COLUMN + PID_WIDTH - 1]);
+    return whole && zm_str_u64(slot, &pid) == APR_SUCCESS ? (int64_t)pid : -1;
 }
 
 static apr_status_t read_recipient(parser_t *p, const unit_t *unit)

@@ -77,6 +77,8 @@ zm_verdict_t zm_recover_judge(zm_spool_t *spool, const char *name, apr_status_t 
         status = zm_object_read_all(object, &data, &length, CONTROL_LIMIT, pool);
         zm_object_close(object);
     }
+    if (status == ZM_E_CORRUPT) /* a large one, of which only the name reached the disk */
+        return INCOMPLETE;
     *trouble = status;
     if (status != APR_SUCCESS)
         return UNKNOWN;

@@ -138,7 +138,8 @@ static apr_status_t unlock_stale(const zm_opened_t *opened, uint64_t offset)
 
     if (status != APR_SUCCESS)
         return status;
-    if (zm_str_i64(zm_str_trim(zm_str_of(slot, length)), &pid) != APR_SUCCESS)
+    /* A number that does not reach to the end of its slot was cut by a crash and names nobody. */
+    if (slot[5] == ' ' || zm_str_i64(zm_str_trim(zm_str_of(slot, length)), &pid) != APR_SUCCESS)
         pid = -1;
     status = zm_control_lock_stale(&stale, opened->object, offset, pid);
     if (status != APR_SUCCESS)

@@ -214,6 +214,17 @@ static void files_without_format_line_have_guessed_slots(void)
     CU_ASSERT_EQUAL(file->recipients[2].quad.privilege, 3);
 }
 
+/* "~ 12345" of which the end never reached the disk must not name process 12, which may live. */
+static void a_cut_process_number_names_nobody(void)
+{
+    zm_control_file_t *file = parsed(ZM_S(
+        "@ 0x7\ni 7\nl x\ns local - a 0\nr~ 12       local - b 1\nr~ 12345    local - c 2\nm\n\n"));
+    CU_ASSERT_EQUAL_FATAL(file->recipient_count, 2);
+    CU_ASSERT_EQUAL(file->recipients[0].tag, '~');
+    CU_ASSERT_EQUAL(file->recipients[0].pid_slot, -1);
+    CU_ASSERT_EQUAL(file->recipients[1].pid_slot, 12345);
+}
+
 static void error_address_belongs_to_its_group(void)
 {
     zm_control_file_t *file = parsed(ZM_S(
@@ -290,5 +301,6 @@ ZM_TESTS("spool control file", ZM_TEST(written_file_has_the_classic_shape),
          ZM_TEST(writer_refuses_values_that_forge_lines), ZM_TEST(writer_refuses_incomplete_files),
          ZM_TEST(foreign_file_without_check_line_is_judged_by_its_end),
          ZM_TEST(files_without_format_line_have_guessed_slots),
-         ZM_TEST(error_address_belongs_to_its_group), ZM_TEST(a_command_file_is_read),
-         ZM_TEST(malformed_files_are_named_corrupt), ZM_TEST(dsn_parameters_are_read))
+         ZM_TEST(a_cut_process_number_names_nobody), ZM_TEST(error_address_belongs_to_its_group),
+         ZM_TEST(a_command_file_is_read), ZM_TEST(malformed_files_are_named_corrupt),
+         ZM_TEST(dsn_parameters_are_read))

@@ -248,6 +248,41 @@ static void cut_large_body_is_named_corrupt(void)
     zm_spool_close(spool);
 }
 
+/* Control files are not synced, so a large one may have a row and nothing else. */
+static void large_control_file_without_body_is_made_again(void)
+{
+    zm_spool_t *spool = make_spool();
+    const char *message = publish(spool, "queue", 100),
+               *control = publish(spool, "transport", 70000);
+    const char *digits = strchr(message, '/');
+    zm_object_info_t info;
+    ZM_ASSERT_OK(
+        zm_spool_rename(spool, control, apr_pstrcat(zm_test_pool(), "transport", digits, NULL)));
+    ZM_ASSERT_OK(zm_file_unlink(NULL, side_file()));
+    recover(spool);
+    ZM_ASSERT_OK(zm_spool_info(&info, spool, apr_pstrcat(zm_test_pool(), "router", digits, NULL)));
+    CU_ASSERT(APR_STATUS_IS_ENOENT(
+        zm_spool_info(&info, spool, apr_pstrcat(zm_test_pool(), "transport", digits, NULL))));
+    zm_spool_close(spool);
+}
+
+/* As another process may leave it behind whose sync failed. */
+static void log_whose_sync_failed_is_mended_by_who_opens_it(void)
+{
+    zm_spool_t *spool = make_spool(), *second = NULL;
+    const char *first = publish(spool, "router", 100);
+    zm_object_info_t info;
+    zm_error_t error = {0};
+    write_file(path("spool", "log-failed"), "", 0);
+    ZM_ASSERT_OK(open_at(&second, "spool", false, &error));
+    ZM_ASSERT_OK(zm_spool_info(&info, second, publish(second, "router", 100)));
+    ZM_ASSERT_OK(zm_spool_info(&info, second, first));
+    CU_ASSERT(APR_STATUS_IS_ENOENT(
+        zm_file_unlink(NULL, path("spool", "log-failed")))); /* it is gone already */
+    zm_spool_close(second);
+    zm_spool_close(spool);
+}
+
 static void stray_body_is_found_and_removed(void)
 {
     zm_spool_t *spool = make_spool();
@@ -451,6 +486,8 @@ ZM_TESTS("spool emulated", ZM_TEST(large_body_stays_for_its_readers),
          ZM_TEST(discarded_large_object_leaves_no_file),
          ZM_TEST(stray_files_are_swept_and_foreign_ones_left),
          ZM_TEST(lost_large_body_is_named_corrupt), ZM_TEST(cut_large_body_is_named_corrupt),
+         ZM_TEST(large_control_file_without_body_is_made_again),
+         ZM_TEST(log_whose_sync_failed_is_mended_by_who_opens_it),
          ZM_TEST(stray_body_is_found_and_removed),
          ZM_TEST(rows_that_contradict_each_other_are_mended), ZM_TEST(damaged_pages_are_told),
          ZM_TEST(log_cut_anywhere_keeps_the_first_publishes),
