@@ -44,9 +44,9 @@ static void add(letter_t *letter, const char *format, ...)
 static void add_body(letter_t *letter, size_t size)
 {
     uint64_t state = (uint64_t)letter->token * 7919;
-    char *text = letter->text;
+    char *text = letter->large != NULL ? letter->large : letter->text;
     size_t i, end;
-    if (letter->length + size + 100 > sizeof letter->text) {
+    if (letter->large == NULL && letter->length + size + 100 > sizeof letter->text) {
         text = letter->large = malloc(letter->length + size + 100);
         if (text == NULL)
             abort();
@@ -60,6 +60,23 @@ static void add_body(letter_t *letter, size_t size)
         text[letter->length++] = i % 60 == 59 ? '\n' : (char)('a' + state % 26);
     }
     letter->length += (size_t)sprintf(text + letter->length, "\nend %d\n", letter->token);
+}
+
+/* Makes the header so long that the control file, which has it too, fits into no row. */
+static void add_long_header(letter_t *letter)
+{
+    static const char line[] =
+        "X-Filling: 0123456789 0123456789 0123456789 0123456789 0123456789\n";
+    size_t end = letter->length + LARGE;
+    char *text = malloc(end + 5000);
+    if (text == NULL)
+        abort();
+    memcpy(text, letter->text, letter->length);
+    while (letter->length < end) {
+        memcpy(text + letter->length, line, sizeof line);
+        letter->length += sizeof line - 1;
+    }
+    letter->large = text;
 }
 
 static void add_recipient(letter_t *letter, const char *user, bool success)
@@ -91,8 +108,16 @@ letter_t *world_letter(uint64_t random)
     letter->head = letter->length;
     add(letter,
         "From: alice@mail.test\nTo: somebody@mail.test\nSubject: number %d\n"
-        "Date: Sat, 21 Nov 2026 04:59:47 +0000\nMessage-Id: <letter-%d@mail.test>\n\n",
+        "Date: Sat, 21 Nov 2026 04:59:47 +0000\nMessage-Id: <letter-%d@mail.test>\n",
         letter->token, letter->token);
+    if ((random >> 40) % 24 == 0) {
+        add_long_header(letter);
+        size = 100;
+    }
+    if (letter->large != NULL)
+        letter->large[letter->length++] = '\n';
+    else
+        add(letter, "\n");
     add_body(letter, size);
     return letter;
 }
