@@ -242,7 +242,7 @@ int spool_ls(spool_command_t *command)
     return code;
 }
 
-/* -- cat, mv, rm --------------------------------------------------------------------------------
+/* -- cat --------------------------------------------------------------------------------
  */
 
 static int cat_one(zm_spool_t *spool, const char *name)
@@ -279,78 +279,6 @@ int spool_cat(spool_command_t *command)
     for (i = 0; i < command->argc; i++) {
         one = cat_one(spool, command->argv[i]);
         code = code != 0 ? code : one;
-    }
-    zm_spool_close(spool);
-    return code;
-}
-
-/* "router/4711/", or a directory's name alone, means: there, under the old leaf. */
-static const char *target_of(const char *from, const char *to, zm_spool_t *spool, apr_pool_t *pool)
-{
-    const char *leaf = strrchr(from, '/');
-    apr_size_t length = strlen(to);
-    if (leaf == NULL || length == 0)
-        return to;
-    if (to[length - 1] == '/')
-        return apr_psprintf(pool, "%s%s", to, leaf + 1);
-    if (strchr(to, '/') == NULL && zm_spool_has_directory(spool, to))
-        return apr_psprintf(pool, "%s%s", to, leaf);
-    return to;
-}
-
-/* Both ends of a pair belong to the scheduler while it runs. */
-static bool may_touch(spool_command_t *command, zm_spool_t *spool, const char *name, int *code)
-{
-    const char *user;
-    zm_name_t parts;
-    if (command->force || zm_layout_parse(&parts, zm_str(name)) != APR_SUCCESS ||
-        (!zm_str_equal_c(parts.directory, ZM_DIR_QUEUE) &&
-         !zm_str_equal_c(parts.directory, ZM_DIR_TRANSPORT)) ||
-        (user = spool_user(command, zm_spool_location(spool))) == NULL)
-        return true;
-    fprintf(
-        stderr,
-        "zmailer: %s is not touched: %s is running on this spool; stop it first, or say --force\n",
-        name, user);
-    *code = SPOOL_TEMPFAIL;
-    return false;
-}
-
-int spool_mv(spool_command_t *command)
-{
-    int code = 0;
-    const char *from = command->argv[0], *to;
-    zm_spool_t *spool = spool_open(command, NULL, &code);
-    if (spool == NULL)
-        return code;
-    to = target_of(from, command->argv[1], spool, command->pool);
-    if (may_touch(command, spool, from, &code) && may_touch(command, spool, to, &code)) {
-        apr_status_t status = zm_spool_rename(spool, from, to);
-        zm_name_t parts;
-        if (status == APR_SUCCESS && zm_layout_parse(&parts, zm_str(to)) == APR_SUCCESS)
-            status = zm_spool_sync_names(spool, zm_str_c(command->pool, parts.directory));
-        if (status != APR_SUCCESS)
-            code = spool_fail_status(
-                status, "rename",
-                APR_STATUS_IS_EEXIST(status) || !zm_spool_name_valid(zm_str(to)) ? to : from);
-    }
-    zm_spool_close(spool);
-    return code;
-}
-
-int spool_rm(spool_command_t *command)
-{
-    int i, code = 0;
-    zm_spool_t *spool = spool_open(command, NULL, &code);
-    if (spool == NULL)
-        return code;
-    for (i = 0; i < command->argc; i++) {
-        apr_status_t status;
-        if (!may_touch(command, spool, command->argv[i], &code))
-            continue;
-        status = zm_spool_unlink(spool, command->argv[i]);
-        if (status != APR_SUCCESS)
-            code = spool_fail_status(status, "remove", command->argv[i]);
     }
     zm_spool_close(spool);
     return code;

@@ -46,7 +46,7 @@ def test_the_queue_is_shown():
 
 def test_deferred_mail_is_resubmitted():
     with Instance().start() as i:
-        i.write('postoffice/deferred/987654.deferred', 'from alice@mail.test\nto bob\nenv-end\nSubject: again\n\nx\n')
+        i.plant('deferred/987654.deferred', 'from alice@mail.test\nto bob\nenv-end\nSubject: again\n\nx\n')
         check('resubmitted 1' in i.zmailer('resubmit').out, 'not counted')
         check(i.wait_mail('bob')[0]['Subject'] == 'again', 'another letter')
 

@@ -173,7 +173,7 @@ def test_a_batch_of_smtp_is_taken():
     with Instance() as i:
         run(os.path.join(MAILBIN, 'smtpserver'), '-Z', i.path('etc/zmailer.conf'), '-i', '-B',
             data='HELO x.test\n' + 3 * 'MAIL FROM:<a@far.test>\nRCPT TO:<bob@mail.test>\nDATA\nSubject: y\n\n..z\n.\n')
-        texts = [open(n).read() for n in i.spool('router')]
+        texts = [i.contents(n) for n in i.spool('router')]
         check(len(texts) == 3 and all('with BSMTP\n' in t and t.endswith('\n\n.z\n') for t in texts), repr(texts))
 
 

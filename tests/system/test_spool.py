@@ -76,6 +76,18 @@ def test_nothing_is_overwritten():
         check(s.on('cat', 'router/4711').out == 'another', 'overwritten')
 
 
+def test_put_makes_an_object():
+    for engine in ENGINES:
+        with spool(engine) as s:
+            name = s.on('put', 'router', data='one').out.strip()
+            check(name.startswith('router/') and s.on('cat', name).out == 'one', name)
+            s.on('put', 'postman/4712_copy', data='two')
+            check(s.on('cat', 'postman/4712_copy').out == 'two', 'other contents')
+            check('already' in s.on('put', 'postman/4712_copy', data='three', code=74).err, 'overwritten')
+            check(s.on('ls', 'public').out == '', 'something is left')
+            s.on('put', 'router/../x', data='', code=64)
+
+
 def test_bad_names_are_refused():
     bad = ['router/../x', 'router/a\\b', 'router/a:b', 'router/nul', 'router/com1.x', '/etc/passwd', 'router/A/..',
            'router/a\nb', 'router/', 'router', '', 'router/x.', '../router/x', 'router/' + 'x' * 256]

@@ -133,12 +133,26 @@ class Instance:
     def spool(self, directory):
         """Messages in a directory of the spool, hash directories included: paths, of an emulated spool names."""
         found = []
-        if os.path.exists(self.path('postoffice/spool.db')):
+        if self.emulated():
             p = self.zmailer('spool', 'ls', directory, code=None)
             return [n for n in p.out.split() if n.rpartition('/')[2][0].isdigit()]
         for where, _, names in os.walk(self.path('postoffice', directory)):
             found += [os.path.join(where, n) for n in names if n[0].isdigit()]
         return found
+
+    def emulated(self):
+        return os.path.exists(self.path('postoffice/spool.db'))
+
+    def plant(self, name, text):
+        """Puts an object under a name of the spool, whatever engine it has; "router" gives it its own number."""
+        return self.zmailer('spool', 'put', '--force', name, data=text).out.strip()
+
+    def contents(self, name):
+        """Of an object, as spool() names it."""
+        if self.emulated():
+            return self.zmailer('spool', 'cat', name).out
+        with open(name, errors='replace') as f:
+            return f.read()
 
     def logs(self):
         text = ''
