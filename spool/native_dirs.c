@@ -136,24 +136,37 @@ static apr_status_t new_dir(zm_native_dir_t **result, uint32_t key, zm_str_t pat
 }
 
 /* Like its parent, whatever the umask; who is not privileged may not be able to give it away. */
-static apr_status_t make_hash_directory(zm_file_t *parent, const zm_file_info_t *like,
-                                        const char *leaf)
+static apr_status_t make_like(zm_file_t *parent, const zm_file_info_t *like, const char *leaf,
+                              apr_pool_t *pool)
 {
     zm_file_t *made;
-    apr_pool_t *pool;
     apr_status_t status = zm_dir_make(parent, leaf, like->mode);
-    if (APR_STATUS_IS_EEXIST(status))
-        return APR_SUCCESS;
-    if (status != APR_SUCCESS)
-        return status;
-    status = apr_pool_create_unmanaged_ex(&pool, NULL, NULL);
-    if (status != APR_SUCCESS)
-        return status;
-    if (zm_identity_privileged() && zm_dir_handle(&made, parent, leaf, pool) == APR_SUCCESS)
+    if (status == APR_SUCCESS)
+        zm_dir_spread(parent, leaf);
+    if (status == APR_SUCCESS && zm_identity_privileged() &&
+        zm_dir_handle(&made, parent, leaf, pool) == APR_SUCCESS) {
         zm_file_set_owner(made, like->uid, like->gid);
+        zm_file_close(made);
+    }
+    return APR_STATUS_IS_EEXIST(status) ? APR_SUCCESS : status;
+}
+
+/* Where one letter is needed the others soon will be: all are made, and one sync serves them. */
+static apr_status_t make_hash_directories(zm_file_t *parent, const zm_file_info_t *like,
+                                          const char *leaf)
+{
+    char letter[2] = "A";
+    apr_pool_t *pool;
+    apr_status_t status = apr_pool_create_unmanaged_ex(&pool, NULL, NULL);
+    if (status != APR_SUCCESS)
+        return status;
+    status = make_like(parent, like, leaf, pool);
+    for (; status == APR_SUCCESS && letter[0] <= 'Z'; letter[0]++)
+        if (letter[0] != leaf[0])
+            (void)make_like(parent, like, letter, pool); /* it is tried again when it is needed */
     apr_pool_destroy(pool);
-    zm_dir_spread(parent, leaf);
-    status = zm_dir_sync(parent);
+    if (status == APR_SUCCESS)
+        status = zm_dir_sync(parent);
     return status == ZM_E_UNSUPPORTED ? APR_SUCCESS : status;
 }
 
@@ -170,7 +183,7 @@ static apr_status_t open_below(zm_native_dirs_t *dirs, zm_native_dir_t *dir, zm_
 {
     apr_status_t status = zm_dir_handle(&dir->handle, parent, leaf, dir->pool);
     if (APR_STATUS_IS_ENOENT(status) && make && strchr(dir->path, '/') != NULL) {
-        status = make_hash_directory(parent, parent_info, leaf);
+        status = make_hash_directories(parent, parent_info, leaf);
         if (status == APR_SUCCESS)
             status = zm_dir_handle(&dir->handle, parent, leaf, dir->pool);
     }
