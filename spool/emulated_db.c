@@ -120,8 +120,15 @@ static apr_status_t tell_failure(zm_connection_t *connection, int code, const ch
                                  zm_error_t *error)
 {
     apr_status_t status = zm_connection_failure(connection, code);
+    int system = sqlite3_system_errno(connection->db);
+    char reason[120];
     if (status == APR_SUCCESS)
         return APR_SUCCESS;
+    if ((code & 0xff) == SQLITE_IOERR && system != 0) /* a full disk has no code of its own here */
+        return zm_error_set(error, APR_FROM_OS_ERROR(system),
+                            "the spool database %s cannot be used: %s (%s)", path,
+                            sqlite3_errmsg(connection->db),
+                            zm_status_text(APR_FROM_OS_ERROR(system), reason, sizeof reason));
     return zm_error_set(error, status, "the spool database %s cannot be used: %s", path,
                         sqlite3_errmsg(connection->db));
 }

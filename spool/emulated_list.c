@@ -102,9 +102,12 @@ void zm_emulated_list_close(zm_engine_listing_t *listing)
 /*
  * Every new name leaves a row in `arrivals`.  A watch looks, ten times a second,
  * whether anybody has committed anything, and reads on from the last row it saw.
- * When rows it has not seen are gone already, the caller must list.
+ * When rows it has not seen are gone already, the caller must list; so it must
+ * once when everybody has noticed that the directory is watched, which may take a
+ * second (emulated_dirs.c).
  */
 #define LOOK_INTERVAL apr_time_from_msec(100)
+#define LOOKS_UNTIL_NOTICED 15
 
 typedef struct watch_t {
     zm_engine_watch_t head;
@@ -113,6 +116,7 @@ typedef struct watch_t {
     void *baton;
     zm_timer_t timer;
     int64_t version, seen;
+    int looks; /* up to LOOKS_UNTIL_NOTICED */
     bool *closed; /* set by close while names are being told */
     zm_str_t directory;
     char text[]; /* of directory */
@@ -184,8 +188,11 @@ static void on_look(zm_timer_t *timer, void *baton)
     apr_pool_t *pool;
     int64_t version;
     zm_timer_set(timer, LOOK_INTERVAL);
+    if (watch->looks < LOOKS_UNTIL_NOTICED && ++watch->looks == LOOKS_UNTIL_NOTICED)
+        arrivals.gap = true;
     if (number_of(watch->engine, ZM_SQL_DATA_VERSION, &version) != APR_SUCCESS ||
-        version == watch->version || apr_pool_create_unmanaged_ex(&pool, NULL, NULL) != APR_SUCCESS)
+        (version == watch->version && !arrivals.gap) ||
+        apr_pool_create_unmanaged_ex(&pool, NULL, NULL) != APR_SUCCESS)
         return;
     if (read_arrivals(watch, &arrivals, pool) == APR_SUCCESS && !arrivals.more)
         watch->version = version;

@@ -339,8 +339,9 @@ apr_status_t zm_intake_open(zm_intake_t **opened, const zm_intake_options_t *opt
                             apr_pool_t *pool, zm_error_t *error)
 {
     zm_intake_t *intake = apr_pcalloc(pool, sizeof *intake);
-    apr_status_t status;
+    zm_error_t unheard = {0};
 
+    (void)error;
     intake->options = *options;
     apr_pool_create(&intake->pool, pool);
     apr_pool_create(&intake->listing_pool, intake->pool);
@@ -351,10 +352,12 @@ apr_status_t zm_intake_open(zm_intake_t **opened, const zm_intake_options_t *opt
     zm_table_init(&intake->parked, parked_hash, parked_equal);
     zm_timer_init(&intake->work, options->loop, work, intake);
     zm_timer_init(&intake->scan, options->loop, scan_step, intake);
-    status = zm_intake_listen(intake, options->notify_path, error);
-    if (status != APR_SUCCESS)
-        return status;
-    if (options->watch && zm_spool_watch(&intake->watch, options->files->spool, ZM_DIR_TRANSPORT,
+    if (zm_intake_listen(intake, options->notify_path, &unheard) != APR_SUCCESS) {
+        zm_log(ZM_LOG_WARNING, NULL, "no hints: the spool is watched instead",
+               ZM_F_S("reason", unheard.text));
+        intake->options.watch = true;
+    }
+    if (intake->options.watch && zm_spool_watch(&intake->watch, options->files->spool, ZM_DIR_TRANSPORT,
                                          options->loop, watched, intake) != APR_SUCCESS)
         intake->watch = NULL; /* the scan finds them */
     zm_timer_set(&intake->scan, 0);

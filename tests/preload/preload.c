@@ -1,0 +1,253 @@
+/*
+ * libzm-preload.so, for LD_PRELOAD: makes syncs slow, and kills the process at a
+ * chosen step.
+ *
+ *     ZM_SYNC_DELAY=5000    microseconds more for each fsync, fdatasync, syncfs
+ *     ZM_KILL_STEP=7        dies by SIGKILL at the 7th change of the disk
+ *     ZM_KILL_AFTER=1       after it, not before
+ *     ZM_KILL_BELOW=/spool  only files below it count, and directories that lie there
+ *     ZM_STEPS=FILE         appends the number of steps to FILE at the end of the process
+ *
+ * A step is a file being created, written, truncated, renamed, linked, unlinked or
+ * synced, or a directory being made or synced.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static atomic_long steps;
+static long delay, kill_step;
+static int kill_after;
+static char below[PATH_MAX], told[PATH_MAX];
+
+static long number(const char *name)
+{
+    const char *text = getenv(name);
+    return text != NULL ? atol(text) : 0;
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+    const char *where = getenv("ZM_KILL_BELOW"), *file = getenv("ZM_STEPS");
+    delay = number("ZM_SYNC_DELAY");
+    kill_step = number("ZM_KILL_STEP");
+    kill_after = number("ZM_KILL_AFTER") != 0;
+    if (where == NULL || realpath(where, below) == NULL)
+        below[0] = '\0';
+    snprintf(told, sizeof told, "%s", file != NULL ? file : "");
+}
+
+__attribute__((destructor)) static void end(void)
+{
+    FILE *file = told[0] != '\0' ? fopen(told, "a") : NULL;
+    told[0] = '\0';
+    if (file == NULL)
+        return;
+    fprintf(file, "%ld\n", (long)steps);
+    fclose(file);
+}
+
+/* The path of an open file or directory; of AT_FDCWD the working directory. */
+static int inside(int at)
+{
+    char link[64], path[PATH_MAX];
+    ssize_t length;
+    size_t wanted = strlen(below);
+    if (wanted == 0)
+        return 1;
+    if (at == AT_FDCWD)
+        snprintf(link, sizeof link, "/proc/self/cwd");
+    else
+        snprintf(link, sizeof link, "/proc/self/fd/%d", at);
+    length = readlink(link, path, sizeof path - 1);
+    if (length < 0)
+        return 0;
+    path[length] = '\0';
+    return strncmp(path, below, wanted) == 0 && (path[wanted] == '/' || path[wanted] == '\0');
+}
+
+static int inside_path(int at, const char *path)
+{
+    size_t wanted = strlen(below);
+    if (path[0] != '/')
+        return inside(at);
+    return wanted == 0 || (strncmp(path, below, wanted) == 0 && (path[wanted] == '/' || path[wanted] == '\0'));
+}
+
+static void die_if(long step)
+{
+    if (step == kill_step)
+        kill(getpid(), SIGKILL);
+}
+
+static long before(int counts)
+{
+    long step;
+    if (kill_step == 0 && told[0] == '\0')
+        return 0;
+    if (!counts)
+        return 0;
+    step = atomic_fetch_add(&steps, 1) + 1;
+    if (!kill_after)
+        die_if(step);
+    return step;
+}
+
+static void after(long step)
+{
+    int error = errno;
+    if (kill_after && step != 0)
+        die_if(step);
+    errno = error;
+}
+
+static void wait_a_while(void)
+{
+    struct timespec time = {delay / 1000000, delay % 1000000 * 1000};
+    int error = errno;
+    if (delay > 0)
+        nanosleep(&time, NULL);
+    errno = error;
+}
+
+/* The C library's own, which is wrapped too: our programs rename by it. */
+typedef long syscall_fn(long number, ...);
+
+static syscall_fn *kernel(void)
+{
+    static _Atomic(syscall_fn *) found;
+    syscall_fn *fn = found;
+    if (fn == NULL) {
+        *(void **)&fn = dlsym(RTLD_NEXT, "syscall");
+        found = fn;
+    }
+    return fn;
+}
+
+/* The rest of a wrapper: counts, calls the system, counts again. */
+#define AS_STEP(counts, type, call)                                                                \
+    do {                                                                                           \
+        long step_ = before(counts);                                                               \
+        type result_ = (type)(call);                                                               \
+        after(step_);                                                                              \
+        return result_;                                                                            \
+    } while (0)
+
+/* -- syncs ------------------------------------------------------------------------------------ */
+
+#define SYNC(name)                                                                                 \
+    int name(int file)                                                                             \
+    {                                                                                              \
+        long step = before(inside(file));                                                          \
+        int result = (int)kernel()(SYS_##name, file);                                               \
+        wait_a_while();                                                                            \
+        after(step);                                                                               \
+        return result;                                                                             \
+    }
+
+SYNC(fsync)
+SYNC(fdatasync)
+SYNC(syncfs)
+
+/* -- files -------------------------------------------------------------------------------------- */
+
+int openat(int at, const char *path, int flags, ...)
+{
+    va_list arguments;
+    mode_t mode;
+    va_start(arguments, flags);
+    mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(arguments, mode_t) : 0;
+    va_end(arguments);
+    AS_STEP((flags & (O_CREAT | O_TRUNC)) != 0 && inside_path(at, path), int,
+            kernel()(SYS_openat, at, path, flags, mode));
+}
+
+int openat64(int at, const char *path, int flags, ...) __attribute__((alias("openat")));
+
+int open(const char *path, int flags, ...)
+{
+    va_list arguments;
+    mode_t mode;
+    va_start(arguments, flags);
+    mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(arguments, mode_t) : 0;
+    va_end(arguments);
+    AS_STEP((flags & (O_CREAT | O_TRUNC)) != 0 && inside_path(AT_FDCWD, path), int,
+            kernel()(SYS_openat, AT_FDCWD, path, flags, mode));
+}
+
+int open64(const char *path, int flags, ...) __attribute__((alias("open")));
+
+ssize_t pwrite(int file, const void *data, size_t length, off_t offset)
+{
+    AS_STEP(inside(file), ssize_t, kernel()(SYS_pwrite64, file, data, length, offset));
+}
+
+ssize_t pwrite64(int file, const void *data, size_t length, off64_t offset)
+    __attribute__((alias("pwrite")));
+
+ssize_t write(int file, const void *data, size_t length)
+{
+    AS_STEP(inside(file), ssize_t, kernel()(SYS_write, file, data, length));
+}
+
+int ftruncate(int file, off_t length)
+{
+    AS_STEP(inside(file), int, kernel()(SYS_ftruncate, file, length));
+}
+
+int ftruncate64(int file, off64_t length) __attribute__((alias("ftruncate")));
+
+/* -- names ----------------------------------------------------------------------------------------- */
+
+int mkdirat(int at, const char *path, mode_t mode)
+{
+    AS_STEP(inside_path(at, path), int, kernel()(SYS_mkdirat, at, path, mode));
+}
+
+int linkat(int from_at, const char *from, int to_at, const char *to, int flags)
+{
+    AS_STEP(inside_path(to_at, to), int, kernel()(SYS_linkat, from_at, from, to_at, to, flags));
+}
+
+int unlinkat(int at, const char *path, int flags)
+{
+    AS_STEP(inside_path(at, path), int, kernel()(SYS_unlinkat, at, path, flags));
+}
+
+int renameat2(int from_at, const char *from, int to_at, const char *to, unsigned flags)
+{
+    AS_STEP(inside_path(to_at, to), int, kernel()(SYS_renameat2, from_at, from, to_at, to, flags));
+}
+
+int renameat(int from_at, const char *from, int to_at, const char *to)
+{
+    AS_STEP(inside_path(to_at, to), int, kernel()(SYS_renameat2, from_at, from, to_at, to, 0u));
+}
+
+long syscall(long which, ...)
+{
+    long words[6], step = 0, result;
+    va_list arguments;
+    int i;
+    va_start(arguments, which);
+    for (i = 0; i < 6; i++)
+        words[i] = va_arg(arguments, long);
+    va_end(arguments);
+    if (which == SYS_renameat2)
+        step = before(inside_path((int)words[2], (const char *)words[3]));
+    result = kernel()(which, words[0], words[1], words[2], words[3], words[4], words[5]);
+    after(step);
+    return result;
+}
