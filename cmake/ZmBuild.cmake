@@ -119,6 +119,22 @@ function(zm_tool NAME)
   target_link_libraries(${NAME} PRIVATE zm_flags ${A_LINKS})
 endfunction()
 
+# A map type in a shared library of its own, with only zm_map_module visible (mta/map/module.h).
+function(zm_map_module NAME)
+  cmake_parse_arguments(A "" "" "SOURCES;INCLUDES;LINKS" ${ARGN})
+  add_library(map_${NAME} MODULE ${A_SOURCES})
+  target_include_directories(map_${NAME} SYSTEM PRIVATE ${A_INCLUDES})
+  target_link_libraries(map_${NAME} PRIVATE zm_platform ${A_LINKS})
+  set_target_properties(map_${NAME} PROPERTIES OUTPUT_NAME ${NAME} PREFIX "" SUFFIX ".so"
+    LIBRARY_OUTPUT_DIRECTORY "${ZM_STAGE}/${ZM_LIBEXEC_REL}/map")
+  if(NOT APPLE)
+    file(WRITE "${CMAKE_CURRENT_BINARY_DIR}/${NAME}.map" "{ global: zm_map_module; local: *; };\n")
+    target_link_options(map_${NAME} PRIVATE
+      "-Wl,--version-script=${CMAKE_CURRENT_BINARY_DIR}/${NAME}.map")
+  endif()
+  install(TARGETS map_${NAME} LIBRARY DESTINATION ${ZM_LIBEXEC_REL}/map)
+endfunction()
+
 # A configuration file or form that is installed as it stands below share/zmailer.
 function(zm_share DESTINATION)
   foreach(file ${ARGN})

@@ -1,8 +1,9 @@
 #!/bin/sh
 # packages.sh [--list|--missing] GROUP...   installs what the named groups need
 #
-# Groups: build (compile and run), test (system tests and checks), fuzz (clang
-# fuzzing runtime), windows (cross compiler and Wine; Debian family only).
+# Groups: build (compile and run), maps (client libraries of LDAP, PostgreSQL and
+# MySQL, all optional), mapservers (such servers, for tests), test (system tests
+# and checks), fuzz (clang fuzzing runtime), windows (cross compiler and Wine; Debian family only).
 # Known package managers: apt, dnf, apk, pkg (FreeBSD), brew.  As an ordinary
 # user without sudo it only reports what is missing, and exits 1.
 set -eu
@@ -26,22 +27,32 @@ names() {
     case $MANAGER:$1 in
     apt-get:build) echo gcc libc6-dev cmake ninja-build pkg-config libapr1-dev libssl-dev libsqlite3-dev \
         libc-ares-dev libpcre2-dev libidn2-dev libpsl-dev libcunit1-dev ;;
+    apt-get:maps) echo libldap-dev libsasl2-dev libpq-dev libmariadb-dev ;;
+    apt-get:mapservers) echo slapd ldap-utils postgresql mariadb-server ;;
     apt-get:test) echo python3 mandoc clang clang-tidy clang-format cppcheck musl-tools ;;
     apt-get:fuzz) echo clang libclang-rt-dev ;;
     apt-get:windows) echo gcc-mingw-w64-x86-64-win32 mingw-w64-x86-64-dev binutils-mingw-w64-x86-64 wine wine64 \
         gcc libc6-dev cmake ninja-build make perl python3 tcl dpkg-dev patch bzip2 xz-utils publicsuffix ;;
     dnf:build) echo gcc cmake ninja-build pkgconf apr-devel openssl-devel sqlite-devel c-ares-devel pcre2-devel \
         libidn2-devel libpsl-devel CUnit-devel ;;
+    dnf:maps) echo openldap-devel cyrus-sasl-devel libpq-devel mariadb-connector-c-devel ;;
+    dnf:mapservers) echo openldap-servers openldap-clients postgresql-server mariadb-server ;;
     dnf:test) echo python3 mandoc clang clang-tools-extra cppcheck ;;
     dnf:fuzz) echo clang compiler-rt ;;
     apk:build) echo build-base cmake ninja pkgconf apr-dev openssl-dev sqlite-dev c-ares-dev pcre2-dev \
         libidn2-dev libpsl-dev cunit-dev ;;
+    apk:maps) echo openldap-dev cyrus-sasl-dev libpq-dev mariadb-connector-c-dev ;;
+    apk:mapservers) echo openldap openldap-back-mdb openldap-clients postgresql mariadb mariadb-client ;;
     apk:test) echo python3 mandoc clang clang-extra-tools cppcheck ;;
     apk:fuzz) echo clang compiler-rt ;;
     pkg:build) echo cmake-core ninja pkgconf apr openssl sqlite3 c-ares pcre2 libidn2 libpsl cunit ;;
+    pkg:maps) echo openldap26-client cyrus-sasl postgresql16-client mariadb1011-client ;;
+    pkg:mapservers) echo openldap26-server postgresql16-server mariadb1011-server ;;
     pkg:test) echo python3 cppcheck ;;
     pkg:fuzz) echo ;;
     brew:build) echo cmake ninja pkg-config apr openssl@3 sqlite c-ares pcre2 libidn2 libpsl cunit ;;
+    brew:maps) echo openldap libpq mariadb-connector-c ;;
+    brew:mapservers) echo openldap postgresql@16 mariadb ;;
     brew:test) echo python3 mandoc llvm cppcheck ;;
     brew:fuzz) echo llvm ;;
     *)

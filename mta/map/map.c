@@ -3,6 +3,7 @@
 #include <apr_strings.h>
 #include <string.h>
 
+#include "mta/map/module.h"
 #include "mta/map/types.h"
 #include "platform/clock.h"
 
@@ -63,8 +64,12 @@ apr_status_t zm_map_create(zm_map_t **map, const char *type, const zm_map_option
     const zm_map_type_t *found = zm_map_type_find(type);
     zm_map_t *made;
     apr_status_t status;
-    if (found == NULL)
-        return zm_error_set(error, ZM_E_UNSUPPORTED, "there is no map type \"%s\"", type);
+    if (found == NULL) {
+        zm_error_t why = {0};
+        (void)zm_map_module_find(type, &why);
+        return zm_error_set(error, ZM_E_UNSUPPORTED, "there is no map type \"%s\": %s", type,
+                            why.text);
+    }
     if (found->check != NULL && (status = found->check(options, error)) != APR_SUCCESS)
         return status;
     made = apr_pcalloc(pool, sizeof *made);

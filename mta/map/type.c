@@ -1,6 +1,7 @@
 #include <apr_strings.h>
 #include <string.h>
 
+#include "mta/map/module.h"
 #include "mta/map/types.h"
 
 #define MOST_ADDED 16
@@ -33,7 +34,7 @@ const zm_map_type_t *zm_map_type_find(const char *name)
     for (i = 0; i < sizeof known / sizeof known[0]; i++)
         if (strcmp(known[i].name, name) == 0)
             return known[i].type;
-    return NULL;
+    return zm_map_module_find(name, NULL);
 }
 
 bool zm_map_type_exists(const char *type)
