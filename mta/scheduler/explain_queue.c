@@ -79,8 +79,7 @@ static void add_limits(zm_buf_t *out, const zm_scheduler_t *scheduler, const zm_
 static const char *reason(zm_pending_t pending)
 {
     static const char *const texts[ZM_PENDING_COUNT] = {
-        "nothing asks for an attempt: the clause has no retries, or is queueonly and waits for "
-        "ETRN",
+        "nothing asks for an attempt: the clause has no retries, or waits for ETRN (queueonly)",
         "it is ready; its turn comes after other destinations of the same clause",
         "as many agents run as maxta allows",
         "as many agents serve the channel as maxchannel allows",
