@@ -99,5 +99,6 @@ apr_status_t zm_accounts_find(zm_account_t **account, zm_accounts_t *accounts, c
     found->gid = user->gid;
     found->home = user->home;
     found->shell = user->shell;
+    found->full_name = user->full_name;
     return APR_SUCCESS;
 }

@@ -17,8 +17,9 @@ typedef struct zm_accounts_t zm_accounts_t;
 typedef struct zm_account_t {
     const char *name;
     zm_uid_t uid, gid;
-    const char *home;  /**< null for a mailbox without an account */
-    const char *shell; /**< null likewise */
+    const char *home;      /**< null for a mailbox without an account */
+    const char *shell;     /**< null likewise */
+    const char *full_name; /**< of its person; null: not known */
     bool mailbox_only;
 } zm_account_t;
 

@@ -150,9 +150,10 @@ static int listexpand(zm_call_t *call)
         expand_line(&expansion, zm_str_trim(line), ++number);
     }
     if (expansion.good == 0 && !router_message_is_error(expansion.worker)) {
+        if (expansion.error_address.length == 0)
+            expansion.error_address = ZM_S("postmaster");
         zm_buf_add_c(&expansion.complaints, "no valid recipients\n");
-        route_member(&expansion, expansion.error_address.length > 0 ? expansion.error_address
-                                                                    : ZM_S("postmaster"));
+        route_member(&expansion, expansion.error_address);
     }
     if (expansion.complaints.length > 0) {
         zm_call_complain(call, "%.*s: %s", (int)expansion.comment.length, expansion.comment.data,

@@ -176,10 +176,16 @@ static int stability(zm_call_t *call)
     return 0;
 }
 
-/* Accepted for configurations that say it; there is nothing to switch. */
-static int nothing(zm_call_t *call)
+/* erraddron [PATH]: addresses in headers that cannot be parsed are noted there */
+static int erraddron(zm_call_t *call)
 {
-    (void)call;
+    router_worker_t *worker = call->baton;
+    if (call->count > 1) {
+        zm_call_complain(call, "usage: erraddron [PATH]");
+        return 64;
+    }
+    worker->bad_address_file =
+        call->count == 1 ? zm_str_c(worker->pool, zm_call_arg(call, 0)) : NULL;
     return 0;
 }
 
@@ -200,7 +206,7 @@ void router_commands_message(router_worker_t *worker)
         {"process", process},
         {"stableprocess", stableprocess},
         {"stability", stability},
-        {"erraddron", nothing},
+        {"erraddron", erraddron},
     };
     apr_size_t i;
     for (i = 0; i < sizeof commands / sizeof commands[0]; i++)

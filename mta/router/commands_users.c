@@ -1,4 +1,5 @@
 #include <apr_strings.h>
+#include <stdio.h>
 
 #include "mta/router/commands.h"
 
@@ -78,6 +79,25 @@ static int homedirectory(zm_call_t *call)
     return 3;
 }
 
+/* Scripts find in the relations pwnam, pwuid and fullname what was looked up for this message. */
+static void cache(zm_call_t *call, const char *relation, zm_str_t key, zm_str_t value)
+{
+    zm_script_result_t result = {0};
+    zm_value_t arguments[4] = {ZM_VALUE("add"), zm_value_of(zm_str(relation)), zm_value_of(key),
+                               zm_value_of(value)};
+    (void)zm_call_call(call, "db", arguments, 4, &result);
+}
+
+static void cache_account(zm_call_t *call, const char *login, zm_uid_t uid, const char *full_name)
+{
+    char number[24];
+    snprintf(number, sizeof number, "%" APR_INT64_T_FMT, (apr_int64_t)uid);
+    cache(call, "pwnam", zm_str(login), zm_str(number));
+    cache(call, "pwuid", zm_str(number), zm_str(login));
+    if (full_name != NULL && full_name[0] != '\0')
+        cache(call, "fullname", zm_str(login), zm_str(full_name));
+}
+
 /* login2uid USER: its uid, that of nobody for the unknown */
 static int login2uid(zm_call_t *call)
 {
@@ -89,25 +109,37 @@ static int login2uid(zm_call_t *call)
         zm_call_complain(call, "usage: login2uid USER");
         return 64;
     }
-    if (may_be_login(name) && find_account(&account, worker, name) == APR_SUCCESS)
+    if (may_be_login(name) && find_account(&account, worker, name) == APR_SUCCESS) {
         uid = account->uid;
+        cache_account(call, account->name, uid, account->full_name);
+    }
     zm_call_print(call, "%" APR_INT64_T_FMT "\n", (apr_int64_t)uid);
     return 0;
 }
 
-/* uid2login UID: the login name, uid#N for the unknown */
+/* uid2login UID: the login name; uid#N for the unknown, with `defer` set when it cannot be told now
+ */
 static int uid2login(zm_call_t *call)
 {
+    router_worker_t *worker = call->baton;
     zm_user_t *user;
+    apr_status_t status;
     int64_t uid;
     if (call->count != 1 || zm_str_i64(zm_call_arg(call, 0), &uid) != APR_SUCCESS) {
         zm_call_complain(call, "usage: uid2login UID");
         return 64;
     }
-    if (zm_user_by_uid(&user, uid, zm_script_pool(call->script)) == APR_SUCCESS)
+    status = zm_user_by_uid(&user, uid, zm_script_pool(call->script));
+    if (status == APR_SUCCESS) {
         zm_call_print(call, "%s\n", user->name);
-    else
-        zm_call_print(call, "uid#%" APR_INT64_T_FMT "\n", (apr_int64_t)uid);
+        cache_account(call, user->name, uid, user->full_name);
+        return 0;
+    }
+    zm_call_print(call, "uid#%" APR_INT64_T_FMT "\n", (apr_int64_t)uid);
+    if (!APR_STATUS_IS_ENOENT(status))
+        zm_script_defer(worker->script,
+                        apr_psprintf(zm_script_pool(worker->script), "HOME:uid#%" APR_INT64_T_FMT,
+                                     (apr_int64_t)uid));
     return 0;
 }
 

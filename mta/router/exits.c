@@ -4,7 +4,10 @@
 #include <string.h>
 
 #include "mta/router/trace.h"
+#include "platform/fs.h"
 #include "platform/log.h"
+
+#define BAD_ADDRESS_SHOWN 1000 /* octets of an address that are noted */
 
 /* -- side directories ------------------------------------------------------------------- */
 
@@ -57,6 +60,48 @@ void router_squirrel(router_message_t *message, unsigned event, const char *key)
     else
         zm_log(ZM_LOG_ERROR, message->spool_id, "no copy could be kept for the postmaster",
                ZM_F_S("key", key), ZM_F_E("reason", status));
+}
+
+static void add_bad_addresses(zm_buf_t *out, const router_message_t *message,
+                              const zm_header_t *header)
+{
+    const zm_address_t *item;
+    for (item = header->parsed->first; item != NULL; item = item->next) {
+        zm_str_t source;
+        apr_size_t i;
+        if (!item->bad)
+            continue;
+        source = zm_address_source(header->parsed, item);
+        zm_buf_printf(out, "%s %.*s: ", message->spool_id, (int)header->name.length,
+                      header->name.data);
+        for (i = 0; i < source.length && i < BAD_ADDRESS_SHOWN; i++)
+            zm_buf_add_byte(out, (unsigned char)source.data[i] < ' ' ? ' ' : source.data[i]);
+        zm_buf_add_byte(out, '\n');
+    }
+}
+
+void router_note_bad_addresses(const router_message_t *message)
+{
+    const char *path = message->worker->bad_address_file;
+    const zm_header_t *header;
+    zm_buf_t out = ZM_BUF_INIT;
+    zm_file_t *file;
+    apr_status_t status;
+    if (path == NULL)
+        return;
+    for (header = message->headers->first; header != NULL; header = header->next)
+        if (header->bad && header->parsed != NULL)
+            add_bad_addresses(&out, message, header);
+    status = zm_file_open(&file, NULL, path, ZM_OPEN_WRITE | ZM_OPEN_CREATE | ZM_OPEN_APPEND, 0640,
+                          message->pool);
+    if (status == APR_SUCCESS) {
+        status = zm_file_append(file, out.data, out.length);
+        zm_file_close(file);
+    }
+    if (status != APR_SUCCESS)
+        zm_log(ZM_LOG_WARNING, message->spool_id, "bad addresses cannot be noted",
+               ZM_F_S("file", path), ZM_F_E("reason", status));
+    zm_buf_free(&out);
 }
 
 /* Renames the message; a name that is taken gets a number behind it. */

@@ -13,6 +13,12 @@
 /** Keeps a copy in postman/ if the event's switch is on (ROUTER_SQUIRREL_...; 0: always). */
 void router_squirrel(router_message_t *message, unsigned event, const char *key);
 
+/**
+ * Appends a line "SPOOLID FIELD: TEXT" for each address of the header that cannot be parsed to the
+ * file of erraddron; does nothing when it is off.
+ */
+void router_note_bad_addresses(const router_message_t *message);
+
 /** Moves the message to postman/ID.KEY: it is not routed.  Left where it is when even that fails.
  */
 void router_park(router_message_t *message, const char *key, const char *why);

@@ -172,8 +172,10 @@ static void treat_bad_header(router_message_t *message)
 router_outcome_t router_find_recipients(router_message_t *message)
 {
     message->bad_header = has_bad_field(message->headers);
-    if (message->bad_header)
+    if (message->bad_header) {
         router_squirrel(message, ROUTER_SQUIRREL_BADHEADER, "_badheader");
+        router_note_bad_addresses(message);
+    }
     if (message->recipients->nelts == 0) {
         router_trace(message, "the envelope names no recipients: those of the header are taken");
         if (message->bad_header)

@@ -49,13 +49,14 @@ typedef struct router_worker_t {
     const char *scheduler_notify;
     int hash_levels; /**< of queue/ and transport/ */
     unsigned squirrel;
-    unsigned message_ids; /**< made by this process */
-    bool illegal_object;  /**< -W: bad header fields are shown as Illegal-Object */
-    bool no_fromto;       /**< -l */
-    bool fromto_syslog;   /**< -S */
-    bool assisting;       /**< serves the SMTP server's questions */
-    const char *syslog;   /**< "R..." or "r..." of SYSLOGFLG: how messages are told to the system's
-                             log; null: not at all */
+    const char *bad_address_file; /**< of erraddron; null: off */
+    unsigned message_ids;         /**< made by this process */
+    bool illegal_object;          /**< -W: bad header fields are shown as Illegal-Object */
+    bool no_fromto;               /**< -l */
+    bool fromto_syslog;           /**< -S */
+    bool assisting;               /**< serves the SMTP server's questions */
+    const char *syslog; /**< "R..." or "r..." of SYSLOGFLG: how messages are told to the system's
+                           log; null: not at all */
     struct router_message_t *message; /**< being routed; null in between */
 } router_worker_t;
 
