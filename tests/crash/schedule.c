@@ -246,14 +246,13 @@ static void removed(void *baton, const zm_job_t *job)
 
 static zm_config_t *read_configuration(site_t *site)
 {
-    static zm_config_t *config;
     zm_config_options_t options = {"scheduler.conf", site->zenv, false, 100};
     zm_buf_t problems = ZM_BUF_INIT;
-    if (config == NULL && zm_config_parse(&config, zm_str(configuration), &options, &problems,
-                                          site->pool) != APR_SUCCESS)
+    if (site->scheduler == NULL && zm_config_parse(&site->scheduler, zm_str(configuration),
+                                                   &options, &problems, site->pool) != APR_SUCCESS)
         world_trouble("scheduler.conf: %s", zm_buf_c(&problems));
     zm_buf_free(&problems);
-    return config;
+    return site->scheduler;
 }
 
 static void open_reports(schedule_t *schedule)

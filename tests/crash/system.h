@@ -21,6 +21,7 @@ typedef struct site_t {
     zm_zenv_t *zenv;
     zm_loop_t *loop;
     struct router_worker_t *worker;
+    struct zm_config_t *scheduler; /**< its configuration, once read */
     const char *engine; /**< "native", "emulated" */
 } site_t;
 
