@@ -35,6 +35,7 @@ typedef struct input_t {
     apr_time_t scan_began; /* since then */
     apr_pool_t *scan_pool;
     zm_timer_t scan;
+    bool scan_again; /* a name may have come where the scan under way has been already */
 } input_t;
 
 struct master_t {
@@ -72,7 +73,10 @@ static apr_interval_time_t next_scan(const input_t *input)
 
 static void start_scan(input_t *input)
 {
-    zm_timer_set(&input->scan, 0);
+    if (input->listing != NULL)
+        input->scan_again = true;
+    else
+        zm_timer_set(&input->scan, 0);
 }
 
 /* A step of a scan, or the beginning of one.  Names that are known cost a look into a table. */
@@ -111,7 +115,8 @@ static void scan_step(zm_timer_t *timer, void *baton)
     if (!APR_STATUS_IS_ENOENT(status))
         zm_log(ZM_LOG_ERROR, NULL, "cannot scan", ZM_F_S("directory", input->directory),
                ZM_F_E("reason", status));
-    zm_timer_set(timer, next_scan(input));
+    zm_timer_set(timer, input->scan_again ? 0 : next_scan(input));
+    input->scan_again = false;
 }
 
 static void on_watch(const char *name, void *baton)
