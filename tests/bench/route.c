@@ -1,11 +1,12 @@
 /*
  * zm-route: what it costs to route addresses and messages with the stock rules.
  *
- *     zm-route --root DIR [-n N] [--json] ADDRESS ...
+ *     zm-route --root DIR [-n N] [--keys K] [--json] ADDRESS ...
  *
  * A worker with the configuration of the instance DIR runs in this process, with a
  * spool in memory, so that what is measured is the router and nothing else.  Each
- * address is routed N times, then a message of one recipient at it.
+ * address is routed N times, then a message of one recipient at it.  {n} in an
+ * address becomes a number below K, another one each time, so that no cache helps.
  */
 #include <apr_general.h>
 #include <apr_strings.h>
@@ -25,7 +26,7 @@ typedef struct bench_t {
     zm_zenv_options_t site;
     router_worker_t *worker;
     apr_pool_t *pool;
-    int64_t count;
+    int64_t count, keys;
     bool json;
     const char *only;
 } bench_t;
@@ -56,15 +57,29 @@ static int route(bench_t *bench, const char *address)
     return found;
 }
 
+/* The address for round i; numbers come in an order without pattern. */
+static const char *number(const bench_t *bench, const char *address, int64_t i, char *buffer,
+                          apr_size_t size)
+{
+    const char *place = strstr(address, "{n}");
+    if (place == NULL)
+        return address;
+    apr_snprintf(buffer, size, "%.*s%" APR_INT64_T_FMT "%s", (int)(place - address), address,
+                 (apr_int64_t)((uint64_t)(i + bench->count) * 2654435761u % (uint64_t)bench->keys),
+                 place + 3);
+    return buffer;
+}
+
 static double measure_address(bench_t *bench, const char *address, int *recipients)
 {
+    char buffer[300];
     int64_t i;
     double start;
-    for (i = 0; i < bench->count / 10 + 1; i++)
-        *recipients = route(bench, address);
+    for (i = -bench->count / 10; i <= 0; i++)
+        *recipients = route(bench, number(bench, address, i, buffer, sizeof buffer));
     start = cpu_us();
     for (i = 0; i < bench->count; i++)
-        route(bench, address);
+        route(bench, number(bench, address, i, buffer, sizeof buffer));
     return (cpu_us() - start) / (double)bench->count;
 }
 
@@ -91,10 +106,10 @@ static void forget(bench_t *bench, uint64_t id, apr_pool_t *pool)
                           zm_layout_name(pool, ZM_DIR_QUEUE, bench->worker->hash_levels, id));
 }
 
-static double measure_message(bench_t *bench, const char *address)
+static zm_str_t letter(const char *address, apr_pool_t *pool)
 {
-    zm_str_t text = zm_str(apr_psprintf(
-        bench->pool,
+    return zm_str(apr_psprintf(
+        pool,
         "external\nrcvdfrom mx.a.test ([192.0.2.1])\nwith ESMTP\nfrom <ann@a.test>\n"
         "todsn NOTIFY=FAILURE,DELAY ORCPT=rfc822;%s INRCPT=rfc822;%s\nto <%s>\nenv-end\n"
         "Received: from x by y; Sat, 21 Nov 2026 00:00:00 +0000\nFrom: Ann <ann@a.test>\n"
@@ -102,16 +117,21 @@ static double measure_message(bench_t *bench, const char *address)
         "Date: Sat, 21 Nov 2026 00:00:00 +0000\nMIME-Version: 1.0\n"
         "Content-Type: text/plain\n\nHello.\n",
         address, address, address, address));
+}
+
+static double measure_message(bench_t *bench, const char *address)
+{
     double total = 0;
     apr_pool_t *pool;
     int64_t i;
     apr_pool_create(&pool, bench->pool);
     for (i = -bench->count / 10; i < bench->count; i++) {
+        char buffer[300];
         zm_name_t parts;
         const char *name;
         double start;
         apr_pool_clear(pool);
-        name = publish(bench, text, pool);
+        name = publish(bench, letter(number(bench, address, i, buffer, sizeof buffer), pool), pool);
         (void)zm_layout_parse(&parts, zm_str(name));
         start = cpu_us();
         router_worker_process(bench->worker, name);
@@ -137,21 +157,23 @@ static void measure(bench_t *bench, const char *address, bool last)
                "\"message_us\": %.1f}%s\n",
                address, recipients, alone, whole, last ? "" : ",");
     else
-        printf("%-40s %6d recipients %9.1f us an address %9.1f us a message\n", address, recipients,
-               alone, whole);
+        printf("%-24s %6d recipients %9.1f us (%7.0f/s) an address %9.1f us (%7.0f/s) a message\n",
+               address, recipients, alone, alone > 0 ? 1e6 / alone : 0, whole,
+               whole > 0 ? 1e6 / whole : 0);
     fflush(stdout);
 }
 
 int main(int argc, char **argv)
 {
-    bench_t bench = {.count = 10000};
+    bench_t bench = {.count = 10000, .keys = 1000000};
     const zm_option_t table[] = {
         {'n', "count", ZM_OPTION_NUMBER, &bench.count, NULL, "N", "times (10000)"},
+        {0, "keys", ZM_OPTION_NUMBER, &bench.keys, NULL, "K", "numbers for {n} (1000000)"},
         {0, "only", ZM_OPTION_TEXT, &bench.only, NULL, "WHAT", "address or message"},
         {0, "json", ZM_OPTION_FLAG, &bench.json, NULL, NULL, "print JSON"},
     };
     const zm_command_line_t line = {
-        "zm-route", "ADDRESS ...", "measure routing", table, 3, &bench.site, 0};
+        "zm-route", "ADDRESS ...", "measure routing", table, 4, &bench.site, 0};
     router_worker_options_t options = {0};
     zm_log_options_t log = {.program = "zm-route", .level = ZM_LOG_ERROR};
     zm_error_t error = {0};
@@ -163,6 +185,8 @@ int main(int argc, char **argv)
     if (!zm_options_parse(&line, &argc, argv, &code))
         return code;
     (void)zm_log_open(&log, NULL);
+    if (bench.keys < 1 || bench.count < 1)
+        return ZM_EXIT_USAGE;
     if (zm_zenv_load(&zenv, &bench.site, bench.pool, &error) != APR_SUCCESS)
         goto failed;
     zm_zenv_set(zenv, "POSTOFFICE", "memory:/zm-route");
