@@ -205,6 +205,8 @@ uint64_t disk_mix(uint64_t value);
 
 /** disk_files.c: what random bytes they get from now on. */
 void disk_seed(uint64_t seed);
+/** disk_files.c: threads never run, but may seem to start. */
+void disk_threads(bool seem_to_start);
 /** disk_vfs.c: makes SQLite work on the mounted disk, and on it alone for paths below DISK_ROOT. */
 int disk_vfs_register(void);
 

@@ -58,6 +58,13 @@ static bool is_new(explorer_t *explorer, const disk_t *disk, const crash_t *cras
     return add_to(explorer->seen, explorer->room, print ^ judge_promises(crash));
 }
 
+/* A planted mistake needs to be found only once. */
+static bool is_over(const explorer_t *explorer)
+{
+    return explorer->judged >= explorer->wanted ||
+           (explorer->play.plant != DISK_PLANT_NONE && explorer->violations >= SHOWN);
+}
+
 /* -- telling --------------------------------------------------------------------------------- */
 
 static const char *const model_names[] = {"ordered", "loose"};
@@ -163,7 +170,7 @@ static void explore_contents(explorer_t *explorer, const disk_past_t *past, cons
 {
     disk_choice_t choice = {.names = names};
     int i;
-    for (i = 0; i < 2 + SEEDS && explorer->judged < explorer->wanted; i++) {
+    for (i = 0; i < 2 + SEEDS && !is_over(explorer); i++) {
         choice.data = i < 2 ? (uint64_t)i : 2 + disk_mix(random + (uint64_t)i) % 1000000;
         name_state(explorer, past, &choice, false);
         judge_state(explorer, past, crash, &choice, true);
@@ -208,7 +215,7 @@ static void explore_run(explorer_t *explorer, const disk_t *disk)
     crash_t crash = {0};
     at_moment(past, &crash);
     find_done(explorer, past, &crash);
-    while (explorer->judged < explorer->wanted) {
+    while (!is_over(explorer)) {
         disk_kind_t kind;
         at_moment(past, &crash);
         explore_moment(explorer, past, &crash);
@@ -268,7 +275,7 @@ static disk_t *make_run(explorer_t *explorer)
 
 static void explore(explorer_t *explorer)
 {
-    while (explorer->judged < explorer->wanted) {
+    while (!is_over(explorer)) {
         disk_t *disk = make_run(explorer);
         end_of_run(explorer);
         disk->plant = DISK_PLANT_NONE;

@@ -7,11 +7,13 @@
 #include "tests/crash/explore.h"
 
 #define FINISHING 16
+#define GROUP_MOST 26
 #define BEGIN APR_TIME_C(1795237187000000) /* Sat, 21 Nov 2026 04:59:47 GMT */
 
 typedef struct run_t {
     uint64_t random;
-    int most; /* letters */
+    int most; /* letters, beside those of a group */
+    bool grouped;
     system_t *system;
 } run_t;
 
@@ -30,6 +32,20 @@ static void submit(run_t *run)
 {
     if (world.letter_count < run->most)
         system_submit(run->system, world_letter(next(run)));
+}
+
+/* Now and then so many that one sync of the whole disk is thought best. */
+static void submit_group(run_t *run)
+{
+    letter_t *letters[LETTERS];
+    int count, i;
+    if (run->grouped || world.letter_count + GROUP_MOST >= LETTERS)
+        return;
+    count = next(run) % 24 == 0 ? GROUP_MOST : 2 + (int)(next(run) % 3);
+    for (i = 0; i < count; i++)
+        letters[i] = world_letter(next(run) | 1u << 16); /* none of them large */
+    system_submit_group(run->system, letters, count);
+    run->grouped = true;
 }
 
 /* Other programs go on while an agent works. */
@@ -69,7 +85,7 @@ static bool restart(run_t *run)
 
 static bool step(run_t *run)
 {
-    uint64_t what = next(run) % 40;
+    uint64_t what = next(run) % 42;
     zm_clock_advance(apr_time_from_msec(137));
     if (what < 16)
         submit(run);
@@ -81,6 +97,8 @@ static bool step(run_t *run)
         system_checkpoint(run->system);
     else if (what == 37)
         return restart(run);
+    else if (what >= 40)
+        submit_group(run);
     else if (what == 38)
         zm_clock_advance(apr_time_from_sec(3600)); /* somebody sets the clock */
     else

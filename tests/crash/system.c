@@ -179,31 +179,68 @@ static apr_status_t write_envelope(zm_submission_t *submission, const letter_t *
     return status;
 }
 
-apr_status_t system_submit(system_t *system, letter_t *letter)
+static apr_status_t begin(zm_submission_t **submission, zm_submitter_t *submitter, letter_t *letter)
 {
     zm_submit_options_t options = {.uid = ZM_UID_NONE, .gid = ZM_UID_NONE};
-    zm_submission_t *submission;
+    apr_status_t status = zm_submit_begin(submission, submitter, &options);
+    letter->begun = true;
+    if (status != APR_SUCCESS)
+        return status;
+    status = write_envelope(*submission, letter);
+    if (status == APR_SUCCESS)
+        status = zm_submit_write(*submission, letter_text(letter) + letter->head,
+                                 letter->length - letter->head);
+    if (status != APR_SUCCESS)
+        zm_submit_abort(*submission);
+    return status;
+}
+
+static void note_success(apr_status_t status, const zm_published_t *published, void *baton)
+{
+    (void)published;
+    if (status == APR_SUCCESS)
+        ((letter_t *)baton)->accepted = disk_mounted()->op_count;
+}
+
+static apr_status_t commit(system_t *system, zm_submission_t *submission, letter_t *letter)
+{
     zm_published_t published;
     apr_pool_t *pool;
     apr_status_t status;
-    letter->begun = true;
-    status = zm_submit_begin(&submission, &system->submitter, &options);
-    if (status != APR_SUCCESS)
-        return status;
-    status = write_envelope(submission, letter);
-    if (status == APR_SUCCESS)
-        status = zm_submit_write(submission, letter_text(letter) + letter->head,
-                                 letter->length - letter->head);
-    if (status != APR_SUCCESS) {
-        zm_submit_abort(submission);
-        return status;
-    }
     apr_pool_create(&pool, system->pool);
     status = zm_submit_commit_wait(submission, &published, pool);
     apr_pool_destroy(pool);
-    if (status == APR_SUCCESS)
-        letter->accepted = disk_mounted()->op_count;
+    note_success(status, NULL, letter);
     return status;
+}
+
+apr_status_t system_submit(system_t *system, letter_t *letter)
+{
+    zm_submission_t *submission;
+    apr_status_t status = begin(&submission, &system->submitter, letter);
+    return status != APR_SUCCESS ? status : commit(system, submission, letter);
+}
+
+/* All but the last wait for a thread; who waits for the last one does the work for all. */
+void system_submit_group(system_t *system, letter_t *const *letters, int count)
+{
+    zm_submission_t *submissions[LETTERS];
+    zm_submitter_t submitter = system->submitter;
+    zm_error_t error;
+    int i, begun = 0;
+    if (!open_spool(system, &submitter.spool, false, &error))
+        return;
+    for (i = 0; i < count; i++)
+        if (begin(&submissions[begun], &submitter, letters[i]) == APR_SUCCESS) {
+            disk_threads(true);
+            if (i < count - 1)
+                zm_submit_commit(submissions[begun], note_success, letters[i]);
+            else
+                commit(system, submissions[begun], letters[i]);
+            disk_threads(false);
+            begun++;
+        }
+    zm_spool_close(submitter.spool); /* does what is left, and tells */
 }
 
 int system_route(system_t *system, int most)

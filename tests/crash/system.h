@@ -22,7 +22,7 @@ typedef struct site_t {
     zm_loop_t *loop;
     struct router_worker_t *worker;
     struct zm_config_t *scheduler; /**< its configuration, once read */
-    const char *engine; /**< "native", "emulated" */
+    const char *engine;            /**< "native", "emulated" */
 } site_t;
 
 bool site_open(site_t *site, const char *engine, const char *share, apr_pool_t *pool);
@@ -49,6 +49,8 @@ void system_close(system_t *system);
 
 /** Submits a letter.  What is accepted is noted in it. */
 apr_status_t system_submit(system_t *system, letter_t *letter);
+/** Submits several at once: they share their syncs. */
+void system_submit_group(system_t *system, letter_t *const *letters, int count);
 /** Routes what is in router/, at most so many; returns how many were tried. */
 int system_route(system_t *system, int most);
 /** Lets the scheduler look at the spool and agents work, until nothing is left to do now. */
