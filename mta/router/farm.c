@@ -35,6 +35,7 @@ struct router_farm_t {
     bool stopping;
     bool reload_again; /* asked for while a candidate was loading what may be old by now */
     worker_t *candidate;
+    router_figures_t figures; /* the totals */
     zm_timer_t restart, patrol;
     apr_interval_time_t delay, patrol_interval;
 };
@@ -65,6 +66,7 @@ static void worker_return_jobs(worker_t *worker, bool died)
     while (job != NULL) {
         router_job_t *next = job->next;
         if (suspect && ++job->tries >= 2) {
+            farm->figures.parked++;
             farm->options.poison(job, farm->options.baton);
             router_queue_done(farm->options.queue, job);
         } else {
@@ -99,6 +101,7 @@ static void worker_end(zm_child_t *child, const zm_child_end_t *end, void *baton
         return;
     was_ready = worker->ready;
     was_candidate = worker == farm->candidate;
+    farm->figures.deaths += died;
     zm_log(died && !(farm->stopping && !worker->ready) ? ZM_LOG_ERROR : ZM_LOG_INFO, NULL,
            "worker ended", ZM_F_I("pid", zm_child_pid(child)),
            ZM_F_S("by", end->signalled ? "signal" : "exit"), ZM_F_I("code", end->code),
@@ -150,6 +153,7 @@ static worker_t *worker_start(router_farm_t *farm)
             zm_timer_set(&farm->restart, farm->delay);
         return NULL;
     }
+    farm->figures.starts++;
     if (zm_watch_open(&worker->watch, farm->options.loop, zm_child_channel(worker->child), ZM_READ,
                       worker_event, worker) != APR_SUCCESS)
         (void)zm_child_kill(worker->child); /* its end is handled like any other */
@@ -253,6 +257,7 @@ static void worker_hungry(worker_t *worker)
         if (worker->first == NULL)
             worker->last = &worker->first;
         worker->outstanding--;
+        farm->figures.routed++;
         worker->since = apr_time_now();
         if (job->again && farm->options.exists(job, farm->options.baton)) {
             job->again = false;
@@ -424,12 +429,12 @@ void router_farm_stop(router_farm_t *farm)
         farm->options.stopped(farm->options.baton);
 }
 
-void router_farm_figures(const router_farm_t *farm, int *workers, int *busy)
+void router_farm_figures(const router_farm_t *farm, router_figures_t *figures)
 {
     int i;
-    *workers = *busy = 0;
+    *figures = farm->figures;
     for (i = 0; i < farm->count; i++) {
-        *workers += farm->workers[i].child != NULL;
-        *busy += farm->workers[i].outstanding;
+        figures->workers += farm->workers[i].child != NULL;
+        figures->busy += farm->workers[i].outstanding;
     }
 }

@@ -49,7 +49,12 @@ void router_farm_feed(router_farm_t *farm);
 void router_farm_reload(router_farm_t *farm);
 /** Workers finish what they have and end; `stopped` is called then. */
 void router_farm_stop(router_farm_t *farm);
-/** Workers that run, and messages in their hands. */
-void router_farm_figures(const router_farm_t *farm, int *workers, int *busy);
+typedef struct router_figures_t {
+    int workers, busy;       /**< that run; messages in their hands */
+    uint64_t routed;         /**< messages answered for, since the start */
+    uint64_t starts, deaths; /**< of workers; deaths are those that nobody asked for */
+    uint64_t parked;         /**< messages over which workers died */
+} router_figures_t;
+void router_farm_figures(const router_farm_t *farm, router_figures_t *figures);
 
 #endif

@@ -218,20 +218,27 @@ static void on_give_up(zm_timer_t *timer, void *baton)
     zm_loop_stop(master->loop);
 }
 
+static void log_figures(const input_t *input)
+{
+    router_figures_t figures;
+    router_farm_figures(input->farm, &figures);
+    zm_log(ZM_LOG_NOTICE, NULL, "figures", ZM_F_S("directory", input->directory),
+           ZM_F_I("waiting", router_queue_waiting(input->queue)),
+           ZM_F_I("workers", figures.workers), ZM_F_I("given", figures.busy),
+           ZM_F_I("routed", figures.routed), ZM_F_I("parked", figures.parked),
+           ZM_F_I("starts", figures.starts), ZM_F_I("deaths", figures.deaths));
+}
+
 static void on_control(zm_control_t event, void *baton)
 {
     master_t *master = baton;
     int i;
     for (i = 0; i < master->input_count; i++) {
         input_t *input = &master->inputs[i];
-        int workers, busy;
-        router_farm_figures(input->farm, &workers, &busy);
         if (event == ZM_CONTROL_RELOAD)
             router_farm_reload(input->farm);
         else if (event == ZM_CONTROL_DUMP)
-            zm_log(ZM_LOG_NOTICE, NULL, "figures", ZM_F_S("directory", input->directory),
-                   ZM_F_I("waiting", router_queue_waiting(input->queue)),
-                   ZM_F_I("workers", workers), ZM_F_I("given", busy));
+            log_figures(input);
     }
     if (event == ZM_CONTROL_STOP || event == ZM_CONTROL_SLOW_STOP)
         stop(master);
@@ -427,6 +434,7 @@ int router_master_run(const router_master_options_t *options, apr_pool_t *pool)
     add_inputs(master);
     status = zm_loop_run(master->loop);
     for (i = 0; i < master->input_count; i++) {
+        log_figures(&master->inputs[i]);
         zm_spool_watch_close(master->inputs[i].watch);
         zm_timer_cancel(&master->inputs[i].scan);
         router_queue_destroy(master->inputs[i].queue);

@@ -221,6 +221,13 @@ static void end(farm_world_t *world)
     zm_log_close();
 }
 
+static router_figures_t figures_of(const farm_world_t *world)
+{
+    router_figures_t figures;
+    router_farm_figures(world->farm, &figures);
+    return figures;
+}
+
 /* -- tests ------------------------------------------------------------------------------------- */
 
 static void every_message_is_handed_out_once(void)
@@ -236,6 +243,8 @@ static void every_message_is_handed_out_once(void)
     for (id = 100; id < 200; id++)
         CU_ASSERT_EQUAL(times(apr_psprintf(zm_test_pool(), "1 router/%d\n", (int)id)), 1);
     CU_ASSERT_EQUAL(router_queue_waiting(world->queue), 0);
+    UNTIL(world, figures_of(world).routed == 100);
+    CU_ASSERT_EQUAL(figures_of(world).deaths, 0);
     end(world);
 }
 
@@ -250,6 +259,8 @@ static void a_message_over_which_two_workers_die_is_set_aside(void)
     add(world, 21);
     UNTIL(world, world->poisoned != 0 && done("1 router/20\n") && done("1 router/21\n"));
     CU_ASSERT_EQUAL(world->poisoned, DEADLY);
+    CU_ASSERT_EQUAL(figures_of(world).parked, 1);
+    CU_ASSERT_EQUAL(figures_of(world).deaths, 2);
     CU_ASSERT_EQUAL(times("router/20\n"), 1);
     CU_ASSERT_FALSE(router_queue_knows(world->queue, DEADLY));
     end(world);
