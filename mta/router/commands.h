@@ -20,4 +20,7 @@ void router_commands_lists(router_worker_t *worker);
  * ... */
 void router_commands_message(router_worker_t *worker);
 
+/** srs_forward srs_reverse, set up by the variables srs_... */
+void router_commands_srs(router_worker_t *worker);
+
 #endif

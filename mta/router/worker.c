@@ -143,6 +143,7 @@ static apr_status_t load_script(router_worker_t *worker, const router_worker_opt
     router_commands_files(worker);
     router_commands_lists(worker);
     router_commands_message(worker);
+    router_commands_srs(worker);
     if ((status = add_relations(worker, error)) != APR_SUCCESS)
         return status;
     set_variables(worker);

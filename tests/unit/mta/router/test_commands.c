@@ -83,6 +83,41 @@ static void bad_addresses_are_noted_where_the_site_says(void)
     world_end(world);
 }
 
+/* -- forwarding ----------------------------------------------------------------------------- */
+
+static void forwarded_mail_has_a_sender_of_ours_that_leads_back(void)
+{
+    world_t *world = world_begin();
+    const char *text, *sender;
+    char *end;
+    uint64_t id;
+    world_file(world, "var/mail.conf",
+               "hostname=mail.test\nmydomain=mail.test\nsrs_domain=mail.test\n"
+               "srs_secrets=(one two)\n");
+    world_map(world, "aliases", "away", "x@far.test");
+    world_start(world);
+    id = world_submit(world, world_root(), "from <ann@a.test>\nto away\nto bob\n\n");
+    world_route(world, id);
+    text = world_control_text(world, id);
+    CU_ASSERT_TRUE(world_has(text, "s local ann@a.test ann@a.test ")); /* to bob */
+    sender = strstr(text, "SRS0=");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(sender);
+    sender = apr_pstrdup(zm_test_pool(), sender);
+    end = strpbrk((char *)(uintptr_t)sender, " \n");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(end);
+    *end = '\0';
+    CU_ASSERT_TRUE(world_has(sender, "=a.test=ann@mail.test"));
+    ZM_ASSERT_STR(world_routes(world, sender, "recipient"), "(smtp a.test ann@a.test)");
+    id = world_submit(world, world_root(), "from <bob@mail.test>\nto x@far.test\n\n");
+    world_route(world, id);
+    CU_ASSERT_TRUE(
+        world_has(world_control_text(world, id), "s local bob@mail.test bob@mail.test "));
+    ZM_ASSERT_STR(world_call(world, "srs_forward not-an-address"), "not-an-address");
+    ZM_ASSERT_STR(world_call(world, "srs_reverse u@x.test"), "u@x.test");
+    ZM_ASSERT_STR(world_call(world, "srs_forward"), "?1");
+    world_end(world);
+}
+
 /* -- lists ---------------------------------------------------------------------------------- */
 
 /* rrouter shows what it was given; "try" gives listexpand its arguments and reads $list. */
@@ -238,6 +273,7 @@ static void switches_are_set_and_shown(void)
 ZM_TESTS("router commands", ZM_TEST(accounts_are_looked_up_and_remembered_for_the_message),
          ZM_TEST(syntax_of_addresses_is_checked),
          ZM_TEST(bad_addresses_are_noted_where_the_site_says),
+         ZM_TEST(forwarded_mail_has_a_sender_of_ours_that_leads_back),
          ZM_TEST(members_are_routed_with_attributes_of_their_own),
          ZM_TEST(results_are_put_together_and_failures_left_out),
          ZM_TEST(a_list_without_members_goes_to_who_keeps_it),
