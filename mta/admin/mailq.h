@@ -50,6 +50,7 @@ typedef struct mailq_t {
     /* the spool, opened when its files are wanted; null: not readable from here */
     zm_spool_t *spool;
     bool spool_tried;
+    bool served;      /**< agents are at work on the thread being listed */
     zm_str_t pending; /**< why the thread being listed is not served, when a limit or fault is it */
 } mailq_t;
 

@@ -79,6 +79,7 @@ void mailq_json_members(zm_str_t fields)
 {
     zm_str_t field, name, value;
     bool more = fields.length > 0;
+    int64_t number;
     while (more) {
         zm_str_t rest = ZM_S("");
         more = zm_str_cut(fields, '\t', &field, &rest);
@@ -88,7 +89,10 @@ void mailq_json_members(zm_str_t fields)
         putchar(',');
         mailq_json_string(name);
         putchar(':');
-        mailq_json_string(value);
+        if (zm_str_i64(value, &number) == APR_SUCCESS)
+            printf("%lld", (long long)number);
+        else
+            mailq_json_string(value);
     }
 }
 

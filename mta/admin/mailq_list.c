@@ -175,6 +175,8 @@ static void print_state(mailq_t *mailq, const mailq_row_t *row, const mailq_file
         printf(", being removed");
     else if (row->when.length > 0)
         printf(", waits for %.*s slot", (int)row->when.length, row->when.data);
+    else if (mailq->served)
+        printf(", is being tried");
     else if (mailq->pending.length > 0)
         printf(", waits: %.*s", (int)mailq->pending.length, mailq->pending.data);
     if (row->expiry > 0)
@@ -310,6 +312,7 @@ static void list_thread(mailq_t *mailq, zm_str_t channel, zm_str_t host, zm_str_
     listing_t listing = {.channel = channel, .host = host};
 
     mailq->pending = mailq_thread_field(fields, "pend");
+    mailq->served = mailq_thread_field(fields, "P").length > 0;
     mailq->baton = &listing;
     mailq_each_row(mailq, channel, host, mailq->sizes > 0 ? count_row : print_row);
     if (mailq->sizes > 0)
