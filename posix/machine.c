@@ -23,3 +23,13 @@ apr_status_t zm_machine_load(double *load)
 {
     return getloadavg(load, 1) == 1 ? APR_SUCCESS : ZM_E_UNSUPPORTED;
 }
+
+apr_status_t zm_machine_loads(double *one, double *five)
+{
+    double loads[2];
+    if (getloadavg(loads, 2) != 2)
+        return ZM_E_UNSUPPORTED;
+    *one = loads[0];
+    *five = loads[1];
+    return APR_SUCCESS;
+}

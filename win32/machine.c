@@ -14,3 +14,10 @@ apr_status_t zm_machine_load(double *load)
     (void)load;
     return ZM_E_UNSUPPORTED;
 }
+
+apr_status_t zm_machine_loads(double *one, double *five)
+{
+    (void)one;
+    (void)five;
+    return ZM_E_UNSUPPORTED;
+}

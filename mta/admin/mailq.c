@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "mta/conf/counters.h"
 #include "mta/conf/options.h"
 #include "platform/identity.h"
 
@@ -51,10 +52,37 @@ static int ask(mailq_t *mailq)
     return mailq->json ? mailq_list_json(mailq) : mailq_list(mailq);
 }
 
+/* -M: what all programs of this host have counted. */
+static int print_counters(mailq_t *mailq)
+{
+    zm_counters_t *counters = zm_counters_read(mailq->zenv, mailq->pool);
+    zm_buf_t text = ZM_BUF_INIT;
+    int i;
+
+    if (counters == NULL)
+        return mailq_complain(EXIT_OSFILE,
+                              "the counters cannot be read; no scheduler has run on %s",
+                              zm_zenv_postoffice(mailq->zenv));
+    if (!mailq->json) {
+        zm_counters_print(&text, counters);
+        fwrite(text.data, 1, text.length, stdout);
+        zm_buf_free(&text);
+        return 0;
+    }
+    for (i = 0; i < ZM_COUNTERS; i++)
+        printf("%s\"%s\":%lld", i > 0 ? ",\n " : "{", zm_counter_name((zm_counter_t)i),
+               (long long)zm_counter_get(counters, (zm_counter_t)i));
+    printf("}\n");
+    return 0;
+}
+
 static int run(mailq_t *mailq)
 {
     zm_str_t reply;
     int code;
+
+    if (mailq->counters)
+        return print_counters(mailq);
 
     if (mailq->status > 0) {
         code = mailq_status(mailq);
@@ -136,6 +164,8 @@ static bool parse(mailq_t *mailq, zm_zenv_options_t *site, int *argc, char **arg
          "threads; twice: rings, three times: totals, four times: counters"},
         {'s', "status", ZM_OPTION_COUNT, &mailq->status, NULL, NULL,
          "first count what lies in the spool; twice: nothing else"},
+        {'M', "counters", ZM_OPTION_FLAG, &mailq->counters, NULL, NULL,
+         "what all programs of this host have counted"},
         {'S', "sizes", ZM_OPTION_COUNT, &mailq->sizes, NULL, NULL,
          "numbers and sizes instead of messages; twice: only numbers"},
         {'c', "channel", ZM_OPTION_TEXT, &mailq->channel, NULL, "CHANNEL", "only this channel"},

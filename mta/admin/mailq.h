@@ -35,7 +35,7 @@ typedef struct mailq_t {
     apr_pool_t *pool;
     zm_zenv_t *zenv;
     /* options */
-    bool four, six, json, terse, follow, own;
+    bool four, six, json, terse, follow, own, counters;
     int debug, summary, status, verbose, sizes;
     const char *channel, *host, *port, *account, *server;
     const char *etrn, *explain, *user;

@@ -1,3 +1,4 @@
+#include "mta/conf/counters.h"
 #include "mta/router/master.h"
 
 #include <apr_strings.h>
@@ -172,6 +173,8 @@ static void on_started(bool ready, void *baton)
     }
     if (input == &master->inputs[0] && !master->ready) {
         master->ready = true;
+        zm_counters_started(zm_counters_open(master->options->zenv, true, master->pool),
+                            ZM_COUNT_SYS_RouterMasterPID);
         zm_service_ready();
     }
     router_farm_feed(input->farm);

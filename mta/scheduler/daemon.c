@@ -153,6 +153,7 @@ static void settle(void *baton)
 {
     zm_daemon_t *daemon = baton;
     zm_scheduler_settle(daemon->scheduler);
+    zm_scheduler_publish(daemon->scheduler);
     zm_holds_save(daemon->scheduler, daemon->postoffice, daemon->pool);
     arm(daemon);
     if (daemon->slow_stop && daemon->scheduler->tas == NULL)
@@ -269,6 +270,8 @@ static void open_core(zm_daemon_t *daemon)
     core.seed = (uint64_t)zm_clock_wall() ^ (uint64_t)zm_process_own() << 40;
     zm_scheduler_create(&daemon->scheduler, daemon->config, &core, &zm_daemon_outside, daemon,
                         daemon->pool);
+    daemon->scheduler->shared = zm_counters_open(options->zenv, true, daemon->pool);
+    zm_scheduler_publish_start(daemon->scheduler);
     zm_holds_load(daemon->scheduler, daemon->postoffice, daemon->pool);
     daemon->files.spool = daemon->spool;
     daemon->processes.loop = daemon->loop;

@@ -357,8 +357,9 @@ apr_status_t zm_intake_open(zm_intake_t **opened, const zm_intake_options_t *opt
                ZM_F_S("reason", unheard.text));
         intake->options.watch = true;
     }
-    if (intake->options.watch && zm_spool_watch(&intake->watch, options->files->spool, ZM_DIR_TRANSPORT,
-                                         options->loop, watched, intake) != APR_SUCCESS)
+    if (intake->options.watch &&
+        zm_spool_watch(&intake->watch, options->files->spool, ZM_DIR_TRANSPORT, options->loop,
+                       watched, intake) != APR_SUCCESS)
         intake->watch = NULL; /* the scan finds them */
     zm_timer_set(&intake->scan, 0);
     *opened = intake;

@@ -48,6 +48,7 @@ static void session_end(session_t *session)
     else
         mailqd->sessions = session->next;
     mailqd->session_count--;
+    zm_counter_add(session->scheduler->shared, ZM_COUNT_SC_MQ2Parallel_G, -1);
     zm_timer_cancel(&session->login_limit);
     zm_show_end(session->show);
     apr_pool_destroy(session->pool);
@@ -94,6 +95,7 @@ static void log_in(session_t *session, zm_str_t rest)
     char peer[ZM_IP_TEXT] = "local";
     zm_str_t user = ZM_S(""), answer = ZM_S("");
 
+    zm_counter_add(session->scheduler->shared, ZM_COUNT_SC_MQ2CommandAUTH, 1);
     zm_str_word(&rest, &user);
     zm_str_word(&rest, &answer);
     apr_pool_create(&pool, session->pool);
@@ -107,6 +109,7 @@ static void log_in(session_t *session, zm_str_t rest)
         return;
     }
     session->failures++;
+    zm_counter_add(session->scheduler->shared, ZM_COUNT_SC_MQ2AuthRej, 1);
     if (session->peer.family != 0)
         zm_ip_print(&session->peer, peer);
     zm_log(ZM_LOG_WARNING, NULL, "mailq login failed", ZM_F_N("user", user), ZM_F_S("from", peer));
@@ -141,7 +144,9 @@ static void command(session_t *session, zm_str_t line)
     zm_str_t rest = line, verb = ZM_S("");
 
     zm_str_word(&rest, &verb);
+    zm_counter_add(session->scheduler->shared, ZM_COUNT_SC_MQ2Commands, 1);
     if (zm_str_equal_nocase(verb, ZM_S("QUIT")) || zm_str_equal_nocase(verb, ZM_S("EXIT"))) {
+        zm_counter_add(session->scheduler->shared, ZM_COUNT_SC_MQ2CommandQUIT, 1);
         zm_stream_write_c(session->stream, "+Bye bye\n");
         session->ending = true;
         return;
@@ -151,8 +156,10 @@ static void command(session_t *session, zm_str_t line)
         return;
     }
     zm_scheduler_tick(session->scheduler);
-    if (!zm_mailq_command(session, line))
+    if (!zm_mailq_command(session, line)) {
+        zm_counter_add(session->scheduler->shared, ZM_COUNT_SC_MQ2CommandsRej, 1);
         refuse(session, line);
+    }
     session->mailqd->options.settle(session->mailqd->options.baton);
 }
 
@@ -172,8 +179,10 @@ static void take_commands(session_t *session)
         else
             break;
     }
-    if (APR_STATUS_IS_EOF(status))
+    if (APR_STATUS_IS_EOF(status)) {
+        zm_counter_add(session->scheduler->shared, ZM_COUNT_SC_MQ2ReadEOF, 1);
         session->ending = true;
+    }
 }
 
 static void on_event(zm_stream_t *stream, zm_stream_event_t event, void *baton)
@@ -195,6 +204,9 @@ static void on_event(zm_stream_t *stream, zm_stream_event_t event, void *baton)
         break;
     case ZM_STREAM_TIMEOUT:
     case ZM_STREAM_ERROR:
+        zm_counter_add(
+            session->scheduler->shared,
+            event == ZM_STREAM_TIMEOUT ? ZM_COUNT_SC_MQ2TimedOut : ZM_COUNT_SC_MQ2ReadFails, 1);
         zm_stream_close(stream);
         session_end(session);
         break;
@@ -296,6 +308,8 @@ static void session_begin(zm_mailqd_t *mailqd, apr_socket_t *socket, apr_pool_t 
         session->next->previous = session;
     mailqd->sessions = session;
     mailqd->session_count++;
+    zm_counter_add(session->scheduler->shared, ZM_COUNT_SC_MQ2Parallel_G, 1);
+    zm_counter_add(session->scheduler->shared, ZM_COUNT_SC_MQ2Connects, 1);
     zm_stream_line_limit(session->stream, LINE_LIMIT);
     zm_stream_idle_limit(session->stream, IDLE_LIMIT);
     greet(session);

@@ -11,6 +11,11 @@ static bool reply(zm_mailq_session_t *session, const char *text)
     return true;
 }
 
+static void count(zm_mailq_session_t *session, zm_counter_t counter)
+{
+    zm_counter_add(session->scheduler->shared, counter, 1);
+}
+
 /* -- what commands name -------------------------------------------------------------------- */
 
 /* A job by its file name, perhaps with hash directories or a suffix, or by its spool id. */
@@ -94,17 +99,26 @@ static bool show_snmp(zm_mailq_session_t *session, zm_str_t rest)
 
 static bool show_queue(zm_mailq_session_t *session, zm_str_t rest)
 {
+    static const struct {
+        const char *word;
+        int right;
+        zm_show_kind_t kind;
+        zm_counter_t counter;
+    } kinds[] = {
+        {"SHORT", ZM_MAY_QUEUE, ZM_SHOW_SHORT, ZM_COUNT_SC_MQ2CommandShowQueueShort},
+        {"THREADS", ZM_MAY_THREADS, ZM_SHOW_THREADS, ZM_COUNT_SC_MQ2CommandShowQueueThreads},
+        {"THREADS2", ZM_MAY_THREADS, ZM_SHOW_THREADS2, ZM_COUNT_SC_MQ2CommandShowQueueThreads2},
+    };
     zm_str_t which;
+    int i;
+
     if (!zm_str_word(&rest, &which))
         return false;
-    if (zm_str_equal_c(which, "SHORT") && (session->rights & ZM_MAY_QUEUE) != 0)
-        return show(session, ZM_SHOW_SHORT, ZM_S(""), ZM_S(""));
-    if ((session->rights & ZM_MAY_THREADS) == 0)
-        return false;
-    if (zm_str_equal_c(which, "THREADS"))
-        return show(session, ZM_SHOW_THREADS, ZM_S(""), ZM_S(""));
-    if (zm_str_equal_c(which, "THREADS2"))
-        return show(session, ZM_SHOW_THREADS2, ZM_S(""), ZM_S(""));
+    for (i = 0; i < 3; i++)
+        if (zm_str_equal_c(which, kinds[i].word) && (session->rights & kinds[i].right) != 0) {
+            count(session, kinds[i].counter);
+            return show(session, kinds[i].kind, ZM_S(""), ZM_S(""));
+        }
     return false;
 }
 
@@ -351,27 +365,28 @@ static const struct {
     const char *verb, *word; /* word null: the verb has none */
     int rights;              /* any of them; 0: any account */
     bool (*obey)(zm_mailq_session_t *session, zm_str_t rest);
+    zm_counter_t counter; /* ZM_COUNTERS: none of its own */
 } commands[] = {
-    {"SHOW", "COUNTERS", 0, show_counters},
-    {"SHOW", "SNMP", ZM_MAY_SNMP, show_snmp},
-    {"SHOW", "QUEUE", ZM_MAY_QUEUE | ZM_MAY_THREADS, show_queue},
-    {"SHOW", "THREAD", ZM_MAY_THREADS, show_thread},
-    {"SHOW", "MSG", ZM_MAY_THREADS, show_msg},
-    {"EXPLAIN", "MSG", ZM_MAY_THREADS, explain_msg},
-    {"EXPLAIN", "THREAD", ZM_MAY_THREADS, explain_thread},
-    {"ETRN", NULL, ZM_MAY_ETRN, etrn},
-    {"RETRY", "THREAD", ZM_MAY_ETRN, retry_thread},
-    {"RETRY", "MSG", ZM_MAY_ETRN, retry_msg},
-    {"HOLD", "THREAD", ZM_MAY_KILL, hold_thread},
-    {"HOLD", "MSG", ZM_MAY_KILL, hold_msg},
-    {"RELEASE", "THREAD", ZM_MAY_KILL, release_thread},
-    {"RELEASE", "MSG", ZM_MAY_KILL, release_msg},
-    {"KILL", "MSG", ZM_MAY_KILL, kill_msg},
-    {"KILL", "THREAD", ZM_MAY_KILL, kill_thread},
-    {"RETURN", "MSG", ZM_MAY_KILL, return_msg},
-    {"RETURN", "THREAD", ZM_MAY_KILL, return_thread},
-    {"REROUTE", "MSG", ZM_MAY_KILL, reroute_msg},
-    {"REROUTE", "THREAD", ZM_MAY_KILL, reroute_thread},
+    {"SHOW", "COUNTERS", 0, show_counters, ZM_COUNT_SC_MQ2CommandShowCounters},
+    {"SHOW", "SNMP", ZM_MAY_SNMP, show_snmp, ZM_COUNT_SC_MQ2CommandShowQueueVeryShort},
+    {"SHOW", "QUEUE", ZM_MAY_QUEUE | ZM_MAY_THREADS, show_queue, ZM_COUNTERS},
+    {"SHOW", "THREAD", ZM_MAY_THREADS, show_thread, ZM_COUNT_SC_MQ2CommandShowThread},
+    {"SHOW", "MSG", ZM_MAY_THREADS, show_msg, ZM_COUNTERS},
+    {"EXPLAIN", "MSG", ZM_MAY_THREADS, explain_msg, ZM_COUNTERS},
+    {"EXPLAIN", "THREAD", ZM_MAY_THREADS, explain_thread, ZM_COUNTERS},
+    {"ETRN", NULL, ZM_MAY_ETRN, etrn, ZM_COUNT_SC_MQ2CommandETRN},
+    {"RETRY", "THREAD", ZM_MAY_ETRN, retry_thread, ZM_COUNTERS},
+    {"RETRY", "MSG", ZM_MAY_ETRN, retry_msg, ZM_COUNTERS},
+    {"HOLD", "THREAD", ZM_MAY_KILL, hold_thread, ZM_COUNTERS},
+    {"HOLD", "MSG", ZM_MAY_KILL, hold_msg, ZM_COUNTERS},
+    {"RELEASE", "THREAD", ZM_MAY_KILL, release_thread, ZM_COUNTERS},
+    {"RELEASE", "MSG", ZM_MAY_KILL, release_msg, ZM_COUNTERS},
+    {"KILL", "MSG", ZM_MAY_KILL, kill_msg, ZM_COUNT_SC_MQ2CommandKillMsg},
+    {"KILL", "THREAD", ZM_MAY_KILL, kill_thread, ZM_COUNT_SC_MQ2CommandKillThr},
+    {"RETURN", "MSG", ZM_MAY_KILL, return_msg, ZM_COUNTERS},
+    {"RETURN", "THREAD", ZM_MAY_KILL, return_thread, ZM_COUNTERS},
+    {"REROUTE", "MSG", ZM_MAY_KILL, reroute_msg, ZM_COUNT_SC_MQ2CommandRerouteMsg},
+    {"REROUTE", "THREAD", ZM_MAY_KILL, reroute_thread, ZM_COUNT_SC_MQ2CommandRerouteThr},
 };
 
 bool zm_mailq_command(zm_mailq_session_t *session, zm_str_t line)
@@ -391,6 +406,7 @@ bool zm_mailq_command(zm_mailq_session_t *session, zm_str_t line)
             continue;
         if (commands[i].rights != 0 && (session->rights & commands[i].rights) == 0)
             return false;
+        count(session, commands[i].counter);
         return commands[i].obey(session, wanted != NULL ? after : rest);
     }
     return false;

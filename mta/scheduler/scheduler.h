@@ -8,6 +8,7 @@
 #ifndef ZM_SCHEDULER_SCHEDULER_H
 #define ZM_SCHEDULER_SCHEDULER_H
 
+#include "mta/conf/counters.h"
 #include "mta/scheduler/holds.h"
 #include "mta/scheduler/memory.h"
 #include "mta/scheduler/outside.h"
@@ -70,6 +71,9 @@ struct zm_scheduler_t {
     zm_walk_t *walks;
     struct zm_snapshot_t *snapshots; /**< under way */
 
+    zm_counters_t *shared;             /**< counters of the system; null: none */
+    zm_scheduler_counters_t published; /**< what of ours is in them */
+
     uint32_t fork_rate;       /**< most forks a second */
     bool frozen;              /**< start no agents */
     bool starting;            /**< first reading of the spool: start none yet */
@@ -115,6 +119,11 @@ int zm_scheduler_retry(zm_scheduler_t *scheduler, zm_thread_t *thread);
 /** Drops all recipients of a job and finishes it.  By command (no owner), or for an Obsoletes line.
  */
 void zm_scheduler_kill(zm_scheduler_t *scheduler, zm_job_t *job);
+
+/** Brings the counters of the system up to date. */
+void zm_scheduler_publish(zm_scheduler_t *scheduler);
+/** At the start: gauges that a crash may have left are zero again. */
+void zm_scheduler_publish_start(zm_scheduler_t *scheduler);
 
 uint32_t zm_scheduler_random(zm_scheduler_t *scheduler);
 

@@ -42,7 +42,7 @@ void zm_show_thread_fields(zm_buf_t *out, zm_scheduler_t *scheduler, zm_thread_t
                            bool tabs);
 void zm_show_thread_name(zm_buf_t *out, const zm_thread_t *thread);
 void zm_show_totals(zm_buf_t *out, const zm_scheduler_t *scheduler, bool seconds);
-void zm_show_counters(zm_buf_t *out, const zm_scheduler_t *scheduler);
+void zm_show_counters(zm_buf_t *out, zm_scheduler_t *scheduler);
 /** Lines of SHOW THREAD for one vertex; with its thread in front, "CHANNEL TAB HOST TAB", those of
  * SHOW MSG. */
 void zm_show_recipients(zm_buf_t *out, zm_scheduler_t *scheduler, zm_vertex_t *vertex,

@@ -263,34 +263,9 @@ void zm_show_totals(zm_buf_t *out, const zm_scheduler_t *scheduler, bool seconds
                   (unsigned long long)scheduler->recipient_count);
 }
 
-/* NAME, blanks, and the value so that it ends in column 42. */
-static void counter(zm_buf_t *out, const char *name, uint64_t value)
+void zm_show_counters(zm_buf_t *out, zm_scheduler_t *scheduler)
 {
-    int width = 42 - (int)strlen(name);
-    zm_buf_printf(out, "%s%*llu\n", name, width > 1 ? width : 1, (unsigned long long)value);
-}
-
-void zm_show_counters(zm_buf_t *out, const zm_scheduler_t *scheduler)
-{
-    const zm_scheduler_counters_t *counters = &scheduler->counters;
-
-    zm_buf_add_c(out, "ZMailer SHM segment dump; Magic=0x34000001\n");
-    counter(out, "Time_now", scheduler->now);
-    counter(out, "SYS.SchedulerMasterStartTime", scheduler->started);
-    zm_buf_add_byte(out, '\n');
-    counter(out, "SC.ReceivedMessages", counters->jobs_in);
-    counter(out, "SC.ReceivedRecipients", counters->recipients_in);
-    counter(out, "SC.TransmittedMessages", counters->jobs_out);
-    counter(out, "SC.TransmittedRecipients", counters->recipients_out);
-    counter(out, "SC.StoredMessages-G", scheduler->job_count);
-    counter(out, "SC.StoredThreads-G", scheduler->thread_count);
-    counter(out, "SC.StoredVertices-G", scheduler->vertex_count);
-    counter(out, "SC.StoredRecipients-G", scheduler->recipient_count);
-    counter(out, "SC.TransportAgentForks", counters->ta_starts);
-    counter(out, "SC.TransportAgentProcesses-G", scheduler->ta_count);
-    counter(out, "SC.TransportAgentsActive-G", scheduler->ta_count - scheduler->idle_count);
-    counter(out, "SC.TransportAgentsIdle-G", scheduler->idle_count);
-    counter(out, "SC.MQ2CommandETRN", counters->etrn);
-    counter(out, "SC.MQ2CommandKillThr", counters->kill_thread);
-    counter(out, "SC.MQ2CommandKillMsg", counters->kill_job);
+    zm_scheduler_publish(scheduler);
+    if (scheduler->shared != NULL)
+        zm_counters_print(out, scheduler->shared);
 }

@@ -15,6 +15,7 @@
 #include "mta/smtpserver/doors.h"
 #include "mta/smtpserver/program.h"
 #include "mta/smtpserver/worker.h"
+#include "mta/conf/counters.h"
 #include "platform/child.h"
 #include "platform/fs.h"
 #include "platform/log.h"
@@ -145,6 +146,9 @@ static void on_complete(master_t *master, crew_t *crew)
     zm_log(ZM_LOG_NOTICE, NULL, first ? "serving" : "reloaded",
            ZM_F_I("workers", worker_count(master->program)),
            ZM_F_I("listeners", crew_config(crew)->binds->nelts));
+    if (first)
+        zm_counters_started(zm_counters_open(master->program->zenv, true, master->program->pool),
+                            ZM_COUNT_SYS_SmtpServerMasterPID);
     if (first)
         zm_service_ready();
 }

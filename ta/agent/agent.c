@@ -83,8 +83,16 @@ apr_status_t zm_agent_open(zm_agent_t **result, const zm_agent_options_t *option
     status = zm_channel_open(&agent->lines, options->socket, agent->loop, pump, agent, pool);
     if (status != APR_SUCCESS)
         return zm_error_system(error, status, "cannot use standard input and output");
+    agent->counters = zm_counters_open(agent->zenv, false, pool);
+    zm_agent_count(agent, ZM_AGENT_STARTS, 1);
+    zm_agent_count(agent, ZM_AGENT_PROCESSES, 1);
     *result = agent;
     return APR_SUCCESS;
+}
+
+void zm_agent_count(zm_agent_t *agent, zm_agent_counter_t which, int64_t more)
+{
+    zm_counter_add(agent->counters, zm_counter_of_agent(agent->name, which), more);
 }
 
 /* -- output ---------------------------------------------------------------- */
@@ -166,8 +174,10 @@ static apr_status_t take_job(zm_agent_t *agent, zm_job_line_t *job)
             return APR_EOF;
         if (!zm_str_equal(line, ZM_S("#idle")))
             break;
+        zm_agent_count(agent, ZM_AGENT_IDLE_STATES, 1);
         say(agent, "#hungry", ZM_S(""));
     }
+    zm_agent_count(agent, ZM_AGENT_MESSAGES, 1);
     zm_buf_clear(&agent->line);
     zm_buf_add_str(&agent->line, line);
     job->with_host = zm_str_cut(zm_buf_str(&agent->line), '\t', &job->path, &host);
@@ -241,6 +251,7 @@ void zm_agent_done(zm_agent_t *agent, zm_str_t path, zm_str_t host, bool with_ho
 
 int zm_agent_end(zm_agent_t *agent)
 {
+    zm_agent_count(agent, ZM_AGENT_PROCESSES, -1);
     zm_timer_cancel(&agent->flush);
     zm_channel_flush(agent->lines, true);
     zm_channel_close(agent->lines);

@@ -19,7 +19,7 @@
 #ifndef ZM_TA_AGENT_AGENT_H
 #define ZM_TA_AGENT_AGENT_H
 
-#include "mta/conf/zenv.h"
+#include "mta/conf/counters.h"
 #include "platform/loop.h"
 #include "platform/status.h"
 #include "platform/str.h"
@@ -74,6 +74,8 @@ struct zm_agent_t {
     int exit_code;   /**< 0, unless such a failure set it */
     int running;     /**< jobs given out and not done */
 
+    zm_counters_t *counters; /**< of the system */
+
     /* private */
     zm_channel_t *lines;
     zm_agent_options_t options;
@@ -109,6 +111,9 @@ void zm_agent_note(zm_agent_t *agent, const char *format, ...)
  */
 zm_buf_t *zm_agent_output(zm_agent_t *agent);
 void zm_agent_flush(zm_agent_t *agent);
+
+/** Adds to what agents of this name count. */
+void zm_agent_count(zm_agent_t *agent, zm_agent_counter_t which, int64_t more);
 
 /** Makes the agent end with this exit code as soon as it can. */
 void zm_agent_fail(zm_agent_t *agent, int exit_code);

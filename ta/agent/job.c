@@ -251,6 +251,7 @@ zm_job_state_t zm_job_open(zm_job_t **result, zm_agent_t *agent, const zm_job_li
         free_job(job);
         return ZM_JOB_NOTHING;
     }
+    zm_agent_count(agent, ZM_AGENT_DELIVERY_STARTS, 1);
     *result = job;
     return ZM_JOB_READY;
 }

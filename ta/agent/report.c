@@ -152,6 +152,14 @@ static void tell_log(report_t *report)
     zm_buf_free(&line);
 }
 
+static void count(const report_t *report)
+{
+    zm_agent_counter_t which = report->verdict.tag == '+'   ? ZM_AGENT_RECIPIENTS_OK
+                               : report->verdict.tag == '-' ? ZM_AGENT_RECIPIENTS_FAIL
+                                                            : ZM_AGENT_RECIPIENTS_RETRY;
+    zm_agent_count(report->job->agent, which, 1);
+}
+
 /* -- the interface --------------------------------------------------------- */
 
 void zm_job_report(zm_job_t *job, zm_recipient_t *recipient, const zm_outcome_t *outcome)
@@ -168,6 +176,7 @@ void zm_job_report(zm_job_t *job, zm_recipient_t *recipient, const zm_outcome_t 
         tell_submitter(&report);
         release(&report);
         tell_scheduler(&report);
+        count(&report);
         tell_log(&report);
     }
     zm_buf_free(&report.notary);
