@@ -47,7 +47,8 @@ typedef struct zm_commit_t {
 
 typedef struct zm_engine_ops_t {
     const char *name;   /**< "native" */
-    int groups_at_once; /**< how many calls of commit_group at a time serve it best */
+    int groups_at_once; /**< how many calls of commit_group at a time serve it best, at most 64 */
+    int group_limit;    /**< the most members of one; 0: no limit */
 
     /** Opens the engine's store at a directory; options->create: make what is missing.  The pool outlives the engine. */
     apr_status_t (*open)(zm_engine_t **engine, const char *location, const zm_spool_options_t *options,

@@ -7,7 +7,6 @@
 #include "platform/child.h"
 
 #define COLON_STANDIN '!'
-#define DEFAULT_SYNC_THREADS 16
 #define SCRATCH_HOST_LIMIT 19
 
 /* -- names --------------------------------------------------------------------- */
@@ -351,8 +350,6 @@ static apr_status_t make_directories(zm_native_t *native, const char *location, 
 static void close_native(zm_engine_t *engine)
 {
     zm_native_t *native = zm_native(engine);
-    if (native->team != NULL)
-        zm_native_team_destroy(native->team);
     if (native->release != NULL)
         zm_native_release_destroy(native->release);
     while (native->spare != NULL) {
@@ -372,10 +369,6 @@ static apr_status_t open_parts(zm_native_t *native, const zm_spool_options_t *op
                                                 options->directory_handles, native->pool);
     if (status == APR_SUCCESS)
         status = apr_thread_mutex_create(&native->lock, APR_THREAD_MUTEX_DEFAULT, native->pool);
-    if (status == APR_SUCCESS)
-        status =
-            zm_native_team_create(&native->team, options->sync_threads > 0 ? options->sync_threads
-                                                                           : DEFAULT_SYNC_THREADS);
     if (status == APR_SUCCESS)
         status = zm_native_release_create(&native->release);
     make_scratch_head(native);
@@ -413,7 +406,8 @@ static apr_status_t open_native(zm_engine_t **engine, const char *location,
 
 const zm_engine_ops_t zm_engine_native = {
     .name = "native",
-    .groups_at_once = 2, /* one writes and syncs contents while the other syncs names */
+    .groups_at_once = 64, /* syncs that run side by side are one for the disk */
+    .group_limit = 1,
     .open = open_native,
     .close = close_native,
     .free_space = free_space,

@@ -7,8 +7,7 @@
  *   native.c         the engine table, opening, names
  *   native_dirs.c    directories of the tree, kept open
  *   native_object.c  one object: made, read, changed in place
- *   native_commit.c  publishing a group
- *   native_team.c    threads that sync side by side
+ *   native_commit.c  publishing
  *   native_release.c threads that close what has no names any more
  *   native_list.c    listing and watching
  *   native_check.c   what does not belong there; taking in another spool
@@ -31,12 +30,15 @@ typedef struct zm_native_dir_t {
     uint32_t key; /* hash of path */
     int users;
     bool cached, dead;
+    int syncing;
+    struct zm_native_sync_t *waiting; /* for the next sync */
     uint64_t last_use;
     apr_pool_t *pool;
     char path[ZM_ENGINE_NAME_SIZE];
 } zm_native_dir_t;
 
 typedef struct zm_native_dirs_t zm_native_dirs_t;
+typedef struct zm_native_sync_t zm_native_sync_t;
 
 apr_status_t zm_native_dirs_create(zm_native_dirs_t **dirs, zm_file_t *root, int limit, apr_pool_t *pool);
 void zm_native_dirs_destroy(zm_native_dirs_t *dirs);
@@ -49,6 +51,8 @@ void zm_native_dirs_destroy(zm_native_dirs_t *dirs);
  */
 apr_status_t zm_native_dir_get(zm_native_dir_t **dir, zm_native_dirs_t *dirs, zm_str_t path, bool make);
 void zm_native_dir_put(zm_native_dirs_t *dirs, zm_native_dir_t *dir); /**< null allowed */
+/** Makes the names that are in it durable, sharing the sync with others that want the same. *ours: we did it. */
+apr_status_t zm_native_dir_sync(zm_native_dirs_t *dirs, zm_native_dir_t *dir, bool *ours);
 /** After an ENOENT: whether the name now belongs to another directory, or to none; it is forgotten then. */
 bool zm_native_dir_stale(zm_native_dirs_t *dirs, zm_native_dir_t *dir);
 /** Closes what nobody uses. */
@@ -57,7 +61,6 @@ void zm_native_dirs_shrink(zm_native_dirs_t *dirs);
 /* -- the engine ------------------------------------------------------------------ */
 
 typedef struct zm_native_object_t zm_native_object_t;
-typedef struct zm_native_team_t zm_native_team_t;
 typedef struct zm_native_release_t zm_native_release_t;
 
 typedef struct zm_native_t {
@@ -65,7 +68,6 @@ typedef struct zm_native_t {
     apr_pool_t *pool;
     zm_file_t *root;
     zm_native_dirs_t *dirs;
-    zm_native_team_t *team;
     zm_native_release_t *release;
     bool no_colon; /**< the system forbids ':' in names: COLON_STANDIN takes its place */
     apr_thread_mutex_t *lock; /**< of what follows */
@@ -73,11 +75,8 @@ typedef struct zm_native_t {
     int spare_count;
     char scratch_head[64]; /**< HOST:PID */
     uint64_t scratch_seed, scratch_count;
-    struct { /* whether one sync of the whole filesystem serves a large group better */
-        apr_interval_time_t team_time; /* of recent large groups synced file by file, average */
-        apr_time_t not_before;
-        apr_interval_time_t pause;
-        bool impossible, asked;
+    struct { /* whether one sync of the whole filesystem can serve a conversion */
+        bool asked, impossible;
     } whole;
 } zm_native_t;
 
@@ -165,12 +164,6 @@ void zm_native_release_destroy(zm_native_release_t *release);
 apr_pool_t *zm_native_release_pool(zm_native_release_t *release, void **bundle);
 /** Closes the files of the pool in a thread, or at once when many wait. */
 void zm_native_release(zm_native_release_t *release, void *bundle);
-
-typedef void zm_native_task_fn(void *baton, int index);
-apr_status_t zm_native_team_create(zm_native_team_t **team, int threads);
-void zm_native_team_destroy(zm_native_team_t *team);
-/** Calls fn for 0 to count - 1, side by side, the calling thread taking part; returns when all are done. */
-void zm_native_team_run(zm_native_team_t *team, zm_native_task_fn *fn, void *baton, int count);
 
 /* -- listing and watching ------------------------------------------------------------------ */
 

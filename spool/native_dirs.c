@@ -1,4 +1,5 @@
 #include <apr_strings.h>
+#include <apr_thread_cond.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,11 +15,14 @@
 
 #define DEFAULT_LIMIT 64
 #define LEAST_LIMIT 8
+#define ENDS 16
 
 struct zm_native_dirs_t {
     zm_file_t *root;
     zm_file_info_t root_info;
     apr_thread_mutex_t *lock;
+    apr_thread_cond_t *ends[ENDS]; /* of syncs; several may share one */
+    unsigned next_end;
     zm_native_dir_t **slots;
     int limit;
     uint64_t clock;
@@ -29,8 +33,11 @@ apr_status_t zm_native_dirs_create(zm_native_dirs_t **result, zm_file_t *root, i
 {
     zm_native_dirs_t *dirs = apr_pcalloc(pool, sizeof *dirs);
     apr_status_t status = zm_file_info(&dirs->root_info, root);
+    int i;
     if (status == APR_SUCCESS)
         status = apr_thread_mutex_create(&dirs->lock, APR_THREAD_MUTEX_DEFAULT, pool);
+    for (i = 0; status == APR_SUCCESS && i < ENDS; i++)
+        status = apr_thread_cond_create(&dirs->ends[i], pool);
     dirs->root = root;
     dirs->limit = limit <= 0 ? DEFAULT_LIMIT : limit < LEAST_LIMIT ? LEAST_LIMIT : limit;
     dirs->slots = apr_pcalloc(pool, (apr_size_t)dirs->limit * sizeof(zm_native_dir_t *));
@@ -268,4 +275,62 @@ void zm_native_dirs_shrink(zm_native_dirs_t *dirs)
     apr_thread_mutex_lock(dirs->lock);
     shrink(dirs);
     apr_thread_mutex_unlock(dirs->lock);
+}
+
+/* -- syncing ------------------------------------------------------------------------- */
+
+/*
+ * A sync that has begun may miss a name made since, so who comes meanwhile waits
+ * for the next, which one of those who wait then does for all of them; two may be
+ * under way.  What came of a sync is told to each that it was for, and a failed
+ * one is not repeated.
+ */
+#define SYNCS_AT_ONCE 2
+
+struct zm_native_sync_t {
+    zm_native_sync_t *next;
+    apr_thread_cond_t *end; /* shared by those who wait for the same sync */
+    bool done;
+    apr_status_t status;
+};
+
+/* With the lock held, which is given up meanwhile. */
+static void sync_for_all(zm_native_dirs_t *dirs, zm_native_dir_t *dir)
+{
+    zm_native_sync_t *list = dir->waiting, *next;
+    apr_thread_cond_t *end = list->end;
+    apr_status_t status;
+    dir->waiting = NULL;
+    dir->syncing++;
+    apr_thread_mutex_unlock(dirs->lock);
+    status = zm_dir_sync(dir->handle);
+    apr_thread_mutex_lock(dirs->lock);
+    dir->syncing--;
+    for (; list != NULL; list = next) {
+        next = list->next; /* it may be gone as soon as it is done */
+        list->status = status == ZM_E_UNSUPPORTED ? APR_SUCCESS : status;
+        list->done = true;
+    }
+    apr_thread_cond_broadcast(end);
+    if (dir->waiting != NULL) /* one of them leads */
+        apr_thread_cond_signal(dir->waiting->end);
+}
+
+apr_status_t zm_native_dir_sync(zm_native_dirs_t *dirs, zm_native_dir_t *dir, bool *ours)
+{
+    zm_native_sync_t sync = {.done = false};
+    *ours = false;
+    apr_thread_mutex_lock(dirs->lock);
+    sync.next = dir->waiting;
+    sync.end = dir->waiting != NULL ? dir->waiting->end : dirs->ends[dirs->next_end++ % ENDS];
+    dir->waiting = &sync;
+    while (!sync.done)
+        if (dir->waiting == NULL || dir->syncing >= SYNCS_AT_ONCE) {
+            apr_thread_cond_wait(sync.end, dirs->lock);
+        } else {
+            *ours = true;
+            sync_for_all(dirs, dir);
+        }
+    apr_thread_mutex_unlock(dirs->lock);
+    return sync.status;
 }

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 #define GROUP_LIMIT 256
-#define THREAD_LIMIT 4
-#define STACK_SIZE (512 * 1024)
+#define THREAD_LIMIT 64
+#define STACK_SIZE (256 * 1024)
 
 /*
  * Results on their way to the loop.  It outlives the publisher while a post is
@@ -30,7 +30,9 @@ struct zm_publisher_t {
     apr_thread_cond_t *work;  /* for the threads: the queue is not empty, or the end */
     apr_thread_cond_t *event; /* for waiting callers: a group has ended */
     zm_publishing_t *first, **end;
-    int leaders; /* groups under way */
+    int queued;
+    int at_once, leaders; /* groups that may be, and are, under way */
+    int group_limit;
     apr_thread_t *threads[THREAD_LIMIT];
     int thread_count, idle;
     bool stopping;
@@ -107,12 +109,13 @@ static void send_results(zm_publisher_t *publisher, zm_publishing_t *list)
 static int take_group(zm_publisher_t *publisher, zm_publishing_t *group[GROUP_LIMIT])
 {
     int count = 0;
-    while (publisher->first != NULL && count < GROUP_LIMIT) {
+    while (publisher->first != NULL && count < publisher->group_limit) {
         group[count++] = publisher->first;
         publisher->first = publisher->first->next;
     }
     if (publisher->first == NULL)
         publisher->end = &publisher->first;
+    publisher->queued -= count;
     return count;
 }
 
@@ -164,7 +167,7 @@ static void lead(zm_publisher_t *publisher)
 
 static bool may_lead(const zm_publisher_t *publisher)
 {
-    return publisher->first != NULL && publisher->leaders < publisher->ops->groups_at_once;
+    return publisher->first != NULL && publisher->leaders < publisher->at_once;
 }
 
 static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *data)
@@ -193,19 +196,18 @@ static void enqueue(zm_publisher_t *publisher, zm_publishing_t *publishing)
     publishing->done = false;
     *publisher->end = publishing;
     publisher->end = &publishing->next;
+    publisher->queued++;
 }
 
 /* Whether a thread will see to the queue: one is idle, is there already, or could be started. */
 static bool have_thread(zm_publisher_t *publisher)
 {
     apr_threadattr_t *attributes;
-    int wanted = publisher->ops->groups_at_once < THREAD_LIMIT ? publisher->ops->groups_at_once
-                                                               : THREAD_LIMIT;
-    if (publisher->idle > 0) {
+    if (publisher->idle > 0)
         apr_thread_cond_signal(publisher->work);
-        return true;
-    }
-    if (publisher->thread_count == wanted)
+    /* Those that were woken before may not have come yet: each takes a group. */
+    if (publisher->idle * publisher->group_limit >= publisher->queued ||
+        publisher->thread_count == publisher->at_once)
         return true;
     if (apr_threadattr_create(&attributes, publisher->pool) == APR_SUCCESS &&
         apr_threadattr_stacksize_set(attributes, STACK_SIZE) == APR_SUCCESS &&
@@ -272,7 +274,7 @@ static apr_status_t create_outbox(outbox_t **result)
 }
 
 apr_status_t zm_publisher_create(zm_publisher_t **result, const zm_engine_ops_t *ops,
-                                 zm_engine_t *engine, zm_loop_t *loop)
+                                 zm_engine_t *engine, int at_once, zm_loop_t *loop)
 {
     zm_publisher_t *publisher;
     apr_pool_t *pool; /* a root pool: threads are started by any thread */
@@ -285,6 +287,10 @@ apr_status_t zm_publisher_create(zm_publisher_t **result, const zm_engine_ops_t 
     publisher->engine = engine;
     publisher->loop = loop;
     publisher->end = &publisher->first;
+    publisher->at_once = at_once > 0 ? at_once : ops->groups_at_once;
+    if (publisher->at_once > THREAD_LIMIT)
+        publisher->at_once = THREAD_LIMIT;
+    publisher->group_limit = ops->group_limit > 0 ? ops->group_limit : GROUP_LIMIT;
     status = create_outbox(&publisher->outbox);
     if (status == APR_SUCCESS)
         status = apr_thread_mutex_create(&publisher->lock, APR_THREAD_MUTEX_DEFAULT, pool);

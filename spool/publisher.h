@@ -25,9 +25,9 @@ typedef struct zm_publishing_t {
     bool done;
 } zm_publishing_t;
 
-/** loop may be null. */
+/** at_once: how many groups may be under way, 0: as the engine likes.  loop may be null. */
 apr_status_t zm_publisher_create(zm_publisher_t **publisher, const zm_engine_ops_t *ops, zm_engine_t *engine,
-                                 zm_loop_t *loop);
+                                 int at_once, zm_loop_t *loop);
 /** Waits for groups under way, calls what is left to call, and frees. */
 void zm_publisher_destroy(zm_publisher_t *publisher);
 

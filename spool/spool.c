@@ -139,7 +139,9 @@ static apr_status_t open_parts(zm_spool_t *spool, const zm_spool_options_t *opti
     if (status == APR_SUCCESS && fresh)
         status = zm_spool_set_marked(spool, error);
     if (status == APR_SUCCESS) {
-        status = zm_publisher_create(&spool->publisher, spool->ops, spool->engine, options->loop);
+        status = zm_publisher_create(&spool->publisher, spool->ops, spool->engine,
+                                     spool->ops->group_limit == 1 ? options->sync_threads : 0,
+                                     options->loop);
         if (status != APR_SUCCESS)
             zm_error_system(error, status, "cannot open the spool %s", spool->location);
     }
