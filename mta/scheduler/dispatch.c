@@ -399,6 +399,12 @@ static void serve_ring(zm_scheduler_t *scheduler, zm_ring_t *ring)
         zm_dispatch_unready(scheduler, thread);
         return;
     }
+    if (thread->lease_count > 0 && thread->ready_next != NULL &&
+        thread->ready_next->lease_count == 0) {
+        zm_dispatch_unready(scheduler, thread); /* a further agent: after those without any */
+        zm_dispatch_ready(scheduler, thread);
+        return;
+    }
     if (!serve_thread(scheduler, thread))
         return;
     ring->waits_since = 0;

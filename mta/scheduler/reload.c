@@ -39,11 +39,29 @@ static void rehome(zm_scheduler_t *scheduler, zm_thread_t *thread)
         zm_dispatch_ready(scheduler, thread);
 }
 
+/* The ring in the place of an old one.  One without threads is not there yet: it is what the host
+ * that its agents served last would get. */
+static zm_ring_t *successor(zm_scheduler_t *scheduler, zm_ring_t *old)
+{
+    zm_str_t channel = zm_text_str(old->channel->name), host = zm_text_str(old->host);
+    zm_ring_t *ring = zm_ring_find(scheduler, zm_text_str(old->identity), channel, host);
+    const zm_selection_t *selection;
+    const zm_ta_t *ta = old->tas;
+
+    while (ta != NULL && ta->host == NULL)
+        ta = ta->ring_next;
+    if (ring != NULL || ta == NULL)
+        return ring;
+    selection = zm_config_select(scheduler->config, channel, zm_text_str(ta->host));
+    if (!zm_str_equal(zm_str(selection->identity), zm_text_str(old->identity)))
+        return NULL;
+    return zm_ring_get(scheduler, selection, channel, host);
+}
+
 /* Agents go over to the ring that has taken the place of theirs, if it runs the same program. */
 static void hand_over(zm_scheduler_t *scheduler, zm_ring_t *old)
 {
-    zm_ring_t *ring = zm_ring_find(scheduler, zm_text_str(old->identity),
-                                   zm_text_str(old->channel->name), zm_text_str(old->host));
+    zm_ring_t *ring = successor(scheduler, old);
     bool keep = ring != NULL && same_program(&old->selection->params, &ring->selection->params);
     zm_ta_t *ta, *next;
 

@@ -9,7 +9,8 @@
 #define FLOOD 900
 #define PROBES 20
 #define PATIENCE 20000
-/* Milliseconds until a message must have been started: where agents may still be started, and where
+/* Milliseconds until a message must have been started: where agents may still be started (and one
+ * job's time more, since things happen in steps of it), and where
  * the flood holds all that the limits allow (its share, and the jobs that its agent has already).
  */
 #define BOUND_FREE 1000
@@ -61,7 +62,8 @@ static bool has_slot(const sim_t *sim, int channel)
 static void probe(flood_t *flood, int channel, int host, const char *sender)
 {
     sim_t *sim = flood->sim;
-    uint32_t bound = has_slot(sim, channel) && host != 0 ? BOUND_FREE : BOUND_TAKEN;
+    uint32_t bound =
+        has_slot(sim, channel) && host != 0 ? BOUND_FREE + flood->job_time : BOUND_TAKEN;
     uint64_t begin = flood->at;
     int number = sim->job_count;
     sim_job_t *job = sim_plain_job(sim, channel, host, sender);

@@ -17,14 +17,42 @@ static const char *const plants[] = {"nothing", "lost", "twice", "limits", "stuc
 
 /* -- a life -------------------------------------------------------------------------------- */
 
-static void make_config(sim_t *sim, bool flood)
+static zm_config_t *parse(sim_t *sim, zm_str_t text)
 {
     static const char site[] = "POSTOFFICE=/po\nMAILSHARE=/share\nMAILBIN=/bin\nLOGDIR=/log\n";
-    sim_limits_t *limits = &sim->limits;
     zm_config_options_t options = {"sim.conf", NULL, false, 1000};
-    zm_buf_t problems = ZM_BUF_INIT, text = ZM_BUF_INIT;
+    zm_buf_t problems = ZM_BUF_INIT;
+    zm_config_t *config = NULL;
     zm_zenv_t *zenv;
     zm_error_t error;
+
+    if (zm_zenv_parse(&zenv, zm_str(site), "z", "/", NULL, sim->pool, &error) == APR_SUCCESS) {
+        options.zenv = zenv;
+        if (zm_config_parse(&config, text, &options, &problems, sim->pool) != APR_SUCCESS)
+            sim_violation(sim, "configuration: %s", zm_buf_c(&problems));
+    }
+    zm_buf_free(&problems);
+    return config;
+}
+
+static void print_config(sim_t *sim, zm_buf_t *text, const char *shaping, const char *rest)
+{
+    const sim_limits_t *limits = &sim->limits;
+    zm_buf_printf(
+        text,
+        "%s*/* interval=%us retries=\"1 2 3 5\" skew=%u idlemax=%us maxta=%d maxchannel=%d "
+        "maxring=%d maxthr=%d overfeed=%d %s %s\none/* command=x\nmany/* command=y\n",
+        shaping, 10 + sim_random(sim, 60), 1 + sim_random(sim, 5), 20 + sim_random(sim, 300),
+        limits->maxta, limits->maxchannel, limits->maxring, limits->maxthr, limits->overfeed,
+        sim_chance(sim, 50) ? "ageorder" : "", rest);
+}
+
+static void make_configs(sim_t *sim, bool flood)
+{
+    sim_limits_t *limits = &sim->limits;
+    zm_buf_t text = ZM_BUF_INIT, other = ZM_BUF_INIT;
+    char shaping[200] = "";
+    const char *expiry = !flood && sim_chance(sim, 30) ? "expiry=20m expiry2=20m" : "";
 
     limits->maxta = 1 + (int)sim_random(sim, 6);
     limits->maxchannel = 1 + (int)sim_random(sim, 6);
@@ -33,28 +61,18 @@ static void make_config(sim_t *sim, bool flood)
     if (!flood && sim_chance(sim, 25)) {
         limits->rate = 3 + sim_random(sim, 20);
         limits->period = 20 + sim_random(sim, 60);
+        snprintf(shaping, sizeof shaping,
+                 "*/* ratethr=%u/%u connring=%u/%u suspend=\"*route*=%us; *later*=20s\"\n",
+                 limits->rate, limits->period, 5 + sim_random(sim, 20), limits->period,
+                 10 + sim_random(sim, 90));
     }
     limits->overfeed = (int)sim_random(sim, flood ? 150 : 5);
-    if (limits->rate > 0)
-        zm_buf_printf(&text,
-                      "*/* ratethr=%u/%u connring=%u/%u suspend=\"*route*=%us; *later*=20s\"\n",
-                      limits->rate, limits->period, 5 + sim_random(sim, 20), limits->period,
-                      10 + sim_random(sim, 90));
-    zm_buf_printf(&text,
-                  "*/* interval=%us retries=\"1 2 3 5\" skew=%u idlemax=%us maxta=%d maxchannel=%d "
-                  "maxring=%d maxthr=%d overfeed=%d %s %s\none/* command=x\nmany/* command=y\n",
-                  10 + sim_random(sim, 60), 1 + sim_random(sim, 5), 20 + sim_random(sim, 300),
-                  limits->maxta, limits->maxchannel, limits->maxring, limits->maxthr,
-                  limits->overfeed, sim_chance(sim, 50) ? "ageorder" : "",
-                  !flood && sim_chance(sim, 30) ? "expiry=20m expiry2=20m" : "");
-    if (zm_zenv_parse(&zenv, zm_str(site), "z", "/", NULL, sim->pool, &error) == APR_SUCCESS) {
-        options.zenv = zenv;
-        if (zm_config_parse(&sim->config, zm_buf_str(&text), &options, &problems, sim->pool) !=
-            APR_SUCCESS)
-            sim_violation(sim, "configuration: %s", zm_buf_c(&problems));
-    }
+    print_config(sim, &text, shaping, expiry);
+    print_config(sim, &other, shaping, expiry);
+    sim->config = parse(sim, zm_buf_str(&text));
+    sim->other = parse(sim, zm_buf_str(&other));
     zm_buf_free(&text);
-    zm_buf_free(&problems);
+    zm_buf_free(&other);
 }
 
 static void pass_time(sim_t *sim, uint32_t seconds)
@@ -96,6 +114,8 @@ static void wild_step(sim_t *sim)
     } else if (dice < 239) {
         sim_crash_scheduler(sim);
         sim_open_scheduler(sim);
+    } else if (dice < 260) {
+        sim_command(sim);
     } else if ((number = some_agent(sim)) >= 0) {
         sim_agent_step(sim, number);
     }
@@ -164,6 +184,7 @@ static void wild_life(sim_t *sim)
     for (i = 0; i < STEPS && sim->violation[0] == '\0'; i++)
         wild_step(sim);
     sim->faults = false;
+    sim_release_all(sim);
     memset(sim->down, 0, sizeof sim->down);
     for (i = 0; i < LAST_ROUNDS && sim->violation[0] == '\0' && anything_left(sim); i++)
         calm_round(sim);
@@ -181,7 +202,7 @@ static void live(sim_t *sim, uint64_t seed, plant_t plant)
     sim->random = seed * 1000003;
     sim->plant = plant;
     zm_clock_freeze(apr_time_from_sec(SIM_START), apr_time_from_sec(1000));
-    make_config(sim, flood);
+    make_configs(sim, flood);
     sim->multi[0] = sim_chance(sim, 10);
     sim->multi[1] = sim_chance(sim, 90);
     sim_open_scheduler(sim);

@@ -62,7 +62,7 @@ typedef struct sim_t {
     apr_pool_t *pool;
     uint64_t random;
     zm_scheduler_t *scheduler;
-    zm_config_t *config;
+    zm_config_t *config, *other; /* two that reloading changes between */
     sim_limits_t limits;
     bool multi[CHANNELS];
     bool faults; /* bad things happen */
@@ -87,6 +87,12 @@ void sim_violation(sim_t *sim, const char *format, ...) __attribute__((format(pr
 /* flood.c */
 /** A life in which one destination has everything waiting, and others come. */
 void sim_flood(sim_t *sim);
+
+/* command.c */
+/** What an administrator may do at any time: hold, release, try again, reload. */
+void sim_command(sim_t *sim);
+/** Releases all that is held. */
+void sim_release_all(sim_t *sim);
 
 /* world.c */
 extern const zm_outside_t sim_outside;
