@@ -14,7 +14,7 @@
  * the flood holds all that the limits allow (its share, and the jobs that its agent has already).
  */
 #define BOUND_FREE 1000
-#define BOUND_TAKEN 6000
+#define BOUND_TAKEN 7000
 
 typedef struct flood_t {
     sim_t *sim;
