@@ -7,19 +7,11 @@
 #include "platform/fs.h"
 #include "tests/unit/mta/router/world.h"
 
-static world_t *start(const char *rules)
-{
-    world_t *world = world_begin();
-    world_file(world, "var/router.local.cf", rules);
-    world_start(world);
-    return world;
-}
-
 /* -- accounts ------------------------------------------------------------------------------- */
 
 static void accounts_are_looked_up_and_remembered_for_the_message(void)
 {
-    world_t *world = start("");
+    world_t *world = world_with("");
     zm_user_t *user = world_account();
     const char *uid = world_format("%" APR_INT64_T_FMT, (apr_int64_t)user->uid);
     ZM_ASSERT_STR(world_call(world, world_format("pwnam %s", user->name)), "?1");
@@ -51,7 +43,7 @@ static void syntax_of_addresses_is_checked(void)
     static const char *const bad[] = {"<u@d.test>",        "u@",           "@d.test",
                                       "a..b@d.test",       "u@d.test,v@d", "u@d@e",
                                       "(comment)u@d.test", "\"open@d.test"};
-    world_t *world = start("");
+    world_t *world = world_with("");
     apr_size_t i;
     for (i = 0; i < sizeof good / sizeof good[0]; i++)
         ZM_ASSERT_STR(world_call(world, world_format("rfc822syntax %s", good[i])), "");
@@ -135,7 +127,7 @@ static const char showing[] = "rrouter (address, original, A, tail, domain) {\n"
 
 static const char *expand(const char *list, const char *words)
 {
-    world_t *world = start(apr_pstrcat(zm_test_pool(), showing, "list='", list, "'\n", NULL));
+    world_t *world = world_with(apr_pstrcat(zm_test_pool(), showing, "list='", list, "'\n", NULL));
     const char *result = world_call(world, apr_pstrcat(zm_test_pool(), "try ", words, NULL));
     world_end(world);
     return result;
@@ -219,7 +211,7 @@ static void a_file_speaks_for_its_owner_when_nobody_else_can_write_it(void)
         {0664, 0755, "nobody", "own", "nobody"},    {0666, 0755, "nobody", "nobody", "nobody"},
         {0700, 0755, "nobody", "nobody", "nobody"}, {0644, 0775, "nobody", "nobody", "nobody"},
         {0664, 0700, "own", "own", "own"},          {0644, 01777, "own", "own", "nobody"}};
-    world_t *world = start("");
+    world_t *world = world_with("");
     apr_size_t i;
     if (!zm_test_on_windows()) { /* whose modes are not these */
         for (i = 0; i < sizeof table / sizeof table[0]; i++) {
@@ -238,7 +230,7 @@ static void a_file_speaks_for_its_owner_when_nobody_else_can_write_it(void)
 
 static void runas_calls_functions_and_commands(void)
 {
-    world_t *world = start("f () { echo \"<$1>\" ; return 3 }\ng () { echo \"<$1>\" }\n");
+    world_t *world = world_with("f () { echo \"<$1>\" ; return 3 }\ng () { echo \"<$1>\" }\n");
     ZM_ASSERT_STR(world_call(world, "runas 0 g x"), "<x>");
     ZM_ASSERT_STR(world_call(world, "runas 0 f x"), "?3");
     ZM_ASSERT_STR(world_call(world, "runas 0 echo y"), "y");
@@ -253,7 +245,7 @@ static void runas_calls_functions_and_commands(void)
 
 static void switches_are_set_and_shown(void)
 {
-    world_t *world = start("");
+    world_t *world = world_with("");
     ZM_ASSERT_STR(world_call(world, "squirrel"),
                   "-breakin\nbadheader\n-illheader\n-nochannel\n-nosender");
     ZM_ASSERT_STR(world_call(world, "squirrel -badheader breakin"), "");

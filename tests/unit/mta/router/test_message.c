@@ -1,5 +1,5 @@
 /*
- * A message's way from its file to the control file, and what hostile ones come to.
+ * A message's way from its file to the control file.
  */
 #include <apr_strings.h>
 #include <stdlib.h>
@@ -7,45 +7,13 @@
 #include "mta/router/rewrite.h"
 #include "tests/unit/mta/router/world.h"
 
-static world_t *start_with(const char *local)
-{
-    world_t *world = world_begin();
-    if (local != NULL)
-        world_file(world, "var/router.local.cf", local);
-    world_start(world);
-    return world;
-}
-
-static uint64_t route(world_t *world, const char *text)
-{
-    uint64_t id = world_submit(world, world_root(), text);
-    world_route(world, id);
-    return id;
-}
-
-/* Text of that many pieces. */
-static char *repeated(const char *before, const char *piece, int times, const char *after)
-{
-    apr_size_t length = strlen(piece);
-    char *text =
-        apr_palloc(zm_test_pool(), strlen(before) + (apr_size_t)times * length + strlen(after) + 1);
-    char *at = text;
-    int i;
-    strcpy(at, before);
-    at += strlen(before);
-    for (i = 0; i < times; i++, at += length)
-        memcpy(at, piece, length);
-    strcpy(at, after);
-    return text;
-}
-
 /* -- the header ------------------------------------------------------------------------------- */
 
 static void what_a_header_lacks_is_added(void)
 {
-    world_t *world = start_with(NULL);
+    world_t *world = world_with(NULL);
     const char *header;
-    uint64_t id = route(world, "from <ann@a.test>\nto bob\nSubject: Hi\n\nbody\n");
+    uint64_t id = world_take(world, "from <ann@a.test>\nto bob\nSubject: Hi\n\nbody\n");
     header = world_header(world, id);
     CU_ASSERT_EQUAL(strncmp(header, "Received: by mail.test id S", 27), 0);
     CU_ASSERT_TRUE(world_has(header, "\nMessage-Id: <S"));
@@ -57,7 +25,7 @@ static void what_a_header_lacks_is_added(void)
 
 static void the_control_file_has_its_lines_in_order(void)
 {
-    world_t *world = start_with(NULL);
+    world_t *world = world_with(NULL);
     const char *text, *lines[] = {"@ 0x00000007\n",
                                   "z ",
                                   "i ",
@@ -68,7 +36,7 @@ static void the_control_file_has_its_lines_in_order(void)
                                   "r           ",
                                   "m\n"};
     uint64_t id =
-        route(world, "from <ann@a.test>\nto bob\nMessage-Id: <x@a.test>\nTo: bob\n\nbody\n");
+        world_take(world, "from <ann@a.test>\nto bob\nMessage-Id: <x@a.test>\nTo: bob\n\nbody\n");
     apr_size_t i;
     text = world_control_text(world, id);
     for (i = 0; i < sizeof lines / sizeof lines[0]; i++) {
@@ -82,9 +50,9 @@ static void the_control_file_has_its_lines_in_order(void)
 
 static void the_message_file_is_not_touched(void)
 {
-    world_t *world = start_with(NULL);
+    world_t *world = world_with(NULL);
     const char *text = "from <a@a.test>\r\nto bob\r\nSubject: x\r\n\r\nline\r\nlast";
-    uint64_t id = route(world, text);
+    uint64_t id = world_take(world, text);
     char hash[ZM_HASH_PREFIX_SIZE];
     zm_layout_hash(hash, id, 2);
     ZM_ASSERT_STR(
@@ -97,20 +65,20 @@ static void the_message_file_is_not_touched(void)
 
 static void a_message_may_end_anywhere(void)
 {
-    world_t *world = start_with(NULL);
-    CU_ASSERT_TRUE(world_has(world_header(world, route(world, "to bob\nSubject: no line end")),
+    world_t *world = world_with(NULL);
+    CU_ASSERT_TRUE(world_has(world_header(world, world_take(world, "to bob\nSubject: no line end")),
                              "\nSubject: no line end\n"));
-    CU_ASSERT_EQUAL(world_control(world, route(world, "to bob"))->recipient_count, 1);
-    CU_ASSERT_EQUAL(world_control(world, route(world, "to bob\n\n"))->recipient_count, 1);
-    CU_ASSERT_EQUAL(world_control(world, route(world, "To: bob"))->recipient_count, 1);
+    CU_ASSERT_EQUAL(world_control(world, world_take(world, "to bob"))->recipient_count, 1);
+    CU_ASSERT_EQUAL(world_control(world, world_take(world, "to bob\n\n"))->recipient_count, 1);
+    CU_ASSERT_EQUAL(world_control(world, world_take(world, "To: bob"))->recipient_count, 1);
     world_end(world);
 }
 
 static void recipients_come_from_the_header_when_the_envelope_has_none(void)
 {
-    world_t *world = start_with(NULL);
-    uint64_t id = route(world, "from <a@a.test>\nTo: Bob <bob@mail.test>, u@b.test\n"
-                               "Bcc: alice@mail.test\nCc: x@c.test\n\n");
+    world_t *world = world_with(NULL);
+    uint64_t id = world_take(world, "from <a@a.test>\nTo: Bob <bob@mail.test>, u@b.test\n"
+                                    "Bcc: alice@mail.test\nCc: x@c.test\n\n");
     CU_ASSERT_EQUAL(world_control(world, id)->recipient_count, 4);
     CU_ASSERT_TRUE(world_has(world_recipients(world, id), "alice@mail.test"));
     CU_ASSERT_PTR_NULL(strstr(world_header(world, id), "Bcc"));
@@ -119,9 +87,9 @@ static void recipients_come_from_the_header_when_the_envelope_has_none(void)
 
 static void a_resent_message_goes_to_its_resent_recipients(void)
 {
-    world_t *world = start_with(NULL);
-    uint64_t id = route(world, "from <a@a.test>\nTo: old@b.test\nResent-To: bob\n"
-                               "Resent-From: a@a.test\nFrom: o@b.test\n\n");
+    world_t *world = world_with(NULL);
+    uint64_t id = world_take(world, "from <a@a.test>\nTo: old@b.test\nResent-To: bob\n"
+                                    "Resent-From: a@a.test\nFrom: o@b.test\n\n");
     CU_ASSERT_EQUAL(world_control(world, id)->recipient_count, 1);
     CU_ASSERT_TRUE(world_has(world_header(world, id), "\nResent-Message-Id: <S"));
     CU_ASSERT_TRUE(world_has(world_header(world, id), "\nResent-Date:"));
@@ -130,10 +98,11 @@ static void a_resent_message_goes_to_its_resent_recipients(void)
 
 static void own_authentication_results_take_the_place_of_forged_ones(void)
 {
-    world_t *world = start_with(NULL);
-    uint64_t id = route(world, "comment authres: mail.test; spf=pass\nfrom <a@a.test>\nto bob\n"
-                               "Authentication-Results: mail.test; spf=forged\n"
-                               "Authentication-Results: other.test; spf=none\n\n");
+    world_t *world = world_with(NULL);
+    uint64_t id =
+        world_take(world, "comment authres: mail.test; spf=pass\nfrom <a@a.test>\nto bob\n"
+                          "Authentication-Results: mail.test; spf=forged\n"
+                          "Authentication-Results: other.test; spf=none\n\n");
     const char *header = world_header(world, id);
     CU_ASSERT_TRUE(world_has(header, "\nAuthentication-Results:\tmail.test; spf=pass\n"));
     CU_ASSERT_TRUE(world_has(header, "other.test; spf=none"));
@@ -146,12 +115,13 @@ static void own_authentication_results_take_the_place_of_forged_ones(void)
 
 static void the_fiftieth_received_line_ends_a_loop(void)
 {
-    world_t *world = start_with(NULL);
-    uint64_t few =
-        route(world, repeated("from <a@a.test>\nto bob\n", "Received: by x\n", 48, "\n"));
+    world_t *world = world_with(NULL);
+    uint64_t few = world_take(
+        world, world_repeated("from <a@a.test>\nto bob\n", "Received: by x\n", 48, "\n"));
     uint64_t many;
     CU_ASSERT_EQUAL(world_control(world, few)->recipient_count, 1);
-    many = route(world, repeated("from <a@a.test>\nto bob\n", "Received: by x\n", 49, "\n"));
+    many = world_take(world,
+                      world_repeated("from <a@a.test>\nto bob\n", "Received: by x\n", 49, "\n"));
     CU_ASSERT_PTR_NULL(world_control_text(world, many));
     CU_ASSERT_PTR_NOT_NULL(world_contents(world, world_side("postman", many, "_looped")));
     CU_ASSERT_TRUE(world_has(world_report(world), "\nto a@a.test\n"));
@@ -161,8 +131,9 @@ static void the_fiftieth_received_line_ends_a_loop(void)
 
 static void a_looping_report_is_kept_and_not_reported(void)
 {
-    world_t *world = start_with(NULL);
-    uint64_t id = route(world, repeated("channel error\nto bob\n", "Received: by x\n", 60, "\n"));
+    world_t *world = world_with(NULL);
+    uint64_t id =
+        world_take(world, world_repeated("channel error\nto bob\n", "Received: by x\n", 60, "\n"));
     CU_ASSERT_PTR_NOT_NULL(world_contents(world, world_side("postman", id, "noerraddr")));
     CU_ASSERT_PTR_NULL(world_report(world));
     world_end(world);
@@ -170,8 +141,8 @@ static void a_looping_report_is_kept_and_not_reported(void)
 
 static void no_recipients_at_all_reject_the_message(void)
 {
-    world_t *world = start_with(NULL);
-    uint64_t id = route(world, "from <a@a.test>\nSubject: to whom?\n\n");
+    world_t *world = world_with(NULL);
+    uint64_t id = world_take(world, "from <a@a.test>\nSubject: to whom?\n\n");
     CU_ASSERT_PTR_NULL(world_control_text(world, id));
     CU_ASSERT_TRUE(world_has(world_report(world), "Your message names no recipients."));
     world_end(world);
@@ -179,8 +150,8 @@ static void no_recipients_at_all_reject_the_message(void)
 
 static void a_bad_header_without_envelope_recipients_rejects(void)
 {
-    world_t *world = start_with(NULL);
-    route(world, "from <a@a.test>\nTo: bob, broken <\n\n");
+    world_t *world = world_with(NULL);
+    world_take(world, "from <a@a.test>\nTo: bob, broken <\n\n");
     CU_ASSERT_TRUE(world_has(world_report(world), "header cannot be understood"));
     CU_ASSERT_TRUE(world_has(world_report(world), "^"));
     world_end(world);
@@ -188,10 +159,10 @@ static void a_bad_header_without_envelope_recipients_rejects(void)
 
 static void a_report_is_routed_like_other_mail(void)
 {
-    world_t *world = start_with(NULL);
+    world_t *world = world_with(NULL);
     const char *names;
     uint64_t id;
-    route(world, "from <a@a.test>\nSubject: to whom?\n\n");
+    world_take(world, "from <a@a.test>\nSubject: to whom?\n\n");
     names = world_names(world, "router");
     id = (uint64_t)apr_atoi64(names);
     world_route(world, id);
@@ -206,8 +177,8 @@ static void a_report_is_routed_like_other_mail(void)
 
 static void a_bad_field_goes_on_as_it_came(void)
 {
-    world_t *world = start_with(NULL);
-    uint64_t id = route(world, "from <a@a.test>\nto bob\nReply-To: J. Random <a@b>\n\n");
+    world_t *world = world_with(NULL);
+    uint64_t id = world_take(world, "from <a@a.test>\nto bob\nReply-To: J. Random <a@b>\n\n");
     CU_ASSERT_TRUE(world_has(world_header(world, id), "\nReply-To: J. Random <a@b>\n"));
     CU_ASSERT_PTR_NOT_NULL(world_contents(world, world_side("postman", id, "_badheader")));
     CU_ASSERT_PTR_NULL(world_report(world)); /* who wrote it is not one of us */
@@ -220,7 +191,7 @@ static void with_illegal_object_a_bad_field_is_shown(void)
     uint64_t id;
     world->illegal_object = true;
     world_start(world);
-    id = route(world, "from <a@a.test>\nto bob\nReply-To: J. Random <a@b>\n\n");
+    id = world_take(world, "from <a@a.test>\nto bob\nReply-To: J. Random <a@b>\n\n");
     CU_ASSERT_TRUE(world_has(world_header(world, id), "\nIllegal-Object:"));
     CU_ASSERT_PTR_NULL(strstr(world_header(world, id), "\nReply-To:"));
     world_end(world);
@@ -228,7 +199,7 @@ static void with_illegal_object_a_bad_field_is_shown(void)
 
 static void a_local_author_of_a_bad_field_is_warned(void)
 {
-    world_t *world = start_with(NULL);
+    world_t *world = world_with(NULL);
     zm_user_t *user = world_account();
     uint64_t id =
         world_submit(world, user->uid, "to bob\nReply-To: J. Random <a@b>\nSubject: x\n\n");
@@ -249,8 +220,8 @@ static void the_same_recipient_twice_is_one(void)
     uint64_t id;
     world_map(world, "aliases", "team", "bob@mail.test, alice");
     world_start(world);
-    id = route(world, "from <a@a.test>\nto bob\nto bob@mail.test\nto team\nto u@b.test\n"
-                      "to u@b.test\n\n");
+    id = world_take(world, "from <a@a.test>\nto bob\nto bob@mail.test\nto team\nto u@b.test\n"
+                           "to u@b.test\n\n");
     file = world_control(world, id);
     CU_ASSERT_EQUAL(file->recipient_count, 3);
     world_end(world);
@@ -258,10 +229,11 @@ static void the_same_recipient_twice_is_one(void)
 
 static void of_duplicates_everybody_is_told_what_anybody_asked_for(void)
 {
-    world_t *world = start_with(NULL);
-    uint64_t id = route(world, "from <a@a.test>\n"
-                               "todsn NOTIFY=NEVER ORCPT=rfc822;first\nto u@b.test\n"
-                               "todsn NOTIFY=SUCCESS,DELAY ORCPT=rfc822;second\nto u@b.test\n\n");
+    world_t *world = world_with(NULL);
+    uint64_t id =
+        world_take(world, "from <a@a.test>\n"
+                          "todsn NOTIFY=NEVER ORCPT=rfc822;first\nto u@b.test\n"
+                          "todsn NOTIFY=SUCCESS,DELAY ORCPT=rfc822;second\nto u@b.test\n\n");
     CU_ASSERT_TRUE(
         world_has(world_control_text(world, id), "\nN NOTIFY=SUCCESS,DELAY ORCPT=rfc822;first\n"));
     world_end(world);
@@ -286,7 +258,7 @@ static void notify_of_duplicates_is_joined(void)
 
 static void two_thousand_recipients_are_routed(void)
 {
-    world_t *world = start_with(NULL);
+    world_t *world = world_with(NULL);
     zm_control_file_t *file;
     char *text = apr_palloc(zm_test_pool(), 100 + 2000 * 40), *at = text;
     uint64_t id;
@@ -295,7 +267,7 @@ static void two_thousand_recipients_are_routed(void)
     for (i = 0; i < 2000; i++)
         at += sprintf(at, "to user%d@d%d.test\n", i, i % 50);
     strcpy(at, "Subject: x\n\nbody\n");
-    id = route(world, text);
+    id = world_take(world, text);
     file = world_control(world, id);
     CU_ASSERT_EQUAL(file->recipient_count, 2000);
     CU_ASSERT_EQUAL(file->header_count, 1);
@@ -314,7 +286,7 @@ static void an_alias_of_ten_thousand_members_is_expanded(void)
         at += sprintf(at, "u%d@b.test, ", i);
     world_map(world, "aliases", "many", list);
     world_start(world);
-    id = route(world, "from <a@a.test>\nto many\n\n");
+    id = world_take(world, "from <a@a.test>\nto many\n\n");
     CU_ASSERT_EQUAL(world_control(world, id)->recipient_count, 10000);
     world_end(world);
 }
@@ -326,7 +298,8 @@ static void a_list_sends_with_its_owner_as_sender(void)
     uint64_t id;
     world_file(world, "var/lists/club", "x@l.test\nalice\n# y@l.test\n");
     world_start(world);
-    id = route(world, "from <a@a.test>\ntodsn NOTIFY=SUCCESS\nto club@mail.test\nto u@b.test\n\n");
+    id = world_take(world,
+                    "from <a@a.test>\ntodsn NOTIFY=SUCCESS\nto club@mail.test\nto u@b.test\n\n");
     text = world_control_text(world, id);
     CU_ASSERT_TRUE(world_has(text, "s local club-owner@mail.test club-owner@mail.test "));
     CU_ASSERT_TRUE(world_has(text, "s local a@a.test a@a.test "));
@@ -341,7 +314,7 @@ static void a_bad_line_of_a_list_is_told_to_its_owner(void)
     uint64_t id;
     world_file(world, "var/lists/club", "x@l.test\nJ. Random <y@l.test>\n");
     world_start(world);
-    id = route(world, "from <a@a.test>\nto club\n\n");
+    id = world_take(world, "from <a@a.test>\nto club\n\n");
     CU_ASSERT_EQUAL(world_control(world, id)->recipient_count, 1);
     CU_ASSERT_TRUE(world_has(world_report(world), "\nto club-owner@mail.test\n"));
     CU_ASSERT_TRUE(world_has(world_report(world), "\nto postmaster\n"));
@@ -353,9 +326,10 @@ static void a_bad_line_of_a_list_is_told_to_its_owner(void)
 
 static void each_rewriting_group_has_its_own_header(void)
 {
-    world_t *world = start_with(NULL);
+    world_t *world = world_with(NULL);
     zm_control_file_t *file;
-    uint64_t id = route(world, "from <a@a.test>\nto bob\nto u@b.test\nCc: alice\nSubject: x\n\n");
+    uint64_t id =
+        world_take(world, "from <a@a.test>\nto bob\nto u@b.test\nCc: alice\nSubject: x\n\n");
     file = world_control(world, id);
     CU_ASSERT_EQUAL_FATAL(file->header_count, 2);
     CU_ASSERT_PTR_NOT_NULL(strstr(zm_str_c(zm_test_pool(), file->headers[0].text), "Cc:\talice\n"));
@@ -367,7 +341,7 @@ static void each_rewriting_group_has_its_own_header(void)
 static void a_function_for_fields_adds_changes_and_removes_them(void)
 {
     world_t *world =
-        start_with("crossbar (from, to) { returns ((same fields) $from $to) }\n"
+        world_with("crossbar (from, to) { returns ((same fields) $from $to) }\n"
                    "same (a, f) { returns \"$a\" }\n"
                    "fields (stage, name, value) {\n"
                    "\tcase $stage in\n"
@@ -379,7 +353,8 @@ static void a_function_for_fields_adds_changes_and_removes_them(void)
                    "\tSubject)\treturns ((Subject \"$value\") (X-Seen \"$value\")) ;;\n"
                    "\tesac\n"
                    "\treturn 1\n}\n");
-    uint64_t id = route(world, "from <a@a.test>\nto bob\nSubject: a*b\nX-Drop: me\nX-Keep: me\n\n");
+    uint64_t id =
+        world_take(world, "from <a@a.test>\nto bob\nSubject: a*b\nX-Drop: me\nX-Keep: me\n\n");
     const char *header = world_header(world, id);
     CU_ASSERT_EQUAL(strncmp(header, "X-First: one\n", 13), 0);
     CU_ASSERT_TRUE(world_has(header, "\nSubject: a*b\n"));
@@ -404,9 +379,9 @@ static void values_survive_being_made_visible(void)
 
 static void a_rewriting_function_that_fails_leaves_the_address(void)
 {
-    world_t *world = start_with("crossbar (from, to) { returns (broken $from $to) }\n"
+    world_t *world = world_with("crossbar (from, to) { returns (broken $from $to) }\n"
                                 "broken (a) { return 1 }\n");
-    uint64_t id = route(world, "from <a@a.test>\nto bob\nCc: x@c.test\n\n");
+    uint64_t id = world_take(world, "from <a@a.test>\nto bob\nCc: x@c.test\n\n");
     CU_ASSERT_TRUE(world_has(world_header(world, id), "\nCc:\tx@c.test\n"));
     world_end(world);
 }
@@ -421,8 +396,8 @@ static void what_the_rules_do_not_route_is_held(void)
                                          "router (a, A) { router $a $A }\n"};
     apr_size_t i;
     for (i = 0; i < sizeof broken / sizeof broken[0]; i++) {
-        world_t *world = start_with(broken[i]);
-        uint64_t id = route(world, "from <a@a.test>\nto bob\n\n");
+        world_t *world = world_with(broken[i]);
+        uint64_t id = world_take(world, "from <a@a.test>\nto bob\n\n");
         CU_ASSERT_TRUE(world_has(world_recipients(world, id), "hold/IO:"));
         world_end(world);
     }
@@ -430,11 +405,11 @@ static void what_the_rules_do_not_route_is_held(void)
 
 static void a_script_that_does_not_end_is_stopped_and_the_address_held(void)
 {
-    world_t *world = start_with("router (a, A) {\n\twhile :; do\n\t\t:\n\tdone\n}\n");
+    world_t *world = world_with("router (a, A) {\n\twhile :; do\n\t\t:\n\tdone\n}\n");
     uint64_t id;
     zm_script_limits_t limits = {100000, 0, 0};
     zm_script_set_limits(world->worker->script, &limits);
-    id = route(world, "from <a@a.test>\nto bob\n\n");
+    id = world_take(world, "from <a@a.test>\nto bob\n\n");
     CU_ASSERT_TRUE(world_has(world_recipients(world, id), "hold/IO:limit/bob/"));
     CU_ASSERT_TRUE(world_logged(world, "address is held"));
     world_end(world);
@@ -446,7 +421,7 @@ static void a_lookup_that_fails_for_now_holds_the_address_alone(void)
     uint64_t id;
     world_file(world, "var/db/aliases", "team: bob\n"); /* not compiled */
     world_start(world);
-    id = route(world, "from <a@a.test>\nto bob\nto u@b.test\n\n");
+    id = world_take(world, "from <a@a.test>\nto bob\nto u@b.test\n\n");
     CU_ASSERT_TRUE(world_has(world_recipients(world, id), "hold/IO:"));
     CU_ASSERT_TRUE(world_has(world_recipients(world, id), "smtp/b.test/u@b.test/"));
     CU_ASSERT_TRUE(world_logged(world, ": deferred: IO:"));
@@ -455,19 +430,19 @@ static void a_lookup_that_fails_for_now_holds_the_address_alone(void)
 
 static void a_crossbar_without_sense_defers_the_message(void)
 {
-    world_t *world = start_with("crossbar (from, to) { returns (null $from) }\n");
-    uint64_t id = route(world, "from <a@a.test>\nto bob\n\n");
+    world_t *world = world_with("crossbar (from, to) { returns (null $from) }\n");
+    uint64_t id = world_take(world, "from <a@a.test>\nto bob\n\n");
     CU_ASSERT_PTR_NOT_NULL(world_contents(world, world_side("deferred", id, "ctrlfile")));
     world_end(world);
 }
 
 static void a_crossbar_may_drop_recipients(void)
 {
-    world_t *world = start_with("crossbar (from, to) {\n\tcase $(user $to) in\n"
+    world_t *world = world_with("crossbar (from, to) {\n\tcase $(user $to) in\n"
                                 "\tbob*) return 1 ;;\n\tesac\n\treturns (null $from $to)\n}\n");
-    uint64_t id = route(world, "from <a@a.test>\nto bob\nto alice\n\n");
+    uint64_t id = world_take(world, "from <a@a.test>\nto bob\nto alice\n\n");
     CU_ASSERT_EQUAL(world_control(world, id)->recipient_count, 1);
-    id = route(world, "from <a@a.test>\nto bob\n\n");
+    id = world_take(world, "from <a@a.test>\nto bob\n\n");
     CU_ASSERT_PTR_NULL(world_control_text(world, id));
     CU_ASSERT_TRUE(world_has(world_report(world), "Your message names no recipients."));
     world_end(world);
@@ -475,77 +450,13 @@ static void a_crossbar_may_drop_recipients(void)
 
 static void of_alternatives_the_one_without_a_host_is_taken(void)
 {
-    world_t *world = start_with(
+    world_t *world = world_with(
         "router (a, A) { returns (((smtp b.test x $A) (local - y $A)) ((uucp h z $A))) }\n"
         "crossbar (from, to) { returns (null $from $to) }\n");
-    uint64_t id = route(world, "from <a@a.test>\nto bob\n\n");
+    uint64_t id = world_take(world, "from <a@a.test>\nto bob\n\n");
     CU_ASSERT_EQUAL(world_control(world, id)->recipient_count, 2);
     CU_ASSERT_TRUE(world_has(world_recipients(world, id), "local/-/y/"));
     CU_ASSERT_TRUE(world_has(world_recipients(world, id), "uucp/h/z/"));
-    world_end(world);
-}
-
-/* -- hostile messages ------------------------------------------------------------------------- */
-
-static void addresses_of_any_length_are_routed_or_rejected(void)
-{
-    world_t *world = start_with(NULL);
-    uint64_t id =
-        route(world, repeated("from <a@a.test>\nto ", "a", 100000, "@b.test\nto bob\n\n"));
-    CU_ASSERT_EQUAL(world_control(world, id)->recipient_count, 2);
-    id = route(world, repeated("from <a@a.test>\nto u@", "a.", 50000, "test\nto bob\n\n"));
-    CU_ASSERT_EQUAL(world_control(world, id)->recipient_count, 2);
-    id = route(world, repeated("from <a@a.test>\nto bob\nTo: ", "(", 100000, " u@b.test\n\n"));
-    CU_ASSERT_EQUAL(world_control(world, id)->recipient_count, 1);
-    id = route(world, repeated("from <a@a.test>\nto u", "!x", 20000, "\n\n"));
-    CU_ASSERT_TRUE(world_control_text(world, id) != NULL || world_report(world) != NULL);
-    world_end(world);
-}
-
-static void source_routes_and_percents_do_not_recurse_without_end(void)
-{
-    world_t *world = start_with(NULL);
-    uint64_t id =
-        route(world, repeated("from <a@a.test>\nto u", "%mail.test", 390, "\nto bob\n\n"));
-    CU_ASSERT_TRUE(world_has(world_recipients(world, id), "hold/IO:limit/"));
-    CU_ASSERT_TRUE(world_has(world_recipients(world, id), "local/bob/bob@mail.test/"));
-    world_end(world);
-}
-
-static void bytes_that_are_no_text_do_no_harm(void)
-{
-    static const char text[] = "from <a@a.test>\nto bob\nSubject: a\0b\x01\xff\r c\nX\x80: y\n\n\0";
-    world_t *world = start_with(NULL);
-    uint64_t id = world_submit_mode(world, world_root(), 0600, text, sizeof text - 1);
-    world_route(world, id);
-    CU_ASSERT_TRUE(world_has(world_header(world, id), "\nSubject: ab\x01\xff\r c\n"));
-    world_end(world);
-}
-
-static void names_of_files_cannot_leave_the_lists(void)
-{
-    world_t *world = world_begin();
-    world_file(world, "var/lists/club", "x@l.test\n");
-    world_file(world, "var/secret", "y@l.test\n");
-    world_start(world);
-    ZM_ASSERT_STR(world_routes(world, "../secret", "recipient"),
-                  "(error nosuchuser ../secret@mail.test)");
-    ZM_ASSERT_STR(world_routes(world, "owner-../secret", "recipient"),
-                  "(error nosuchuser owner-../secret@mail.test)");
-    ZM_ASSERT_STR(world_routes(world, ".club", "recipient"), "(error nosuchuser .club@mail.test)");
-    ZM_ASSERT_STR(world_routes(world, "$(id)", "recipient"), "(error nosuchuser $(id)@mail.test)");
-    ZM_ASSERT_STR(world_routes(world, "\\1", "recipient"), "(local '\\1' 1)");
-    world_end(world);
-}
-
-static void nobody_includes_files(void)
-{
-    world_t *world = world_begin();
-    world_file(world, "var/list", "x@l.test\n");
-    world_start(world);
-    ZM_ASSERT_STR(
-        world_routes(world, world_format(":include:%s/var/list", world->directory), "recipient"),
-        world_format("(error nosuchuser :include:%s/var/list)", world->directory));
     world_end(world);
 }
 
@@ -553,7 +464,7 @@ static void nobody_includes_files(void)
 
 static void a_message_by_another_name_is_renamed_and_routed(void)
 {
-    world_t *world = start_with(NULL);
+    world_t *world = world_with(NULL);
     uint64_t id = world_submit(world, world_root(), "from <a@a.test>\nto bob\n\n");
     const char *name = world_side("router", id, "deferred");
     ZM_ASSERT_OK(
@@ -565,7 +476,7 @@ static void a_message_by_another_name_is_renamed_and_routed(void)
 
 static void a_message_of_a_secondary_directory_is_routed(void)
 {
-    world_t *world = start_with(NULL);
+    world_t *world = world_with(NULL);
     uint64_t id = world_submit(world, world_root(), "from <a@a.test>\nto bob\n\n");
     const char *name = world_format("router1/%" APR_UINT64_T_FMT, (apr_uint64_t)id);
     ZM_ASSERT_OK(zm_spool_make_directory(world->spool, "router1", 0));
@@ -578,7 +489,7 @@ static void a_message_of_a_secondary_directory_is_routed(void)
 
 static void a_message_that_is_gone_is_no_trouble(void)
 {
-    world_t *world = start_with(NULL);
+    world_t *world = world_with(NULL);
     router_worker_process(world->worker, "router/4711");
     CU_ASSERT_FALSE(world_logged(world, " error router"));
     world_end(world);
@@ -587,7 +498,7 @@ static void a_message_that_is_gone_is_no_trouble(void)
 /* As a scheduler leaves it that is stopped between removing a message and its control file. */
 static void the_control_file_of_a_message_that_is_gone_gives_way(void)
 {
-    world_t *world = start_with(NULL);
+    world_t *world = world_with(NULL);
     uint64_t id = world_submit(world, world_root(), "from <a@a.test>\nto bob\n\n");
     uint64_t other = world_submit(world, world_root(), "i 1\n");
     ZM_ASSERT_OK(zm_spool_rename(
@@ -601,8 +512,8 @@ static void the_control_file_of_a_message_that_is_gone_gives_way(void)
 
 static void the_log_tells_who_wrote_to_whom(void)
 {
-    world_t *world = start_with(NULL);
-    route(world, "from Ann <ann@a.test>\nto bob\nto u@b.test\n\n");
+    world_t *world = world_with(NULL);
+    world_take(world, "from Ann <ann@a.test>\nto bob\nto u@b.test\n\n");
     CU_ASSERT_TRUE(world_logged(world, ": fromto: Ann <ann@a.test> =>  bob, u@b.test\n"));
     CU_ASSERT_TRUE(world_logged(world, ": routed from=ann@a.test "));
     world_end(world);
@@ -636,10 +547,7 @@ ZM_TESTS("router message", ZM_TEST(what_a_header_lacks_is_added),
          ZM_TEST(a_crossbar_without_sense_defers_the_message),
          ZM_TEST(a_crossbar_may_drop_recipients),
          ZM_TEST(of_alternatives_the_one_without_a_host_is_taken),
-         ZM_TEST(addresses_of_any_length_are_routed_or_rejected),
-         ZM_TEST(source_routes_and_percents_do_not_recurse_without_end),
-         ZM_TEST(bytes_that_are_no_text_do_no_harm), ZM_TEST(names_of_files_cannot_leave_the_lists),
-         ZM_TEST(nobody_includes_files), ZM_TEST(a_message_by_another_name_is_renamed_and_routed),
+         ZM_TEST(a_message_by_another_name_is_renamed_and_routed),
          ZM_TEST(a_message_of_a_secondary_directory_is_routed),
          ZM_TEST(a_message_that_is_gone_is_no_trouble),
          ZM_TEST(the_control_file_of_a_message_that_is_gone_gives_way),

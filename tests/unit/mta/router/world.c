@@ -133,6 +133,15 @@ void world_start(world_t *world)
     }
 }
 
+world_t *world_with(const char *local)
+{
+    world_t *world = world_begin();
+    if (local != NULL)
+        world_file(world, "var/router.local.cf", local);
+    world_start(world);
+    return world;
+}
+
 void world_end(world_t *world)
 {
     if (world->worker != NULL)
@@ -270,6 +279,13 @@ bool world_logged(world_t *world, const char *piece)
     return strstr(world_log(world), piece) != NULL;
 }
 
+uint64_t world_take(world_t *world, const char *text)
+{
+    uint64_t id = world_submit(world, world_root(), text);
+    world_route(world, id);
+    return id;
+}
+
 /* -- asking the configuration ------------------------------------------------------------- */
 
 const char *world_routes(world_t *world, const char *address, const char *type)
@@ -370,6 +386,21 @@ const char *world_format(const char *format, ...)
     va_start(arguments, format);
     text = apr_pvsprintf(zm_test_pool(), format, arguments);
     va_end(arguments);
+    return text;
+}
+
+char *world_repeated(const char *before, const char *piece, int times, const char *after)
+{
+    apr_size_t length = strlen(piece);
+    char *text =
+        apr_palloc(zm_test_pool(), strlen(before) + (apr_size_t)times * length + strlen(after) + 1);
+    char *at = text;
+    int i;
+    strcpy(at, before);
+    at += strlen(before);
+    for (i = 0; i < times; i++, at += length)
+        memcpy(at, piece, length);
+    strcpy(at, after);
     return text;
 }
 

@@ -49,6 +49,10 @@ uint64_t world_submit(world_t *world, zm_uid_t owner, const char *text);
 uint64_t world_submit_mode(world_t *world, zm_uid_t owner, uint32_t mode, const char *text,
                            apr_size_t length);
 void world_route(world_t *world, uint64_t id);
+/** A site with these rules of its own (null: none), started. */
+world_t *world_with(const char *local);
+/** Submits as a trusted owner and routes; the number. */
+uint64_t world_take(world_t *world, const char *text);
 
 /** The control file's text; null when there is none. */
 const char *world_control_text(world_t *world, uint64_t id);
@@ -76,6 +80,8 @@ const char *world_call(world_t *world, const char *words);
 
 /** Whether the text has that piece; prints both when it has not. */
 bool world_has(const char *text, const char *piece);
+/** `before`, so many times the piece, `after`. */
+char *world_repeated(const char *before, const char *piece, int times, const char *after);
 const char *world_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /** Where a message goes that is not queued: "postman/12.nosender". */
 const char *world_side(const char *directory, uint64_t id, const char *why);
