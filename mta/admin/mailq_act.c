@@ -66,7 +66,6 @@ int mailq_explain(mailq_t *mailq, const char *what)
 {
     const char *command = command_for(mailq, "EXPLAIN", what);
     zm_str_t line;
-    bool any = false;
 
     if (command == NULL)
         return mailq_complain(64, "\"%s\" is neither a message nor CHANNEL/HOST", what);
@@ -76,11 +75,7 @@ int mailq_explain(mailq_t *mailq, const char *what)
         return mailq_complain(EXIT_NOPERM, "the scheduler refuses: %.*s", (int)line.length - 1,
                               line.data + 1);
     }
-    while (mailq_reply_line(mailq, &line, mailq->pool)) {
-        any = true;
+    while (mailq_reply_line(mailq, &line, mailq->pool))
         printf("%.*s\n", (int)line.length, line.data);
-    }
-    if (!any)
-        printf("nothing waits for %s\n", what);
     return 0;
 }

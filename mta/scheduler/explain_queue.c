@@ -48,9 +48,9 @@ static void add_last_reply(zm_buf_t *out, zm_str_t text)
 
 /* -- the clause ---------------------------------------------------------------------------- */
 
-static void add_clauses(zm_buf_t *out, const zm_scheduler_t *scheduler, const zm_thread_t *thread)
+static void add_clauses(zm_buf_t *out, const zm_scheduler_t *scheduler,
+                        const zm_selection_t *selection)
 {
-    const zm_selection_t *selection = thread->ring->selection;
     int i;
 
     for (i = 0; i < selection->clause_count; i++)
@@ -157,7 +157,7 @@ void zm_explain_thread(zm_buf_t *out, zm_scheduler_t *scheduler, zm_thread_t *th
         zm_vertex_sync(scheduler, sample);
         add_last_reply(out, zm_vertex_text(sample));
     }
-    add_clauses(out, scheduler, thread);
+    add_clauses(out, scheduler, thread->ring->selection);
     add_limits(out, scheduler, thread);
 }
 
@@ -186,6 +186,23 @@ void zm_explain_vertex(zm_buf_t *out, zm_scheduler_t *scheduler, zm_vertex_t *ve
         add_when(out, scheduler, expiry);
         zm_buf_add_byte(out, '\n');
     }
-    add_clauses(out, scheduler, thread);
+    add_clauses(out, scheduler, thread->ring->selection);
     add_limits(out, scheduler, thread);
+}
+
+void zm_explain_place(zm_buf_t *out, zm_scheduler_t *scheduler, zm_str_t channel, zm_str_t host)
+{
+    const zm_selection_t *selection = zm_config_select(scheduler->config, channel, host);
+
+    zm_buf_add_c(out, "nothing waits for ");
+    add_text(out, channel);
+    zm_buf_add_byte(out, '/');
+    add_text(out, host);
+    zm_buf_add_byte(out, '\n');
+    if (zm_holds_place(&scheduler->holds, zm_text_find(&scheduler->texts, channel),
+                       zm_text_find(&scheduler->texts, host)))
+        zm_buf_add_c(out, "  on hold by command: what comes will wait\n");
+    if (selection->clause_count == 0)
+        zm_buf_add_c(out, "  no clause of the configuration matches\n");
+    add_clauses(out, scheduler, selection);
 }

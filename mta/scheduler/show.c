@@ -143,8 +143,11 @@ static void begin_thread(zm_show_t *show)
     begin_one_thread(show, zm_queue_thread(show->scheduler, channel, host));
     for (kind = ZM_ASIDE_HELD; kind <= ZM_ASIDE_RETURN; kind++)
         begin_one_thread(show, zm_aside_find(show->scheduler, channel, host, (zm_aside_t)kind));
-    if (show->kind == ZM_SHOW_EXPLAIN_THREAD)
-        show->phase = PHASE_OVER;
+    if (show->kind != ZM_SHOW_EXPLAIN_THREAD)
+        return;
+    if (show->phase == PHASE_OVER)
+        zm_explain_place(&show->buffer, show->scheduler, channel, host);
+    show->phase = PHASE_OVER;
 }
 
 static void begin_job(zm_show_t *show)

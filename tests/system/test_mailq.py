@@ -196,6 +196,29 @@ def test_listings_can_be_narrowed():
         check(i.mailq('--hold', 'x y', code=64).err, 'nonsense was sent')
 
 
+def test_etrn_starts_what_waits_to_be_called():
+    host = '[127.0.0.1]:%d' % free_port()
+    with Instance() as i:
+        i.write('share/scheduler.conf',
+                RETRIES.replace('local/*', 'smtp-etrn/*	queueonly command="smtp -s -c $channel"\nlocal/*'))
+        i.append('var/db/routes', 'far.test\tsmtp-etrn!%s\n' % host)
+        i.start()
+        i.submit('alice@mail.test', ['bob@far.test'], letter())
+        wait(lambda: 'smtp-etrn/' in i.mailq('-Q').out, 'mail that waits', instances=[i])
+        text = i.mailq('--explain', 'smtp-etrn/' + host).out
+        check('waits for ETRN' in text and '0 attempts' in text, text)
+        tries = lambda: json.loads(i.mailq('--json').out)['threads'][0]['recipients'][0]['attempts']
+        with open(i.path('postoffice/transport/..etrn-x'), 'w') as f:   # as an SMTP server asks for it
+            f.write('T %s [192.0.2.9]\n' % host.upper())
+        os.rename(f.name, i.path('postoffice/transport/99999999-etrn'))
+        wait(lambda: tries() == 1, 'an attempt', instances=[i])
+        wait(lambda: not os.path.exists(i.path('postoffice/transport/99999999-etrn')), 'the end of the request',
+             instances=[i])
+        wait(lambda: 'P=' not in i.mailq('-Q').out, 'the end of the attempt', instances=[i])
+        check('delivery is started' in i.mailq('--etrn', host).out, 'not started')
+        wait(lambda: tries() == 2, 'a second attempt', instances=[i])
+
+
 def test_hostile_clients_get_nowhere():
     with instance(None) as i:
         i.start()
