@@ -204,6 +204,30 @@ def test_results_reach_the_statistics_and_the_sender():
         check(any('Action: failed' in r and 'Status: 5.1.1' in r for r in text), text)
 
 
+def test_the_statistics_log_has_its_line():
+    with Trial(a='hungry\n') as t:
+        job = t.job(('x', 'Host.Example', 'u@h'))
+        t.start().gone(job)
+        line = t.i.read('statistics')
+        check(re.match(r'S%d[A-Za-z0-9_-]+ \d+ \d+ ok3 x/host\.example\n$' % job.id, line), line)
+
+
+def test_the_trace_of_a_message_ends_with_scheduler_done():
+    with Trial(a='hungry\n') as t:
+        trace = os.path.join(t.post, 'public', 'v_abc123')
+        open(trace, 'w').close()
+        job = Job(t.post, [('x', 'h', 'u@h')])
+        text = job.text()
+        os.unlink(job.control)
+        with open(job.control, 'w') as f:
+            f.write(text.replace('\n', '\nv ../public/v_abc123\n', 1))
+        t.start().gone(job)
+        lines = t.until(lambda: 'scheduler done' in open(trace).read() and open(trace).read().splitlines(), 'the end of the trace')
+        check(lines[0] == 'scheduler processing ' + job.name, lines)
+        check(any(l.startswith('Feeding to child') and l.endswith('%s\th' % job.name) for l in lines), lines)
+        check(lines[-1] == 'scheduler done processing ' + job.name, lines)
+
+
 # -- agents that lie, babble, die ---------------------------------------------------------------
 
 def test_long_and_split_and_foreign_lines_disturb_nothing():
