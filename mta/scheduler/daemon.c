@@ -176,9 +176,29 @@ static void reopen_logs(zm_daemon_t *daemon)
         zm_statlog_reopen(daemon->statistics);
 }
 
+/* Room in the spool and for the logs, for those who watch the counters. */
+static void count_space(zm_daemon_t *daemon)
+{
+    zm_counters_t *shared = daemon->scheduler->shared;
+    const char *logs = zm_zenv_get_or(daemon->options->zenv, "LOGDIR", NULL);
+    uint64_t bytes, files;
+
+    if (zm_spool_free_space(daemon->spool, &bytes, &files) == APR_SUCCESS) {
+        zm_counter_set(shared, ZM_COUNT_SYS_SpoolFreeSpace_kB_G, (int64_t)(bytes / 1024));
+        zm_counter_set(shared, ZM_COUNT_SYS_SpoolFreeFiles_G, (int64_t)files);
+        zm_counter_set(shared, ZM_COUNT_SYS_TportSpoolFreeSpace_kB_G, (int64_t)(bytes / 1024));
+        zm_counter_set(shared, ZM_COUNT_SYS_TportSpoolFreeFiles_G, (int64_t)files);
+    }
+    if (logs != NULL && zm_fs_free_space(&bytes, &files, logs) == APR_SUCCESS) {
+        zm_counter_set(shared, ZM_COUNT_SYS_LogFreeSpace_kB_G, (int64_t)(bytes / 1024));
+        zm_counter_set(shared, ZM_COUNT_SYS_LogFreeFiles_G, (int64_t)files);
+    }
+}
+
 static void reopen_due(zm_timer_t *timer, void *baton)
 {
     reopen_logs(baton);
+    count_space(baton);
     zm_timer_set(timer, REOPEN_PAUSE);
 }
 
@@ -375,6 +395,7 @@ apr_status_t zm_daemon_open(zm_daemon_t **made, const zm_daemon_options_t *optio
     zm_timer_init(&daemon->due, daemon->loop, due, daemon);
     zm_timer_init(&daemon->reopen, daemon->loop, reopen_due, daemon);
     zm_timer_set(&daemon->reopen, REOPEN_PAUSE);
+    count_space(daemon);
     status = open_intake(daemon, error);
     if (status != APR_SUCCESS)
         return status;

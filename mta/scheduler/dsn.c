@@ -358,6 +358,8 @@ static void add_for_programs(writer_t *writer, const zm_dsn_entry_t *entry)
     add_date(&writer->out, "", "Last-Attempt-Date", entry->diagnostic->time);
     add_status_field(writer, "X-ZTAID", entry->notary.agent);
     add_status_field(writer, "Diagnostic-Code", entry->notary.diagnostic);
+    if (entry->action == ZM_DSN_DELAYED && writer->report->expires > 0)
+        add_date(&writer->out, "", "Will-Retry-Until", writer->report->expires);
 }
 
 static void add_second_part(writer_t *writer)

@@ -33,6 +33,7 @@ typedef struct zm_dsn_report_t {
     zm_str_t sender; /**< who gets it; empty: the message was itself an error message */
     const char *spool_id;
     int64_t arrived;
+    int64_t expires; /**< until when delayed recipients are tried, Unix seconds; 0: not said */
     const zm_dsn_entry_t *entries;
     int count;
     const zm_form_t *form; /**< null: there is no such form */

@@ -275,6 +275,8 @@ static void choose_form(work_t *work, const zm_dsn_entry_t *entry, zm_dsn_report
     zm_form_t *form;
 
     work->form = apr_pstrdup(work->pool, selection->params.deliveryform);
+    if (selection->params.expiry > 0)
+        report->expires = report->arrived + selection->params.expiry;
     if (zm_form_read(&form, zm_zenv_mailshare(reports->options.zenv),
                      zm_str(selection->params.deliveryform), work->pool) == APR_SUCCESS)
         report->form = form;

@@ -250,6 +250,7 @@ static void deadline_of_mode_n_is_told_once(void)
     has(control, "\nr         10smtp y bob@y");
     CU_ASSERT_PTR_NULL(strstr(strstr(control, "\nd ") + 1, "\nd "));
     has(text, "Final-Recipient: rfc822;bob@y\nAction: delayed\nStatus: 4.4.7\n");
+    has(text, "\nWill-Retry-Until: ");
 }
 
 static void deadline_is_not_told_to_those_who_want_no_delays(void)
