@@ -196,13 +196,13 @@ static void rename_all(worker_t *worker)
 static void *APR_THREAD_FUNC work(apr_thread_t *thread, void *data)
 {
     worker_t *worker = data;
+    (void)thread;
     if (worker->number < PUBLISHERS)
         publish_all(worker);
     else if (worker->number < PUBLISHERS + READERS)
         read_all(worker);
     else
         rename_all(worker);
-    apr_thread_exit(thread, APR_SUCCESS);
     return NULL;
 }
 
