@@ -124,6 +124,23 @@ bool world_try_start(world_t *world, const char **reason)
     return status == APR_SUCCESS;
 }
 
+/* Files of the site are root's, whoever runs the tests. */
+static void be_root(world_t *world)
+{
+    zm_user_t *user = NULL;
+    zm_error_t error = {0};
+    int code;
+    if (zm_user_by_uid(&user, world_root(), zm_test_pool()) == APR_SUCCESS &&
+        strcmp(user->name, "root") == 0)
+        return;
+    ZM_ASSERT_OK(zm_script_run(
+        world->worker->script,
+        zm_str(world_format("uid2login (uid) {\n\tcase \"$uid\" in\n\t%" APR_INT64_T_FMT
+                            ")\techo root ;;\n\t*)\tbuiltin uid2login $uid ;;\n\tesac\n}\n",
+                            (apr_int64_t)world_root())),
+        "world", &code, &error));
+}
+
 void world_start(world_t *world)
 {
     const char *reason;
@@ -131,6 +148,7 @@ void world_start(world_t *world)
         fprintf(stderr, "the configuration does not load: %s\n%s", reason, world_log(world));
         CU_FAIL_FATAL("the configuration does not load");
     }
+    be_root(world);
 }
 
 world_t *world_with(const char *local)
