@@ -31,6 +31,11 @@ bool agent_prepare(site_t *site, zm_error_t *error)
     return zm_agent_open(&agent, &options, site->pool, error) == APR_SUCCESS;
 }
 
+void agent_end(void)
+{
+    (void)zm_agent_end(agent);
+}
+
 static zm_str_t body_of(zm_job_t *job)
 {
     zm_buf_t whole = ZM_BUF_INIT;

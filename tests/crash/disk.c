@@ -127,6 +127,15 @@ void disk_free(disk_t *disk)
     free(disk);
 }
 
+void disk_free_spare(void)
+{
+    while (spare != NULL) {
+        chunk_t *next = spare->next;
+        free(spare);
+        spare = next;
+    }
+}
+
 void disk_mount(disk_t *disk)
 {
     mounted = disk;

@@ -131,6 +131,8 @@ struct disk_t {
 /** An empty disk: a root directory, number 2. */
 disk_t *disk_make(disk_model_t model);
 void disk_free(disk_t *disk);
+/** Frees the memory that is kept for further disks. */
+void disk_free_spare(void);
 void disk_mount(disk_t *disk);
 disk_t *disk_mounted(void);
 /** Everything so far is durable; the record begins here. */

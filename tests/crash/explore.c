@@ -452,5 +452,11 @@ int main(int argc, char **argv)
                (double)(apr_time_now() - began) / 1e6);
     }
     site_close(&explorer.site);
+    world_end();
+    disk_free_spare();
+    free(explorer.seen);
+    free(explorer.images);
+    zm_log_close();
+    apr_pool_destroy(pool);
     return explorer.violations == 0 ? 0 : 1;
 }

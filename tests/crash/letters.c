@@ -19,6 +19,14 @@ void world_reset(void)
     world.trouble[0] = '\0';
 }
 
+void world_end(void)
+{
+    world_reset();
+    free(world.events);
+    world.events = NULL;
+    world.event_room = 0;
+}
+
 void world_trouble(const char *format, ...)
 {
     va_list arguments;

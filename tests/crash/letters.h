@@ -51,6 +51,8 @@ typedef struct world_t {
 extern world_t world;
 
 void world_reset(void);
+/** And frees everything. */
+void world_end(void);
 /** Makes the next letter. */
 letter_t *world_letter(uint64_t random);
 letter_t *world_find(int token);

@@ -50,6 +50,7 @@ void site_close(site_t *site)
 {
     static const char *const folders[] = {"var/db", "var", ""};
     apr_size_t i;
+    agent_end();
     for (i = 0; i < sizeof files / sizeof files[0]; i++)
         zm_file_unlink(NULL, apr_pstrcat(site->pool, site->directory, "/", files[i][0], NULL));
     for (i = 0; i < sizeof folders / sizeof folders[0]; i++)

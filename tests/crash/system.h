@@ -69,5 +69,6 @@ void schedule_run(schedule_t *schedule);
 /** Does a line of work ("A/B/4711 TAB host") and appends what the agent says to out. */
 void agent_work(system_t *system, zm_str_t line, zm_buf_t *out);
 bool agent_prepare(site_t *site, zm_error_t *error);
+void agent_end(void);
 
 #endif

@@ -46,6 +46,8 @@ static void end(fixture_t *f)
     if (f->system != NULL)
         system_close(f->system);
     disk_free(f->disk);
+    disk_free_spare();
+    world_end();
     site_close(&f->site);
     zm_log_close();
 }
@@ -89,12 +91,17 @@ static void crash_at(fixture_t *f, int now, bool names, uint64_t data)
     disk_past_free(past);
 }
 
+static void stop(fixture_t *f)
+{
+    system_close(f->system);
+    f->system = NULL;
+}
+
 /* At each step of what was done since; everything that was not synced is gone, torn, or there. */
 static void crash_anywhere(fixture_t *f, int since)
 {
     int now, end = f->disk->op_count;
-    system_close(f->system);
-    f->system = NULL;
+    stop(f);
     for (now = since; now <= end; now++) {
         crash_at(f, now, false, 0);
         crash_at(f, now, true, 0);
@@ -119,6 +126,7 @@ static void an_accepted_letter_survives_the_loss_of_all_that_was_not_synced(void
 {
     fixture_t *f = begin();
     submit(f, TO_BOB, APR_SUCCESS);
+    stop(f);
     crash_at(f, f->disk->op_count, false, 0);
     end(f);
 }
