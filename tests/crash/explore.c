@@ -62,7 +62,7 @@ static bool is_new(explorer_t *explorer, const disk_t *disk, const crash_t *cras
 /* A planted mistake needs to be found only once. */
 static bool is_over(const explorer_t *explorer)
 {
-    return explorer->judged >= explorer->wanted ||
+    return explorer->distinct_images >= explorer->wanted ||
            (explorer->play.plant != DISK_PLANT_NONE && explorer->violations >= SHOWN);
 }
 
