@@ -257,6 +257,126 @@ static void listing_leaves_out_what_has_gone(void)
     world_close(world);
 }
 
+/* -- at random ----------------------------------------------------------------------------- */
+
+static uint32_t dice(uint64_t *state, uint32_t sides)
+{
+    *state += UINT64_C(0x9e3779b97f4a7c15);
+    return (uint32_t)(zm_mix(*state) >> 33) % sides;
+}
+
+/* Every agent that has work answers its first job, or asks for more. */
+static void agents_work(world_t *world, uint64_t *state)
+{
+    static const char *const results[] = {"ok3 done", "error2 no", "deferred later",
+                                          "retryat +60 busy", "deferall down"};
+    int i;
+    for (i = 0; i < world->agent_count; i++) {
+        zm_str_t text, line, path, rest;
+        char answer[100];
+        if (world->agents[i].ta == NULL)
+            continue;
+        if (world->agents[i].half_closed) {
+            world_gone(world, i, false);
+            continue;
+        }
+        if (!world->agents[i].ta->hungry)
+            world_say(world, i, "#hungry");
+        text = zm_str(world_sent(world, i));
+        while (zm_str_cut(text, '\n', &line, &rest)) {
+            text = rest;
+            if (zm_str_cut(line, '\t', &path, &rest)) {
+                snprintf(answer, sizeof answer, "%.*s/100\t\t%s", (int)path.length, path.data,
+                         results[dice(state, 5)]);
+                world_say(world, i, answer);
+            }
+            world_say(world, i, "#hungry");
+        }
+    }
+}
+
+static void command_at_random(world_t *world, uint64_t *state)
+{
+    static const zm_aside_t kinds[] = {ZM_ASIDE_KILL, ZM_ASIDE_RETURN, ZM_ASIDE_REROUTE};
+    zm_scheduler_t *scheduler = world->scheduler;
+    const char *host = dice(state, 2) ? "a" : "b";
+    zm_job_t *one = job(world, 1 + dice(state, 60));
+    zm_thread_t *thread = world_thread(world, "smtp", host);
+
+    switch (dice(state, 7)) {
+    case 0:
+        zm_aside_hold_thread(scheduler, zm_str("smtp"), zm_str(host));
+        break;
+    case 1:
+    case 2:
+        zm_aside_release_thread(scheduler, zm_str("smtp"), zm_str(host));
+        break;
+    case 3:
+        if (thread != NULL && dice(state, 4) == 0)
+            zm_aside_thread(scheduler, thread, kinds[dice(state, 3)]);
+        break;
+    case 4:
+        if (one != NULL)
+            zm_aside_hold_job(scheduler, one);
+        break;
+    case 5:
+        if (one != NULL)
+            zm_aside_release_job(scheduler, one);
+        break;
+    default:
+        if (one != NULL)
+            zm_aside_job(scheduler, one, kinds[dice(state, 3)]);
+    }
+    zm_scheduler_settle(scheduler);
+}
+
+static void check_books(world_t *world)
+{
+    const zm_scheduler_t *scheduler = world->scheduler;
+    uint64_t recipients = 0, vertices = 0, threads = 0;
+    const zm_ring_t *ring;
+    const zm_thread_t *thread;
+
+    for (ring = scheduler->rings; ring != NULL; ring = ring->next)
+        for (thread = ring->threads; thread != NULL; thread = thread->ring_next) {
+            recipients += thread->recipients;
+            vertices += thread->vertices;
+            threads++;
+            CU_ASSERT(thread->vertices > 0 || thread->leases != NULL);
+            CU_ASSERT(thread->fresh <= thread->vertices);
+        }
+    CU_ASSERT_EQUAL(recipients, scheduler->recipient_count);
+    CU_ASSERT_EQUAL(vertices, scheduler->vertex_count);
+    CU_ASSERT_EQUAL(threads, scheduler->thread_count);
+}
+
+static void commands_at_random_keep_the_books(void)
+{
+    int killed = 0, returned = 0, done = 0;
+    uint64_t seed;
+    for (seed = 1; seed <= 200; seed++) {
+        world_t *world = world_open(CONF);
+        uint64_t state = seed, id;
+        int step;
+        for (id = 1; id <= 60; id++) {
+            world_add(world, id, 0, id % 3 ? "s@x" : "t@x", id % 2 ? "smtp/a" : "smtp/b smtp/a");
+            command_at_random(world, &state);
+            agents_work(world, &state);
+        }
+        for (step = 0; step < 100; step++) {
+            command_at_random(world, &state);
+            agents_work(world, &state);
+            world_pass(world, dice(&state, 90));
+            check_books(world);
+        }
+        killed += world_logged(world, "discard ");
+        returned += world_logged(world, "returned by the administrator");
+        done += world_logged(world, " ok3 ");
+        world_close(world);
+    }
+    CU_ASSERT(killed > 100 && returned > 100 && done > 100);
+}
+
 ZM_TESTS("scheduler_aside", ZM_TEST(destination_on_hold_is_not_served_until_released),
          ZM_TEST(mail_on_hold_does_not_expire), ZM_TEST(message_on_hold_lets_others_pass),
          ZM_TEST(message_with_an_agent_is_held_when_it_comes_back),
@@ -265,4 +385,5 @@ ZM_TESTS("scheduler_aside", ZM_TEST(destination_on_hold_is_not_served_until_rele
          ZM_TEST(rerouted_thread_is_given_to_reroute_once),
          ZM_TEST(thread_under_way_is_taken_over_when_its_run_ends),
          ZM_TEST(reload_keeps_what_is_set_aside), ZM_TEST(holds_are_read_again),
-         ZM_TEST(job_on_hold_is_held_after_a_restart), ZM_TEST(listing_leaves_out_what_has_gone))
+         ZM_TEST(job_on_hold_is_held_after_a_restart), ZM_TEST(listing_leaves_out_what_has_gone),
+         ZM_TEST(commands_at_random_keep_the_books))
