@@ -13,7 +13,8 @@
 /* A step takes at most so many files, and no longer than this, microseconds. */
 #define STEP_FILES 200
 #define STEP_TIME (100 * 1000)
-/* Seconds until a locked file is looked at again. */
+/* Seconds until a locked file is looked at again: 1, doubled each time up to this.  Mostly an agent
+ * of the scheduler before us has to finish. */
 #define LOCKED_PAUSE 32
 /* Pause between scans: the least, the most, and how many times the length of a scan. */
 #define SCAN_LEAST (10 * APR_USEC_PER_SEC)
@@ -23,6 +24,7 @@
 typedef struct entry_t {
     zm_due_t due; /* by age of the file; or when to look again */
     bool delayed;
+    uint32_t pause; /* the last one, seconds */
     uint64_t id;
     char name[]; /* "A/B/4711" */
 } entry_t;
@@ -132,6 +134,7 @@ static void add_name(zm_intake_t *intake, zm_str_t prefixed_leaf, bool scanned)
         return;
     entry = zm_scheduler_alloc(offsetof(entry_t, name) + size + 1);
     entry->id = parts.id;
+    entry->pause = 0;
     memcpy(entry->name, prefixed_leaf.data, size);
     zm_table_add(&intake->known, entry);
     zm_due_set(&intake->waiting, &entry->due, (uint32_t)info.ctime_s);
@@ -186,7 +189,10 @@ static void take_one(zm_intake_t *intake, entry_t *entry, apr_pool_t *pool)
     if (taken == ZM_TAKEN_LATER) {
         zm_due_clear(entry->delayed ? &intake->delayed : &intake->waiting, &entry->due);
         entry->delayed = true;
-        zm_due_set(&intake->delayed, &entry->due, scheduler->now + LOCKED_PAUSE);
+        entry->pause = entry->pause == 0                 ? 1
+                       : entry->pause < LOCKED_PAUSE / 2 ? 2 * entry->pause
+                                                         : LOCKED_PAUSE;
+        zm_due_set(&intake->delayed, &entry->due, scheduler->now + entry->pause);
         return;
     }
     if (taken == ZM_TAKEN_PARKED)

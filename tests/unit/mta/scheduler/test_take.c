@@ -1,5 +1,7 @@
 #include <apr_strings.h>
 
+#include "mta/scheduler/intake.h"
+#include "platform/clock.h"
 #include "spool/layout.h"
 #include "tests/unit/harness.h"
 #include "tests/unit/mta/scheduler/place.h"
@@ -113,6 +115,49 @@ static void live_lock_postpones_and_a_dead_one_is_taken_off(void)
     place_close(place);
 }
 
+static void nothing(void *baton)
+{
+    (void)baton;
+}
+
+static void pass_seconds(place_t *place, int seconds)
+{
+    int i;
+    zm_clock_advance(apr_time_from_sec(seconds));
+    for (i = 0; i < 6; i++)
+        ZM_ASSERT_OK(zm_loop_once(place->loop, 0));
+}
+
+/* Mostly by an agent that outlived its scheduler and is about to finish. */
+static void locked_file_is_looked_at_again_soon(void)
+{
+    place_t *place = place_open(conf);
+    uint64_t id = place_job(place, SENDER "r " SLOT "smtp a b@a 0\n", NULL);
+    const char *name = apr_psprintf(zm_test_pool(), "transport/%" APR_UINT64_T_FMT, id);
+    const char *text = place_read(place, name);
+    zm_intake_options_t options = {.loop = place->loop,
+                                   .scheduler = place->scheduler,
+                                   .files = &place->files,
+                                   .scan_entries = 10,
+                                   .opened = nothing,
+                                   .settle = nothing};
+    zm_intake_t *intake;
+    zm_object_t *object;
+    zm_error_t error;
+    zm_clock_freeze(apr_time_now(), apr_time_from_sec(1000));
+    ZM_ASSERT_OK(zm_object_open(&object, place->spool, name, ZM_OBJECT_UPDATE));
+    ZM_ASSERT_OK(zm_control_claim(object, (uint64_t)(strstr(text, "\nr ") - text) + 1));
+    ZM_ASSERT_OK(zm_intake_open(&intake, &options, zm_test_pool(), &error));
+    pass_seconds(place, 0);
+    CU_ASSERT_PTR_NULL(zm_queue_find(place->scheduler, id));
+    zm_object_close(object);
+    pass_seconds(place, 2);
+    CU_ASSERT_PTR_NOT_NULL(zm_queue_find(place->scheduler, id));
+    zm_intake_close(intake);
+    zm_clock_thaw();
+    place_close(place);
+}
+
 static void sender_withdraws_a_message_by_its_id(void)
 {
     place_t *place = place_open(conf);
@@ -165,4 +210,5 @@ ZM_TESTS("scheduler_take", ZM_TEST(job_is_taken_with_its_threads),
          ZM_TEST(incomplete_file_is_parked), ZM_TEST(file_without_message_is_discarded),
          ZM_TEST(command_file_starts_threads_and_goes),
          ZM_TEST(live_lock_postpones_and_a_dead_one_is_taken_off),
+         ZM_TEST(locked_file_is_looked_at_again_soon),
          ZM_TEST(sender_withdraws_a_message_by_its_id), ZM_TEST(reread_drops_what_is_done))
