@@ -47,6 +47,16 @@ def test_a_dead_next_hop_is_retried_and_then_delivered():
         check(not i.mbox('alice'), 'a report was sent')
 
 
+def test_a_smart_host_that_is_down_has_a_second_behind_it():
+    with Sink() as sink:
+        hosts = '[127.0.0.1]:%d,[127.0.0.1]:%d' % (free_port(), sink.port)
+        with Instance(smart_host=hosts).start() as i:
+            i.submit('alice@mail.test', ['x@far.test'], letter(to='x@far.test'))
+            wait(lambda: sink.messages, 'the second host', instances=[i])
+            check(sink.messages[0][1] == ['x@far.test'], repr(sink.messages[0]))
+            i.wait_empty()
+
+
 def test_a_temporary_refusal_is_retried():
     with Sink({'RCPT': '450 4.2.1 later'}) as sink, Instance(smart_host='[127.0.0.1]:%d' % sink.port).start() as i:
         i.submit('alice@mail.test', ['x@far.test'], letter(to='x@far.test'))
