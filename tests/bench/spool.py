@@ -85,7 +85,8 @@ def table(args, disk, results, sizes=(4096, 65536)):
 
 def half_load(args, disk, found, goals, results):
     """p99 at half of what 64 publishers reach, in units of one sync of one thread."""
-    sync = disk.several(('append',), 1, 4096, args.messages)['append']['p50_ms']
+    lone = disk.several(('append',), 1, 4096, args.messages)['append']
+    sync = lone['p50_ms']
     for engine in ENGINES:
         rate = int(found[4096, 64][engine]['rate'] / 2)
         runs = [disk.measure(engine, 64, 4096, min(args.messages, rate * 10), '--rate', str(rate)) for _ in range(args.runs)]
@@ -93,7 +94,8 @@ def half_load(args, disk, found, goals, results):
         results.append(dict(r, what='half load'))
         if not args.json:
             show(r, '  (asked %d/s)' % rate)
-        goals.add('%s: p99 at half load' % engine, '%.1f syncs of %.2f ms' % (r['p99_ms'] / sync, sync), '<= 3', r['p99_ms'] <= 3 * sync)
+        told = '%.1f syncs of %.2f ms (99 %% of lone syncs end within %.2f ms)' % (r['p99_ms'] / sync, sync, lone['p99_ms'])
+        goals.add('%s: p99 at half load' % engine, told, '<= 3', r['p99_ms'] <= 3 * sync)
 
 
 def full(args, disk, goals, results):
