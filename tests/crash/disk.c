@@ -10,7 +10,7 @@
 #define ROOT_NUMBER 2
 #define CHUNK (1 << 20)
 
-/* -- memory ------------------------------------------------------------------------------ */
+/* -- memory --------------------------------------------------------------------------------- */
 
 typedef struct chunk_t {
     struct chunk_t *next;
@@ -75,7 +75,7 @@ static const char *copied(disk_t *disk, const char *text)
     return memcpy(disk_alloc(disk, length), text, length);
 }
 
-/* -- the disk ------------------------------------------------------------------------------ */
+/* -- the disk ------------------------------------------------------------------------------- */
 
 static disk_t *mounted;
 
@@ -191,7 +191,7 @@ static disk_op_t *note(disk_t *disk, disk_kind_t kind, int inode)
     return op;
 }
 
-/* -- names ------------------------------------------------------------------------------------ */
+/* -- names ---------------------------------------------------------------------------------- */
 
 static disk_entry_t *entry_of(const disk_inode_t *directory, const char *name)
 {
@@ -389,8 +389,7 @@ apr_status_t disk_unlink(disk_t *disk, int directory, const char *name, bool is_
     return APR_SUCCESS;
 }
 
-/* -- contents ------------------------------------------------------------------------------------
- */
+/* -- contents ------------------------------------------------------------------------------- */
 
 static void make_room(disk_t *disk, disk_inode_t *inode, uint64_t size)
 {

@@ -140,7 +140,7 @@ void disk_record(disk_t *disk);
 /** Memory that lives as long as the disk. */
 void *disk_alloc(disk_t *disk, size_t size);
 
-/* -- what programs do; all return APR status codes ----------------------------------------- */
+/* -- what programs do; all return APR status codes ------------------------------------------ */
 
 /** Walks to a file or directory.  parent, leaf: where its name stands; inode is -1 when only that
  * is missing. */
@@ -168,7 +168,7 @@ bool disk_lock(disk_t *disk, int inode, const void *owner, uint64_t start, uint6
 void disk_unlock(disk_t *disk, int inode, const void *owner, uint64_t start, uint64_t length);
 bool disk_locked(const disk_t *disk, int inode, const void *owner, uint64_t start, uint64_t length);
 
-/* -- what a loss of power leaves (disk_image.c) ------------------------------------------------ */
+/* -- what a loss of power leaves (disk_image.c) --------------------------------------------- */
 
 /** What is durable after the first `now` operations of a record. */
 typedef struct disk_past_t {
@@ -202,12 +202,11 @@ uint64_t disk_fingerprint(const disk_t *disk);
 const char *disk_op_text(const disk_t *disk, int op, char *buffer, size_t size);
 uint64_t disk_mix(uint64_t value);
 
-/* -- for the programs under test -----------------------------------------------------------------
- */
+/* -- for the programs under test ------------------------------------------------------------ */
 
-/** disk_files.c: what random bytes they get from now on. */
+/** sameness.c: what random bytes they get from now on. */
 void disk_seed(uint64_t seed);
-/** disk_files.c: threads never run, but may seem to start. */
+/** sameness.c: threads never run, but may seem to start. */
 void disk_threads(bool seem_to_start);
 /** disk_vfs.c: makes SQLite work on the mounted disk, and on it alone for paths below DISK_ROOT. */
 int disk_vfs_register(void);

@@ -4,7 +4,7 @@
 
 #include "tests/crash/disk.h"
 
-/* -- what is durable ----------------------------------------------------------------------- */
+/* -- what is durable ------------------------------------------------------------------------ */
 
 static bool is_name_op(disk_kind_t kind)
 {
@@ -99,7 +99,7 @@ void disk_past_step(disk_past_t *past)
     past->now++;
 }
 
-/* -- copies ---------------------------------------------------------------------------------- */
+/* -- copies --------------------------------------------------------------------------------- */
 
 static void add_inode(disk_t *disk, const disk_inode_t *from, bool whole)
 {
@@ -168,7 +168,7 @@ disk_t *disk_copy(const disk_t *disk)
     return copy;
 }
 
-/* -- names of an image ----------------------------------------------------------------------- */
+/* -- names of an image ---------------------------------------------------------------------- */
 
 static disk_entry_t *find(disk_inode_t *directory, const char *name)
 {
@@ -241,7 +241,7 @@ static void apply_names(disk_t *image, const disk_past_t *past, int survivors)
     }
 }
 
-/* -- contents of an image -------------------------------------------------------------------- */
+/* -- contents of an image ------------------------------------------------------------------- */
 
 typedef struct fate_t {
     uint64_t extent;             /* largest size it ever had */
@@ -392,7 +392,7 @@ disk_t *disk_image(const disk_past_t *past, const disk_choice_t *choice)
     return image;
 }
 
-/* -- telling images apart, and operations ------------------------------------------------------ */
+/* -- telling images apart, and operations --------------------------------------------------- */
 
 static uint64_t hash_bytes(uint64_t h, const unsigned char *data, uint64_t length)
 {

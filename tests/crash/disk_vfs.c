@@ -39,7 +39,7 @@ static file_t *file_of(sqlite3_file *file)
     return (file_t *)file;
 }
 
-/* -- contents --------------------------------------------------------------------------------- */
+/* -- contents ------------------------------------------------------------------------------- */
 
 static int file_close(sqlite3_file *base)
 {
@@ -108,8 +108,7 @@ static int file_size(sqlite3_file *base, sqlite3_int64 *size)
     return SQLITE_OK;
 }
 
-/* -- locks of the database ------------------------------------------------------------------------
- */
+/* -- locks of the database ------------------------------------------------------------------ */
 
 static int file_lock(sqlite3_file *base, int level)
 {

@@ -35,7 +35,7 @@ typedef struct explorer_t {
     char id[200];
 } explorer_t;
 
-/* -- sets of fingerprints --------------------------------------------------------------------- */
+/* -- sets of fingerprints ------------------------------------------------------------------- */
 
 static bool add_to(uint64_t *set, uint64_t room, uint64_t value)
 {
@@ -66,7 +66,7 @@ static bool is_over(const explorer_t *explorer)
            (explorer->play.plant != DISK_PLANT_NONE && explorer->violations >= SHOWN);
 }
 
-/* -- telling --------------------------------------------------------------------------------- */
+/* -- telling -------------------------------------------------------------------------------- */
 
 static const char *const model_names[] = {"ordered", "loose"};
 static const char *const fault_names[] = {"none", "no-space", "sync-error", "directory-sync-error",
@@ -97,8 +97,7 @@ static void violation(explorer_t *explorer, const disk_past_t *past, const disk_
     fflush(stdout);
 }
 
-/* -- one state -----------------------------------------------------------------------------------
- */
+/* -- one state ------------------------------------------------------------------------------ */
 
 static void judge_nested(explorer_t *explorer, const disk_t *recorded, const crash_t *before,
                          uint64_t random);

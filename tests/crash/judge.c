@@ -22,7 +22,7 @@
 
 #define OBJECT_LIMIT (1 << 20)
 
-/* -- objects --------------------------------------------------------------------------------- */
+/* -- objects -------------------------------------------------------------------------------- */
 
 typedef void object_fn(system_t *system, const char *name, zm_str_t text, void *baton,
                        apr_pool_t *pool);
@@ -95,7 +95,7 @@ static const char *const directories[] = {ZM_DIR_ROUTER, ZM_DIR_QUEUE, ZM_DIR_DE
                                           ZM_DIR_POSTMAN};
 #define DIRECTORIES ((int)(sizeof directories / sizeof directories[0]))
 
-/* -- what is recorded as done ----------------------------------------------------------------- */
+/* -- what is recorded as done --------------------------------------------------------------- */
 
 typedef struct done_t {
     crash_t *crash;
@@ -160,7 +160,7 @@ void judge_done(site_t *site, disk_t *disk, crash_t *crash)
     disk_mount(NULL);
 }
 
-/* -- events ---------------------------------------------------------------------------------- */
+/* -- events --------------------------------------------------------------------------------- */
 
 static int served(const crash_t *crash, event_kind_t kind, int token, int recipient)
 {
@@ -219,7 +219,7 @@ static void check_letter(const letter_t *letter, const crash_t *crash)
     }
 }
 
-/* -- leaks ------------------------------------------------------------------------------------- */
+/* -- leaks ---------------------------------------------------------------------------------- */
 
 static int64_t count_rows(sqlite3 *db, const char *table)
 {
@@ -286,8 +286,7 @@ static void check_leaks(system_t *system, disk_t *disk)
     check_files(disk, "/spool/bodies");
 }
 
-/* -- the judgement ------------------------------------------------------------------------------
- */
+/* -- the judgement -------------------------------------------------------------------------- */
 
 bool judge(site_t *site, disk_t *disk, const crash_t *crash, bool record)
 {

@@ -135,7 +135,7 @@ letter_t *world_find(int token)
     return token > 0 && token <= world.letter_count ? &world.letters[token - 1] : NULL;
 }
 
-/* -- events ---------------------------------------------------------------------------------- */
+/* -- events --------------------------------------------------------------------------------- */
 
 void world_note(event_kind_t kind, int token, int recipient)
 {
@@ -164,8 +164,7 @@ int world_served(int token, int recipient, int from_event, int up_to_operation)
     return count;
 }
 
-/* -- what arrives -------------------------------------------------------------------------------
- */
+/* -- what arrives --------------------------------------------------------------------------- */
 
 static int recipient_of(const letter_t *letter, const char *user, size_t length)
 {

@@ -37,7 +37,7 @@ struct schedule_t {
     bool over; /* its programs were killed */
 };
 
-/* -- agents ------------------------------------------------------------------------------- */
+/* -- agents --------------------------------------------------------------------------------- */
 
 static apr_status_t start(void *baton, zm_ta_t *ta, zm_thread_t *thread, void **process,
                           zm_error_t *error)
@@ -223,7 +223,7 @@ static const zm_outside_t outside = {
     .event = event,
 };
 
-/* -- the whole -------------------------------------------------------------------------------- */
+/* -- the whole ------------------------------------------------------------------------------ */
 
 static void settle(void *baton)
 {

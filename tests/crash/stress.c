@@ -54,7 +54,7 @@ static bool going_on(stress_t *s)
     return zm_clock_monotonic() < s->end;
 }
 
-/* -- contents ------------------------------------------------------------------- */
+/* -- contents ------------------------------------------------------------------------------- */
 
 static void fill(char *data, apr_size_t size, uint64_t seed, uint64_t counter)
 {
@@ -100,7 +100,7 @@ static void look_at(stress_t *s, const char *name)
     zm_object_close(object);
 }
 
-/* -- roles ------------------------------------------------------------------------ */
+/* -- roles ---------------------------------------------------------------------------------- */
 
 static void note(stress_t *s, char what, uint64_t id)
 {
@@ -210,7 +210,7 @@ static void repeat(stress_t *s, visit_fn *visit, const char *first, const char *
     }
 }
 
-/* -- the end ------------------------------------------------------------------------- */
+/* -- the end -------------------------------------------------------------------------------- */
 
 /* What is known of an object: a name that it has, or that it may have been removed. */
 static void take_journal(apr_hash_t *published, apr_hash_t *removed, const char *path,

@@ -92,7 +92,7 @@ bool site_open(site_t *site, const char *engine, const char *share, apr_pool_t *
     return true;
 }
 
-/* -- the spool ------------------------------------------------------------------------------- */
+/* -- the spool ------------------------------------------------------------------------------ */
 
 static bool open_spool(system_t *system, zm_spool_t **spool, bool create, zm_error_t *error)
 {
@@ -162,7 +162,7 @@ void system_close(system_t *system)
     apr_pool_destroy(system->pool);
 }
 
-/* -- what programs do ------------------------------------------------------------------------- */
+/* -- what programs do ----------------------------------------------------------------------- */
 
 static apr_status_t write_envelope(zm_submission_t *submission, const letter_t *letter)
 {

@@ -58,13 +58,13 @@ void system_deliver(system_t *system);
 /** Moves work of the log into the database (emulated engine). */
 void system_checkpoint(system_t *system);
 
-/* -- schedule.c ------------------------------------------------------------------------ */
+/* -- schedule.c ----------------------------------------------------------------------------- */
 
 bool schedule_open(system_t *system, zm_error_t *error);
 void schedule_close(schedule_t *schedule);
 void schedule_run(schedule_t *schedule);
 
-/* -- agents.c -------------------------------------------------------------------------- */
+/* -- agents.c ------------------------------------------------------------------------------- */
 
 /** Does a line of work ("A/B/4711 TAB host") and appends what the agent says to out. */
 void agent_work(system_t *system, zm_str_t line, zm_buf_t *out);

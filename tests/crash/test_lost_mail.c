@@ -120,7 +120,7 @@ static void must_arrive(fixture_t *f, const letter_t *letter)
         CU_ASSERT(world_served(letter->token, r, 0, FOR_ALL_TIME) > 0);
 }
 
-/* -- submission ------------------------------------------------------------------------------ */
+/* -- submission ----------------------------------------------------------------------------- */
 
 static void an_accepted_letter_survives_the_loss_of_all_that_was_not_synced(void)
 {
@@ -160,8 +160,7 @@ static void a_letter_that_fits_no_more_is_not_accepted(void)
     end(f);
 }
 
-/* -- routing -------------------------------------------------------------------------------------
- */
+/* -- routing -------------------------------------------------------------------------------- */
 
 static void a_letter_that_cannot_be_opened_now_stays(void)
 {
