@@ -215,11 +215,13 @@ static apr_status_t commit(router_message_t *message, zm_str_t text, const char 
     uint64_t id = message->file->info.id;
     const char *stale = zm_layout_name(message->pool, ZM_DIR_TRANSPORT, worker->hash_levels, id);
     zm_object_info_t info;
-    apr_status_t status;
+    apr_status_t status, there;
     *queued = zm_layout_name(message->pool, ZM_DIR_QUEUE, worker->hash_levels, id);
     status = try_commit(message, text, *queued);
-    if (!APR_STATUS_IS_EEXIST(status) ||
-        !APR_STATUS_IS_ENOENT(zm_spool_info(&info, worker->spool, *queued)))
+    if (!APR_STATUS_IS_EEXIST(status))
+        return status;
+    there = zm_spool_info(&info, worker->spool, *queued);
+    if (!APR_STATUS_IS_ENOENT(there))
         return status;
     zm_log(ZM_LOG_WARNING, message->spool_id, "removed the control file of a message that is gone",
            ZM_F_S("name", stale));
