@@ -154,6 +154,7 @@ static const entry_t entries[] = {
     {"stat", spool_stat, 0, 1000000, "[NAME ...]", "figures of the spool, or of objects"},
     {"ls", spool_ls, 0, 1000000, "[DIRECTORY ...]", "list directories, or the names in some"},
     {"cat", spool_cat, 1, 1000000, "NAME ...", "write objects to standard output"},
+    {"mkdir", spool_mkdir, 1, 1, "DIRECTORY", "make a directory, such as router1"},
     {"put", spool_put, 1, 1, "NAME", "make an object of standard input"},
     {"mv", spool_mv, 2, 2, "FROM TO", "rename an object; never overwrites"},
     {"rm", spool_rm, 1, 1000000, "NAME ...", "remove names"},

@@ -5,7 +5,7 @@
  *   spool_commands.c  the table, options, opening, exit codes
  *   spool_upkeep.c    probe, init, check, repair, convert
  *   spool_objects.c   stat, ls, cat
- *   spool_names.c     put, mv, rm
+ *   spool_names.c     mkdir, put, mv, rm
  */
 #ifndef ZM_MTA_ADMIN_SPOOL_COMMANDS_H
 #define ZM_MTA_ADMIN_SPOOL_COMMANDS_H
@@ -64,6 +64,7 @@ int spool_convert(spool_command_t *command);
 int spool_stat(spool_command_t *command);
 int spool_ls(spool_command_t *command);
 int spool_cat(spool_command_t *command);
+int spool_mkdir(spool_command_t *command);
 int spool_put(spool_command_t *command);
 int spool_mv(spool_command_t *command);
 int spool_rm(spool_command_t *command);

@@ -25,6 +25,26 @@ static bool may_touch(spool_command_t *command, zm_spool_t *spool, const char *n
     return false;
 }
 
+/* -- mkdir --------------------------------------------------------------------------------- */
+
+int spool_mkdir(spool_command_t *command)
+{
+    const char *directory = command->argv[0];
+    int code = 0;
+    apr_status_t status;
+    zm_spool_t *spool = spool_open(command, NULL, &code);
+    if (spool == NULL)
+        return code;
+    /* Where mail comes in everybody may make names, which the sticky bit keeps his own. */
+    status = zm_spool_make_directory(
+        spool, directory,
+        strncmp(directory, ZM_DIR_ROUTER, strlen(ZM_DIR_ROUTER)) == 0 ? 03777 : 02750);
+    if (status != APR_SUCCESS)
+        code = spool_fail_status(status, "make", directory);
+    zm_spool_close(spool);
+    return code;
+}
+
 /* -- put ----------------------------------------------------------------------------------- */
 
 static apr_status_t take_input(zm_object_t *object)

@@ -208,12 +208,9 @@ def test_etrn_starts_what_waits_to_be_called():
         text = i.mailq('--explain', 'smtp-etrn/' + host).out
         check('waits for ETRN' in text and '0 attempts' in text, text)
         tries = lambda: json.loads(i.mailq('--json').out)['threads'][0]['recipients'][0]['attempts']
-        with open(i.path('postoffice/transport/..etrn-x'), 'w') as f:   # as an SMTP server asks for it
-            f.write('T %s [192.0.2.9]\n' % host.upper())
-        os.rename(f.name, i.path('postoffice/transport/99999999-etrn'))
+        i.plant('transport/99999999-etrn', 'T %s [192.0.2.9]\n' % host.upper())    # as an SMTP server asks for it
         wait(lambda: tries() == 1, 'an attempt', instances=[i])
-        wait(lambda: not os.path.exists(i.path('postoffice/transport/99999999-etrn')), 'the end of the request',
-             instances=[i])
+        wait(lambda: not any('etrn' in n for n in i.spool('transport')), 'the end of the request', instances=[i])
         wait(lambda: 'P=' not in i.mailq('-Q').out, 'the end of the attempt', instances=[i])
         check('delivery is started' in i.mailq('--etrn', host).out, 'not started')
         wait(lambda: tries() == 2, 'a second attempt', instances=[i])

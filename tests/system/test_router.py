@@ -26,12 +26,7 @@ def put(i, name, to, text='x\n', mtime=None):
 
 
 def put_raw(i, name, data, mtime=None):
-    scratch = i.path('postoffice/public', 'scratch')
-    with open(scratch, 'wb') as f:
-        f.write(data)
-    if mtime:
-        os.utime(scratch, (mtime, mtime))
-    os.rename(scratch, i.path('postoffice', name))
+    i.plant(name, data, mtime)
 
 
 def test_a_message_that_kills_workers_is_parked():
@@ -113,9 +108,9 @@ def test_hashed_and_secondary_directories_are_served():
     for levels in ('', '1'):
         with Instance(users=('alice', 'bob')) as i:
             i.append('etc/zmailer.conf', 'ROUTERDIRHASH=%s\nROUTERDIRS=router1:router2\n' % levels)
-            os.makedirs(i.path('postoffice/router1'), exist_ok=True)
+            i.make_directory('router1')
             i.start('router')
-            os.makedirs(i.path('postoffice/router/C'), exist_ok=True)
+            i.make_directory('router/C')
             for n in range(10):
                 i.sendmail('-f', 'alice@mail.test', 'bob', data=letter(subject='n%d' % n))
             put(i, 'router1/5555', 'bob')
@@ -127,7 +122,7 @@ def test_hashed_and_secondary_directories_are_served():
 def test_a_flood_in_one_directory_does_not_hold_up_another():
     with Instance(users=('alice', 'bob')) as i:
         i.append('etc/zmailer.conf', 'ROUTERDIRS=router1\n')
-        os.makedirs(i.path('postoffice/router1'), exist_ok=True)
+        i.make_directory('router1')
         for n in range(400):
             put(i, 'router1/%d' % (2000 + n), 'bulk%d@x.test' % n)
         put(i, 'router/77', 'bob')
@@ -180,6 +175,8 @@ def test_workers_without_rights_read_files_as_their_owners():
     need_root()
     games = pwd.getpwnam('games').pw_uid
     with Instance(users=('alice', 'bob')) as i:
+        if i.emulated():    # its objects have no descriptors that could be handed over
+            raise Skip('needs a native spool')
         without_rights(i)
         os.makedirs(i.path('var/lists'), exist_ok=True)
         os.makedirs(i.path('home/bob'))

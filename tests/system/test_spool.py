@@ -86,6 +86,10 @@ def test_put_makes_an_object():
             check('already' in s.on('put', 'postman/4712_copy', data='three', code=74).err, 'overwritten')
             check(s.on('ls', 'public').out == '', 'something is left')
             s.on('put', 'router/../x', data='', code=64)
+            s.on('mkdir', 'router1')
+            check('already' in s.on('mkdir', 'router1', code=74).err, 'made again')
+            check(s.on('put', 'router1', data='four').out.startswith('router1/'), 'no such directory')
+            s.on('mkdir', 'a/b/c', code=64)
 
 
 def test_bad_names_are_refused():

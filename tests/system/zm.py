@@ -5,7 +5,7 @@ A test is a file test_NAME.py whose functions named test_* take nothing.  Run
 one with `./run NAME`, or all with ctest.  Nothing sleeps for a fixed time: wait()
 polls a condition and fails with its last value and the instance's logs.
 """
-import contextlib, email, mailbox, os, re, shutil, signal, smtplib, socket, subprocess, sys, tempfile, threading, time
+import contextlib, email, mailbox, os, re, shutil, signal, smtplib, socket, sqlite3, subprocess, sys, tempfile, threading, time
 
 STAGE = os.environ.get('ZM_STAGE') or os.path.join(os.path.dirname(__file__), '../../build/dev/stage')
 BIN = os.path.join(STAGE, 'bin')
@@ -143,9 +143,24 @@ class Instance:
     def emulated(self):
         return os.path.exists(self.path('postoffice/spool.db'))
 
-    def plant(self, name, text):
+    def plant(self, name, text, mtime=None):
         """Puts an object under a name of the spool, whatever engine it has; "router" gives it its own number."""
-        return self.zmailer('spool', 'put', '--force', name, data=text).out.strip()
+        if not self.emulated() and mtime is not None:
+            scratch = self.path('postoffice/public/planted')
+            with open(scratch, 'wb') as f:
+                f.write(text if isinstance(text, bytes) else text.encode())
+            os.utime(scratch, (mtime, mtime))
+            os.rename(scratch, self.path('postoffice', name))
+            return name
+        name = self.zmailer('spool', 'put', '--force', name, data=text).out.strip()
+        if mtime is not None:
+            with contextlib.closing(sqlite3.connect(self.path('postoffice/spool.db'))) as db, db:
+                db.execute('UPDATE objects SET mtime = ? WHERE id = (SELECT id FROM names WHERE name = ?)', (mtime, name))
+        return name
+
+    def make_directory(self, name):
+        """In the spool, unless it is there."""
+        self.zmailer('spool', 'mkdir', name, code=None)
 
     def contents(self, name):
         """Of an object, as spool() names it."""
