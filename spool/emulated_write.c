@@ -28,9 +28,10 @@
 
 #define TURN_BYTE 0
 #define CHECKPOINT_BYTE 1
-#define LOG_LIMIT 4096 /* pages in the log that make a checkpoint due */
+#define LOG_LIMIT                                                                                  \
+    16384 /* pages in the log that make a checkpoint due: seldom, for writers wait for its end */
 #define LOG_STEP                                                                                   \
-    1024 /* and more that make the next one due, when readers kept the log from its start */
+    4096 /* and more that make the next one due, when readers kept the log from its start */
 #define REST_LIMIT 256 /* pages for which writers may wait */
 #define BULK_ROUNDS 4
 #define ARRIVALS_KEPT 20000
