@@ -73,7 +73,7 @@ void sim_command(sim_t *sim)
 
 void sim_release_all(sim_t *sim)
 {
-    char host[4];
+    char host[16];
     int i, number;
 
     zm_scheduler_tick(sim->scheduler);
