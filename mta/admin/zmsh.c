@@ -280,6 +280,7 @@ int main(int argc, const char *const *argv, const char *const *environment)
         zm_script_set_str(zmsh.script, "PS2", ZM_S("> "));
     source_profiles(&zmsh, pool);
     status = run(&zmsh);
+    zm_buf_free(&zmsh.prompt);
     apr_terminate();
     return status;
 }

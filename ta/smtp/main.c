@@ -24,5 +24,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "# smtp: %s\n", error.text);
         return ZM_RESULT_OSERR;
     }
-    return zm_smtp_run(&smtp);
+    code = zm_smtp_run(&smtp);
+    apr_terminate(); /* what the loop holds */
+    return code;
 }
