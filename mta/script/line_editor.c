@@ -26,15 +26,12 @@ zm_line_editor_t *zm_line_editor_open(apr_pool_t *pool)
                                         "libedit.3.dylib", "libedit.dylib"};
     zm_line_editor_t *editor = apr_pcalloc(pool, sizeof *editor);
     apr_dso_handle_t *library = NULL;
-    static apr_pool_t *forever; /* it has no call that ends it, so it is not unloaded */
     void *read, *add;
     apr_size_t i;
     if (!zm_program_is_terminal(0) || !zm_program_is_terminal(1))
         return NULL;
-    if (forever == NULL && apr_pool_create_unmanaged_ex(&forever, NULL, NULL) != APR_SUCCESS)
-        return NULL;
     for (i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (apr_dso_load(&library, names[i], forever) == APR_SUCCESS)
+        if (apr_dso_load(&library, names[i], pool) == APR_SUCCESS)
             break;
     if (i == sizeof names / sizeof names[0])
         return NULL;
