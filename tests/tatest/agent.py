@@ -88,6 +88,7 @@ class Agent:
 
     def __init__(self, command, postoffice, environment):
         ours, theirs = socket.socketpair()
+        environment.update({k: v for k, v in os.environ.items() if k.endswith('SAN_OPTIONS')})
         self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment,
                                         cwd=os.path.join(postoffice, 'transport'), preexec_fn=self.prepare)
         theirs.close()
