@@ -185,13 +185,12 @@ static int run(manual_t *manual, char **words)
     return manual->end.code;
 }
 
-static int usage(const manual_t *manual)
+static void usage(const manual_t *manual, FILE *out)
 {
-    fprintf(stderr,
+    fprintf(out,
             "usage: manual-%s%s [--root DIR | -Z FILE] OPTION...\n"
             "Runs the agent %s over the whole queue; the options are those of %s(8).\n",
             manual->agent, manual->agent[0] == 'r' ? "r" : "", manual->agent, manual->agent);
-    return ZM_EXIT_USAGE;
 }
 
 /* Takes the options that say which site; returns the first of the agent's. */
@@ -223,8 +222,14 @@ int main(int argc, char **argv)
     atexit(apr_terminate);
     manual.agent = strstr(base, "manual-rerouter") != NULL ? "reroute" : "expirer";
     first = site_options(&site, argc, argv);
-    if (first >= argc || strcmp(argv[first], "--help") == 0)
-        return usage(&manual);
+    if (first >= argc) {
+        usage(&manual, stderr);
+        return ZM_EXIT_USAGE;
+    }
+    if (strcmp(argv[first], "--help") == 0) {
+        usage(&manual, stdout);
+        return 0;
+    }
     if (zm_zenv_load(&manual.zenv, &site, manual.pool, &error) != APR_SUCCESS)
         return complain(&manual, ZM_EXIT_CONFIG, error.text);
     apr_env_set("ZCONFIG", zm_zenv_file(manual.zenv), manual.pool);
