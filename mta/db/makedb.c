@@ -87,13 +87,15 @@ static apr_status_t read_source(const makedb_t *makedb, char **text, apr_size_t 
     return status;
 }
 
-/* The file begins anew, with everybody's right to read it. */
+/* A new file, with everybody's right to read it; who reads the old one goes on. */
 static apr_status_t begin_file(const char *path, apr_pool_t *pool)
 {
     zm_file_t *file;
-    apr_status_t status =
+    apr_status_t status;
+    (void)zm_file_unlink(NULL, path);
+    status =
         zm_file_open(&file, NULL, path,
-                     ZM_OPEN_READ | ZM_OPEN_WRITE | ZM_OPEN_CREATE | ZM_OPEN_TRUNCATE, 0644, pool);
+                     ZM_OPEN_READ | ZM_OPEN_WRITE | ZM_OPEN_CREATE | ZM_OPEN_EXCLUSIVE, 0644, pool);
     return status != APR_SUCCESS ? status : zm_file_close(file);
 }
 

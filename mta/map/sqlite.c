@@ -1,10 +1,19 @@
-/* sqlite: a table of keys and values in an SQLite file. Readers never write to it; it is replaced
- * by a rename. */
+/*
+ * sqlite: a table of keys and values in an SQLite file.
+ *
+ * A file with a name never changes: it is read without locks (sqlite_vfs.h), and
+ * replaced by a rename.  Adding or removing a single entry therefore makes a
+ * changed copy and puts it into place; who does so holds a lock on the file that
+ * is replaced, so that two do not forget each other's change.  Only between
+ * begin and commit a file is written in place: a new one that nobody else reads.
+ */
 #include <apr_strings.h>
 #include <sqlite3.h>
 #include <string.h>
 
+#include "mta/map/sqlite_vfs.h"
 #include "mta/map/types.h"
+#include "platform/child.h"
 
 typedef struct sqlite_t {
     const char *path;
@@ -12,6 +21,7 @@ typedef struct sqlite_t {
     sqlite3_stmt *find, *put, *drop;
     bool writable;
     zm_file_info_t seen;
+    apr_pool_t *pool;
 } sqlite_t;
 
 static apr_status_t fail(const sqlite_t *sqlite, zm_error_t *error)
@@ -22,19 +32,26 @@ static apr_status_t fail(const sqlite_t *sqlite, zm_error_t *error)
     return zm_error_set(error, status, "%s: %s", sqlite->path, sqlite3_errmsg(sqlite->database));
 }
 
-static void sqlite_close(void *state)
+static void close_database(sqlite_t *sqlite)
 {
-    sqlite_t *sqlite = state;
     sqlite3_finalize(sqlite->find);
     sqlite3_finalize(sqlite->put);
     sqlite3_finalize(sqlite->drop);
     sqlite3_close(sqlite->database);
+    sqlite->find = sqlite->put = sqlite->drop = NULL;
+    sqlite->database = NULL;
+    sqlite->writable = false;
 }
 
-static apr_status_t open_database(sqlite_t *sqlite, int flags, zm_error_t *error)
+static void sqlite_close(void *state)
 {
-    if (sqlite3_open_v2(sqlite->path, &sqlite->database, flags | SQLITE_OPEN_NOMUTEX, NULL) !=
-        SQLITE_OK) {
+    close_database(state);
+}
+
+static apr_status_t open_database(sqlite_t *sqlite, const char *path, int flags, zm_error_t *error)
+{
+    const char *vfs = flags == SQLITE_OPEN_READONLY ? zm_map_sqlite_vfs() : NULL;
+    if (sqlite3_open_v2(path, &sqlite->database, flags | SQLITE_OPEN_NOMUTEX, vfs) != SQLITE_OK) {
         apr_status_t status =
             zm_error_set(error, ZM_E_TEMPORARY, "cannot open %s: %s", sqlite->path,
                          sqlite->database ? sqlite3_errmsg(sqlite->database) : "out of memory");
@@ -65,29 +82,32 @@ static const char *successor(const char *path, apr_pool_t *pool)
     return zm_map_file_look(found, &info) == APR_SUCCESS ? found : path;
 }
 
-/* Opened for reading; an empty or absent file, which only a compiler of ours asks for, for writing
- * when something is added. */
-static apr_status_t sqlite_open(void **state, const zm_map_options_t *options, apr_pool_t *pool,
-                                zm_error_t *error)
+static apr_status_t open_for_reading(sqlite_t *sqlite, zm_error_t *error)
 {
-    sqlite_t *sqlite = apr_pcalloc(pool, sizeof *sqlite);
-    apr_status_t status;
-    sqlite->path = successor(options->file, pool);
-    *state = sqlite;
-    status = zm_map_file_look(sqlite->path, &sqlite->seen);
+    apr_status_t status = zm_map_file_look(sqlite->path, &sqlite->seen);
     if (APR_STATUS_IS_ENOENT(status) || (status == APR_SUCCESS && sqlite->seen.size == 0))
-        return APR_SUCCESS;
-    if ((status = open_database(sqlite, SQLITE_OPEN_READONLY, error)) != APR_SUCCESS)
-        return status;
-    if (sqlite3_prepare_v2(sqlite->database, "SELECT value FROM map WHERE key = ?1", -1,
+        return APR_SUCCESS; /* nothing can be found in it */
+    status = open_database(sqlite, sqlite->path, SQLITE_OPEN_READONLY, error);
+    if (status == APR_SUCCESS &&
+        sqlite3_prepare_v2(sqlite->database, "SELECT value FROM map WHERE key = ?1", -1,
                            &sqlite->find, NULL) != SQLITE_OK) {
         status = fail(sqlite, error);
-        sqlite_close(sqlite);
+        close_database(sqlite);
     }
     return status;
 }
 
-static apr_status_t make_writable(sqlite_t *sqlite, zm_error_t *error)
+static apr_status_t sqlite_open(void **state, const zm_map_options_t *options, apr_pool_t *pool,
+                                zm_error_t *error)
+{
+    sqlite_t *sqlite = apr_pcalloc(pool, sizeof *sqlite);
+    sqlite->path = successor(options->file, pool);
+    sqlite->pool = pool;
+    *state = sqlite;
+    return open_for_reading(sqlite, error);
+}
+
+static apr_status_t open_for_writing(sqlite_t *sqlite, const char *path, zm_error_t *error)
 {
     static const char schema[] =
         "PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY; PRAGMA cache_size = -65536;"
@@ -95,12 +115,9 @@ static apr_status_t make_writable(sqlite_t *sqlite, zm_error_t *error)
     apr_status_t status;
     if (sqlite->writable)
         return APR_SUCCESS;
-    sqlite3_finalize(sqlite->find);
-    sqlite->find = NULL;
-    sqlite3_close(sqlite->database);
-    sqlite->database = NULL;
-    if ((status = open_database(sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, error)) !=
-        APR_SUCCESS)
+    close_database(sqlite);
+    status = open_database(sqlite, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, error);
+    if (status != APR_SUCCESS)
         return status;
     if (sqlite3_exec(sqlite->database, schema, NULL, NULL, NULL) != SQLITE_OK ||
         sqlite3_prepare_v2(sqlite->database, "SELECT value FROM map WHERE key = ?1", -1,
@@ -111,7 +128,6 @@ static apr_status_t make_writable(sqlite_t *sqlite, zm_error_t *error)
                            NULL) != SQLITE_OK)
         return fail(sqlite, error);
     sqlite->writable = true;
-    (void)zm_map_file_look(sqlite->path, &sqlite->seen);
     return APR_SUCCESS;
 }
 
@@ -163,26 +179,132 @@ static apr_status_t run(sqlite_t *sqlite, sqlite3_stmt *statement, zm_error_t *e
     return status;
 }
 
-static apr_status_t sqlite_add(void *state, zm_str_t key, zm_str_t value, zm_error_t *error)
+/* value.data null: removes. */
+static apr_status_t put(sqlite_t *sqlite, zm_str_t key, zm_str_t value, zm_error_t *error)
 {
-    sqlite_t *sqlite = state;
-    apr_status_t status = make_writable(sqlite, error);
+    sqlite3_stmt *statement = value.data != NULL ? sqlite->put : sqlite->drop;
+    apr_status_t status;
+    bind_blob(statement, 1, key);
+    if (value.data != NULL)
+        bind_blob(statement, 2, value);
+    status = run(sqlite, statement, error);
+    return status == APR_SUCCESS && value.data == NULL && sqlite3_changes(sqlite->database) == 0
+               ? APR_ENOENT
+               : status;
+}
+
+/* -- changes of a file that others may read ------------------------------------------------- */
+
+/* The file, locked, if it is there and still has its name; null: there is none. */
+static apr_status_t lock_file(zm_file_t **file, const char *path, apr_pool_t *pool)
+{
+    zm_file_info_t named, opened;
+    apr_status_t status;
+    for (;;) {
+        *file = NULL;
+        status =
+            zm_file_open(file, NULL, path, ZM_OPEN_READ | ZM_OPEN_WRITE | ZM_OPEN_FOLLOW, 0, pool);
+        if (APR_STATUS_IS_ENOENT(status))
+            return APR_SUCCESS;
+        if (status != APR_SUCCESS)
+            return status;
+        status = zm_file_lock_whole(*file, true, true);
+        if (status == APR_SUCCESS)
+            status = zm_file_info(&opened, *file);
+        if (status == APR_SUCCESS && zm_map_file_look(path, &named) == APR_SUCCESS &&
+            named.id == opened.id && named.device == opened.device)
+            return APR_SUCCESS;
+        zm_file_close(*file); /* another has replaced it meanwhile */
+        if (status != APR_SUCCESS)
+            return status;
+    }
+}
+
+/* old null: the copy is an empty file. */
+static apr_status_t copy_file(zm_file_t *old, const char *path, apr_pool_t *pool)
+{
+    zm_file_info_t info = {.mode = 0644};
+    char block[65536];
+    zm_file_t *made;
+    uint64_t offset = 0;
+    apr_status_t status = old != NULL ? zm_file_info(&info, old) : APR_SUCCESS;
+    (void)zm_file_unlink(NULL, path);
+    if (status == APR_SUCCESS)
+        status = zm_file_open(&made, NULL, path,
+                              ZM_OPEN_READ | ZM_OPEN_WRITE | ZM_OPEN_CREATE | ZM_OPEN_EXCLUSIVE,
+                              0600, pool);
     if (status != APR_SUCCESS)
         return status;
-    bind_blob(sqlite->put, 1, key);
-    bind_blob(sqlite->put, 2, value);
-    return run(sqlite, sqlite->put, error);
+    if (old != NULL && zm_identity_privileged())
+        status = zm_file_set_owner(made, info.uid, info.gid);
+    if (status == APR_SUCCESS)
+        status = zm_file_set_mode(made, info.mode & 0777);
+    while (status == APR_SUCCESS && old != NULL) {
+        apr_size_t length = sizeof block;
+        apr_status_t end = zm_file_read_at(old, offset, block, &length);
+        if (APR_STATUS_IS_EOF(end))
+            break;
+        status = end == APR_SUCCESS ? zm_file_write_at(made, offset, block, length) : end;
+        offset += length;
+    }
+    zm_file_close(made);
+    return status;
+}
+
+static apr_status_t change_copy(sqlite_t *sqlite, const char *path, zm_str_t key, zm_str_t value,
+                                zm_error_t *error)
+{
+    zm_file_t *old;
+    apr_status_t status = lock_file(&old, sqlite->path, sqlite->pool);
+    if (status != APR_SUCCESS)
+        return zm_error_system(error, status, "cannot lock %s", sqlite->path);
+    status = copy_file(old, path, sqlite->pool);
+    if (status != APR_SUCCESS)
+        zm_error_system(error, status, "cannot make %s", path);
+    if (status == APR_SUCCESS)
+        status = open_for_writing(sqlite, path, error);
+    if (status == APR_SUCCESS)
+        status = put(sqlite, key, value, error);
+    close_database(sqlite);
+    if (status == APR_SUCCESS) {
+        status = zm_file_replace(NULL, path, NULL, sqlite->path);
+        if (status != APR_SUCCESS)
+            zm_error_system(error, status, "cannot replace %s", sqlite->path);
+    }
+    if (status != APR_SUCCESS)
+        (void)zm_file_unlink(NULL, path);
+    if (old != NULL)
+        zm_file_close(old);
+    return status;
+}
+
+static apr_status_t change(sqlite_t *sqlite, zm_str_t key, zm_str_t value, zm_error_t *error)
+{
+    apr_pool_t *pool;
+    const char *path;
+    apr_status_t status, reopened;
+    if (sqlite->writable)
+        return put(sqlite, key, value, error);
+    if ((status = apr_pool_create(&pool, sqlite->pool)) != APR_SUCCESS)
+        return status;
+    path = apr_psprintf(pool, "%s.%" APR_INT64_T_FMT, sqlite->path, zm_process_own());
+    status = change_copy(sqlite, path, key, value, error);
+    apr_pool_destroy(pool);
+    reopened = open_for_reading(sqlite, status == APR_SUCCESS ? error : NULL);
+    return status != APR_SUCCESS ? status : reopened;
+}
+
+static apr_status_t sqlite_add(void *state, zm_str_t key, zm_str_t value, zm_error_t *error)
+{
+    if (value.data == NULL)
+        value = ZM_S("");
+    return change(state, key, value, error);
 }
 
 static apr_status_t sqlite_remove(void *state, zm_str_t key, zm_error_t *error)
 {
-    sqlite_t *sqlite = state;
-    apr_status_t status = make_writable(sqlite, error);
-    if (status != APR_SUCCESS)
-        return status;
-    bind_blob(sqlite->drop, 1, key);
-    status = run(sqlite, sqlite->drop, error);
-    return status == APR_SUCCESS && sqlite3_changes(sqlite->database) == 0 ? APR_ENOENT : status;
+    const zm_str_t none = {NULL, 0};
+    return change(state, key, none, error);
 }
 
 static apr_status_t sqlite_count(void *state, uint64_t *count, zm_error_t *error)
@@ -232,21 +354,27 @@ static apr_status_t sqlite_each(void *state, zm_map_each_fn *fn, void *baton, zm
 
 static apr_status_t execute(sqlite_t *sqlite, const char *command, zm_error_t *error)
 {
-    apr_status_t status = make_writable(sqlite, error);
-    if (status == APR_SUCCESS &&
-        sqlite3_exec(sqlite->database, command, NULL, NULL, NULL) != SQLITE_OK)
-        status = fail(sqlite, error);
-    return status;
+    if (sqlite3_exec(sqlite->database, command, NULL, NULL, NULL) != SQLITE_OK)
+        return fail(sqlite, error);
+    return APR_SUCCESS;
 }
 
 static apr_status_t sqlite_begin(void *state, zm_error_t *error)
 {
-    return execute(state, "BEGIN", error);
+    sqlite_t *sqlite = state;
+    apr_status_t status = open_for_writing(sqlite, sqlite->path, error);
+    return status == APR_SUCCESS ? execute(sqlite, "BEGIN", error) : status;
 }
 
+/* Afterwards it is a file like others. */
 static apr_status_t sqlite_commit(void *state, zm_error_t *error)
 {
-    return execute(state, "COMMIT", error);
+    sqlite_t *sqlite = state;
+    apr_status_t status = execute(sqlite, "COMMIT", error);
+    if (status != APR_SUCCESS)
+        return status;
+    close_database(sqlite);
+    return open_for_reading(sqlite, error);
 }
 
 const zm_map_type_t zm_map_sqlite = {

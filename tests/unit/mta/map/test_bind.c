@@ -112,7 +112,8 @@ static void the_best_exchanger_is_told_by_name_and_address(void)
     server_t *server = start();
     ZM_ASSERT_STR(look("bind", "mxlocal", "ours.test"), "(ours.test ) 300");
     ZM_ASSERT_STR(look("bind", "mxlocal", "byip.test"), "(byip.test ) 300");
-    ZM_ASSERT_STR(look("bind", "mxlocal", "mail.test"), "-");
+    if (!zm_test_on_wine()) /* where a socket can be bound to any address */
+        ZM_ASSERT_STR(look("bind", "mxlocal", "mail.test"), "-");
     ZM_ASSERT_STR(look("bind", "mxlocal", "best.test"), "-");
     stop(server);
 }
@@ -184,7 +185,8 @@ static void this_machine_is_told_by_its_addresses(void)
     ZM_ASSERT_STR(look("selfmatch", NULL, "127.9.9.9"), "2 0");
     ZM_ASSERT_STR(look("selfmatch", NULL, "0.1.2.3"), "3 0");
     ZM_ASSERT_STR(look("selfmatch", NULL, "240.1.2.3"), "3 0");
-    ZM_ASSERT_STR(look("selfmatch", NULL, "198.51.100.1"), "-");
+    if (!zm_test_on_wine())
+        ZM_ASSERT_STR(look("selfmatch", NULL, "198.51.100.1"), "-");
     ZM_ASSERT_STR(look("selfmatch", NULL, "no address"), "-");
     ZM_ASSERT_STR(look("selfmatch", NULL, "IPv6:2001:db8::1"), "-");
 }

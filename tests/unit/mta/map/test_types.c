@@ -117,6 +117,29 @@ static void a_database_keeps_what_was_added(void)
     ZM_ASSERT_STR(lookup(reader, "A"), "-");
 }
 
+static void a_changed_database_is_a_new_file(void)
+{
+    const char *path = apr_pstrcat(zm_test_pool(), zm_test_directory(), "/d.sqlite", NULL);
+    zm_map_t *writer = map_of("sqlite", path), *reader = map_of("sqlite", path),
+             *other = map_of("sqlite", path);
+    zm_error_t error;
+    ZM_ASSERT_OK(zm_map_add(writer, ZM_S("a"), ZM_S("1"), &error));
+    ZM_ASSERT_STR(lookup(reader, "a"), "1");
+    ZM_ASSERT_STR(lookup(reader, "b"), "-");
+    ZM_ASSERT_OK(zm_map_add(other, ZM_S("b"), ZM_S("2"), &error));
+    ZM_ASSERT_OK(zm_map_add(writer, ZM_S("c"), ZM_S(""), &error));
+    ZM_ASSERT_STR(lookup(writer, "b"), "2");
+    ZM_ASSERT_STR(lookup(reader, "b"), "-"); /* it reads the old one until it looks */
+    CU_ASSERT(zm_map_changed(reader));
+    ZM_ASSERT_STR(lookup(reader, "b"), "2");
+    ZM_ASSERT_STR(lookup(reader, "c"), "");
+    ZM_ASSERT_OK(zm_map_remove(other, ZM_S("a"), &error));
+    CU_ASSERT(APR_STATUS_IS_ENOENT(zm_map_remove(other, ZM_S("a"), &error)));
+    CU_ASSERT(zm_map_changed(reader));
+    ZM_ASSERT_STR(lookup(reader, "a"), "-");
+    ZM_ASSERT_STR(lookup(other, "c"), "");
+}
+
 static void a_missing_or_foreign_file_is_a_failure_and_not_an_absence(void)
 {
     ZM_ASSERT_STR(lookup(map_of("unordered", "/nonexistent/x"), "a"), "!");
@@ -178,6 +201,7 @@ ZM_TESTS("map types", ZM_TEST(in_memory_entries_come_and_go),
          ZM_TEST(text_lines_give_the_first_word_behind_the_key),
          ZM_TEST(an_ordered_file_is_searched_at_every_place),
          ZM_TEST(an_ordered_file_of_one_or_no_line), ZM_TEST(a_database_keeps_what_was_added),
+         ZM_TEST(a_changed_database_is_a_new_file),
          ZM_TEST(a_missing_or_foreign_file_is_a_failure_and_not_an_absence),
          ZM_TEST(a_replaced_file_is_read_again), ZM_TEST(expressions_fill_in_their_groups),
          ZM_TEST(our_own_addresses_are_known),
