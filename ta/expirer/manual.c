@@ -187,10 +187,13 @@ static int run(manual_t *manual, char **words)
 
 static void usage(const manual_t *manual, FILE *out)
 {
-    fprintf(out,
-            "usage: manual-%s%s [--root DIR | -Z FILE] OPTION...\n"
-            "Runs the agent %s over the whole queue; the options are those of %s(8).\n",
-            manual->agent, manual->agent[0] == 'r' ? "r" : "", manual->agent, manual->agent);
+    fprintf(
+        out,
+        "usage: manual-%s%s [--root DIR | -Z FILE] OPTION...\n"
+        "Runs the agent %s over the whole queue; the options are those of %s(8).  Before them:\n\n"
+        "  --root DIR  the private instance below DIR\n"
+        "  -Z FILE     use this zmailer.conf\n",
+        manual->agent, manual->agent[0] == 'r' ? "r" : "", manual->agent, manual->agent);
 }
 
 /* Takes the options that say which site; returns the first of the agent's. */
