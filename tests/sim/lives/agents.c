@@ -1,7 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tests/sim/scheduler/sim.h"
+#include "tests/sim/lives/sim.h"
 
 int sim_host(zm_str_t name)
 {

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "mta/scheduler/aside.h"
-#include "tests/sim/scheduler/sim.h"
+#include "tests/sim/lives/sim.h"
 
 static zm_job_t *some_job(sim_t *sim)
 {

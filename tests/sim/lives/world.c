@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "platform/clock.h"
-#include "tests/sim/scheduler/sim.h"
+#include "tests/sim/lives/sim.h"
 
 const char *const sim_channels[CHANNELS] = {"one", "many"};
 

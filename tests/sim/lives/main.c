@@ -8,7 +8,7 @@
 
 #include "mta/scheduler/show.h"
 #include "platform/clock.h"
-#include "tests/sim/scheduler/sim.h"
+#include "tests/sim/lives/sim.h"
 
 #define STEPS 1500
 #define LAST_ROUNDS 3000

@@ -4,7 +4,7 @@
  * Every agent takes the same time for each job.
  */
 #include "platform/clock.h"
-#include "tests/sim/scheduler/sim.h"
+#include "tests/sim/lives/sim.h"
 
 #define FLOOD 900
 #define PROBES 20
