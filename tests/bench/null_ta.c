@@ -19,7 +19,7 @@
 
 typedef struct null_t {
     const char *channel;
-    int64_t threads;
+    int64_t threads, delay;
     apr_pool_t *pool;
     zm_buf_t out;
 } null_t;
@@ -88,6 +88,8 @@ static bool serve(null_t *null, char *line)
     host = strchr(line, '\t');
     if (host != NULL)
         *host++ = '\0';
+    if (null->delay > 0)
+        apr_sleep(apr_time_from_msec(null->delay));
     job(null, line, zm_str(host != NULL ? host : ""));
     apr_pool_clear(null->pool);
     if (null->threads > 1)
@@ -137,8 +139,9 @@ int main(int argc, char **argv)
     const zm_option_t table[] = {
         {'c', "channel", ZM_OPTION_TEXT, &null.channel, NULL, "NAME", "channel (null)"},
         {'m', "multi", ZM_OPTION_NUMBER, &null.threads, NULL, "N", "threads at once (1)"},
+        {'d', "delay", ZM_OPTION_NUMBER, &null.delay, NULL, "MS", "milliseconds for a job (0)"},
     };
-    const zm_command_line_t line = {"zm-null-ta", NULL, "an agent that does nothing", table, 2,
+    const zm_command_line_t line = {"zm-null-ta", NULL, "an agent that does nothing", table, 3,
                                     NULL,         0};
     apr_pool_t *pool;
     apr_file_t *input, *output;
