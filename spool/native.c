@@ -162,18 +162,21 @@ static apr_status_t unlink_name(zm_engine_t *engine, const char *name)
     return status;
 }
 
-static void hold(zm_native_t *native, const char *name, apr_pool_t *pool)
+static apr_status_t hold(zm_native_t *native, const char *name, apr_pool_t *pool)
 {
     zm_native_place_t place;
     zm_file_t *held; /* closed with its pool */
-    if (zm_native_place_of_name(&place, native, name, false) != APR_SUCCESS)
-        return;
-    (void)zm_file_open(&held, place.dir->handle, place.leaf, ZM_OPEN_READ, 0, pool);
+    apr_status_t status = zm_native_place_of_name(&place, native, name, false);
+    if (status != APR_SUCCESS)
+        return status;
+    status = zm_file_open(&held, place.dir->handle, place.leaf, ZM_OPEN_READ, 0, pool);
     zm_native_leave(&place, native);
+    return status;
 }
 
 /* The second name is the id of the first's object: held open, that object keeps its id from a new
- * one until both names are gone.  What is held need not be freed while the caller waits. */
+ * one until both names are gone, and one that cannot be held stays.  What is held need not be freed
+ * while the caller waits. */
 static apr_status_t unlink_pair(zm_engine_t *engine, const char *first, const char *second)
 {
     zm_native_t *native = zm_native(engine);
@@ -182,9 +185,11 @@ static apr_status_t unlink_pair(zm_engine_t *engine, const char *first, const ch
     apr_status_t status;
     if (pool == NULL)
         return APR_ENOMEM;
-    hold(native, first, pool);
-    hold(native, second, pool);
-    status = unlink_name(engine, first);
+    status = hold(native, first, pool);
+    if (status == APR_SUCCESS) {
+        (void)hold(native, second, pool); /* only so that freeing it takes none of our time */
+        status = unlink_name(engine, first);
+    }
     if (status == APR_SUCCESS || APR_STATUS_IS_ENOENT(status))
         status = unlink_name(engine, second);
     zm_native_release(native->release, bundle);
