@@ -318,6 +318,30 @@ static int run_daemon(router_t *router)
     return code;
 }
 
+/* What the options ask for. */
+static int run(router_t *router, int argc, char **argv)
+{
+    if (router->worker) {
+        (void)zm_control_decline(); /* the master says when to end */
+        return run_worker(router);
+    }
+    if (router->explain)
+        return run_explain(router, argc, argv);
+    if (router->interactive && router->daemon)
+        return complain(ZM_EXIT_USAGE, "-i and -d exclude each other");
+    if (router->service != NULL &&
+        (!router->interactive || strcmp(router->service, "smtpserver") != 0))
+        return complain(ZM_EXIT_USAGE, "-I needs -i, and knows the service smtpserver only");
+    if (router->interactive)
+        return run_interactive(router);
+    if (router->daemon || router->kill_previous)
+        return run_daemon(router);
+    if (argc > 1)
+        return run_files(router, argc, argv);
+    return complain(ZM_EXIT_USAGE,
+                    "nothing to do: say -d, --explain ADDRESS or message files; see --help");
+}
+
 int main(int argc, char **argv)
 {
     router_t router = {0};
@@ -383,23 +407,5 @@ int main(int argc, char **argv)
         router.workers = router.workers < 1 ? 1 : 40;
     if (open_log(&router, &error) != APR_SUCCESS)
         return complain(ZM_EXIT_CONFIG, error.text);
-    if (router.worker) {
-        (void)zm_control_decline(); /* the master says when to end */
-        return run_worker(&router);
-    }
-    if (router.explain)
-        return run_explain(&router, argc, argv);
-    if (router.interactive && router.daemon)
-        return complain(ZM_EXIT_USAGE, "-i and -d exclude each other");
-    if (router.service != NULL &&
-        (!router.interactive || strcmp(router.service, "smtpserver") != 0))
-        return complain(ZM_EXIT_USAGE, "-I needs -i, and knows the service smtpserver only");
-    if (router.interactive)
-        return run_interactive(&router);
-    if (router.daemon || router.kill_previous)
-        return run_daemon(&router);
-    if (argc > 1)
-        return run_files(&router, argc, argv);
-    return complain(ZM_EXIT_USAGE,
-                    "nothing to do: say -d, --explain ADDRESS or message files; see --help");
+    return run(&router, argc, argv);
 }
