@@ -202,8 +202,9 @@ zm_counter_t zm_counter_of_agent(const char *name, zm_agent_counter_t which)
     for (i = 0; i < sizeof agents / sizeof agents[0]; i++)
         if (strcmp(agents[i].name, name) == 0)
             return (zm_counter_t)(which < ZM_AGENT_RECIPIENTS_OK
-                                      ? agents[i].first + which
-                                      : agents[i].recipients + (which - ZM_AGENT_RECIPIENTS_OK));
+                                      ? (int)agents[i].first + (int)which
+                                      : (int)agents[i].recipients + (int)which -
+                                            (int)ZM_AGENT_RECIPIENTS_OK);
     return ZM_COUNTERS;
 }
 
