@@ -131,7 +131,8 @@ static void keywords_ignore_case(void)
     int i;
     for (i = 0; i < ZM_ENV_UNKNOWN; i++)
         CU_ASSERT_EQUAL(
-            zm_envelope_keyword(zm_str(zm_envelope_keyword_name((zm_envelope_keyword_t)i))), i);
+            (int)zm_envelope_keyword(zm_str(zm_envelope_keyword_name((zm_envelope_keyword_t)i))),
+            i);
     CU_ASSERT_EQUAL(zm_envelope_keyword(ZM_S("ENV-eof")), ZM_ENV_END);
     CU_ASSERT_EQUAL(zm_envelope_keyword(ZM_S("RcvdFrom")), ZM_ENV_RCVDFROM);
     CU_ASSERT_EQUAL(zm_envelope_keyword(ZM_S("")), ZM_ENV_UNKNOWN);
