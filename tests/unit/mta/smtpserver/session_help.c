@@ -76,8 +76,7 @@ client_t *client_connect(const char *config, const char *address)
     server->style = PATTERN_VERIFY | PATTERN_EXPAND;
     server->scratch_pool = pool;
     apr_pool_create(&server->scratch_pool, pool);
-    ZM_ASSERT_OK(
-        localnames_open(&policy.names, "/nonexistent", local_names, NULL, pool, &error));
+    ZM_ASSERT_OK(localnames_open(&policy.names, "/nonexistent", local_names, NULL, pool, &error));
     policy.percent_hack = true;
     ZM_ASSERT_OK(policy_create(&server->policy, &policy, pool));
     ZM_ASSERT_OK(journal_open(&server->journal, &journal, pool, &error));
@@ -161,4 +160,16 @@ void zm_test_assert_has(const char *text, const char *part, const char *file, in
     if (!has(text, part))
         fprintf(stderr, "%s:%d: no \"%s\" in \"%s\"\n", file, line, part, text);
     CU_ASSERT_TRUE(has(text, part));
+}
+
+const char *hello(client_t *client)
+{
+    (void)net_get(client->socket);
+    return say(client, "EHLO peer.test\r\n");
+}
+
+const char *send_text(client_t *client, const char *data)
+{
+    (void)say(client, BEGIN);
+    return say(client, data);
 }

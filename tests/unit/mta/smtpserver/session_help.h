@@ -24,6 +24,14 @@ client_t *client_connect(const char *config, const char *address);
 /** Another session with the same server; the earlier socket stays with the caller. */
 void client_again(client_t *client, const char *address);
 
+#define STRANGER "192.0.2.9"
+#define HERE "127.0.0.1"
+#define BEGIN "MAIL FROM:<a@far.test>\r\nRCPT TO:<bob@local.test>\r\nDATA\r\n"
+
+/** Takes the banner and says EHLO; the reply to that. */
+const char *hello(client_t *client);
+/** A whole message; the reply to its end. */
+const char *send_text(client_t *client, const char *data);
 /** Sends text (after what is there has been done) and gives all that came back. */
 const char *say(client_t *client, const char *text);
 const char *say_bytes(client_t *client, const char *data, apr_size_t length);

@@ -1,0 +1,45 @@
+#include "tests/unit/ta/smtp/relay_help.h"
+
+zm_fixture_t *fixture;
+zm_server_t server;
+zm_smtp_options_t options;
+zm_smtp_t smtp;
+
+void begin(void)
+{
+    fixture = zm_fixture("MYHOSTNAME=client.example\n");
+    server = (zm_server_t){0};
+    zm_server_start(&server, fixture->loop, fixture->pool);
+    zm_smtp_defaults(&options);
+}
+
+const char *send_letter(zm_fixture_letter_t letter)
+{
+    const char *host = zm_server_host(&server), *path;
+    int i;
+    for (i = 0; i < 8 && letter.recipients[i].channel != NULL; i++)
+        letter.recipients[i].host = host;
+    if (letter.sender == NULL)
+        letter.sender = "from@example.org";
+    path = zm_fixture_letter(fixture, &letter);
+    zm_fixture_feed(fixture, "%s\t%s\n", path, host);
+    return path;
+}
+
+const char *send_to(const char *user)
+{
+    return send_letter((zm_fixture_letter_t){.recipients = {{"smtp", "", user, 0, NULL}}});
+}
+
+void run(void)
+{
+    zm_agent_options_t agent = zm_fixture_agent(fixture, "smtp", "smtp");
+    zm_error_t error;
+    zm_fixture_end(fixture);
+    ZM_ASSERT_OK(zm_smtp_open(&smtp, &options, &agent, fixture->pool, &error));
+    CU_ASSERT_EQUAL(zm_smtp_run(&smtp), 0);
+    while (server.open > 0) /* lets both ends say goodbye */
+        zm_loop_once(fixture->loop, -1);
+    zm_loop_once(fixture->loop, 0);
+    zm_loop_once(fixture->loop, 0);
+}

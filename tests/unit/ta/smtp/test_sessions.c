@@ -1,0 +1,246 @@
+/*
+ * The whole agent against a scripted server: how sessions begin, break and end.
+ */
+#include <apr_strings.h>
+
+#include "tests/unit/ta/smtp/relay_help.h"
+
+/* -- openings -------------------------------------------------------------- */
+
+static void ehlo_refused_means_helo(void)
+{
+    const char *path;
+    begin();
+    server.ehlo.list[0] = "502 what";
+    path = send_to("a@x");
+    run();
+    TAGS(path, "+");
+    TALK("[1]\nEHLO client.example\nHELO client.example\nMAIL From:<from@example.org>\nRCPT "
+         "To:<a@x>\nDATA\nQUIT\n");
+}
+
+static void ehlo_that_breaks_the_session_means_helo_in_another(void)
+{
+    const char *path;
+    begin();
+    server.ehlo.list[0] = "CLOSE";
+    path = send_to("a@x");
+    run();
+    TAGS(path, "+");
+    CU_ASSERT_EQUAL(server.sessions, 2);
+}
+
+static void temporary_greeting_defers_everything_that_waits(void)
+{
+    const char *one, *two;
+    begin();
+    server.greeting.list[0] = "421 too busy";
+    one = send_to("a@x");
+    two = send_to("b@x");
+    run();
+    TAGS(one, " ");
+    TAGS(two, " ");
+    CU_ASSERT_EQUAL(server.sessions, 1);
+    HEARD("\tretryat +60 \r->> 421 too busy\n");
+    HEARD("\tdeferall \r->> 421 too busy\n");
+}
+
+static void permanent_greeting_is_not_believed_at_once(void)
+{
+    const char *path;
+    begin();
+    server.greeting.list[0] = "554 no mail here";
+    path = send_to("a@x");
+    run();
+    TAGS(path, " ");
+    CU_ASSERT_EQUAL(zm_fixture_count(fixture, "\tretryat +60 "), 1);
+}
+
+static void dead_host_is_told_for_all_recipients(void)
+{
+    const char *path, *host;
+    begin();
+    zm_server_stop(&server);
+    host = zm_server_host(&server);
+    path = send_letter((zm_fixture_letter_t){
+        .recipients = {{"smtp", "", "a@x", 0, NULL}, {"smtp", "", "b@x", 0, NULL}}});
+    send_to("c@x");
+    run();
+    TAGS(path, "  ");
+    CU_ASSERT_EQUAL(
+        zm_fixture_count(fixture,
+                         apr_psprintf(fixture->pool, "\tdeferall connect to %s [127.0.0.1|", host)),
+        3);
+    CU_ASSERT_EQUAL(server.sessions, 0);
+}
+
+static void garbage_instead_of_replies_ends_the_session(void)
+{
+    apr_size_t length = 100000;
+    char *garbage;
+    const char *path;
+    begin();
+    garbage = apr_palloc(fixture->pool, length + 1);
+    memset(garbage, 'x', length);
+    garbage[length] = '\0';
+    server.greeting.list[0] = garbage;
+    path = send_to("a@x");
+    run();
+    TAGS(path, " ");
+}
+
+static void endless_reply_ends_the_session(void)
+{
+    zm_buf_t endless = ZM_BUF_INIT;
+    const char *path;
+    int i;
+    begin();
+    for (i = 0; i < 5000; i++)
+        zm_buf_add_c(&endless, "220-more\r\n");
+    zm_buf_add_c(&endless, "220 end");
+    server.greeting.list[0] = zm_buf_c(&endless);
+    path = send_to("a@x");
+    run();
+    TAGS(path, " ");
+    zm_buf_free(&endless);
+}
+
+static void silence_is_limited(void)
+{
+    const char *path;
+    begin();
+    options.command = apr_time_from_msec(30);
+    server.keywords = "250 SIZE\r\n";
+    server.mail.list[0] = "SILENT";
+    path = send_to("a@x");
+    run();
+    TAGS(path, " ");
+    HEARD("\tretryat +60 timeout waiting for the server\n");
+}
+
+static void unasked_replies_end_the_session(void)
+{
+    const char *path;
+    begin();
+    server.mail.list[0] = "250 ok\r\n250 and more\r\n250 and more\r\n250 and\r\n250 more";
+    path = send_to("a@x");
+    run();
+    TAGS(path, " ");
+}
+
+/* -- broken sessions ------------------------------------------------------- */
+
+static void lost_session_is_opened_again_for_the_next_letter(void)
+{
+    const char *one, *two;
+    begin();
+    server.mail.list[0] = "250 ok";
+    server.mail.list[1] = "CLOSE 421 enough";
+    one = send_to("a@x");
+    two = send_to("b@x");
+    run();
+    TAGS(one, "+");
+    TAGS(two, "+");
+    CU_ASSERT_EQUAL(server.sessions, 2);
+    CU_ASSERT_EQUAL(server.letters, 2);
+}
+
+static void letter_is_retried_in_a_new_session_once(void)
+{
+    const char *one, *two;
+    begin();
+    server.mail.list[0] = "250 ok";
+    server.mail.list[1] = server.mail.list[2] = "CLOSE";
+    one = send_to("a@x");
+    two = send_to("b@x");
+    run();
+    TAGS(one, "+");
+    TAGS(two, " ");
+    CU_ASSERT_EQUAL(server.sessions, 2);
+    CU_ASSERT_EQUAL(zm_fixture_count(fixture, "\tretryat +60 the server closed the connection\n"),
+                    1);
+}
+
+static void session_lost_at_the_dot_defers_behind_others(void)
+{
+    const char *path;
+    begin();
+    server.dot.list[0] = "CLOSE";
+    path = send_to("a@x");
+    run();
+    TAGS(path, " ");
+    HEARD("\tdeferback the server closed the connection\n");
+    CU_ASSERT_EQUAL(server.letters, 1);
+}
+
+static void farewell_after_the_dot_still_counts(void)
+{
+    const char *one, *two;
+    begin();
+    server.dot.list[0] = "CLOSE 250 ok";
+    one = send_to("a@x");
+    two = send_to("b@x");
+    run();
+    TAGS(one, "+");
+    TAGS(two, "+");
+    CU_ASSERT_EQUAL(server.sessions, 2);
+}
+
+/* -- control events ---------------------------------------------------------- */
+
+static const char *stop_at;
+
+static void stop_hook(zm_str_t line)
+{
+    if (stop_at == NULL || !zm_str_starts(line, zm_str(stop_at)))
+        return;
+    stop_at = NULL;
+    smtp.agent->stopping = true;
+    zm_lanes_interrupt(&smtp);
+}
+
+static void stop_before_the_dot_gives_up_the_letter(void)
+{
+    const char *one, *two;
+    begin();
+    server.hook = stop_hook;
+    stop_at = "MAIL";
+    one = send_to("a@x");
+    two = send_to("b@x");
+    run();
+    TAGS(one, " ");
+    TAGS(two, " ");
+    CU_ASSERT_EQUAL(server.letters, 0);
+    CU_ASSERT_EQUAL(zm_fixture_count(fixture, "the agent is being stopped\n"), 1);
+}
+
+static void stop_after_the_dot_waits_for_its_reply(void)
+{
+    const char *one, *two, *three;
+    begin();
+    server.hook = stop_hook;
+    stop_at = ".";
+    one = send_to("a@x");
+    two = send_to("b@x");
+    three = send_to("c@x");
+    run();
+    TAGS(one, "+");
+    TAGS(two, " ");
+    TAGS(three, " ");
+    CU_ASSERT_EQUAL(server.letters, 1);
+}
+
+ZM_TESTS("smtp sessions", ZM_TEST(ehlo_refused_means_helo),
+         ZM_TEST(ehlo_that_breaks_the_session_means_helo_in_another),
+         ZM_TEST(temporary_greeting_defers_everything_that_waits),
+         ZM_TEST(permanent_greeting_is_not_believed_at_once),
+         ZM_TEST(dead_host_is_told_for_all_recipients),
+         ZM_TEST(garbage_instead_of_replies_ends_the_session),
+         ZM_TEST(endless_reply_ends_the_session), ZM_TEST(silence_is_limited),
+         ZM_TEST(unasked_replies_end_the_session),
+         ZM_TEST(lost_session_is_opened_again_for_the_next_letter),
+         ZM_TEST(letter_is_retried_in_a_new_session_once),
+         ZM_TEST(session_lost_at_the_dot_defers_behind_others),
+         ZM_TEST(farewell_after_the_dot_still_counts),
+         ZM_TEST(stop_before_the_dot_gives_up_the_letter),
+         ZM_TEST(stop_after_the_dot_waits_for_its_reply))
