@@ -4,10 +4,6 @@
  * The system allows few inotify instances (128 a user), and a hashed spool has
  * hundreds of directories, so all watches of a loop share one instance.
  */
-#include "platform/fs.h"
-
-#ifdef __linux__
-
 #include <apr_hash.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -15,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "platform/fs.h"
 #include "posix/socket.h"
 
 #define WANTED                                                                                     \
@@ -241,23 +238,3 @@ void zm_dirwatch_close(zm_dirwatch_t *watch)
         drop_closed(instance,
                     apr_hash_get(instance->by_number, &watch->number, sizeof watch->number));
 }
-
-#else
-
-apr_status_t zm_dirwatch_open(zm_dirwatch_t **watch, zm_loop_t *loop, const char *path,
-                              zm_dirwatch_fn *fn, void *baton)
-{
-    (void)watch;
-    (void)loop;
-    (void)path;
-    (void)fn;
-    (void)baton;
-    return ZM_E_UNSUPPORTED;
-}
-
-void zm_dirwatch_close(zm_dirwatch_t *watch)
-{
-    (void)watch;
-}
-
-#endif
