@@ -162,7 +162,7 @@ static apr_status_t unlink_name(zm_engine_t *engine, const char *name)
     return status;
 }
 
-static apr_status_t hold(zm_native_t *native, const char *name, apr_pool_t *pool)
+static apr_status_t hold(zm_native_t *native, const char *name, bool must, apr_pool_t *pool)
 {
     zm_native_place_t place;
     zm_file_t *held; /* closed with its pool */
@@ -170,6 +170,10 @@ static apr_status_t hold(zm_native_t *native, const char *name, apr_pool_t *pool
     if (status != APR_SUCCESS)
         return status;
     status = zm_file_open(&held, place.dir->handle, place.leaf, ZM_OPEN_READ, 0, pool);
+    if (must && APR_STATUS_IS_EMFILE(status)) {
+        zm_native_dirs_shrink(native->dirs);
+        status = zm_file_open(&held, place.dir->handle, place.leaf, ZM_OPEN_READ, 0, pool);
+    }
     zm_native_leave(&place, native);
     return status;
 }
@@ -185,9 +189,10 @@ static apr_status_t unlink_pair(zm_engine_t *engine, const char *first, const ch
     apr_status_t status;
     if (pool == NULL)
         return APR_ENOMEM;
-    status = hold(native, first, pool);
+    status = hold(native, first, true, pool);
     if (status == APR_SUCCESS) {
-        (void)hold(native, second, pool); /* only so that freeing it takes none of our time */
+        (void)hold(native, second, false,
+                   pool); /* only so that freeing it takes none of our time */
         status = unlink_name(engine, first);
     }
     if (status == APR_SUCCESS || APR_STATUS_IS_ENOENT(status))

@@ -224,6 +224,49 @@ static void a_crash_at_any_step_of_reporting_loses_no_report(void)
     end(f);
 }
 
+static int names_left(fixture_t *f)
+{
+    zm_object_info_t info;
+    return (zm_spool_info(&info, f->system->route, "queue/4711") == APR_SUCCESS) +
+           (zm_spool_info(&info, f->system->route, "transport/4711") == APR_SUCCESS);
+}
+
+static void put(fixture_t *f, const char *directory)
+{
+    zm_create_options_t create = {.directory = "public", .uid = ZM_UID_NONE, .gid = ZM_UID_NONE};
+    zm_target_t target = {.directory = directory, .id = 4711};
+    zm_object_t *object;
+    ZM_ASSERT_OK(zm_object_create(&object, f->system->route, &create));
+    ZM_ASSERT_OK(zm_object_write(object, "x", 1));
+    ZM_ASSERT_OK(zm_object_publish_wait(object, &target, NULL, zm_test_pool()));
+}
+
+/* Were its name to go first, its number could go to a new letter that the old control file is
+ * then taken for. */
+static void a_finished_letter_that_cannot_be_held_open_keeps_both_names(void)
+{
+    fixture_t *f = begin();
+    bool native = strcmp(ZM_TEST_ENGINE, "native") == 0;
+    apr_status_t status;
+    put(f, "queue");
+    put(f, "transport");
+    f->disk->fault = DISK_FAULT_OPEN;
+    f->disk->fault_for = 2; /* descriptors come free again, but for the message it was too late */
+    status = zm_spool_unlink_pair(f->system->route, "queue/4711", "transport/4711");
+    f->disk->fault = DISK_FAULT_NONE;
+    CU_ASSERT_EQUAL(APR_STATUS_IS_EMFILE(status), native);
+    CU_ASSERT_EQUAL(names_left(f), native ? 2 : 0);
+    ZM_ASSERT_OK(zm_spool_unlink_pair(f->system->route, "queue/4711", "transport/4711"));
+    CU_ASSERT_EQUAL(names_left(f), 0);
+    put(f, "queue");
+    put(f, "transport");
+    f->disk->fault = DISK_FAULT_OPEN;
+    f->disk->fault_for = 1; /* handles kept open are given up for it */
+    ZM_ASSERT_OK(zm_spool_unlink_pair(f->system->route, "queue/4711", "transport/4711"));
+    f->disk->fault = DISK_FAULT_NONE;
+    end(f);
+}
+
 static void a_full_disk_while_recording_a_failure_loses_no_report(void)
 {
     fixture_t *f = begin();
@@ -251,4 +294,5 @@ ZM_TESTS("lost mail " ZM_TEST_ENGINE,
          ZM_TEST(a_crash_at_any_step_of_routing_loses_nothing),
          ZM_TEST(a_crash_at_any_step_of_delivery_loses_nothing),
          ZM_TEST(a_crash_at_any_step_of_reporting_loses_no_report),
+         ZM_TEST(a_finished_letter_that_cannot_be_held_open_keeps_both_names),
          ZM_TEST(a_full_disk_while_recording_a_failure_loses_no_report))
