@@ -67,8 +67,10 @@ static void note(run_t *run, zm_compile_note_t what, unsigned line, const char *
     zm_compile_t *compile = run->compile;
     if (what == ZM_COMPILE_ERROR)
         compile->errors++;
-    else
+    else if (what == ZM_COMPILE_DUPLICATE)
         compile->duplicates++;
+    else
+        compile->remarks++;
     compile->note(compile->baton, what, line, text);
 }
 
@@ -169,6 +171,11 @@ static apr_status_t alias_entry(void *baton, zm_str_t key, zm_str_t value, unsig
     return status;
 }
 
+static void alias_remark(void *baton, unsigned line, const char *what)
+{
+    note(baton, ZM_COMPILE_REMARK, line, what);
+}
+
 static void alias_complaint(void *baton, unsigned line, const char *what)
 {
     note(baton, ZM_COMPILE_ERROR, line, what);
@@ -178,7 +185,7 @@ apr_status_t zm_compile(zm_compile_t *compile, zm_str_t text, zm_map_t *map, apr
                         zm_error_t *error)
 {
     run_t run = {.compile = compile, .map = map, .error = error};
-    zm_aliases_reader_t reader = {alias_entry, alias_complaint, &run};
+    zm_aliases_reader_t reader = {alias_entry, alias_complaint, alias_remark, &run};
     apr_status_t status = apr_pool_create(&run.pool, pool);
     if (status != APR_SUCCESS)
         return zm_error_system(error, status, "cannot compile");

@@ -18,7 +18,8 @@ typedef enum zm_compile_form_t { ZM_COMPILE_PLAIN, ZM_COMPILE_ALIASES } zm_compi
 
 typedef enum zm_compile_note_t {
     ZM_COMPILE_ERROR,    /**< the line is left out */
-    ZM_COMPILE_DUPLICATE /**< the key stands in an earlier line, too, and that one counts */
+    ZM_COMPILE_DUPLICATE, /**< the key stands in an earlier line, too, and that one counts */
+    ZM_COMPILE_REMARK     /**< the line counts, and should be written otherwise */
 } zm_compile_note_t;
 
 typedef struct zm_compile_t {
@@ -33,7 +34,7 @@ typedef struct zm_compile_t {
     /* what came of it */
     uint64_t entries;
     uint64_t longest, total; /**< bytes of the longest value and of all keys and values */
-    unsigned errors, duplicates;
+    unsigned errors, duplicates, remarks;
 } zm_compile_t;
 
 /**

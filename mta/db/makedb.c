@@ -41,10 +41,10 @@ static int complain(const makedb_t *makedb, int code, const char *text)
 static void on_note(void *baton, zm_compile_note_t what, unsigned line, const char *text)
 {
     const makedb_t *makedb = baton;
-    if (what == ZM_COMPILE_DUPLICATE && makedb->silent)
+    if (what != ZM_COMPILE_ERROR && makedb->silent)
         return;
     fprintf(stderr, "%s:%u: %s%s\n", makedb->source, line,
-            what == ZM_COMPILE_DUPLICATE ? "warning: " : "", text);
+            what != ZM_COMPILE_ERROR ? "warning: " : "", text);
 }
 
 /* On a terminal one line that counts; with -v a line each time. */

@@ -1,14 +1,62 @@
 #include "mta/mail/aliases.h"
 
+#include <string.h>
+
 #include "mta/mail/address.h"
 
 typedef struct reading_t {
     const zm_aliases_reader_t *reader;
     apr_pool_t *pool; /* of one entry */
-    zm_buf_t key, value;
+    zm_buf_t key, value, quoted;
     unsigned line; /* where the entry began */
     bool open;
 } reading_t;
+
+/* What may stand without quotes, and is kept with them. */
+static bool is_bare(const zm_address_t *item)
+{
+    return item->kind == ZM_ADDRESS_MAILBOX && item->pure.length > 0 &&
+           strchr("|/:", item->pure.data[0]) != NULL;
+}
+
+static void add_quoted(zm_buf_t *out, zm_str_t text)
+{
+    apr_size_t i;
+    zm_buf_add_byte(out, '"');
+    for (i = 0; i < text.length; i++) {
+        if (text.data[i] == '"' || text.data[i] == '\\')
+            zm_buf_add_byte(out, '\\');
+        zm_buf_add_byte(out, text.data[i]);
+    }
+    zm_buf_add_byte(out, '"');
+}
+
+/* The value as it is stored.  Lives until the next entry. */
+static zm_str_t with_quotes(reading_t *reading, const zm_address_list_t *list)
+{
+    const zm_aliases_reader_t *reader = reading->reader;
+    const zm_address_t *item;
+    apr_size_t done = 0;
+    zm_buf_clear(&reading->quoted);
+    for (item = list->first; item != NULL; item = item->next) {
+        zm_str_t source;
+        apr_size_t offset;
+        if (!is_bare(item))
+            continue;
+        if (done == 0 && reader->remark != NULL)
+            reader->remark(reader->baton, reading->line,
+                           "programs, files and :include: should stand in quotes");
+        source = zm_address_source(list, item);
+        offset = (apr_size_t)(source.data - list->text.data);
+        zm_buf_add(&reading->quoted, list->text.data + done, offset - done);
+        add_quoted(&reading->quoted, source);
+        done = offset + source.length;
+    }
+    if (done == 0)
+        return list->text;
+    zm_buf_add(&reading->quoted, list->text.data + done, list->text.length - done);
+    return zm_buf_str(&reading->quoted);
+}
 
 /* Ends the entry in hand: its value must be an address list. */
 static apr_status_t finish_entry(reading_t *reading)
@@ -31,8 +79,8 @@ static apr_status_t finish_entry(reading_t *reading)
                                   item ? zm_address_problem(list, item, &offset)
                                        : "not an address list");
     } else {
-        status = reading->reader->entry(reading->reader->baton, zm_buf_str(&reading->key), value,
-                                        reading->line);
+        status = reading->reader->entry(reading->reader->baton, zm_buf_str(&reading->key),
+                                        with_quotes(reading, list), reading->line);
     }
     apr_pool_clear(reading->pool);
     return status;
@@ -93,27 +141,33 @@ static void continue_entry(reading_t *reading, zm_str_t line, unsigned number)
 
 apr_status_t zm_aliases_read(zm_str_t text, const zm_aliases_reader_t *reader, apr_pool_t *pool)
 {
-    reading_t reading = {reader, NULL, ZM_BUF_INIT, ZM_BUF_INIT, 0, false};
+    reading_t reading = {reader, NULL, ZM_BUF_INIT, ZM_BUF_INIT, ZM_BUF_INIT, 0, false};
     zm_str_t rest = text, line;
     apr_status_t status = apr_pool_create(&reading.pool, pool);
     unsigned number = 0;
+    bool blank;
     while (status == APR_SUCCESS && rest.length > 0) {
         zm_str_cut(rest, '\n', &line, &rest);
         number++;
         if (line.length > 0 && line.data[line.length - 1] == '\r')
             line.length--;
-        if (line.length > 0 && zm_is_blank(line.data[0])) {
-            continue_entry(&reading, line, number);
+        blank = line.length > 0 && zm_is_blank(line.data[0]);
+        if (!blank)
+            status = finish_entry(&reading);
+        if (status != APR_SUCCESS || line.length == 0 || line.data[0] == '#')
             continue;
-        }
-        status = finish_entry(&reading);
-        if (status == APR_SUCCESS && line.length > 0 && line.data[0] != '#')
+        if (zm_str_find(line, '\0') >= 0)
+            reader->complain(reader->baton, number, "a NUL byte stands in the line");
+        else if (blank)
+            continue_entry(&reading, line, number);
+        else
             start_entry(&reading, line, number);
     }
     if (status == APR_SUCCESS)
         status = finish_entry(&reading);
     zm_buf_free(&reading.key);
     zm_buf_free(&reading.value);
+    zm_buf_free(&reading.quoted);
     apr_pool_destroy(reading.pool);
     return status;
 }

@@ -10,7 +10,10 @@
  * An entry begins in column 1 with its key, which may be quoted and is mapped to
  * lower case; its value is an address list.  A line that begins with a blank
  * continues the entry, whose text so far must end in a comma.  Empty lines and
- * comments end an entry.
+ * comments end an entry.  A line with a NUL byte is wrong.
+ *
+ * Programs, files and includes may stand without quotes, up to the next comma:
+ * the reader tells so, and gives the value with quotes around them.
  */
 #ifndef ZM_MTA_MAIL_ALIASES_H
 #define ZM_MTA_MAIL_ALIASES_H
@@ -25,6 +28,8 @@ typedef struct zm_aliases_reader_t {
     apr_status_t (*entry)(void *baton, zm_str_t key, zm_str_t value, unsigned line);
     /** Something wrong with a line, which is left out. */
     void (*complain)(void *baton, unsigned line, const char *what);
+    /** Something that is understood and should be written otherwise; may be null. */
+    void (*remark)(void *baton, unsigned line, const char *what);
     void *baton;
 } zm_aliases_reader_t;
 

@@ -107,22 +107,37 @@ static void route_member(expansion_t *expansion, zm_str_t address)
         add_result(expansion, result.value);
 }
 
+/* What is wrong with a line; null: nothing. */
+static const char *line_problem(const zm_address_list_t *list)
+{
+    const zm_address_t *item = list->first;
+    apr_size_t offset;
+    if (zm_str_find(list->text, '\0') >= 0)
+        return "a NUL byte stands in the line";
+    if (list->bad == 0)
+        return NULL;
+    while (item != NULL && !item->bad)
+        item = item->next;
+    return item != NULL ? zm_address_problem(list, item, &offset) : "not understood";
+}
+
 static void expand_line(expansion_t *expansion, zm_str_t line, unsigned number)
 {
     apr_pool_t *pool = zm_script_pool(expansion->worker->script);
     zm_address_list_t *list;
     zm_address_t *item;
-    apr_size_t offset;
+    const char *problem;
+    apr_size_t i;
     if (line.length == 0 || line.data[0] == '#')
         return;
     list = zm_address_parse(ZM_RULE_LIST_LINE, line, pool);
-    if (list->bad > 0) { /* one slip costs the line, and is told to who keeps the list */
-        for (item = list->first; item != NULL && !item->bad; item = item->next)
-            ;
+    problem = line_problem(list);
+    if (problem != NULL) { /* one slip costs the line, and is told to who keeps the list */
         expansion->bad++;
-        zm_buf_printf(&expansion->complaints, "line %u: %s: %.*s\n", number,
-                      item ? zm_address_problem(list, item, &offset) : "not understood",
-                      (int)line.length, line.data);
+        zm_buf_printf(&expansion->complaints, "line %u: %s: ", number, problem);
+        for (i = 0; i < line.length; i++)
+            zm_buf_add_byte(&expansion->complaints, line.data[i] != '\0' ? line.data[i] : '?');
+        zm_buf_add_byte(&expansion->complaints, '\n');
         return;
     }
     for (item = zm_address_good(list->first); item != NULL; item = zm_address_good(item->next))

@@ -62,7 +62,8 @@ static void compile(check_t *check, zm_str_t text)
     check->entries = 0;
     FUZZ_EXPECT(zm_map_create(&map, "incore", &options, check->pool, &error) == APR_SUCCESS);
     FUZZ_EXPECT(zm_compile(check->compile, text, map, check->pool, &error) == APR_SUCCESS);
-    FUZZ_EXPECT(check->notes == check->compile->errors + check->compile->duplicates);
+    FUZZ_EXPECT(check->notes == check->compile->errors + check->compile->duplicates +
+                                    check->compile->remarks);
     FUZZ_EXPECT(zm_map_each(map, on_entry, check, &error) == APR_SUCCESS);
     FUZZ_EXPECT(check->entries == check->compile->entries);
 }

@@ -25,9 +25,16 @@ static void complain(void *baton, unsigned line, const char *what)
     zm_buf_printf(&seen->text, "%u!\n", line);
 }
 
+static void remark(void *baton, unsigned line, const char *what)
+{
+    seen_t *seen = baton;
+    (void)what;
+    zm_buf_printf(&seen->text, "%u?\n", line);
+}
+
 static const char *read(const char *text, seen_t *seen)
 {
-    zm_aliases_reader_t reader = {entry, complain, seen};
+    zm_aliases_reader_t reader = {entry, complain, remark, seen};
     const char *result;
     zm_buf_clear(&seen->text);
     seen->complaints = 0;
@@ -56,7 +63,16 @@ static void quoted_keys_and_programs_are_kept(void)
 {
     seen_t seen = {ZM_BUF_INIT, 0};
     ZM_ASSERT_STR(read("\"a b\": \"|/bin/x y\"\nc: |/bin/x y\n", &seen),
-                  "1 \"a b\"=\"|/bin/x y\"\n2 c=|/bin/x y\n");
+                  "1 \"a b\"=\"|/bin/x y\"\n2?\n2 c=\"|/bin/x y\"\n");
+}
+
+static void bare_programs_files_and_includes_get_their_quotes(void)
+{
+    seen_t seen = {ZM_BUF_INIT, 0};
+    ZM_ASSERT_STR(read("a: b, /var/x y, :include:/l , c\n", &seen),
+                  "1?\n1 a=b, \"/var/x y\", \":include:/l\" , c\n");
+    ZM_ASSERT_STR(read("a: |x \"y\" z\n", &seen), "1?\n1 a=\"|x \\\"y\\\" z\"\n");
+    ZM_ASSERT_STR(read("a: \":include:/l\", \\b\n", &seen), "1 a=\":include:/l\", \\b\n");
 }
 
 static void bad_lines_cost_only_themselves(void)
@@ -65,6 +81,17 @@ static void bad_lines_cost_only_themselves(void)
     ZM_ASSERT_STR(read("nothing here\na: <b\nc: d\n", &seen), "1!\n2!\n3 c=d\n");
 }
 
+static void a_nul_byte_costs_its_line(void)
+{
+    static const char text[] = "a: x,\n y\0,\n z\nb\0: c\n d\ne: f\n";
+    seen_t seen = {ZM_BUF_INIT, 0};
+    zm_aliases_reader_t reader = {entry, complain, remark, &seen};
+    ZM_ASSERT_OK(zm_aliases_read(zm_str_of(text, sizeof text - 1), &reader, zm_test_pool()));
+    ZM_ASSERT_STR(zm_buf_c(&seen.text), "2!\n1 a=x, z\n4!\n5!\n6 e=f\n");
+    zm_buf_free(&seen.text);
+}
+
 ZM_TESTS("aliases", ZM_TEST(entries_have_lower_case_keys_and_lists),
          ZM_TEST(a_comma_lets_an_entry_go_on), ZM_TEST(quoted_keys_and_programs_are_kept),
-         ZM_TEST(bad_lines_cost_only_themselves))
+         ZM_TEST(bare_programs_files_and_includes_get_their_quotes),
+         ZM_TEST(a_nul_byte_costs_its_line), ZM_TEST(bad_lines_cost_only_themselves))
