@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mta/script/line_editor.h"
+#include "mta/script/dialogue.h"
 #include "mta/script/script.h"
 #include "platform/exec.h"
 #include "platform/identity.h"
@@ -30,8 +30,6 @@ typedef struct zmsh_t {
     int argument_count;
     bool from_stdin, interactive, once;
     char flags[64];
-    zm_line_editor_t *editor; /* null: lines as they come */
-    zm_buf_t prompt;
 } zmsh_t;
 
 static zm_script_t *signalled;
@@ -132,71 +130,16 @@ static bool read_arguments(zmsh_t *zmsh, int argc, const char *const *argv)
 
 /* -- running ----------------------------------------------------------------------------------- */
 
-/* What a function of that name prints, or the variable's value. */
-static const char *prompt_of(zmsh_t *zmsh, const char *variable)
-{
-    zm_script_result_t result;
-    if (!zmsh->interactive)
-        return "";
-    if (zm_script_has_function(zmsh->script, variable)) {
-        zm_script_call(zmsh->script, variable, NULL, 0, &result, NULL);
-        return "";
-    }
-    zm_buf_clear(&zmsh->prompt);
-    zm_buf_add_str(&zmsh->prompt, zm_script_get_str(zmsh->script, variable));
-    return zm_buf_c(&zmsh->prompt);
-}
-
-static bool read_line(zmsh_t *zmsh, const char *variable, zm_buf_t *text)
-{
-    const char *prompt = prompt_of(zmsh, variable);
-    if (zmsh->editor != NULL) {
-        fflush(stdout);
-        return zm_line_editor_read(zmsh->editor, prompt, text);
-    }
-    fputs(prompt, stderr);
-    fflush(stderr);
-    return zm_script_read_line(zmsh->script, text);
-}
-
 static void report(const zm_error_t *error)
 {
     if (error->status == ZM_E_LIMIT)
         fprintf(stderr, "zmsh: %s\n", error->text);
 }
 
-/*
- * Reads commands from standard input: lines are gathered until they parse.  The
- * input is read through the script's own stream, so that a command `read` finds
- * what follows it.
- */
 static apr_status_t run_stdin(zmsh_t *zmsh, int *status)
 {
-    zm_buf_t text = ZM_BUF_INIT;
-    apr_status_t result = APR_SUCCESS;
-    const char *variable = "PS1";
-    bool more = true;
-    while (more) {
-        zm_error_t error = {0};
-        more = read_line(zmsh, variable, &text);
-        if (!more && text.length == 0)
-            break;
-        result = zm_script_run(zmsh->script, zm_buf_str(&text), "stdin", status, &error);
-        if (result == APR_EINCOMPLETE && more) {
-            variable = "PS2";
-            continue;
-        }
-        variable = "PS1";
-        zm_buf_clear(&text);
-        report(&error);
-        if (result == APR_EINCOMPLETE)
-            fprintf(stderr, "zmsh: %s\n", error.text);
-        if (result == ZM_E_STOPPED || ((result != APR_SUCCESS || zmsh->once) && !zmsh->interactive))
-            break;
-        zm_script_run_traps(zmsh->script);
-    }
-    zm_buf_free(&text);
-    return result;
+    zm_dialogue_t dialogue = {.program = "zmsh", .prompts = zmsh->interactive, .once = zmsh->once};
+    return zm_dialogue_run(zmsh->script, &dialogue, status);
 }
 
 static int run(zmsh_t *zmsh)
@@ -229,6 +172,7 @@ static void source_profiles(zmsh_t *zmsh, apr_pool_t *pool)
     char *home;
     if (zmsh->name[0] != '-')
         return;
+    zm_script_source(zmsh->script, "/etc/profile", NULL, NULL);
     if (apr_env_get(&home, "HOME", pool) == APR_SUCCESS)
         zm_script_source(zmsh->script, apr_pstrcat(pool, home, "/.profile", NULL), NULL, NULL);
 }
@@ -264,7 +208,7 @@ int main(int argc, const char *const *argv, const char *const *environment)
         add_flags(&zmsh, zmsh.interactive ? "is" : "s");
     }
     if (zmsh.interactive)
-        zmsh.editor = zm_line_editor_open(pool);
+        apr_signal(SIGTERM, SIG_IGN);
     options.flags = zmsh.flags;
     options.environment = environment;
     options.limits.steps = ~(uint64_t)0;
@@ -274,13 +218,9 @@ int main(int argc, const char *const *argv, const char *const *environment)
     zm_script_on_trap(zmsh.script, on_trap, NULL);
     zm_script_set_arguments(zmsh.script, zmsh.name, zmsh.arguments,
                             (apr_size_t)zmsh.argument_count);
-    if (zm_script_get_str(zmsh.script, "PS1").length == 0)
-        zm_script_set_str(zmsh.script, "PS1", own.uid == 0 ? ZM_S("# ") : ZM_S("$ "));
-    if (zm_script_get_str(zmsh.script, "PS2").length == 0)
-        zm_script_set_str(zmsh.script, "PS2", ZM_S("> "));
+    zm_dialogue_defaults(zmsh.script);
     source_profiles(&zmsh, pool);
     status = run(&zmsh);
-    zm_buf_free(&zmsh.prompt);
     apr_terminate();
     return status;
 }

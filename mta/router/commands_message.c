@@ -168,11 +168,36 @@ static int rfc822syntax(zm_call_t *call)
     return 1;
 }
 
-/* stability [on|off]: messages are taken in order of their arrival, always */
+/* daemon: once the command line or file that says it has been run, route what comes */
+static int daemon_loop(zm_call_t *call)
+{
+    router_worker_t *worker = call->baton;
+    if (call->count > 0) {
+        zm_call_complain(call, "usage: daemon");
+        return 64;
+    }
+    if (worker->served || worker->assisting || worker->message != NULL) {
+        zm_call_complain(call, "is for router -i only");
+        return 1;
+    }
+    worker->alone = true;
+    return 0;
+}
+
+/* stability [on|off]: messages are taken in order of their arrival; they are anyway */
 static int stability(zm_call_t *call)
 {
-    if (call->count == 0)
-        zm_call_print(call, "stability on\n");
+    router_worker_t *worker = call->baton;
+    bool off = zm_str_equal_c(zm_call_arg(call, 0), "off");
+    if (call->count > 1 ||
+        (call->count == 1 && !off && !zm_str_equal_c(zm_call_arg(call, 0), "on"))) {
+        zm_call_complain(call, "usage: stability [on|off]");
+        return 64;
+    }
+    if (call->count == 1)
+        worker->unstable = off;
+    else
+        zm_call_print(call, "stability %s\n", worker->unstable ? "off" : "on");
     return 0;
 }
 
@@ -205,6 +230,7 @@ void router_commands_message(router_worker_t *worker)
         {"rfc822syntax", rfc822syntax},
         {"process", process},
         {"stableprocess", stableprocess},
+        {"daemon", daemon_loop},
         {"stability", stability},
         {"erraddron", erraddron},
     };

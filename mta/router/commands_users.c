@@ -117,7 +117,7 @@ static int login2uid(zm_call_t *call)
     return 0;
 }
 
-/* uid2login UID: the login name; uid#N for the unknown, with `defer` set when it cannot be told now
+/* uid2login UID: the login name; uid#N for the unknown, with `defer` set: what depends on it waits
  */
 static int uid2login(zm_call_t *call)
 {
@@ -136,10 +136,8 @@ static int uid2login(zm_call_t *call)
         return 0;
     }
     zm_call_print(call, "uid#%" APR_INT64_T_FMT "\n", (apr_int64_t)uid);
-    if (!APR_STATUS_IS_ENOENT(status))
-        zm_script_defer(worker->script,
-                        apr_psprintf(zm_script_pool(worker->script), "HOME:uid#%" APR_INT64_T_FMT,
-                                     (apr_int64_t)uid));
+    zm_script_defer(worker->script, apr_psprintf(zm_script_pool(worker->script),
+                                                 "HOME:uid#%" APR_INT64_T_FMT, (apr_int64_t)uid));
     return 0;
 }
 

@@ -4,9 +4,10 @@
 #include <string.h>
 
 #include "mta/map/map.h"
+#include "mta/router/alone.h"
 #include "mta/router/answers.h"
 #include "mta/router/commands.h"
-#include "mta/script/line_editor.h"
+#include "mta/script/dialogue.h"
 #include "platform/exec.h"
 
 #define QUESTION_LIMIT 8192
@@ -27,56 +28,31 @@ static void print_directly(router_worker_t *worker)
 
 /* -- a person ----------------------------------------------------------------------------- */
 
-/* A line of any length with its LF; false at the end. */
-static bool read_line(zm_line_editor_t *editor, const char *prompt, zm_buf_t *text)
+/* What a command leaves to be done once it has ended. */
+static bool after_command(void *baton)
 {
-    char part[1024];
-    if (editor != NULL)
-        return zm_line_editor_read(editor, prompt, text);
-    if (prompt != NULL) {
-        fputs(prompt, stderr);
-        fflush(stderr);
-    }
-    while (fgets(part, sizeof part, stdin) != NULL) {
-        zm_buf_add_c(text, part);
-        if (text->length > 0 && text->data[text->length - 1] == '\n')
-            return true;
-    }
-    return false;
+    router_worker_t *worker = baton;
+    router_commands_forget(worker);
+    fflush(stdout);
+    if (!worker->alone)
+        return true;
+    worker->alone = false;
+    return router_alone(worker);
 }
 
 int router_interactive(router_worker_t *worker)
 {
-    bool terminal = zm_program_is_terminal(0) && zm_program_is_terminal(2), more = true;
-    zm_line_editor_t *editor = zm_line_editor_open(worker->pool);
-    zm_buf_t text = ZM_BUF_INIT;
-    const char *prompt = "z$ ";
+    zm_dialogue_t dialogue = {.program = "router",
+                              .prompts = zm_program_is_terminal(0) && zm_program_is_terminal(2),
+                              .forgiving = true,
+                              .after = after_command,
+                              .baton = worker};
     int status = 0;
     print_directly(worker);
-    while (more) {
-        zm_error_t error = {0};
-        apr_status_t result;
-        more = read_line(editor, terminal ? prompt : NULL, &text);
-        if (!more && text.length == 0)
-            break;
-        result = zm_script_run(worker->script, zm_buf_str(&text), "stdin", &status, &error);
-        router_commands_forget(worker);
-        if (result == APR_EINCOMPLETE && more) {
-            prompt = "> ";
-            continue;
-        }
-        prompt = "z$ ";
-        zm_buf_clear(&text);
-        fflush(stdout);
-        if (result == ZM_E_STOPPED) {
-            status = zm_script_exit_status(worker->script);
-            break;
-        }
-        if (result == ZM_E_LIMIT || result == APR_EINCOMPLETE)
-            fprintf(stderr, "router: %s\n", error.text);
-        zm_script_run_traps(worker->script);
-    }
-    zm_buf_free(&text);
+    if (worker->alone && !after_command(worker))
+        return 0;
+    if (zm_dialogue_run(worker->script, &dialogue, &status) == ZM_E_STOPPED)
+        status = zm_script_exit_status(worker->script);
     zm_script_run_exit_trap(worker->script);
     return status;
 }

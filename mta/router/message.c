@@ -68,10 +68,30 @@ static apr_status_t open_message(router_message_t *message)
 
 /* -- the way ------------------------------------------------------------------------------- */
 
+static void trace_header(router_message_t *message)
+{
+    zm_script_t *script = message->worker->script;
+    int i;
+    if (!zm_script_traced(script, "rfc822"))
+        return;
+    for (i = 0; i < message->file->field_count; i++)
+        zm_script_trace_text(
+            script, "rfc822", "%.*s:%.*s", (int)message->file->fields[i].name.length,
+            message->file->fields[i].name.data, (int)message->file->fields[i].value.length,
+            message->file->fields[i].value.data);
+}
+
+/* Tells that a step begins. */
+static void at(router_message_t *message, const char *step)
+{
+    zm_script_trace_text(message->worker->script, "sequencer", "%s: %s", message->name, step);
+}
+
 static router_outcome_t run_steps(router_message_t *message)
 {
     router_outcome_t outcome;
     apr_status_t status;
+    at(message, "envelope");
     if (message->file->fault == ZM_MESSAGE_BAD_CONTINUATION)
         return ROUTER_BAD_CONTINUATION;
     if (message->file->fault == ZM_MESSAGE_BAD_KEYWORD)
@@ -80,12 +100,18 @@ static router_outcome_t run_steps(router_message_t *message)
     if (status != APR_SUCCESS)
         return ROUTER_DEFERRED;
     router_trace_open(message);
+    at(message, "header");
+    trace_header(message);
     if ((outcome = router_read_header(message)) != ROUTER_DONE)
         return outcome;
     router_publish_envelope(message);
-    if ((outcome = router_find_sender(message)) != ROUTER_DONE ||
-        (outcome = router_find_recipients(message)) != ROUTER_DONE)
+    at(message, "sender");
+    if ((outcome = router_find_sender(message)) != ROUTER_DONE)
         return outcome;
+    at(message, "recipients");
+    if ((outcome = router_find_recipients(message)) != ROUTER_DONE)
+        return outcome;
+    at(message, "control file");
     return router_commit(message);
 }
 

@@ -183,6 +183,7 @@ static apr_status_t cross(router_plan_t *plan, router_worker_t *worker, const ro
         !router_privilege(worker, &from, &privilege))
         return malformed(recipient, "no sender", error);
     status = read_final(worker, zm_value_item(result.value, 2), recipient, &final, error);
+    zm_script_trace_value(worker->script, "final", recipient->user, result.value);
     if (status != APR_SUCCESS || (seen != NULL && is_duplicate(plan, seen, final, pool)))
         return status;
     group = sender_group(rewrite_group(plan, zm_value_item(result.value, 0), pool), &from,

@@ -36,6 +36,9 @@ static bool rewrite_address(void *baton, const zm_header_t *header, zm_str_t pla
     if (!is_text(status, &result))
         return false;
     *text = zm_value_str(result.value);
+    zm_script_trace_text(script, "rewrite", "%.*s: %.*s is %.*s", (int)header->name.length,
+                         header->name.data, (int)plain.length, plain.data, (int)text->length,
+                         text->data);
     return true;
 }
 

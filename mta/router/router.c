@@ -31,6 +31,7 @@ typedef struct router_t {
     bool illegal_object, debug, interactive, fromto_syslog, old_sift;
     int64_t workers;
     const char *config, *log, *postoffice, *script_flags, *pickup, *service, *old_ways;
+    const char *const *environment;
     apr_array_header_t *traces;    /* of const char *: words of -t */
     apr_array_header_t *explained; /* of const char *: addresses of -t */
 } router_t;
@@ -150,6 +151,7 @@ static apr_status_t open_worker(router_t *router, router_worker_t **worker, zm_e
     options.config = config_path(router);
     options.pickup_socket = router->pickup;
     options.script_flags = router->script_flags;
+    options.environment = router->environment;
     if (router->interactive && router->service == NULL) /* unfinished commands can be told */
         options.script_flags =
             apr_pstrcat(router->pool, router->script_flags ? router->script_flags : "", "s", NULL);
@@ -342,9 +344,9 @@ static int run(router_t *router, int argc, char **argv)
                     "nothing to do: say -d, --explain ADDRESS or message files; see --help");
 }
 
-int main(int argc, char **argv)
+int main(int argc, char **argv, char **environment)
 {
-    router_t router = {0};
+    router_t router = {.environment = (const char *const *)environment};
     zm_error_t error = {0};
     const zm_option_t table[] = {
         {'d', "daemon", ZM_OPTION_FLAG, &router.daemon, NULL, NULL, "run as a daemon"},

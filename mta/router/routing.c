@@ -113,6 +113,7 @@ void router_route(router_worker_t *worker, apr_array_header_t *quads, zm_str_t a
     }
     zm_script_defer_clear(worker->script);
     status = zm_script_call(worker->script, "router", arguments, 2, &result, &error);
+    zm_script_trace_value(worker->script, "router", address, result.value);
     if (status == APR_SUCCESS && result.status == 0 && result.has_value &&
         add_result(quads, result.value))
         return;

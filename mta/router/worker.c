@@ -10,6 +10,7 @@
 #include "mta/router/commands.h"
 #include "mta/router/message.h"
 #include "mta/router/record.h"
+#include "mta/script/dialogue.h"
 #include "platform/control.h"
 #include "platform/log.h"
 #include "platform/sandbox.h"
@@ -131,6 +132,7 @@ static apr_status_t load_script(router_worker_t *worker, const router_worker_opt
     int code;
     settings.name = "router";
     settings.flags = options->script_flags;
+    settings.environment = options->environment;
     settings.limits.steps = MESSAGE_STEPS;
     settings.old_sift = options->old_sift;
     if ((status = zm_script_create(&worker->script, &settings, worker->pool)) != APR_SUCCESS)
@@ -147,6 +149,7 @@ static apr_status_t load_script(router_worker_t *worker, const router_worker_opt
     if ((status = add_relations(worker, error)) != APR_SUCCESS)
         return status;
     set_variables(worker);
+    zm_dialogue_defaults(worker->script);
     if ((status = zm_script_source(worker->script, options->config, &code, error)) != APR_SUCCESS)
         return status;
     if ((status = check_configuration(worker, options->config, error)) != APR_SUCCESS)
@@ -164,6 +167,7 @@ apr_status_t router_worker_open(router_worker_t **result, const router_worker_op
     worker->pool = pool;
     worker->nobody = zm_identity_nobody(zm_zenv_get_or(options->zenv, "NOBODY", NULL), pool).uid;
     worker->own = zm_identity_privileged() ? ZM_UID_NONE : zm_identity_own().uid;
+    worker->served = options->served;
     worker->illegal_object = options->illegal_object;
     worker->no_fromto = options->no_fromto;
     worker->hash_levels = zm_zenv_get_or(options->zenv, "SCHEDULERDIRHASH", "2")[0] - '0';

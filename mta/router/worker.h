@@ -54,6 +54,9 @@ typedef struct router_worker_t {
     bool illegal_object;          /**< -W: bad header fields are shown as Illegal-Object */
     bool no_fromto;               /**< -l */
     bool fromto_syslog;           /**< -S */
+    bool served;                  /**< by a master */
+    bool alone;                   /**< the command daemon was given: see alone.h */
+    bool unstable;                /**< said by the command stability; changes nothing */
     bool assisting;               /**< serves the SMTP server's questions */
     const char *syslog; /**< "R..." or "r..." of SYSLOGFLG: how messages are told to the system's
                            log; null: not at all */
@@ -62,9 +65,10 @@ typedef struct router_worker_t {
 
 typedef struct router_worker_options_t {
     zm_zenv_t *zenv;
-    const char *config;        /**< router.cf */
-    const char *pickup_socket; /**< null: files are opened directly */
-    const char *script_flags;  /**< -o */
+    const char *config;             /**< router.cf */
+    const char *pickup_socket;      /**< null: files are opened directly */
+    const char *script_flags;       /**< -o */
+    const char *const *environment; /**< of this process, for the scripts; null: none */
     const char *const
         *traces; /**< -t: words for the command trace, once the configuration is loaded */
     int trace_count;

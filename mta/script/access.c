@@ -118,10 +118,12 @@ zm_value_t zm_script_gensym(zm_script_t *script, zm_value_t property_list)
 {
     char text[24];
     zm_symbol_t *symbol;
-    apr_snprintf(text, sizeof text, "g%u", ++script->gensym);
+    if (!script->in_scope && script->gensym >= ZM_GENSYMS)
+        script->gensym = 1;
+    apr_snprintf(text, sizeof text, "g%u", script->gensym++);
     symbol = zm_symbol_intern(&script->symbols, zm_str(text));
     zm_variable_set(script, symbol, property_list);
-    symbol->gensym = true;
+    symbol->gensym = script->in_scope;
     return zm_value_of(symbol->name);
 }
 

@@ -178,6 +178,22 @@ static void set_number(zm_script_t *script, const char *name, int64_t number)
     zm_script_set(script, zm_str(name), zm_make_number(script, number));
 }
 
+/* Complains about an option, or in silence (the options begin with a colon) says by *option what
+ * is wrong and gives the letter as the argument. */
+static zm_value_t bad_option(zm_call_t *call, zm_str_t options, char *option, const char *problem,
+                             char sign)
+{
+    zm_value_t letter = zm_make_string(call->script, option, 1);
+    bool silent = options.length > 0 && options.data[0] == ':';
+    if (!silent)
+        zm_call_complain(call, "option -%c %s", *option, problem);
+    *option = '?';
+    if (!silent)
+        return ZM_VALUE_NULL;
+    *option = sign;
+    return letter;
+}
+
 /* The option at word number index of words; leaves it in *option and moves on. */
 static int next_option(zm_call_t *call, zm_str_t options, const zm_value_t *words, apr_size_t count,
                        apr_size_t index, char *option)
@@ -204,18 +220,16 @@ static int next_option(zm_call_t *call, zm_str_t options, const zm_value_t *word
         else if (++index < count)
             argument = words[index];
         if (index >= count) {
-            zm_call_complain(call, "option -%c needs an argument", *option);
-            *option = '?';
+            argument = bad_option(call, options, option, "needs an argument", ':');
             index = count - 1;
         }
         zm_script_set(script, ZM_S("OPTARG"), argument);
         at = 0;
         index++;
     } else {
-        if (place < 0) {
-            zm_call_complain(call, "unknown option -%c", *option);
-            *option = '?';
-        }
+        if (place < 0)
+            zm_script_set(script, ZM_S("OPTARG"),
+                          bad_option(call, options, option, "is unknown", '?'));
         if (at >= word.length) {
             at = 0;
             index++;

@@ -176,13 +176,18 @@ void zm_script_set_input(zm_script_t *script, const char *data, apr_size_t lengt
 void zm_script_begin(zm_script_t *script)
 {
     zm_scope_settle(script);
-    script->gensym = 0;
+    if (!script->in_scope)
+        script->gensym_kept = script->gensym > 0 ? script->gensym : 1;
+    script->gensym = script->gensym_kept;
     script->in_scope = true;
 }
 
 void zm_script_end(zm_script_t *script)
 {
+    zm_script_trace_text(script, "memory", "%" APR_SIZE_T_FMT " bytes, %u symbols",
+                         script->arena.used, script->gensym - script->gensym_kept);
     script->in_scope = false;
+    script->gensym = script->gensym_kept;
     zm_scope_settle(script);
 }
 

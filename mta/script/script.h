@@ -8,8 +8,8 @@
  *
  * Two lifetimes.  What a script leaves in variables, functions and relations
  * lives as long as the interpreter.  Everything else (temporary strings, lists,
- * symbols made by gensym) lives in the current scope and is released whole when
- * the scope ends.  zm_script_begin and zm_script_end bracket a scope, normally
+ * symbols that gensym makes in a scope) lives in the current scope and is released whole
+ * when the scope ends.  zm_script_begin and zm_script_end bracket a scope, normally
  * one message.  Every entry made outside of a scope (load, call) is a scope of
  * its own, whose results die with the next entry.  When a scope ends, values
  * that variables still hold are copied to permanent memory, so a configuration
@@ -66,8 +66,8 @@ void zm_script_set_input(zm_script_t *script, const char *data, apr_size_t lengt
 
 /* -- scope -------------------------------------------------------------------- */
 
-/** Begins a scope, normally a message: limits start anew, gensym restarts at g1.  Scopes do not
- * nest. */
+/** Begins a scope, normally a message: limits start anew, gensym restarts after the symbols made
+ * outside of scopes, at g1 if there are none but g0.  Scopes do not nest. */
 void zm_script_begin(zm_script_t *script);
 /** Ends it: gensym variables vanish, surviving variables are made permanent, everything else is
  * released. */
@@ -163,8 +163,8 @@ void zm_script_unset(zm_script_t *script, zm_str_t name);
 
 /* -- attributes --------------------------------------------------------------- */
 
-/** A fresh global symbol "g1", "g2", ... holding that property list, removed when the scope ends.
- */
+/** A fresh global symbol "g0", "g1", ... holding that property list, removed when the scope ends.
+ * One made outside of scopes, as by a configuration that loads, stays. */
 zm_value_t zm_script_gensym(zm_script_t *script, zm_value_t property_list);
 /** A property of the list in the variable named; false when either is missing. */
 bool zm_script_attribute(zm_script_t *script, zm_str_t variable, zm_str_t key, zm_value_t *value);
@@ -245,8 +245,9 @@ typedef enum zm_trace_t {
     ZM_TRACE_RETURN = 2, /**< name and returned value */
     ZM_TRACE_LOOKUP =
         4, /**< relation and (key answer), nil answer: absent; (key nil reason): failed */
-    ZM_TRACE_ASSIGN = 8, /**< variable and value */
-    ZM_TRACE_MATCH = 16  /**< label text and subject of a successful match */
+    ZM_TRACE_ASSIGN = 8,  /**< variable and value */
+    ZM_TRACE_MATCH = 16,  /**< label text and subject of a successful match */
+    ZM_TRACE_COMPARE = 32 /**< label text and subject of every attempt */
 } zm_trace_t;
 
 typedef void zm_script_trace_fn(void *baton, zm_trace_t what, unsigned depth, zm_str_t name,
@@ -254,6 +255,12 @@ typedef void zm_script_trace_fn(void *baton, zm_trace_t what, unsigned depth, zm
 /** Whether the script asked with the command `trace` for that keyword ("rewrite", "router",
  * "sequencer", ...). */
 bool zm_script_traced(zm_script_t *script, const char *keyword);
+/** A line "KEYWORD: text" on the script's standard error, if that keyword is traced. */
+void zm_script_trace_text(zm_script_t *script, const char *keyword, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/** The same with a value in its printed form behind the text. */
+void zm_script_trace_value(zm_script_t *script, const char *keyword, zm_str_t text,
+                           zm_value_t value);
 /** Whether the command `trace` knows that word. */
 bool zm_script_trace_word(zm_str_t word);
 /** Reports the events in mask (0: none) as they happen. */

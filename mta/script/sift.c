@@ -136,6 +136,9 @@ static zm_flow_t attempt(zm_script_t *script, zm_sifting_t *sifting, zm_label_t 
         flow = evaluate_subject(script, sifting);
     if (flow == ZM_FLOW_NORMAL)
         flow = prepare(script, sifting->sift, label, matched);
+    if (script->trace_mask & ZM_TRACE_COMPARE)
+        script->trace(script->trace_baton, ZM_TRACE_COMPARE, script->activations, label->text,
+                      zm_value_of(sifting->subject));
     if (flow == ZM_FLOW_NORMAL && *matched)
         *matched = match_label(script, sifting, label);
     return flow;

@@ -2,6 +2,8 @@
 import pwd, sys
 from zm import *
 
+ROUTER = os.path.join(os.path.dirname(BIN), 'libexec/zmailer/router')
+
 
 def test_a_stop_of_the_whole_group_loses_nothing_and_logs_no_error():
     with Instance(users=('alice', 'bob')).start('router') as i:
@@ -48,6 +50,22 @@ def test_a_message_that_kills_workers_is_parked():
         wait(lambda: 'configuration loaded again' in i.read('log/router'), 'the reload', instances=[i])
         check('resubmitted 1' in i.zmailer('resubmit', 'postman/' + name).out, 'not resubmitted')
         wait(lambda: len(i.spool('transport')) == 6, 'the sixth', instances=[i])
+
+
+def test_the_command_daemon_routes_what_comes():
+    with Instance(users=('alice', 'bob')) as i:
+        i.zmailer('newaliases')
+        put(i, 'router/4711', 'bob')
+        p = subprocess.Popen([ROUTER, '--root', i.root, '-i'], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE)
+        p.stdin.write(b'type daemon\ndaemon\n')
+        p.stdin.flush()
+        wait(lambda: len(i.spool('transport')) == 1, 'the message that was there', instances=[i])
+        i.sendmail('-f', 'alice@mail.test', 'bob', data=letter())
+        wait(lambda: len(i.spool('transport')) == 2, 'the message that came', instances=[i])
+        p.send_signal(signal.SIGTERM)
+        out, err = p.communicate(timeout=60)
+        check(b'daemon is a shell builtin' in out and p.returncode == 0, '%r %r %d' % (out, err, p.returncode))
 
 
 def test_messages_that_were_set_aside_are_resubmitted_by_name():

@@ -72,6 +72,32 @@ def test_an_interactive_one_goes_on_after_errors():
     check('% ' in r.err and 'missing' in r.err, r.err)
 
 
+def test_mail_is_told_before_a_prompt():
+    with tempfile.TemporaryDirectory() as d:
+        one, two = os.path.join(d, 'one'), os.path.join(d, 'two')
+        script = ('echo first\n/bin/sh -c "echo new > %s; echo more > %s"\necho between\n:\n'
+                  'MAILPATH=\n/bin/sh -c "echo again >> %s"\n:\n' % (one, two, one))
+        env = {'MAILPATH': '%s%%parcel in one:%s' % (one, two), 'MAILCHECK': '0', 'MAIL': ''}
+        r = zmsh('-i', data=script, env=env)
+        check('parcel in one\nyou have mail\n' in r.err and r.err.count('you have') == 1, repr(r.err))
+        env['MAILCHECK'] = '600'
+        check('you have' not in zmsh('-i', data=script, env=env).err, 'looked too often')
+
+
+def test_what_was_made_by_gensym_stays():
+    check(zmsh(data='x=$(gensym)\neval $x="(a b)"\neval grind \\$$x $x\n').out == '(a b) g0\n', 'another symbol')
+
+
+def test_a_dialogue_is_not_ended_by_a_signal():
+    p = subprocess.Popen([ZMSH, '-i'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    p.stdin.write(b'echo ready\n')
+    p.stdin.flush()
+    check(p.stdout.readline() == b'ready\n', 'not ready')
+    p.send_signal(signal.SIGTERM)
+    out, _ = p.communicate(b'echo still here\nexit 3\n')
+    check(out == b'still here\n' and p.returncode == 3, 'ended: %r %d' % (out, p.returncode))
+
+
 def test_a_trap_catches_a_signal():
     p = subprocess.Popen([ZMSH, '-c', 'trap "echo caught; exit 5" 15; echo ready; while :; do sleep 1; done'],
                          stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)

@@ -24,7 +24,9 @@ static void accounts_are_looked_up_and_remembered_for_the_message(void)
             world_has(world_call(world, world_format("fullname %s", user->name)), user->full_name));
     ZM_ASSERT_STR(world_call(world, "login2uid no-such-login"),
                   world_format("%" APR_INT64_T_FMT, (apr_int64_t)world->worker->nobody));
+    zm_script_defer_clear(world->worker->script);
     ZM_ASSERT_STR(world_call(world, "uid2login 987654321"), "uid#987654321");
+    CU_ASSERT_TRUE(zm_str_equal_c(zm_script_deferred(world->worker->script), "HOME:uid#987654321"));
     ZM_ASSERT_STR(world_call(world, "login2uid"), "?64");
     ZM_ASSERT_STR(world_call(world, "uid2login x"), "?64");
     ZM_ASSERT_STR(world_call(world, "homedirectory no-such-login"), "?2");
@@ -254,6 +256,10 @@ static void switches_are_set_and_shown(void)
                   "breakin\n-badheader\n-illheader\n-nochannel\n-nosender");
     ZM_ASSERT_STR(world_call(world, "squirrel nonsense"), "?64");
     ZM_ASSERT_STR(world_call(world, "stability"), "stability on");
+    ZM_ASSERT_STR(world_call(world, "stability off"), "");
+    ZM_ASSERT_STR(world_call(world, "stability"), "stability off");
+    ZM_ASSERT_STR(world_call(world, "stability maybe"), "?64");
+    ZM_ASSERT_STR(world_call(world, "daemon now"), "?64");
     ZM_ASSERT_STR(world_call(world, "iserrormsg"), "?1");
     ZM_ASSERT_STR(world_call(world, "isinteractive"), "?1");
     ZM_ASSERT_STR(world_call(world, "hostname a b"), "?64");
@@ -263,7 +269,33 @@ static void switches_are_set_and_shown(void)
     world_end(world);
 }
 
-ZM_TESTS("router commands", ZM_TEST(accounts_are_looked_up_and_remembered_for_the_message),
+static void words_of_trace_show_the_way_of_a_message(void)
+{
+    static const char *const expected[] = {
+        "sequencer: router/",
+        "control file",
+        "rfc822: Subject: x",
+        "rfc822: From: alice",
+        "router: bob@x.test (((smtp x.test bob@x.test g",
+        "final: bob@x.test (internet (local alice",
+        "rewrite: From: alice is alice@mail.test",
+        "memory: ",
+        "compare (.+)@([^@]+) bob@x.test",
+    };
+    world_t *world = world_begin();
+    apr_size_t i;
+    world_file(world, "var/router.local.cf",
+               "trace sequencer rfc822 router final rewrite memory compare\n");
+    world_start(world);
+    world_take(world, "from alice@mail.test\nto bob@x.test\nenv-end\nFrom: alice\nSubject: "
+                      "x\nReply-To: alice@mail.test\n\n.\n");
+    for (i = 0; i < sizeof expected / sizeof expected[0]; i++)
+        CU_ASSERT_TRUE(world_logged(world, expected[i]));
+    world_end(world);
+}
+
+ZM_TESTS("router commands", ZM_TEST(words_of_trace_show_the_way_of_a_message),
+         ZM_TEST(accounts_are_looked_up_and_remembered_for_the_message),
          ZM_TEST(syntax_of_addresses_is_checked),
          ZM_TEST(bad_addresses_are_noted_where_the_site_says),
          ZM_TEST(forwarded_mail_has_a_sender_of_ours_that_leads_back),

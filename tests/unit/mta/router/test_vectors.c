@@ -54,6 +54,9 @@ static void begin_section(reader_t *reader, zm_str_t title)
         if (zm_str_equal_c(word, sections[i].name))
             reader->section = sections[i].section;
     reader->name = zm_str_c(zm_test_pool(), name);
+    if (zm_str_equal_c(word, "config"))
+        reader->world->config =
+            apr_pstrcat(zm_test_pool(), reader->world->directory, "/", reader->name, NULL);
     if (reader->section >= SECTION_RECIPIENTS && !reader->started) {
         world_start(reader->world);
         reader->started = true;
@@ -195,8 +198,14 @@ static void questions_of_the_smtp_server(void)
     run_file("assist");
 }
 
-ZM_TESTS("router vectors", ZM_TEST(stock_rules_route_as_documented),
-         ZM_TEST(every_source_of_local_names), ZM_TEST(whole_addresses), ZM_TEST(routes_of_domains),
-         ZM_TEST(delayed_routes), ZM_TEST(a_null_client), ZM_TEST(unknown_names_for_another_host),
+static void a_configuration_of_the_nineties(void)
+{
+    run_file("classic");
+}
+
+ZM_TESTS("router vectors", ZM_TEST(a_configuration_of_the_nineties),
+         ZM_TEST(stock_rules_route_as_documented), ZM_TEST(every_source_of_local_names),
+         ZM_TEST(whole_addresses), ZM_TEST(routes_of_domains), ZM_TEST(delayed_routes),
+         ZM_TEST(a_null_client), ZM_TEST(unknown_names_for_another_host),
          ZM_TEST(old_names_of_an_organisation), ZM_TEST(functions_of_a_site),
          ZM_TEST(control_files_of_qmail), ZM_TEST(questions_of_the_smtp_server))

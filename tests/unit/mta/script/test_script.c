@@ -98,7 +98,7 @@ static void gensym_restarts_with_each_scope_and_leaves_nothing(void)
 {
     zm_script_t *script = make();
     zm_value_t value;
-    run(script, "f () { gensym; gensym; }");
+    run(script, "f () { gensym; gensym; }; x=$(gensym); eval $x=\"(a b)\"");
     zm_script_begin(script);
     call(script, "f", NULL);
     CU_ASSERT(zm_script_get(script, ZM_S("g2"), &value));
@@ -116,6 +116,9 @@ static void gensym_restarts_with_each_scope_and_leaves_nothing(void)
     CU_ASSERT(!zm_script_attribute(script, ZM_S("g1"), ZM_S("none"), &value));
     CU_ASSERT(strstr(zm_buf_c(&printed), "(type recipient privilege 6)\n") != NULL);
     zm_script_end(script);
+    run(script, "grind $x $g0 $(gensym); y=$g1");
+    CU_ASSERT(strstr(zm_buf_c(&printed), "\ng0 (a b) g1\n") != NULL); /* made as it loaded: stays */
+    CU_ASSERT(zm_script_get(script, ZM_S("g1"), &value));
 }
 
 static void a_temporary_failure_is_told_and_cleared(void)
