@@ -230,12 +230,69 @@ static apr_status_t make_database(zm_emulated_t *e)
     return status != APR_SUCCESS ? status : zm_file_close(database);
 }
 
+static apr_status_t check_file(zm_emulated_t *e, const char *leaf, zm_error_t *error)
+{
+    zm_file_info_t info;
+    apr_status_t status = zm_path_info(&info, e->root, leaf);
+    if (APR_STATUS_IS_ENOENT(status))
+        return APR_SUCCESS;
+    if (status != APR_SUCCESS)
+        return zm_error_system(error, status, "cannot look at %s/%s", e->location, leaf);
+    if (info.kind != ZM_FILE_REGULAR)
+        return zm_error_set(error, ZM_E_UNSAFE,
+                            "%s/%s is not a plain file, and nothing in a spool is followed: put "
+                            "the file itself there",
+                            e->location, leaf);
+    if ((info.mode & 0002) != 0) /* mail, and who submitted it, could be forged */
+        return zm_error_set(error, ZM_E_UNSAFE,
+                            "%s/%s can be changed by everybody (mode %04o); chmod it to 0660",
+                            e->location, leaf, info.mode);
+    return APR_SUCCESS;
+}
+
+static void note_side(const char *side, void *baton)
+{
+    (void)side;
+    *(bool *)baton = true;
+}
+
+/* A new database in the place of a lost one would give up the bodies that the lost one knew. */
+static apr_status_t check_present(zm_emulated_t *e, bool create, zm_error_t *error)
+{
+    zm_file_info_t info = {0};
+    bool used = false, tree;
+    apr_status_t status = zm_path_info(&info, e->root, "spool.db");
+    if (status == APR_SUCCESS && info.size > 0)
+        return APR_SUCCESS;
+    if (status != APR_SUCCESS && !APR_STATUS_IS_ENOENT(status))
+        return zm_error_system(error, status, "cannot look at %s/spool.db", e->location);
+    if (create && zm_path_info(&info, e->root, ".engine") != APR_SUCCESS) {
+        (void)zm_side_each(e, note_side, &used, e->pool);
+        if (!used)
+            return APR_SUCCESS;
+    }
+    tree = zm_path_info(&info, e->root, ZM_DIR_QUEUE) == APR_SUCCESS;
+    return zm_error_set(error, ZM_E_CORRUPT, "the spool database %s/spool.db is %s; %s",
+                        e->location, status == APR_SUCCESS ? "empty" : "missing",
+                        tree ? "the directories of a native spool stand there, so perhaps .engine "
+                               "should say \"engine native\""
+                             : "restore it from a backup, or make a new spool elsewhere");
+}
+
+static apr_status_t check_files(zm_emulated_t *e, bool create, zm_error_t *error)
+{
+    static const char *const files[] = {"spool.db",         "spool.db-wal", "spool.db-shm",
+                                        "spool.db-journal", "turn",         "locks"};
+    apr_size_t i;
+    apr_status_t status = check_present(e, create, error);
+    for (i = 0; i < sizeof files / sizeof files[0] && status == APR_SUCCESS; i++)
+        status = check_file(e, files[i], error);
+    return status;
+}
+
 static apr_status_t open_files(zm_emulated_t *e, bool create)
 {
-    apr_status_t status =
-        zm_dir_handle(&e->root, NULL, apr_pstrcat(e->pool, e->location, "/.", NULL), e->pool);
-    if (status == APR_SUCCESS && create)
-        status = make_database(e);
+    apr_status_t status = create ? make_database(e) : APR_SUCCESS;
     if (status == APR_SUCCESS)
         status = make_file(e, &e->turn, "turn", create);
     if (status == APR_SUCCESS)
@@ -270,6 +327,27 @@ static apr_status_t open_database(zm_emulated_t *e, bool create, zm_error_t *err
     return status;
 }
 
+/* All but the database, with what keeps threads apart. */
+static apr_status_t open_place(zm_emulated_t *e, bool create, zm_error_t *error)
+{
+    apr_status_t status = create ? zm_dir_make_all(e->location, 02750, e->pool) : APR_SUCCESS;
+    bool told = false;
+    if (status == APR_SUCCESS)
+        status =
+            zm_dir_handle(&e->root, NULL, apr_pstrcat(e->pool, e->location, "/.", NULL), e->pool);
+    if (status == APR_SUCCESS)
+        told = (status = check_files(e, create, error)) != APR_SUCCESS;
+    if (status == APR_SUCCESS)
+        status = open_files(e, create);
+    if (status == APR_SUCCESS)
+        status = apr_thread_mutex_create(&e->lock, APR_THREAD_MUTEX_DEFAULT, e->pool);
+    if (status == APR_SUCCESS)
+        status = apr_thread_cond_create(&e->unlocked, e->pool);
+    if (status != APR_SUCCESS && !told)
+        zm_error_system(error, status, "cannot open the spool %s", e->location);
+    return status;
+}
+
 static apr_status_t open_emulated(zm_engine_t **engine, const char *location,
                                   const zm_spool_options_t *options, apr_pool_t *parent,
                                   zm_error_t *error)
@@ -282,16 +360,7 @@ static apr_status_t open_emulated(zm_engine_t **engine, const char *location,
     e = apr_pcalloc(pool, sizeof *e);
     e->pool = pool;
     e->location = apr_pstrdup(pool, location);
-    if (options->create)
-        status = zm_dir_make_all(location, 02750, pool);
-    if (status == APR_SUCCESS)
-        status = open_files(e, options->create);
-    if (status == APR_SUCCESS)
-        status = apr_thread_mutex_create(&e->lock, APR_THREAD_MUTEX_DEFAULT, pool);
-    if (status == APR_SUCCESS)
-        status = apr_thread_cond_create(&e->unlocked, pool);
-    if (status != APR_SUCCESS)
-        zm_error_system(error, status, "cannot open the spool %s", location);
+    status = open_place(e, options->create, error);
     if (status == APR_SUCCESS)
         status = open_database(e, options->create, error);
     if (status == APR_SUCCESS)

@@ -4,6 +4,7 @@
 
 #include "spool/emulated.h"
 #include "spool/internal.h"
+#include "spool/layout.h"
 
 /*
  * What the database may say that cannot be.  Each question is asked anew for
@@ -226,11 +227,14 @@ static apr_status_t check_large(question_t *q)
         apr_snprintf(path, sizeof path, "bodies/%s", q->side);
         there = zm_path_info(&found, q->e->root, path);
         if (APR_STATUS_IS_ENOENT(there))
-            apr_snprintf(detail, sizeof detail, "its body was in %s, which is gone", path);
+            apr_snprintf(detail, sizeof detail,
+                         "its body was in %s, which is gone: restore that, or remove the name",
+                         path);
         else if (there == APR_SUCCESS && (int64_t)found.size < q->number)
             apr_snprintf(detail, sizeof detail,
-                         "its body, %s, has %" APR_UINT64_T_FMT " bytes of %" APR_INT64_T_FMT, path,
-                         found.size, (apr_int64_t)q->number);
+                         "its body, %s, has %" APR_UINT64_T_FMT " bytes of %" APR_INT64_T_FMT
+                         ": restore that, or remove the name",
+                         path, found.size, (apr_int64_t)q->number);
         else
             continue;
         tell(q, ZM_FINDING_LOST_BODY, q->name, detail, NULL, NULL);
@@ -249,6 +253,84 @@ static void check_stray(const char *side, void *baton)
     tell(q, ZM_FINDING_STRAY_BODY, path,
          "belongs to no object: it was never published, or is removed",
          "remove it, unless somebody has it open", remove_stray);
+}
+
+/* -- what is not the engine's ----------------------------------------------------------------- */
+
+static void tell_foreign(question_t *q, const char *path, const char *detail)
+{
+    tell(q, ZM_FINDING_FOREIGN, path, detail, NULL, NULL);
+}
+
+static bool is_ours(const char *leaf)
+{
+    static const char *const files[] = {
+        "spool.db", "spool.db-wal", "spool.db-shm", "spool.db-journal", "turn", "locks", "bodies"};
+    apr_size_t i;
+    for (i = 0; i < sizeof files / sizeof files[0]; i++)
+        if (strcmp(leaf, files[i]) == 0)
+            return true;
+    return leaf[0] == '.'; /* the daemons' */
+}
+
+static bool is_of_a_tree(const char *leaf)
+{
+    const zm_layout_directory_t *directory = zm_layout_directories;
+    while (directory->name != NULL && strcmp(directory->name, leaf) != 0)
+        directory++;
+    return directory->name != NULL;
+}
+
+static void check_root_entry(question_t *q, const char *leaf, zm_file_kind_t kind)
+{
+    if (is_ours(leaf))
+        return;
+    if (is_of_a_tree(leaf))
+        tell_foreign(q, leaf,
+                     "belongs to a native spool, but the spool is emulated: nobody looks into it");
+    else if (kind != ZM_FILE_DIRECTORY)
+        tell_foreign(q, leaf, "stands beside the spool's files; nobody looks at it");
+}
+
+static void check_body_entry(question_t *q, const char *path, const char *leaf, zm_file_kind_t kind)
+{
+    uint64_t id;
+    if (kind != ZM_FILE_REGULAR)
+        tell_foreign(q, path, "is no plain file; nobody opens it");
+    else if (zm_str_u64(zm_str(leaf), &id) != APR_SUCCESS)
+        tell_foreign(q, path, "has a name that no body can have; nobody looks at it");
+}
+
+/* Of the root (path empty), or of a directory of bodies. */
+static apr_status_t check_entries(question_t *q, const char *path, apr_pool_t *pool)
+{
+    zm_dir_t *entries;
+    zm_file_kind_t kind;
+    const char *leaf;
+    apr_status_t status = zm_dir_open(&entries, q->e->root, path[0] != '\0' ? path : ".", pool);
+    if (status != APR_SUCCESS)
+        return ended(status);
+    while ((status = zm_dir_next(entries, &leaf, &kind)) == APR_SUCCESS)
+        if (path[0] == '\0')
+            check_root_entry(q, leaf, kind);
+        else
+            check_body_entry(q, apr_pstrcat(pool, path, "/", leaf, NULL), leaf, kind);
+    zm_dir_close(entries);
+    return ended(status);
+}
+
+static apr_status_t check_foreign(question_t *q, apr_pool_t *parent)
+{
+    char path[] = "bodies/A";
+    apr_pool_t *pool;
+    apr_status_t status = apr_pool_create(&pool, parent);
+    if (status == APR_SUCCESS)
+        status = check_entries(q, "", pool);
+    for (; path[7] <= 'Z' && status == APR_SUCCESS; path[7]++) {
+        apr_pool_clear(pool);
+        status = check_entries(q, path, pool);
+    }
+    return status;
 }
 
 /* What cannot be asked because pages are damaged is told; the next question may be answered. */
@@ -271,6 +353,8 @@ apr_status_t zm_emulated_check(zm_engine_t *engine, const zm_check_options_t *op
         status = survive(&q, check_rows(&q));
     if (status == APR_SUCCESS)
         status = survive(&q, check_large(&q));
+    if (status == APR_SUCCESS)
+        status = check_foreign(&q, pool);
     if (status == APR_SUCCESS && !options->running) /* else somebody may be writing it */
         status = zm_side_each(q.e, check_stray, &q, pool);
     return status;

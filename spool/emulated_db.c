@@ -129,8 +129,12 @@ static apr_status_t tell_failure(zm_connection_t *connection, int code, const ch
                             "the spool database %s cannot be used: %s (%s)", path,
                             sqlite3_errmsg(connection->db),
                             zm_status_text(APR_FROM_OS_ERROR(system), reason, sizeof reason));
-    return zm_error_set(error, status, "the spool database %s cannot be used: %s", path,
-                        sqlite3_errmsg(connection->db));
+    return zm_error_set(error, status, "the spool database %s cannot be used: %s%s", path,
+                        sqlite3_errmsg(connection->db),
+                        (code & 0xff) == SQLITE_NOTADB ? "; restore it from a backup"
+                        : status == ZM_E_CORRUPT
+                            ? "; save what is left with \"zmailer spool convert\""
+                            : "");
 }
 
 /* -- statements ----------------------------------------------------------------------- */
@@ -285,11 +289,13 @@ apr_status_t zm_connection_set_up(zm_connection_t *connection, const char *path,
     if (code != SQLITE_OK)
         return tell_failure(connection, code, path, error);
     if (application != APPLICATION_ID)
-        return zm_error_set(error, ZM_E_CORRUPT, "%s is not a spool database", path);
+        return zm_error_set(error, ZM_E_CORRUPT,
+                            "%s is not a spool database; restore it from a backup", path);
     if (format > FORMAT)
         return zm_error_set(
             error, ZM_E_UNSUPPORTED,
-            "the spool database %s was made by a newer version (format %d, known is %d)", path,
-            (int)format, FORMAT);
+            "the spool database %s was made by a newer version (format %d, known is %d); use "
+            "that version, or a spool of its own for this one",
+            path, (int)format, FORMAT);
     return APR_SUCCESS;
 }

@@ -23,13 +23,17 @@ static apr_status_t parse(const char **engine, zm_str_t text, const char *path, 
     zm_str_cut(text, '\n', &line, &text);
     if (!zm_str_word(&line, &key) || !zm_str_equal_c(key, "zmailer-spool") ||
         !zm_str_word(&line, &word) || zm_str_u64(word, &format) != APR_SUCCESS)
-        return zm_error_set(error, ZM_E_CORRUPT, "%s does not start with \"zmailer-spool %d\"",
-                            path, MARK_FORMAT);
+        return zm_error_set(
+            error, ZM_E_CORRUPT,
+            "%s does not start with \"zmailer-spool %d\"; it must be two lines, this and "
+            "\"engine native\" or \"engine emulated\"",
+            path, MARK_FORMAT);
     if (format > MARK_FORMAT)
         return zm_error_set(
             error, ZM_E_UNSUPPORTED,
-            "%s says that the spool was made by a newer version (format %u, known is %d)", path,
-            (unsigned)format, MARK_FORMAT);
+            "%s says that the spool was made by a newer version (format %u, known is %d); use "
+            "that version, or a spool of its own for this one",
+            path, (unsigned)format, MARK_FORMAT);
     while (text.length > 0) {
         zm_str_cut(text, '\n', &line, &text);
         if (zm_str_word(&line, &key) && zm_str_equal_c(key, "engine") &&
@@ -38,7 +42,10 @@ static apr_status_t parse(const char **engine, zm_str_t text, const char *path, 
             return APR_SUCCESS;
         }
     }
-    return zm_error_set(error, ZM_E_CORRUPT, "%s names no engine", path);
+    return zm_error_set(error, ZM_E_CORRUPT,
+                        "%s names no engine; its second line must be \"engine native\" or \"engine "
+                        "emulated\"",
+                        path);
 }
 
 apr_status_t zm_mark_read(const char **engine, const char *location, apr_pool_t *pool,

@@ -79,11 +79,11 @@ static apr_status_t choose_for_new(zm_spool_t *spool, zm_error_t *error)
     return status;
 }
 
-static bool has_queue(const zm_spool_t *spool)
+static bool has(const zm_spool_t *spool, const char *leaf)
 {
     zm_file_info_t info;
-    return !APR_STATUS_IS_ENOENT(zm_path_info(
-        &info, NULL, apr_pstrcat(spool->pool, spool->location, "/" ZM_DIR_QUEUE, NULL)));
+    return !APR_STATUS_IS_ENOENT(
+        zm_path_info(&info, NULL, apr_pstrcat(spool->pool, spool->location, "/", leaf, NULL)));
 }
 
 /* A tree without a mark is one that an original made: native, and not yet ours. */
@@ -91,6 +91,7 @@ static apr_status_t choose_engine(zm_spool_t *spool, const zm_spool_options_t *o
                                   zm_error_t *error)
 {
     zm_str_t asked;
+    bool tree;
     apr_status_t status;
     spool->ops = split_location(options->location, &spool->location, &asked);
     spool->location = apr_pstrdup(spool->pool, spool->location);
@@ -104,7 +105,14 @@ static apr_status_t choose_engine(zm_spool_t *spool, const zm_spool_options_t *o
     status = read_mark(spool, asked, error);
     if (status != APR_SUCCESS || spool->marked)
         return status;
-    *fresh = options->create && !has_queue(spool);
+    tree = has(spool, ZM_DIR_QUEUE);
+    if (!tree && has(spool, "spool.db") &&
+        !(options->create && spool->ops == &zm_engine_emulated)) /* its maker may have died */
+        return zm_error_set(error, ZM_E_CONFIG,
+                            "the spool %s has a database, but the file .engine that says so is "
+                            "missing; \"zmailer spool init emulated:%s\" writes it",
+                            spool->location, spool->location);
+    *fresh = options->create && !tree;
     if (*fresh)
         return choose_for_new(spool, error);
     if (spool->ops == &zm_engine_emulated)
