@@ -10,7 +10,7 @@
 
 bool zm_deadline_is_due(const zm_scheduler_t *scheduler, const zm_vertex_t *vertex)
 {
-    return vertex->by != 0 && vertex->by <= scheduler->now;
+    return vertex->by != 0 && vertex->by <= scheduler->wall;
 }
 
 typedef struct texts_t {
@@ -83,13 +83,13 @@ bool zm_deadline_act(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
                                          &mode) != APR_SUCCESS ||
             by == 0)
             continue;
-        if (by > scheduler->now) {
+        if (by > scheduler->wall) {
             if (next == 0 || by < next)
                 next = (uint32_t)by;
         } else if (mode != 'R') {
             tell_late(scheduler, vertex, i);
         } else if (!give_back(scheduler, vertex, i)) {
-            next = scheduler->now + LATER;
+            next = scheduler->wall + LATER;
         } else if (last) {
             return false;
         }

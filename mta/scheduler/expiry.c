@@ -4,6 +4,7 @@
 
 #include "mta/scheduler/deadline.h"
 #include "mta/scheduler/duration.h"
+#include "mta/scheduler/memory.h"
 #include "mta/scheduler/outcome.h"
 #include "mta/scheduler/scheduler.h"
 
@@ -44,7 +45,12 @@ bool zm_expiry_before(const zm_vertex_t *vertex, int64_t when)
 
 bool zm_expiry_is_due(const zm_scheduler_t *scheduler, const zm_vertex_t *vertex)
 {
-    return zm_expiry_before(vertex, scheduler->now);
+    return zm_expiry_before(vertex, scheduler->wall);
+}
+
+static zm_vertex_t *vertex_of(zm_due_t *due)
+{
+    return (zm_vertex_t *)(void *)((char *)due - offsetof(zm_vertex_t, due));
 }
 
 void zm_expiry_arm(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
@@ -52,7 +58,7 @@ void zm_expiry_arm(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
     const zm_params_t *params = params_of(vertex);
     int64_t when = first_limit(vertex);
 
-    if (when != 0 && when <= scheduler->now)
+    if (when != 0 && when <= scheduler->wall)
         when = second_limit(vertex);
     if (vertex->reports < params->reporttime_count) {
         int64_t report = vertex->job->arrived + params->reporttimes[vertex->reports];
@@ -65,7 +71,7 @@ void zm_expiry_arm(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
         zm_due_clear(&scheduler->expiries, &vertex->due);
     else
         zm_due_set(&scheduler->expiries, &vertex->due,
-                   when > scheduler->now ? (uint32_t)when : scheduler->now);
+                   when > scheduler->wall ? (uint32_t)when : scheduler->wall);
 }
 
 /* -- expiring ------------------------------------------------------------------------------ */
@@ -129,8 +135,9 @@ bool zm_expiry_recipient(zm_scheduler_t *scheduler, zm_vertex_t *vertex, uint32_
     zm_buf_t text = ZM_BUF_INIT, notary = ZM_BUF_INIT;
     bool done;
 
-    zm_duration_long(period, params_of(vertex)->expiry > 0 ? params_of(vertex)->expiry
-                                                           : scheduler->now - vertex->job->arrived);
+    zm_duration_long(period, params_of(vertex)->expiry > 0
+                                 ? params_of(vertex)->expiry
+                                 : scheduler->wall - vertex->job->arrived);
     expiry_text(&text, vertex, period);
     expiry_notary(&notary, vertex, period);
     done = zm_expiry_give_up(scheduler, vertex, index, zm_buf_str(&notary), zm_buf_str(&text));
@@ -139,13 +146,26 @@ bool zm_expiry_recipient(zm_scheduler_t *scheduler, zm_vertex_t *vertex, uint32_
     return done;
 }
 
+void zm_expiry_rearm(zm_scheduler_t *scheduler)
+{
+    const zm_due_heap_t *heap = &scheduler->expiries;
+    uint32_t i, count = heap->count;
+    zm_due_t **all = zm_scheduler_alloc((count + (apr_size_t)1) * sizeof(zm_due_t *));
+
+    for (i = 0; i < count; i++) /* arming changes the heap */
+        all[i] = heap->items[i];
+    for (i = 0; i < count; i++)
+        zm_expiry_arm(scheduler, vertex_of(all[i]));
+    zm_scheduler_free(all);
+}
+
 static void expire_all(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
 {
     uint32_t i = vertex->count;
     while (i-- > 0) {
         bool last = vertex->count == 1;
         if (!zm_expiry_recipient(scheduler, vertex, i)) {
-            zm_due_set(&scheduler->expiries, &vertex->due, scheduler->now + LATER);
+            zm_due_set(&scheduler->expiries, &vertex->due, scheduler->wall + LATER);
             return;
         }
         if (last)
@@ -187,14 +207,14 @@ static bool over_age(const zm_scheduler_t *scheduler, const zm_vertex_t *vertex)
 {
     int64_t second = second_limit(vertex);
     return (zm_expiry_is_due(scheduler, vertex) && vertex->attempts > 0) ||
-           (second != 0 && second <= scheduler->now);
+           (second != 0 && second <= scheduler->wall);
 }
 
 static bool report_is_due(const zm_scheduler_t *scheduler, const zm_vertex_t *vertex)
 {
     const zm_params_t *params = params_of(vertex);
     return vertex->reports < params->reporttime_count &&
-           vertex->job->arrived + params->reporttimes[vertex->reports] <= scheduler->now;
+           vertex->job->arrived + params->reporttimes[vertex->reports] <= scheduler->wall;
 }
 
 /* Mail on hold gets no older. */
@@ -207,7 +227,7 @@ static bool is_held(const zm_vertex_t *vertex)
 static void look_at(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
 {
     if ((vertex->flags & ZM_VERTEX_OUTSTANDING) != 0 || is_held(vertex)) {
-        zm_due_set(&scheduler->expiries, &vertex->due, scheduler->now + LATER);
+        zm_due_set(&scheduler->expiries, &vertex->due, scheduler->wall + LATER);
         return;
     }
     zm_vertex_sync(scheduler, vertex);
@@ -227,11 +247,11 @@ bool zm_expiry_run(zm_scheduler_t *scheduler, int budget)
     for (;;) {
         zm_due_t *first = zm_due_first(&scheduler->expiries);
         zm_vertex_t *vertex;
-        if (first == NULL || first->when > scheduler->now)
+        if (first == NULL || first->when > scheduler->wall)
             return false;
         if (budget <= 0)
             return true;
-        vertex = (zm_vertex_t *)(void *)((char *)first - offsetof(zm_vertex_t, due));
+        vertex = vertex_of(first);
         budget -= vertex->count < 1000 ? (int)vertex->count : 1000;
         look_at(scheduler, vertex);
     }

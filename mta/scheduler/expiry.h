@@ -12,6 +12,8 @@
 
 /** (Re)computes when a vertex has to be looked at. */
 void zm_expiry_arm(zm_scheduler_t *scheduler, zm_vertex_t *vertex);
+/** The same for all: the clock was set. */
+void zm_expiry_rearm(zm_scheduler_t *scheduler);
 /** Looks at what has come due, at most `budget` recipients; true when there is more. */
 bool zm_expiry_run(zm_scheduler_t *scheduler, int budget);
 

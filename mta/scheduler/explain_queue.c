@@ -31,10 +31,10 @@ static void add_when(zm_buf_t *out, const zm_scheduler_t *scheduler, int64_t whe
 {
     char span[ZM_DURATION_SIZE], date[64];
     zm_clock_rfc5322(date, sizeof date, apr_time_from_sec(when), 0);
-    if (when <= scheduler->now)
-        zm_buf_printf(out, "%s ago (%s)", zm_duration_short(span, scheduler->now - when), date);
+    if (when <= scheduler->wall)
+        zm_buf_printf(out, "%s ago (%s)", zm_duration_short(span, scheduler->wall - when), date);
     else
-        zm_buf_printf(out, "in %s (%s)", zm_duration_short(span, when - scheduler->now), date);
+        zm_buf_printf(out, "in %s (%s)", zm_duration_short(span, when - scheduler->wall), date);
 }
 
 static void add_last_reply(zm_buf_t *out, zm_str_t text)
@@ -125,7 +125,7 @@ static void add_state(zm_buf_t *out, const zm_scheduler_t *scheduler, const zm_t
         return;
     if (zm_due_is_set(&thread->due) && thread->due.when > scheduler->now) {
         zm_buf_add_c(out, "  next attempt ");
-        add_when(out, scheduler, thread->due.when);
+        add_when(out, scheduler, zm_scheduler_wall_of(scheduler, thread->due.when));
         if (thread->not_before != 0 && thread->due.when == thread->not_before)
             zm_buf_add_c(out, ", as the agent asked");
         else if (params->retry_count > 0)
@@ -151,7 +151,7 @@ void zm_explain_thread(zm_buf_t *out, zm_scheduler_t *scheduler, zm_thread_t *th
                   thread->vertices, thread->vertices == 1 ? "" : "s", thread->recipients,
                   thread->recipients == 1 ? "" : "s", thread->attempts,
                   thread->attempts == 1 ? "" : "s",
-                  zm_duration_short(age, oldest != 0 ? (int64_t)scheduler->now - oldest : 0));
+                  zm_duration_short(age, oldest != 0 ? (int64_t)scheduler->wall - oldest : 0));
     add_state(out, scheduler, thread);
     if (sample != NULL) {
         zm_vertex_sync(scheduler, sample);
@@ -174,7 +174,7 @@ void zm_explain_vertex(zm_buf_t *out, zm_scheduler_t *scheduler, zm_vertex_t *ve
                   vertex->attempts == 1 ? "" : "s");
     if (vertex->fed != 0) {
         zm_buf_add_c(out, ", last ");
-        add_when(out, scheduler, vertex->fed);
+        add_when(out, scheduler, zm_scheduler_wall_of(scheduler, vertex->fed));
     }
     zm_buf_add_byte(out, '\n');
     if ((vertex->flags & ZM_VERTEX_OUTSTANDING) != 0)

@@ -115,7 +115,7 @@ static void add_name(zm_intake_t *intake, zm_str_t prefixed_leaf, bool scanned)
 {
     char full[ZM_JOB_PATH_SIZE + sizeof ZM_DIR_TRANSPORT + 1];
     zm_name_t parts;
-    zm_object_info_t info = {.ctime_s = intake->options.scheduler->now};
+    zm_object_info_t info = {.ctime_s = intake->options.scheduler->wall};
     entry_t *entry;
     apr_size_t size = prefixed_leaf.length;
 

@@ -139,7 +139,8 @@ static void expire_early(result_t *result)
 
     if (next < thread->not_before)
         next = thread->not_before;
-    if (!params->queueonly && zm_expiry_before(result->vertex, next))
+    if (!params->queueonly &&
+        zm_expiry_before(result->vertex, zm_scheduler_wall_of(scheduler, next)))
         zm_expiry_recipient(scheduler, result->vertex, result->index);
 }
 
@@ -156,6 +157,8 @@ static void retry_time(result_t *result)
     result->text = zm_str_trim(rest);
     if (word.data[0] == '+')
         when += now;
+    else
+        when = zm_scheduler_even_of(result->scheduler, when);
     if (when > now + 7 * 86400)
         when = now + 7 * 86400;
     if (when > thread->not_before)

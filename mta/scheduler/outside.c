@@ -129,7 +129,7 @@ static void finished(void *baton, const zm_job_t *job, const zm_thread_t *thread
     char id[ZM_SPOOL_ID_SIZE];
 
     if (daemon->statistics != NULL)
-        zm_statlog_line(daemon->statistics, job, thread, state, daemon->scheduler->now);
+        zm_statlog_line(daemon->statistics, job, thread, state, daemon->scheduler->wall);
     zm_log(state == ZM_STATE_OK || state == ZM_STATE_OK2 || state == ZM_STATE_OK3 ? ZM_LOG_DEBUG
                                                                                   : ZM_LOG_INFO,
            id_of(id, job), "finished", ZM_F_S("state", zm_state_name(state)),

@@ -1,6 +1,7 @@
 #include "mta/scheduler/scheduler.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "mta/scheduler/aside.h"
@@ -18,6 +19,8 @@
 #define AGENT_PATIENCE 600
 /* Recipients given up in one call. */
 #define EXPIRY_BUDGET 200
+/* A difference of the clocks that is no drift, seconds. */
+#define CLOCK_STEP 10
 
 static uint32_t job_hash(const void *item)
 {
@@ -58,6 +61,7 @@ void zm_scheduler_create(zm_scheduler_t **scheduler, zm_config_t *config,
     zm_slab_init(&made->lane_slab, sizeof(zm_lane_t));
     zm_slab_init(&made->thread_slab, sizeof(zm_thread_t));
     zm_slab_init(&made->feed_slab, sizeof(zm_feed_t));
+    made->even_base = zm_clock_wall() - zm_clock_monotonic();
     zm_scheduler_tick(made);
     made->started = made->now;
     made->swept = made->now;
@@ -109,7 +113,8 @@ uint32_t zm_scheduler_random(zm_scheduler_t *scheduler)
 
 void zm_scheduler_tick(zm_scheduler_t *scheduler)
 {
-    scheduler->now = (uint32_t)apr_time_sec(zm_clock_wall());
+    scheduler->now = (uint32_t)apr_time_sec(scheduler->even_base + zm_clock_monotonic());
+    scheduler->wall = (uint32_t)apr_time_sec(zm_clock_wall());
 }
 
 static void retries_due(zm_scheduler_t *scheduler)
@@ -173,8 +178,27 @@ static void agents_due(zm_scheduler_t *scheduler)
     zm_shape_sweep(scheduler);
 }
 
+/* Put off and held ones wait for a point on a clock that has been set since. */
+static void follow_the_clock(zm_scheduler_t *scheduler)
+{
+    int64_t ahead = (int64_t)scheduler->wall - scheduler->now;
+    char text[120];
+
+    if (ahead - scheduler->armed_at < CLOCK_STEP && scheduler->armed_at - ahead < CLOCK_STEP)
+        return;
+    snprintf(text, sizeof text,
+             "the clock was set %s by %lld s; retries keep their pace, ages follow the clock",
+             ahead > scheduler->armed_at ? "forward" : "back",
+             (long long)(ahead > scheduler->armed_at ? ahead - scheduler->armed_at
+                                                     : scheduler->armed_at - ahead));
+    scheduler->outside->event(scheduler->baton, ZM_LOG_NOTICE, NULL, text);
+    scheduler->armed_at = ahead;
+    zm_expiry_rearm(scheduler);
+}
+
 void zm_scheduler_due(zm_scheduler_t *scheduler)
 {
+    follow_the_clock(scheduler);
     rings_due(scheduler);
     retries_due(scheduler);
     agents_due(scheduler);
@@ -199,13 +223,19 @@ static void earlier(uint32_t *when, const zm_due_heap_t *heap)
 uint32_t zm_scheduler_next(const zm_scheduler_t *scheduler)
 {
     uint32_t when = scheduler->now + 3600;
+    const zm_due_t *expiry;
+
     if (scheduler->expiry_left)
         return scheduler->now;
     if (scheduler->tas != NULL || scheduler->shapes.count > 0)
         when = scheduler->swept + AGENT_SWEEP;
     earlier(&when, &scheduler->retries);
     earlier(&when, &scheduler->paused);
-    earlier(&when, &scheduler->expiries);
+    expiry = zm_due_first(&scheduler->expiries);
+    if (expiry != NULL && zm_scheduler_even_of(scheduler, expiry->when) < when)
+        when = expiry->when > scheduler->wall
+                   ? (uint32_t)zm_scheduler_even_of(scheduler, expiry->when)
+                   : scheduler->now;
     return when;
 }
 

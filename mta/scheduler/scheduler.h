@@ -49,7 +49,7 @@ struct zm_scheduler_t {
     zm_channel_t *channels;
 
     zm_due_heap_t retries;  /**< threads */
-    zm_due_heap_t expiries; /**< vertices */
+    zm_due_heap_t expiries; /**< vertices, by Unix time; the others by even time */
     zm_due_heap_t paused;   /**< rings */
 
     zm_ring_t *ready, *last_ready;      /**< rings to be served, in turn */
@@ -58,7 +58,10 @@ struct zm_scheduler_t {
     zm_ta_t *idle_oldest, *idle_newest; /**< of all rings, by the time they became idle */
     zm_ta_t *quiet;                     /**< free agents to be told so */
 
-    uint32_t now; /**< of the present call, Unix seconds */
+    uint32_t now;      /**< of the present call, seconds of the even time (zm_scheduler_tick) */
+    uint32_t wall;     /**< the same moment, Unix seconds as the clock of the system has them */
+    int64_t even_base; /**< even time less monotonic time, microseconds */
+    int64_t armed_at;  /**< wall less now when the expiries were put in order */
     uint32_t started;
     uint32_t swept;   /**< when the agents were looked at */
     bool expiry_left; /**< more is over-age than one call could do */
@@ -95,13 +98,30 @@ void zm_scheduler_create(zm_scheduler_t **scheduler, zm_config_t *config,
 /** Frees the queue.  Agents must have been ended before (zm_ta_gone). */
 void zm_scheduler_destroy(zm_scheduler_t *scheduler);
 
-/** To be called first in every entry from the world: reads the clock. */
+/**
+ * To be called first in every entry from the world: reads the clocks.
+ *
+ * Waiting is counted in even time: seconds that run evenly from the start of
+ * the scheduler, when they were those of the clock of the system.  Somebody who
+ * sets that clock, forward or back, shifts no retry, pause, rate or patience.
+ * Ages, expiry and what senders set a date for go by the clock (`wall`), since
+ * messages carry its time.
+ */
 void zm_scheduler_tick(zm_scheduler_t *scheduler);
+/** The Unix time of a moment in even time, as the clock stands now; and back. */
+static inline int64_t zm_scheduler_wall_of(const zm_scheduler_t *scheduler, int64_t even)
+{
+    return even - scheduler->now + scheduler->wall;
+}
+static inline int64_t zm_scheduler_even_of(const zm_scheduler_t *scheduler, int64_t wall)
+{
+    return wall - scheduler->wall + scheduler->now;
+}
 /** Does what time has brought: retries, expiries (a bounded number), idle agents. */
 void zm_scheduler_due(zm_scheduler_t *scheduler);
 /** Starts and feeds what can be; to be called after every batch of events. */
 void zm_scheduler_settle(zm_scheduler_t *scheduler);
-/** When zm_scheduler_due has something to do next, Unix seconds; never more than an hour ahead. */
+/** When zm_scheduler_due has something to do next, in even time; never more than an hour ahead. */
 uint32_t zm_scheduler_next(const zm_scheduler_t *scheduler);
 
 /** The first reading of the spool is finished. */

@@ -113,7 +113,7 @@ void zm_show_thread_fields(zm_buf_t *out, zm_scheduler_t *scheduler, zm_thread_t
     else if (pending != ZM_PENDING_NOTHING)
         zm_buf_printf(out, "%spend=%s", separator, zm_pending_name(pending));
     zm_buf_printf(out, "%sQA=%s", separator,
-                  zm_duration_short(age, oldest != 0 ? (int64_t)scheduler->now - oldest : 0));
+                  zm_duration_short(age, oldest != 0 ? (int64_t)scheduler->wall - oldest : 0));
     if (!tabs && pending == ZM_PENDING_MAXCHANNEL)
         zm_buf_add_c(out, " channelwait");
     else if (!tabs && pending == ZM_PENDING_MAXRING)
@@ -142,6 +142,12 @@ static void add_when(zm_buf_t *out, const zm_scheduler_t *scheduler, const zm_th
         zm_buf_add_c(out, "removed");
 }
 
+/* Of a moment in even time; 0 stays. */
+static long long unix_time(const zm_scheduler_t *scheduler, uint32_t even)
+{
+    return even != 0 ? (long long)zm_scheduler_wall_of(scheduler, even) : 0;
+}
+
 void zm_show_recipients(zm_buf_t *out, zm_scheduler_t *scheduler, zm_vertex_t *vertex,
                         bool with_thread)
 {
@@ -160,9 +166,10 @@ void zm_show_recipients(zm_buf_t *out, zm_scheduler_t *scheduler, zm_vertex_t *v
         }
         zm_buf_printf(out, "%s\t%u\t", path, i);
         add_name(out, zm_text_str(vertex->sender));
-        zm_buf_printf(
-            out, "\t%u\t%lld\t%u\t%u\t%u\t", vertex->offsets[i], (long long)zm_expiry_time(vertex),
-            zm_due_is_set(&thread->due) ? thread->due.when : 0, vertex->fed, vertex->attempts);
+        zm_buf_printf(out, "\t%u\t%lld\t%lld\t%lld\t%u\t", vertex->offsets[i],
+                      (long long)zm_expiry_time(vertex),
+                      unix_time(scheduler, zm_due_is_set(&thread->due) ? thread->due.when : 0),
+                      unix_time(scheduler, vertex->fed), vertex->attempts);
         add_when(out, scheduler, thread);
         zm_buf_add_byte(out, '\t');
         add_text(out, zm_vertex_text(vertex));
@@ -216,7 +223,7 @@ static void add_state(zm_buf_t *out, const zm_scheduler_t *scheduler, const zm_v
         zm_buf_add_c(out, "activation pending, thread inactive");
     if (expiry > 0)
         zm_buf_printf(out, ", expires in %s, tries=%u",
-                      zm_duration_short(text, expiry - scheduler->now), vertex->attempts);
+                      zm_duration_short(text, expiry - scheduler->wall), vertex->attempts);
 }
 
 void zm_show_vertex(zm_buf_t *out, zm_scheduler_t *scheduler, zm_vertex_t *vertex, uint64_t key)

@@ -163,7 +163,7 @@ static void expiry_marks_the_file_and_reports(void)
     const char *text;
     uint64_t id = place_job(place, FROM "r " SLOT "smtp y \"b b\"@y 0\n", NULL);
     CU_ASSERT_EQUAL(place_take(place, id, &reason), ZM_TAKEN);
-    place->scheduler->now += 2 * 86400;
+    place->scheduler->wall += 2 * 86400;
     zm_scheduler_due(place->scheduler);
     has(place_control_text(place, id), "\nr-" SLOT "smtp y");
     has(place_control_text(place, id), "\3\1"
