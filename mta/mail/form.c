@@ -10,11 +10,12 @@
 static bool name_is_safe(zm_str_t name)
 {
     apr_size_t i;
-    for (i = 0; i < name.length; i++)
-        if (!zm_is_alpha((unsigned char)name.data[i]) &&
-            !zm_is_digit((unsigned char)name.data[i]) && name.data[i] != '-' && name.data[i] != '_')
+    for (i = 0; i < name.length; i++) {
+        unsigned char c = (unsigned char)name.data[i];
+        if (!zm_is_alpha(c) && !zm_is_digit(c) && c != '-' && c != '_' && c != '.')
             return false;
-    return name.length > 0 && name.length <= 100;
+    }
+    return name.length > 0 && name.length <= 100 && name.data[0] != '.';
 }
 
 zm_str_t zm_form_field_value(zm_str_t field)
@@ -31,17 +32,23 @@ zm_form_t *zm_form_parse(zm_str_t data, apr_pool_t *pool)
     zm_str_t line, rest = data, field;
     form->subject = ZM_S("");
     while (rest.length > 0) {
-        zm_str_cut(rest, '\n', &line, &rest);
-        line = zm_str_trim(line);
-        if (line.length == 0)
-            break;
+        zm_str_t after = ZM_S("");
+        zm_str_cut(rest, '\n', &line, &after);
+        while (line.length > 0 && line.data[line.length - 1] == '\r')
+            line.length--;
         field = line.length > 4 ? zm_str_of(line.data + 4, line.length - 4) : ZM_S("");
-        if (zm_str_starts(line, ZM_S("HDR ")))
+        if (zm_str_starts(line, ZM_S("HDR "))) {
             APR_ARRAY_PUSH(headers, zm_str_t) = field;
-        else if (zm_str_starts(line, ZM_S("ADR ")))
+        } else if (zm_str_starts(line, ZM_S("ADR "))) {
             APR_ARRAY_PUSH(copies, zm_str_t) = field;
-        else if (zm_str_starts(line, ZM_S("SUB ")))
+        } else if (zm_str_starts(line, ZM_S("SUB "))) {
             form->subject = zm_form_field_value(field);
+        } else {
+            if (line.length == 0) /* it divides; any other is part of the text */
+                rest = after;
+            break;
+        }
+        rest = after;
     }
     form->headers = (const zm_str_t *)headers->elts;
     form->header_count = headers->nelts;

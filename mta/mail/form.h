@@ -27,13 +27,14 @@ typedef struct zm_form_t {
 } zm_form_t;
 
 /**
- * Reads a form.  The name must be letters, digits, '-' and '_' only
- * (ZM_E_UNSAFE): it may come from a route or a message.  APR_ENOENT when there
+ * Reads a form.  The name must be letters, digits, '-', '_' and '.' only, not
+ * first (ZM_E_UNSAFE): it may come from a route or a message.  APR_ENOENT when there
  * is no such form.
  */
 apr_status_t zm_form_read(zm_form_t **form, const char *mailshare, zm_str_t name, apr_pool_t *pool);
 
-/** Takes a form's text apart.  Lines before the empty line that are no form lines are skipped. */
+/** Takes a form's text apart.  The first line that is no form line ends the header; it belongs to
+ * the text unless it is empty.  Further ones that look like form lines are text. */
 zm_form_t *zm_form_parse(zm_str_t data, apr_pool_t *pool);
 
 /** The addresses in the value of a copy's field, for the envelope: the text after the colon. */

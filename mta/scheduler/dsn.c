@@ -4,7 +4,7 @@
 
 #include "mta/mail/encoded_word.h"
 #include "mta/mail/xtext.h"
-#include "mta/scheduler/dsn_address.h"
+#include "mta/mail/dsn_address.h"
 #include "platform/clock.h"
 
 #define COPY_SIZE 65536
@@ -131,17 +131,6 @@ static zm_str_t status_code(const zm_dsn_entry_t *entry)
 
 /* -- envelope and header ------------------------------------------------------------------- */
 
-/* An address that names a program or file of ours is answered to the postmaster. */
-static zm_str_t reader(const zm_dsn_report_t *report)
-{
-    zm_str_t sender = report->sender;
-    bool file = sender.length > 0 && sender.data[0] == '/' &&
-                !(zm_str_find(sender, '@') >= 0 && zm_str_find(sender, '=') >= 0);
-    if (sender.length > 0 && (sender.data[0] == '|' || file))
-        return ZM_S("postmaster");
-    return sender;
-}
-
 static apr_status_t add_recipient(writer_t *writer, zm_str_t address)
 {
     zm_buf_t todsn = ZM_BUF_INIT;
@@ -179,7 +168,7 @@ static apr_status_t write_envelope(writer_t *writer)
     if (status == APR_SUCCESS)
         status = zm_submit_line(writer->submission, "errormsg", ZM_S(""));
     if (status == APR_SUCCESS && writer->report->sender.length > 0)
-        status = add_recipient(writer, reader(writer->report));
+        status = add_recipient(writer, zm_dsn_reader(writer->report->sender));
     if (status == APR_SUCCESS && form == NULL)
         status = add_recipient(writer, ZM_S("postmaster"));
     for (i = 0; status == APR_SUCCESS && form != NULL && i < form->copy_count; i++)
@@ -216,6 +205,12 @@ static void add_subject(writer_t *writer)
     zm_buf_add_c(&writer->out, "]\n");
 }
 
+/* Of the second part; so says also the type of the whole (RFC 6522). */
+static const char *status_type(const writer_t *writer)
+{
+    return writer->international ? "global-delivery-status" : "delivery-status";
+}
+
 static void add_headers(writer_t *writer)
 {
     const zm_dsn_report_t *report = writer->report;
@@ -224,7 +219,7 @@ static void add_headers(writer_t *writer)
 
     zm_buf_add_c(&writer->out, "To: ");
     if (report->sender.length > 0)
-        add_line_text(&writer->out, reader(report));
+        add_line_text(&writer->out, zm_dsn_reader(report->sender));
     else
         zm_buf_add_c(&writer->out, "dummy:; (the message was itself an error message)");
     zm_buf_add_byte(&writer->out, '\n');
@@ -244,11 +239,11 @@ static void add_headers(writer_t *writer)
     add_subject(writer);
     zm_buf_printf(&writer->out,
                   "MIME-Version: 1.0\n"
-                  "Content-Type: multipart/report; report-type=delivery-status;\n"
+                  "Content-Type: multipart/report; report-type=%s;\n"
                   "\tboundary=\"%s\"\n"
                   "Content-Transfer-Encoding: 8bit\n\n"
                   "This is a delivery report in several parts (RFC 3464).\n\n",
-                  report->boundary);
+                  status_type(writer), report->boundary);
 }
 
 /* -- the part for people ------------------------------------------------------------------- */
@@ -368,7 +363,7 @@ static void add_second_part(writer_t *writer)
     int i;
 
     zm_buf_printf(&writer->out, "--%s\nContent-Type: message/%s\n%s\n", report->boundary,
-                  writer->international ? "global-delivery-status" : "delivery-status",
+                  status_type(writer),
                   writer->international ? "Content-Transfer-Encoding: 8bit\n" : "");
     add_message_facts(writer, "", false);
     for (i = 0; i < report->count; i++)
@@ -463,7 +458,7 @@ static apr_status_t write_third_part(writer_t *writer)
     const zm_dsn_report_t *report = writer->report;
     bool body = body_wanted(report);
     zm_str_t header = message_header(report, writer->pool);
-    bool global = !zm_dsn_is_ascii(header) && zm_is_utf8(header);
+    bool global = zm_dsn_is_international(header);
     apr_status_t status = APR_SUCCESS;
 
     zm_buf_printf(&writer->out, "--%s\nContent-Type: %s\nContent-Transfer-Encoding: 8bit\n\n",
@@ -487,12 +482,12 @@ static apr_status_t write_third_part(writer_t *writer)
 static bool is_international(writer_t *writer)
 {
     const zm_dsn_report_t *report = writer->report;
-    bool any = !zm_dsn_is_ascii(report->sender) && zm_is_utf8(report->sender);
+    bool any = zm_dsn_is_international(report->sender);
     int i;
     for (i = 0; i < report->count && !any; i++) {
         const zm_dsn_entry_t *entry = &report->entries[i];
         zm_str_t final = final_address(writer, entry);
-        any = (!zm_dsn_is_ascii(final) && zm_is_utf8(final)) ||
+        any = zm_dsn_is_international(final) ||
               !zm_dsn_is_ascii(zm_dsn_original(entry->wishes.orcpt, writer->pool));
     }
     return any;

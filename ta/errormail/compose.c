@@ -4,6 +4,8 @@
 #include <apr_strings.h>
 #include <string.h>
 
+#include "mta/mail/dsn_address.h"
+#include "mta/mail/encoded_word.h"
 #include "mta/mail/xtext.h"
 #include "platform/clock.h"
 #include "ta/agent/head.h"
@@ -14,10 +16,15 @@ typedef struct writer_t {
     const zm_errata_t *errata;
     apr_pool_t *pool;
     zm_buf_t text;
-    char mark[33]; /* random, in the boundary and the Message-ID */
-    bool eight_bit;
+    char mark[33];      /* random, in the boundary and the Message-ID */
+    zm_buf_t head;      /* of the message that is returned */
+    bool international; /* an address is beyond ASCII: the types of RFC 6533 */
+    bool eight_bit;     /* some part is not ASCII */
+    bool eight_bit_message;
     bool full; /* the body is returned */
 } writer_t;
+
+#define EIGHT_BIT "Content-Transfer-Encoding: 8bit\n"
 
 const char *zm_errata_status(const char *form_name)
 {
@@ -67,22 +74,27 @@ static void add_form_fields(writer_t *writer)
     }
 }
 
+/* Of the second part; so says also the type of the whole (RFC 6522). */
+static const char *status_type(const writer_t *writer)
+{
+    return writer->international ? "global-delivery-status" : "delivery-status";
+}
+
 static void add_header(writer_t *writer)
 {
     const zm_errata_t *errata = writer->errata;
     char date[40];
     zm_clock_rfc5322(date, sizeof date, zm_clock_wall(), 0);
-    zm_buf_printf(&writer->text, "To: <%s>\n", zm_field_text(errata->sender, writer->pool).data);
+    zm_buf_printf(&writer->text, "To: <%s>\n",
+                  zm_field_text(zm_dsn_reader(errata->sender), writer->pool).data);
     add_form_fields(writer);
     zm_buf_printf(&writer->text, "Date: %s\nMessage-ID: <%s@%s>\nAuto-Submitted: auto-replied\n",
                   date, writer->mark, errata->domain);
-    zm_buf_add_c(&writer->text, "MIME-Version: 1.0\n");
-    if (writer->eight_bit)
-        zm_buf_add_c(&writer->text, "Content-Transfer-Encoding: 8bit\n");
     zm_buf_printf(&writer->text,
-                  "Content-Type: multipart/report; report-type=delivery-status;\n"
+                  "MIME-Version: 1.0\n%s"
+                  "Content-Type: multipart/report; report-type=%s;\n"
                   "\tboundary=\"=_%s\"\n\n",
-                  writer->mark);
+                  writer->eight_bit ? EIGHT_BIT : "", status_type(writer), writer->mark);
 }
 
 static void add_boundary(writer_t *writer, const char *type)
@@ -92,20 +104,46 @@ static void add_boundary(writer_t *writer, const char *type)
 
 /* -- explanation and status ------------------------------------------------ */
 
+static void explain(zm_buf_t *out, const zm_errata_t *errata, apr_pool_t *pool)
+{
+    int i;
+    if (errata->form != NULL)
+        zm_buf_add_str(out, errata->form->text);
+    else
+        zm_buf_add_c(out, "Your mail could not be delivered to the addresses below.\n");
+    if (out->length > 0 && out->data[out->length - 1] != '\n')
+        zm_buf_add_byte(out, '\n');
+    zm_buf_add_byte(out, '\n');
+    for (i = 0; i < errata->count; i++)
+        zm_buf_printf(out, "error: %s: %s\n", errata->form_name,
+                      zm_field_text(errata->recipients[i]->user, pool).data);
+    zm_buf_add_byte(out, '\n');
+}
+
 static void add_explanation(writer_t *writer)
 {
-    const zm_errata_t *errata = writer->errata;
-    int i;
-    add_boundary(writer, "text/plain; charset=us-ascii");
+    zm_buf_t out = ZM_BUF_INIT;
+    zm_str_t text;
+
+    explain(&out, writer->errata, writer->pool);
+    text = zm_buf_str(&out);
+    if (zm_dsn_is_ascii(text)) {
+        add_boundary(writer, "text/plain; charset=us-ascii");
+    } else {
+        add_boundary(writer, zm_is_utf8(text) ? "text/plain; charset=utf-8"
+                                              : "text/plain; charset=unknown-8bit");
+        zm_buf_add_c(&writer->text, EIGHT_BIT);
+    }
     zm_buf_add_byte(&writer->text, '\n');
-    if (errata->form != NULL)
-        zm_buf_add_str(&writer->text, errata->form->text);
-    else
-        zm_buf_add_c(&writer->text, "Your mail could not be delivered to the addresses below.\n");
-    zm_buf_add_byte(&writer->text, '\n');
-    for (i = 0; i < errata->count; i++)
-        zm_buf_printf(&writer->text, "error: %s: %s\n", errata->form_name,
-                      zm_field_text(errata->recipients[i]->user, writer->pool).data);
+    zm_buf_add_str(&writer->text, text);
+    zm_buf_free(&out);
+}
+
+/* A field of the delivery status.  Octets that it may not have become '?'. */
+static void add_status_field(writer_t *writer, const char *name, zm_str_t value)
+{
+    zm_buf_printf(&writer->text, "%s", name);
+    zm_dsn_add_line(&writer->text, value, writer->international);
     zm_buf_add_byte(&writer->text, '\n');
 }
 
@@ -113,16 +151,16 @@ static void add_recipient(writer_t *writer, const zm_recipient_t *recipient)
 {
     zm_str_t user = zm_field_text(recipient->user, writer->pool);
     bool internet = zm_str_find(user, '@') >= 0 && !zm_str_starts(user, ZM_S("ns:"));
+    const char *type = !internet                       ? "Final-Recipient: X-LOCAL; "
+                       : zm_dsn_is_international(user) ? "Final-Recipient: utf-8; "
+                                                       : "Final-Recipient: RFC822; ";
+
     zm_buf_add_byte(&writer->text, '\n');
-    if (recipient->dsn.orcpt.length > 0) {
-        zm_str_t original = zm_xtext_decode_line(recipient->dsn.orcpt, writer->pool);
-        zm_buf_printf(&writer->text, "Original-Recipient: %.*s\n", (int)original.length,
-                      original.data);
-    }
-    zm_buf_printf(&writer->text,
-                  "Final-Recipient: %s; %s\nAction: failed\nStatus: %s\n"
-                  "Diagnostic-Code: X-LOCAL; 500 (%s)\n",
-                  internet ? "RFC822" : "X-LOCAL", user.data,
+    if (recipient->dsn.orcpt.length > 0)
+        add_status_field(
+            writer, "Original-Recipient: ", zm_dsn_original(recipient->dsn.orcpt, writer->pool));
+    add_status_field(writer, type, user);
+    zm_buf_printf(&writer->text, "Action: failed\nStatus: %s\nDiagnostic-Code: X-LOCAL; 500 (%s)\n",
                   zm_errata_status(writer->errata->form_name), writer->errata->form_name);
 }
 
@@ -130,15 +168,18 @@ static void add_status(writer_t *writer)
 {
     const zm_errata_t *errata = writer->errata;
     zm_str_t envid = zm_xtext_decode_line(errata->job->file->envid, writer->pool);
+    zm_str_t sender = zm_field_text(errata->sender, writer->pool);
     char date[40];
     int i;
-    add_boundary(writer, "message/delivery-status");
-    zm_buf_printf(&writer->text, "\nReporting-MTA: dns; %s\n", errata->domain);
+    add_boundary(writer, apr_pstrcat(writer->pool, "message/", status_type(writer), NULL));
+    zm_buf_printf(&writer->text, "%s\nReporting-MTA: dns; %s\n",
+                  writer->international ? EIGHT_BIT : "", errata->domain);
     if (envid.length > 0)
-        zm_buf_printf(&writer->text, "Original-Envelope-Id: %.*s\n", (int)envid.length, envid.data);
+        add_status_field(writer, "Original-Envelope-Id: ", envid);
     zm_clock_rfc5322(date, sizeof date, apr_time_from_sec(errata->job->info.mtime_s), 0);
-    zm_buf_printf(&writer->text, "Arrival-Date: %s\nReturn-Path: <%s>\n", date,
-                  zm_field_text(errata->sender, writer->pool).data);
+    zm_buf_printf(&writer->text, "Arrival-Date: %s\n", date);
+    add_status_field(
+        writer, "Return-Path: ", zm_str(apr_pstrcat(writer->pool, "<", sender.data, ">", NULL)));
     for (i = 0; i < errata->count; i++)
         add_recipient(writer, errata->recipients[i]);
     zm_buf_add_byte(&writer->text, '\n');
@@ -146,17 +187,25 @@ static void add_status(writer_t *writer)
 
 /* -- the message ----------------------------------------------------------- */
 
-static void add_returned_header(writer_t *writer)
+static void make_returned_header(writer_t *writer)
 {
     const zm_errata_t *errata = writer->errata;
     zm_head_style_t style = {.keep_tabs = errata->job->agent->keep_tabs};
     if (errata->count == 1 && errata->job->agent->for_clause)
         style.for_address = errata->recipients[0]->user;
-    add_boundary(writer, writer->full ? "message/rfc822" : "text/rfc822-headers");
-    if (writer->eight_bit)
-        zm_buf_add_c(&writer->text, "Content-Transfer-Encoding: 8bit\n");
+    zm_head_write(&errata->group->fields, &style, &writer->head);
+}
+
+static void add_returned_header(writer_t *writer)
+{
+    bool global = zm_dsn_is_international(zm_buf_str(&writer->head));
+    add_boundary(writer, writer->full
+                             ? (global ? "message/global" : "message/rfc822")
+                             : (global ? "message/global-headers" : "text/rfc822-headers"));
+    if (writer->eight_bit_message)
+        zm_buf_add_c(&writer->text, EIGHT_BIT);
     zm_buf_add_byte(&writer->text, '\n');
-    zm_head_write(&errata->group->fields, &style, &writer->text);
+    zm_buf_add_str(&writer->text, zm_buf_str(&writer->head));
     zm_buf_add_byte(&writer->text, '\n');
 }
 
@@ -178,12 +227,38 @@ static apr_status_t add_returned_body(writer_t *writer)
     return APR_SUCCESS;
 }
 
+static bool form_is_ascii(const zm_form_t *form)
+{
+    int i;
+    for (i = 0; form != NULL && i < form->header_count; i++)
+        if (!zm_dsn_is_ascii(form->headers[i]))
+            return false;
+    return form == NULL || (zm_dsn_is_ascii(form->text) && zm_dsn_is_ascii(form->subject));
+}
+
+/* What goes beyond ASCII, and whether an address does. */
+static void examine_addresses(writer_t *writer)
+{
+    const zm_errata_t *errata = writer->errata;
+    int i;
+
+    writer->international = zm_dsn_is_international(errata->sender);
+    writer->eight_bit = !zm_dsn_is_ascii(errata->sender) || !form_is_ascii(errata->form);
+    for (i = 0; i < errata->count; i++) {
+        zm_str_t user = errata->recipients[i]->user;
+        zm_str_t original = zm_dsn_original(errata->recipients[i]->dsn.orcpt, writer->pool);
+        writer->international |= zm_dsn_is_international(user) || zm_dsn_is_international(original);
+        writer->eight_bit |= !zm_dsn_is_ascii(user);
+    }
+    writer->eight_bit |= writer->international;
+}
+
 static apr_status_t prepare(writer_t *writer)
 {
     const zm_errata_t *errata = writer->errata;
     zm_str_t ret = errata->job->file->ret;
     unsigned char random[16];
-    zm_body_facts_t facts;
+    zm_body_facts_t facts = {0};
     apr_status_t status = apr_generate_random_bytes(random, sizeof random);
     int i;
     for (i = 0; i < 16; i++)
@@ -191,14 +266,20 @@ static apr_status_t prepare(writer_t *writer)
     writer->full = ret.length == 0 || zm_str_equal_nocase(ret, ZM_S("FULL"));
     if (status == APR_SUCCESS)
         status = zm_body_facts(&errata->job->body, &facts);
-    writer->eight_bit = status == APR_SUCCESS && writer->full && facts.eight_bit;
-    return status;
+    if (status != APR_SUCCESS)
+        return status;
+    make_returned_header(writer);
+    examine_addresses(writer);
+    writer->eight_bit_message =
+        (writer->full && facts.eight_bit) || !zm_dsn_is_ascii(zm_buf_str(&writer->head));
+    writer->eight_bit |= writer->eight_bit_message;
+    return APR_SUCCESS;
 }
 
 apr_status_t zm_errata_write(const zm_errata_t *errata, zm_errata_write_fn *write, void *baton,
                              apr_pool_t *pool)
 {
-    writer_t writer = {errata, pool, ZM_BUF_INIT, "", false, false};
+    writer_t writer = {.errata = errata, .pool = pool};
     apr_status_t status = prepare(&writer);
     if (status == APR_SUCCESS) {
         add_header(&writer);
@@ -212,6 +293,7 @@ apr_status_t zm_errata_write(const zm_errata_t *errata, zm_errata_write_fn *writ
         zm_buf_printf(&writer.text, "--=_%s--\n", writer.mark);
         status = write(baton, writer.text.data, writer.text.length);
     }
+    zm_buf_free(&writer.head);
     zm_buf_free(&writer.text);
     return status;
 }

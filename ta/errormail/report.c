@@ -3,7 +3,7 @@
 #include <apr_strings.h>
 
 #include "mta/conf/site.h"
-#include "mta/mail/xtext.h"
+#include "mta/mail/dsn_address.h"
 #include "ta/agent/report.h"
 #include "ta/errormail/compose.h"
 
@@ -45,8 +45,8 @@ static apr_status_t add_receiver(zm_submission_t *submission, zm_str_t address, 
     zm_buf_t dsn = ZM_BUF_INIT;
     zm_str_t plain = zm_field_text(address, pool);
     apr_status_t status;
-    zm_buf_add_c(&dsn, "NOTIFY=NEVER ORCPT=rfc822;");
-    zm_xtext_add(&dsn, plain);
+    zm_buf_add_c(&dsn, "NOTIFY=NEVER ORCPT=");
+    zm_dsn_add_orcpt(&dsn, plain);
     status = zm_submit_line(submission, "todsn", zm_buf_str(&dsn));
     if (status == APR_SUCCESS)
         status = zm_submit_line(submission, "to", plain);
@@ -74,7 +74,7 @@ static apr_status_t add_envelope(zm_submission_t *submission, const zm_errata_t 
     if (status == APR_SUCCESS)
         status = zm_submit_line(submission, "errormsg", ZM_S(""));
     if (status == APR_SUCCESS)
-        status = add_receiver(submission, errata->sender, pool);
+        status = add_receiver(submission, zm_dsn_reader(errata->sender), pool);
     if (status == APR_SUCCESS && errata->form == NULL)
         status = add_receiver(submission, ZM_S("postmaster"), pool);
     for (i = 0; errata->form != NULL && i < errata->form->copy_count && status == APR_SUCCESS;

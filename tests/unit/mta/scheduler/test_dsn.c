@@ -2,7 +2,7 @@
  */
 #include <apr_strings.h>
 
-#include "mta/scheduler/dsn_address.h"
+#include "mta/mail/dsn_address.h"
 #include "platform/clock.h"
 #include "tests/unit/harness.h"
 #include "tests/unit/mta/scheduler/place.h"
@@ -160,6 +160,7 @@ static void addresses_beyond_ascii_have_their_own_types(void)
     const char *text = report(FROM "r-" SLOT "smtp y b\xc3\xb6"
                                    "b@y 0\nN ORCPT=utf-8;b\\x{F6}b@y\n",
                               RECORD("failed", "5.1.1", "smtp; 550 (no)"));
+    has(text, "report-type=global-delivery-status;\n");
     has(text, "Content-Type: message/global-delivery-status\n"
               "Content-Transfer-Encoding: 8bit\n\nReporting-MTA");
     has(text, "\nOriginal-Recipient: utf-8;b\xc3\xb6"

@@ -172,8 +172,81 @@ static void forms_have_status_codes(void)
     ZM_ASSERT_STR(zm_errata_status("anything"), "5.0.0");
 }
 
+/* -- beyond ASCII (RFC 6533) --------------------------------------------------------------- */
+
+static void addresses_beyond_ascii_have_types_of_their_own(void)
+{
+    const char *text;
+    begin();
+    put_form("nosuchuser", "SUB Subject: No such user\n\nSorry.\n");
+    run((zm_fixture_letter_t){.sender = "\xc3\xa4@x",
+                              .ret = "HDRS",
+                              .header = "Received: by here; Mon\nTo: b\xc3\xb6"
+                                        "b@here\n",
+                              .recipients = {{"error", "nosuchuser",
+                                              "b\xc3\xb6"
+                                              "b@here",
+                                              0, "ORCPT=utf-8;b\\x{F6}b@here"},
+                                             {"error", "nosuchuser", "\xc3\xb6", 0, NULL}}});
+    text = submitted();
+    HAS(text, "todsn NOTIFY=NEVER ORCPT=utf-8;\\x{E4}@x\nto \xc3\xa4@x\n");
+    HAS(text, "\nMIME-Version: 1.0\nContent-Transfer-Encoding: 8bit\n"
+              "Content-Type: multipart/report; report-type=global-delivery-status;\n");
+    HAS(text, "\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n");
+    HAS(text, "\nContent-Type: message/global-delivery-status\n"
+              "Content-Transfer-Encoding: 8bit\n\nReporting-MTA: dns; mx.example\n");
+    HAS(text, "\nReturn-Path: <\xc3\xa4@x>\n");
+    HAS(text, "\nOriginal-Recipient: utf-8;b\xc3\xb6"
+              "b@here\nFinal-Recipient: utf-8; b\xc3\xb6"
+              "b@here\nAction: failed\n");
+    HAS(text, "\nFinal-Recipient: X-LOCAL; \xc3\xb6\n");
+    HAS(text, "\nContent-Type: message/global-headers\nContent-Transfer-Encoding: 8bit\n\n");
+}
+
+static void message_in_utf8_is_returned_as_global(void)
+{
+    const char *text;
+    begin();
+    run((zm_fixture_letter_t){.sender = "s@x",
+                              .header = "Received: by here; Mon\nSubject: \xc3\xb6\n",
+                              .recipients = {{"error", "nosuchuser", "bob@here", 0, NULL}}});
+    text = submitted();
+    HAS(text, "report-type=delivery-status;\n"); /* no address goes beyond ASCII */
+    HAS(text, "\nContent-Type: message/delivery-status\n\n");
+    HAS(text, "\nContent-Type: message/global\nContent-Transfer-Encoding: 8bit\n\n");
+    HAS(text, "\nMIME-Version: 1.0\nContent-Transfer-Encoding: 8bit\n");
+}
+
+static void octets_of_no_known_set_stay_out_of_the_status(void)
+{
+    const char *text;
+    begin();
+    run((zm_fixture_letter_t){.sender = "s@x",
+                              .recipients = {{"error", "nosuchuser", "b\xf6@here", 0, NULL}}});
+    text = submitted();
+    HAS(text, "\nContent-Type: text/plain; charset=unknown-8bit\n");
+    HAS(text, "\nContent-Type: message/delivery-status\n\n");
+    HAS(text, "\nFinal-Recipient: RFC822; b?@here\n");
+    HAS(text, "\nMIME-Version: 1.0\nContent-Transfer-Encoding: 8bit\n");
+}
+
+static void senders_that_are_programs_are_answered_to_the_postmaster(void)
+{
+    const char *text;
+    begin();
+    put_form("nosuchuser", "SUB Subject: No such user\n\nSorry.\n");
+    run((zm_fixture_letter_t){.sender = "|/bin/prog",
+                              .recipients = {{"error", "nosuchuser", "bob@here", 0, NULL}}});
+    text = submitted();
+    HAS(text, "\nto postmaster\nenv-end\n");
+    LACKS(text, "to |");
+}
+
 ZM_TESTS("errormail", ZM_TEST(report_follows_the_form),
          ZM_TEST(missing_form_goes_to_the_postmaster_too),
          ZM_TEST(form_names_cannot_leave_the_directory), ZM_TEST(null_path_gets_no_report),
          ZM_TEST(nobody_to_tell_means_no_report), ZM_TEST(long_bodies_are_cut),
-         ZM_TEST(forms_have_status_codes))
+         ZM_TEST(forms_have_status_codes), ZM_TEST(addresses_beyond_ascii_have_types_of_their_own),
+         ZM_TEST(message_in_utf8_is_returned_as_global),
+         ZM_TEST(octets_of_no_known_set_stay_out_of_the_status),
+         ZM_TEST(senders_that_are_programs_are_answered_to_the_postmaster))

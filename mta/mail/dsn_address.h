@@ -1,8 +1,8 @@
 /**
  * Addresses in reports: their types, and addresses beyond ASCII (RFC 6533).
  */
-#ifndef ZM_SCHEDULER_DSN_ADDRESS_H
-#define ZM_SCHEDULER_DSN_ADDRESS_H
+#ifndef ZM_MTA_MAIL_DSN_ADDRESS_H
+#define ZM_MTA_MAIL_DSN_ADDRESS_H
 
 #include <apr_pools.h>
 
@@ -16,6 +16,13 @@ zm_str_t zm_dsn_typed(zm_str_t address, apr_pool_t *pool);
 
 /** An ORCPT parameter in plain: xtext, and for the type utf-8 its \x{HEX}, decoded; on one line. */
 zm_str_t zm_dsn_original(zm_str_t orcpt, apr_pool_t *pool);
+
+/** Whether text is beyond ASCII and UTF-8: what RFC 6533 is about. */
+bool zm_dsn_is_international(zm_str_t text);
+
+/** Who gets the report on mail of that sender: the sender, or the postmaster when the address names
+ * a program or a file of ours. */
+zm_str_t zm_dsn_reader(zm_str_t sender);
 
 /** Appends the value of an ORCPT parameter for an address. */
 void zm_dsn_add_orcpt(zm_buf_t *out, zm_str_t address);

@@ -1,4 +1,4 @@
-#include "mta/scheduler/dsn_address.h"
+#include "mta/mail/dsn_address.h"
 
 #include "mta/mail/encoded_word.h"
 #include "mta/mail/xtext.h"
@@ -12,6 +12,20 @@ bool zm_dsn_is_ascii(zm_str_t text)
     return true;
 }
 
+bool zm_dsn_is_international(zm_str_t text)
+{
+    return !zm_dsn_is_ascii(text) && zm_is_utf8(text);
+}
+
+zm_str_t zm_dsn_reader(zm_str_t sender)
+{
+    bool file = sender.length > 0 && sender.data[0] == '/' &&
+                !(zm_str_find(sender, '@') >= 0 && zm_str_find(sender, '=') >= 0);
+    if (sender.length > 0 && (sender.data[0] == '|' || file))
+        return ZM_S("postmaster");
+    return sender;
+}
+
 static zm_str_t kept(zm_buf_t *text, apr_pool_t *pool)
 {
     zm_str_t result = zm_str_copy(pool, zm_buf_str(text));
@@ -22,7 +36,7 @@ static zm_str_t kept(zm_buf_t *text, apr_pool_t *pool)
 zm_str_t zm_dsn_typed(zm_str_t address, apr_pool_t *pool)
 {
     bool mail = zm_str_find(address, '@') >= 0 && !zm_str_starts_nocase(address, ZM_S("ns:"));
-    bool beyond = !zm_dsn_is_ascii(address) && zm_is_utf8(address);
+    bool beyond = zm_dsn_is_international(address);
     zm_buf_t text = ZM_BUF_INIT;
 
     zm_buf_add_c(&text, !mail ? "x-local;" : beyond ? "utf-8;" : "rfc822;");
