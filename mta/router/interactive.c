@@ -9,6 +9,7 @@
 #include "mta/router/commands.h"
 #include "mta/script/dialogue.h"
 #include "platform/exec.h"
+#include "platform/log.h"
 
 #define QUESTION_LIMIT 8192
 #define PURGE_INTERVAL 1000
@@ -71,7 +72,8 @@ static void on_answer(void *baton, int stream, const char *data, apr_size_t leng
     if (stream == 1)
         zm_buf_add(&assist->printed, data, length);
     else
-        fwrite(data, 1, length, stderr);
+        zm_log(ZM_LOG_WARNING, NULL, "script",
+               ZM_F_N("says", zm_str_trim(zm_str_of(data, length))));
 }
 
 /* Has the scripts answer.  False: they cannot go on. */
@@ -93,7 +95,8 @@ static bool ask(assist_t *assist, zm_str_t key, zm_str_t argument)
         return true;
     zm_buf_clear(&assist->printed);
     zm_buf_add_c(&assist->printed, "451 4.3.0 the question cannot be answered now\n");
-    fprintf(stderr, "router: %s\n", error.text);
+    zm_log(ZM_LOG_ERROR, NULL, "a question cannot be answered", ZM_F_N("key", key),
+           ZM_F_N("argument", argument), ZM_F_S("reason", error.text));
     return status != APR_ENOENT && status != ZM_E_STOPPED;
 }
 

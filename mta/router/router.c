@@ -215,8 +215,14 @@ static int run_interactive(router_t *router)
     router_worker_t *worker;
     zm_error_t error = {0};
     int code;
-    if (open_worker(router, &worker, &error) != APR_SUCCESS)
+    if (open_worker(router, &worker, &error) != APR_SUCCESS ||
+        (router->service != NULL &&
+         router_worker_confine(worker, router->log, &error) != APR_SUCCESS)) {
+        if (router->service != NULL)
+            zm_log(ZM_LOG_ERROR, NULL, "the configuration does not load",
+                   ZM_F_S("error", error.text));
         return complain(ZM_EXIT_CONFIG, error.text);
+    }
     code = router->service != NULL ? router_assist(worker) : router_interactive(worker);
     zm_spool_close(worker->spool);
     return code;

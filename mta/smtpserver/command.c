@@ -85,25 +85,6 @@ static void command_quit(session_t *session, zm_str_t arguments, apr_size_t colu
     session_finish(session, "QUIT");
 }
 
-static void command_vrfy(session_t *session, zm_str_t arguments, apr_size_t column)
-{
-    (void)column;
-    if (session->state == SESSION_HELLO)
-        command_error(session, 503, "5.5.1", "say HELO or EHLO first");
-    else if (arguments.length == 0)
-        command_error(session, 501, "5.5.4", "VRFY wants an address");
-    else
-        reply(session, 252, "2.5.2", "cannot verify, but will accept mail and try to deliver it");
-}
-
-static void command_expn(session_t *session, zm_str_t arguments, apr_size_t column)
-{
-    (void)arguments;
-    (void)column;
-    session_tarpit(session);
-    reply(session, 502, "5.5.1", "EXPN is not available");
-}
-
 static void command_verb(session_t *session, zm_str_t arguments, apr_size_t column)
 {
     (void)arguments;
@@ -158,8 +139,9 @@ static const verb_t verbs[] = {
     {"NOOP", command_noop, false, "NOOP: does nothing"},
     {"QUIT", command_quit, false, "QUIT: ends the session"},
     {"HELP", command_help, false, "HELP [COMMAND]: this"},
-    {"VRFY", command_vrfy, false, "VRFY ADDRESS: is not answered in detail"},
-    {"EXPN", command_expn, false, "EXPN LIST: is not available"},
+    {"VRFY", command_vrfy, false, "VRFY ADDRESS: whether mail for it would be taken"},
+    {"EXPN", command_expn, false, "EXPN LIST: who is on it"},
+    {"EVFY", command_vrfy, false, NULL},
     {"VERB", command_verb, false, NULL},
     {"ONEX", command_noop, false, NULL},
     {"TICK", command_tick, false, NULL},

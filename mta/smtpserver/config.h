@@ -47,6 +47,7 @@ struct config_group_t {
     int64_t recipients;                                   /**< attempts allowed in a transaction */
     double tarpit_initial, tarpit_exponent, tarpit_limit; /**< seconds, factor, seconds */
     bool ehlo, pipelining, eight_bit, chunking, dsn, enhanced, multiline;
+    bool vrfy, expn;   /**< VRFY and EXPN are put to the router */
     bool never_notify; /**< store NOTIFY=NEVER whatever was asked for */
     const char *contact;
 };
@@ -72,6 +73,9 @@ typedef struct config_t {
     bool sum_size;     /**< SIZE= counts once for each recipient in the space check */
     bool percent_hack; /**< % and ! in local parts are looked through */
     bool source_route; /**< keep @a,@b:c@d */
+    bool router;       /**< the router is asked about senders and recipients */
+    bool router_named; /**< but only where a pattern has f or t */
+    int64_t routers;   /**< that answer, at most */
     config_newline_t bare_newline;
     const char *greeting[CONFIG_GREETING_LINES];
     int greeting_lines;

@@ -141,7 +141,6 @@ static void recipient_limit(config_reader_t *reader)
 #define NO_TLS "this version has no TLS"
 #define NO_AUTH "this version has no authentication"
 #define NO_POLICY "this version accepts mail for local domains, and relays for the loopback only"
-#define NO_ROUTER "this version does not run the router interactively"
 
 static const keyword_t keywords[] = {
     {.name = "maxsize", .kind = NUMBER, .offset = C(max_size), .high = INT64_MAX},
@@ -182,6 +181,9 @@ static const keyword_t keywords[] = {
     {.name = "sum-sizeoption-value", .kind = ON, .offset = C(sum_size)},
     {.name = "reject-percent-kludge", .kind = ON, .offset = C(percent_hack)},
     {.name = "allowsourceroute", .kind = ON, .offset = C(source_route)},
+    {.name = "enable-router", .kind = ON, .offset = C(router)},
+    {.name = "enable-router-maxpar", .kind = NUMBER, .offset = C(routers), .low = 1, .high = 20},
+    {.name = "router-checks-need-ft", .kind = ON, .offset = C(router_named)},
     {.name = "data-bare-newline", .kind = CALL, .call = bare_newline, .words = 1},
     {.name = "hdr220", .kind = CALL, .call = greeting, .raw = true},
     {.name = "help", .kind = CALL, .call = help, .raw = true},
@@ -238,6 +240,10 @@ static const keyword_t keywords[] = {
     {.name = "NoENCHANCEDSTATUS", .kind = GROUP_OFF, .offset = G(enhanced)},
     {.name = "ENHANCEDSTATUSCODES-OK", .kind = GROUP_ON, .offset = G(enhanced)},
     {.name = "ENHANCEDSTATUS-OK", .kind = GROUP_ON, .offset = G(enhanced)},
+    {.name = "VRFYcmd", .kind = GROUP_ON, .offset = G(vrfy)},
+    {.name = "no-VRFYcmd", .kind = GROUP_OFF, .offset = G(vrfy)},
+    {.name = "EXPNcmd", .kind = GROUP_ON, .offset = G(expn)},
+    {.name = "no-EXPNcmd", .kind = GROUP_OFF, .offset = G(expn)},
     {.name = "no-multiline-replies", .kind = GROUP_OFF, .offset = G(multiline)},
     {.name = "multiline-replies-ok", .kind = GROUP_ON, .offset = G(multiline)},
     {.name = "force-rcpt-notify-never", .kind = GROUP_ON, .offset = G(never_notify)},
@@ -259,13 +265,6 @@ static const keyword_t keywords[] = {
     {.name = "lmtp-mode", .kind = REFUSED, .note = "this version does not speak LMTP"},
 
     /* what would only add something */
-    {.name = "enable-router", .kind = NOTICE, .note = NO_ROUTER},
-    {.name = "enable-router-maxpar", .kind = NOTICE, .note = NO_ROUTER},
-    {.name = "router-checks-need-ft", .kind = NOTICE, .note = NO_ROUTER},
-    {.name = "EXPNcmd", .kind = NOTICE, .note = NO_ROUTER},
-    {.name = "no-EXPNcmd", .kind = NOTICE, .note = NO_ROUTER},
-    {.name = "VRFYcmd", .kind = NOTICE, .note = NO_ROUTER},
-    {.name = "no-VRFYcmd", .kind = NOTICE, .note = NO_ROUTER},
     {.name = "DEBUGcmd", .kind = NOTICE, .note = "there is no debug command"},
     {.name = "no-DEBUGcmd", .kind = NOTICE, .note = "there is no debug command"},
     {.name = "accept-percent-kludge",

@@ -1,4 +1,5 @@
 /* The banner, HELO and EHLO. */
+#include <apr_strings.h>
 #include <string.h>
 
 #include "mta/smtpserver/session_parts.h"
@@ -164,6 +165,10 @@ static void list_extensions(session_t *session)
         reply_list(session, 250, "CHUNKING");
     if (group->enhanced)
         reply_list(session, 250, "ENHANCEDSTATUSCODES");
+    if (referral_of_expn(session))
+        reply_list(session, 250, "EXPN");
+    if (referral_of_vrfy(session))
+        reply_list(session, 250, "VRFY");
     if (group->dsn)
         reply_list(session, 250, "DSN");
     if (group->recipients > 100) {
@@ -185,9 +190,51 @@ static zm_str_t helo_parameter(const session_t *session)
     return zm_str_trim(rest);
 }
 
-static void on_helo_verdict(session_t *session, const policy_verdict_t *verdict)
+/* answer: what the router says, if it was asked. */
+static void accept_helo(session_t *session, const inquiry_line_t *answer)
 {
     zm_str_t name = helo_parameter(session);
+    bool more = answer != NULL && answer->text.length > 0;
+    session->state = SESSION_READY;
+    session->greeted_ehlo = is_extended(session);
+    if (!session->greeted_ehlo && !more) {
+        reply(session, 250, NULL, "%s Hello %.*s", session->server->hostname, (int)name.length,
+              name.data);
+        return;
+    }
+    reply_list(session, 250, "%s Hello %.*s", session->server->hostname, (int)name.length,
+               name.data);
+    if (more && session->greeted_ehlo)
+        reply_list(session, 250, "%.*s", (int)answer->text.length, answer->text.data);
+    else if (more)
+        reply(session, 250, NULL, "%.*s", (int)answer->text.length, answer->text.data);
+    if (session->greeted_ehlo)
+        list_extensions(session);
+}
+
+static void on_helo_heard(session_t *session, const inquiry_answer_t *answer)
+{
+    referral_t referral = referral_read(session, answer);
+    if (referral.accepted)
+        accept_helo(session, referral.answered ? &referral.line : NULL);
+    else
+        referral_refuse(session, &referral, answer);
+}
+
+/* "[192.0.2.9] name" */
+static void inquire_helo(session_t *session)
+{
+    zm_str_t name = helo_parameter(session);
+    apr_pool_t *pool = session->server->scratch_pool;
+    apr_pool_clear(pool);
+    session_inquire(
+        session, "hello",
+        zm_str(apr_psprintf(pool, "%s %.*s", session->client_text, (int)name.length, name.data)),
+        on_helo_heard);
+}
+
+static void on_helo_verdict(session_t *session, const policy_verdict_t *verdict)
+{
     if (verdict->result != POLICY_ACCEPT) {
         session_tarpit(session);
         reply_contact(session, verdict->code, verdict->enhanced);
@@ -195,16 +242,10 @@ static void on_helo_verdict(session_t *session, const policy_verdict_t *verdict)
               verdict->text);
         return;
     }
-    session->state = SESSION_READY;
-    session->greeted_ehlo = is_extended(session);
-    if (!session->greeted_ehlo) {
-        reply(session, 250, NULL, "%s Hello %.*s", session->server->hostname, (int)name.length,
-              name.data);
-        return;
-    }
-    reply_list(session, 250, "%s Hello %.*s", session->server->hostname, (int)name.length,
-               name.data);
-    list_extensions(session);
+    if (session->server->inquiries != NULL && (session->style & PATTERN_HELLO) != 0)
+        inquire_helo(session);
+    else
+        accept_helo(session, NULL);
 }
 
 /* False: the greeting is refused, and the reply made. */

@@ -12,6 +12,7 @@
 
 #include "mta/conf/options.h"
 #include "mta/smtpserver/crew.h"
+#include "mta/smtpserver/desk_keeper.h"
 #include "mta/smtpserver/doors.h"
 #include "mta/smtpserver/program.h"
 #include "mta/smtpserver/worker.h"
@@ -33,6 +34,8 @@ typedef struct master_t {
     crew_frame_t frame;
     doors_t doors;
     zm_pidfile_t *pidfile;
+    zm_counters_t *counters;
+    desk_keeper_t *desk;
     crew_t *serving, *next;
     crew_t *retired[MOST_CREWS];
     bool stopping, slowly;
@@ -147,8 +150,8 @@ static void on_complete(master_t *master, crew_t *crew)
            ZM_F_I("workers", worker_count(master->program)),
            ZM_F_I("listeners", crew_config(crew)->binds->nelts));
     if (first)
-        zm_counters_started(zm_counters_open(master->program->zenv, true, master->program->pool),
-                            ZM_COUNT_SYS_SmtpServerMasterPID);
+        zm_counters_started(master->counters, ZM_COUNT_SYS_SmtpServerMasterPID);
+    desk_keeper_set(master->desk, crew_config(crew)->router ? (int)crew_config(crew)->routers : 0);
     if (first)
         zm_service_ready();
 }
@@ -321,6 +324,8 @@ static apr_status_t start(master_t *master, zm_error_t *error)
     status = tally_create(&master->frame.tally, worker_tally_path(program), program->pool, error);
     if (status != APR_SUCCESS)
         return status;
+    master->counters = zm_counters_open(program->zenv, true, program->pool);
+    master->desk = desk_keeper_create(program, master->frame.loop, master->counters);
     master->frame.program = program;
     master->frame.fn = on_crew;
     master->frame.baton = master;
@@ -363,6 +368,7 @@ int master_run(program_t *program)
         zm_service_fail(code_of(&error), error.text);
     }
     status = zm_loop_run(master.frame.loop);
+    desk_keeper_close(master.desk);
     zm_log(ZM_LOG_NOTICE, NULL, "stopped");
     zm_pidfile_release(master.pidfile);
     return status == APR_SUCCESS ? 0 : 71;

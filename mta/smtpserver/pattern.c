@@ -109,12 +109,22 @@ bool pattern_flags(zm_str_t letters, int *flags, char *bad)
         case '-':
             *flags |= PATTERN_NO_GREET;
             break;
-        case 'f': /* checks by the interactive router, and keeping aborted input: */
-        case 't': /* known, without effect */
+        case 'f':
+            *flags |= PATTERN_FROM;
+            break;
+        case 't':
+            *flags |= PATTERN_TO;
+            break;
         case 'F':
+            *flags |= PATTERN_NO_FROM;
+            break;
         case 'T':
+            *flags |= PATTERN_NO_TO;
+            break;
         case 'h':
-        case 'D':
+            *flags |= PATTERN_HELLO;
+            break;
+        case 'D': /* keeping aborted input: known, without effect */
             break;
         default:
             *bad = letters.data[i];

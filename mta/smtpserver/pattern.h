@@ -22,6 +22,11 @@
 #define PATTERN_EXPAND 8    /**< e */
 #define PATTERN_NO_GREET 16 /**< -: local clients need not greet */
 #define PATTERN_REJECT 32   /**< !: the greeting is refused */
+#define PATTERN_FROM 64     /**< f: the router is asked about senders, where that must be said */
+#define PATTERN_TO 128      /**< t: likewise about recipients */
+#define PATTERN_NO_FROM 256 /**< F: it is not asked about senders */
+#define PATTERN_NO_TO 512   /**< T: it is not asked about recipients */
+#define PATTERN_HELLO 1024  /**< h: it is asked about the greeting */
 
 #define PATTERN_NO_LOAD 999
 

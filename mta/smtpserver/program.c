@@ -61,20 +61,26 @@ apr_status_t program_open_log(const program_t *program, zm_error_t *error)
 
 /* -- giving up rights --------------------------------------------------------------------- */
 
-static apr_status_t become_unprivileged(const program_t *program, zm_error_t *error)
+zm_credentials_t program_account(const program_t *program)
 {
-    zm_credentials_t who;
+    zm_credentials_t who = zm_site_trusted(program->zenv, program->pool);
     zm_user_t *user;
-    apr_status_t status;
-    if (!zm_identity_privileged())
-        return APR_SUCCESS;
-    who = zm_site_trusted(program->zenv, program->pool);
     if (who.uid == ZM_UID_NONE || who.uid == 0)
         who = zm_identity_nobody(NULL, program->pool);
     else if (zm_user_by_uid(&user, who.uid, program->pool) == APR_SUCCESS)
         who.gid = user->gid;
     if (who.gid == ZM_UID_NONE)
         who.gid = zm_identity_nobody(NULL, program->pool).gid;
+    return who;
+}
+
+apr_status_t program_drop_rights(const program_t *program, zm_error_t *error)
+{
+    zm_credentials_t who;
+    apr_status_t status;
+    if (!zm_identity_privileged())
+        return APR_SUCCESS;
+    who = program_account(program);
     status = zm_identity_become(&who, error);
     if (status == ZM_E_UNSUPPORTED || APR_STATUS_IS_ENOTIMPL(status)) {
         zm_log(ZM_LOG_WARNING, NULL, "rights are kept", ZM_F_S("reason", error->text));
@@ -90,7 +96,7 @@ apr_status_t program_confine(const program_t *program, zm_error_t *error)
                           "/usr/share/zoneinfo", NULL};
     const char *write[] = {zm_zenv_postoffice(zenv), zm_zenv_logdir(zenv), NULL};
     const zm_sandbox_t allowed = {.read = read, .write = write, .network = true};
-    apr_status_t status = become_unprivileged(program, error);
+    apr_status_t status = program_drop_rights(program, error);
     if (status != APR_SUCCESS)
         return status;
     status = zm_sandbox_enter(&allowed, error);
@@ -158,11 +164,14 @@ apr_status_t program_server(const program_t *program, server_t *server, const co
     server->submitter = apr_pcalloc(pool, sizeof *server->submitter);
     zm_site_submitter(server->submitter, zenv, spool, pool);
     space_init(&server->space, spool, (uint64_t)config->min_space * 1024);
+    if (config->router)
+        server->inquiries = inquiries_create(loop, program_desk_path(program), pool);
     return APR_SUCCESS;
 }
 
 void program_server_end(server_t *server)
 {
+    inquiries_close(server->inquiries);
     if (server->submitter != NULL)
         zm_spool_close(server->submitter->spool);
     journal_close(server->journal);

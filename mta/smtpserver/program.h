@@ -16,12 +16,14 @@ typedef struct arguments_t {
     bool batch, gullible, helo_check;
     bool interactive, inetd, foreground, check;
     const char *config, *pid_file, *postoffice;
+    const char *router;      /**< -R */
     const char *session_log; /**< -l FILE */
     bool session_syslog;     /**< -l SYSLOG */
     const char *suffix;      /**< -S */
     const char *log;
     zm_endpoint_t pretend; /**< -T; family 0: not given */
     int64_t debug, max_load, max_size, port, workers;
+    int64_t desk; /**< this is the desk, with so many routers; 0: it is not */
     int strictness;
     int style;
     const char *worker; /**< "SLOT:GROUP,GROUP,...": this is a worker */
@@ -50,6 +52,10 @@ const char *program_session_log(const program_t *program, apr_pool_t *pool);
 /** Opens the key=value log. */
 apr_status_t program_open_log(const program_t *program, zm_error_t *error);
 
+/** The account of processes that have given up root. */
+zm_credentials_t program_account(const program_t *program);
+/** Gives up root for good; does nothing without it. */
+apr_status_t program_drop_rights(const program_t *program, zm_error_t *error);
 /**
  * Gives up root for good, and everything that a session does not need.  Before
  * threads start; after everything that only root can open has been opened.
@@ -61,9 +67,13 @@ apr_status_t program_server(const program_t *program, server_t *server, const co
                             zm_loop_t *loop, apr_pool_t *pool, zm_error_t *error);
 void program_server_end(server_t *server);
 
+/** Where workers find the desk. */
+const char *program_desk_path(const program_t *program);
+
 /* The ways to run; each gives the exit code. */
 int worker_run(program_t *program);
 int master_run(program_t *program);
 int interactive_run(program_t *program);
+int desk_run(program_t *program);
 
 #endif

@@ -95,6 +95,11 @@ void reply_list(session_t *session, int code, const char *format, ...)
     va_end(arguments);
 }
 
+void reply_part(session_t *session, int code, const char *enhanced, zm_str_t text)
+{
+    emit(session, code, enhanced, false, text);
+}
+
 /* -- kinds ----------------------------------------------------------------------------- */
 
 /* The caret stands under the byte of the command line, which began in the first column. */

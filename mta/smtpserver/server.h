@@ -6,6 +6,7 @@
 #define ZM_SMTPSERVER_SERVER_H
 
 #include "mta/smtpserver/config.h"
+#include "mta/smtpserver/inquiry.h"
 #include "mta/smtpserver/journal.h"
 #include "mta/smtpserver/policy.h"
 #include "mta/smtpserver/space.h"
@@ -18,7 +19,8 @@ typedef struct server_t {
     const char *hostname;
     zm_submitter_t *submitter;
     policy_t *policy;
-    journal_t *journal; /**< null: none */
+    inquiries_t *inquiries; /**< to the router; null: it is not asked */
+    journal_t *journal;     /**< null: none */
     space_t space;
     bool local;       /**< -i: the client is a program on standard input */
     bool batch;       /**< -B: protocol name BSMTP */

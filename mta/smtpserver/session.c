@@ -69,6 +69,7 @@ static void release(session_t *session)
     session_note(session, "end %s; %u messages, tarpit %.0f", session->why, session->messages,
                  session->tarpit_sum);
     policy_cancel(session->ask);
+    inquiry_cancel(&session->inquiry);
     transaction_end(session);
     zm_timer_cancel(&session->delay);
     zm_buf_free(&session->helo);

@@ -8,6 +8,7 @@
  *     transaction.c  MAIL and RCPT
  *     data.c         DATA: taking the message in, and making it the spool's
  *     chunk.c        BDAT, which comes to the same
+ *     referral.c     questions to the router
  *
  * States:
  *
@@ -87,6 +88,9 @@ struct session_t {
     bool asking, answered; /* within policy_ask */
     policy_ask_t *ask;
     void (*resume)(session_t *session, const policy_verdict_t *verdict);
+    inquiry_t inquiry; /* a question to the router */
+    void (*heard)(session_t *session, const inquiry_answer_t *answer);
+    int unheard; /* questions that nobody answered */
     bool committing;
     zm_timer_t delay;
     bool held_back; /* replies go to held until the delay is over */
@@ -124,6 +128,10 @@ void session_go_on(session_t *session);
 /** Puts a question to the policy; then is called with the answer, at once or later. */
 void session_ask(session_t *session, policy_stage_t stage,
                  void (*then)(session_t *session, const policy_verdict_t *verdict));
+/** Puts a question to the router; then is called with the answer, later.  A session that gets too
+ * few answers is ended. */
+void session_inquire(session_t *session, const char *key, zm_str_t argument,
+                     void (*then)(session_t *session, const inquiry_answer_t *answer));
 /** To be called before a reply that a nuisance gets: the reply comes after a delay, if one is
  * configured. */
 void session_tarpit(session_t *session);
@@ -152,6 +160,8 @@ void reply_more(session_t *session, int code, const char *enhanced, const char *
 /** A line before the last that belongs to the reply in any case: banner, EHLO, HELP. */
 void reply_list(session_t *session, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/** The same with an enhanced code, for VRFY and EXPN. */
+void reply_part(session_t *session, int code, const char *enhanced, zm_str_t text);
 /** A syntax error: a caret under the column of the command line, the reason, and the input. */
 void reply_syntax(session_t *session, int code, const char *enhanced, apr_size_t column,
                   const char *reason, zm_str_t input);
@@ -187,6 +197,32 @@ void transaction_fail(transaction_t *transaction, apr_status_t status);
 /** Take data in.  False: no more is here. */
 bool data_input(session_t *session);
 bool chunk_input(session_t *session);
+
+/* -- referral.c ------------------------------------------------------------------------- */
+
+/** Whether the router is to be asked about the sender, or a recipient, of this client. */
+bool referral_of_sender(const session_t *session);
+bool referral_of_recipient(const session_t *session);
+/** Whether VRFY and EXPN are put to the router. */
+bool referral_of_vrfy(const session_t *session);
+bool referral_of_expn(const session_t *session);
+
+/** What an answer comes to. */
+typedef struct referral_t {
+    bool accepted;
+    bool answered;       /* line is the router's; else there is nothing to say but yes or no */
+    inquiry_line_t line; /* text is valid as long as the answer */
+} referral_t;
+
+/** Reads an answer; one that accepts has no reply yet, the others do, but for their end. */
+referral_t referral_read(const session_t *session, const inquiry_answer_t *answer);
+/** The reply that refuses, after its delay. */
+void referral_refuse(session_t *session, const referral_t *referral,
+                     const inquiry_answer_t *answer);
+/** The address as a question: brackets keep one that begins with '-' from being taken for an
+ * option. */
+zm_str_t referral_address(session_t *session, zm_str_t address);
+command_fn command_vrfy, command_expn;
 
 /* -- data.c, for chunk.c ------------------------------------------------------------------ */
 

@@ -1,5 +1,6 @@
 /* MAIL and RCPT: the envelope of a message, from its sender to its last recipient. */
 #include <apr_strings.h>
+#include <string.h>
 
 #include "mta/smtpserver/session_parts.h"
 #include "platform/log.h"
@@ -150,6 +151,17 @@ static const char *route_note(const session_t *session)
     return session->source_route_cut ? "; the source route is ignored" : "";
 }
 
+/* "Sender <ADDRESS> ok", or what the router says in place of "ok" */
+static void reply_accepted(session_t *session, const char *who, const char *enhanced,
+                           zm_str_t address, const inquiry_line_t *answer)
+{
+    zm_str_t text = answer != NULL && answer->text.length > 0 ? answer->text : ZM_S("ok");
+    if (answer != NULL && answer->enhanced[0] == '2' && strcmp(answer->enhanced, "2.0.0") != 0)
+        enhanced = answer->enhanced;
+    reply(session, 250, enhanced, "%s <%.*s> %.*s%s", who, (int)address.length, address.data,
+          (int)text.length, text.data, route_note(session));
+}
+
 /* -- MAIL ------------------------------------------------------------------------------------ */
 
 /* Room for what SIZE= announces.  False: the reply has been made. */
@@ -171,6 +183,31 @@ static bool check_size(session_t *session, uint64_t size, uint64_t sum)
     return true;
 }
 
+/* The sender may send; answer: what the router says, if it was asked. */
+static void accept_sender(session_t *session, const inquiry_line_t *answer)
+{
+    transaction_t *transaction = session->transaction;
+    if (!check_size(session, transaction->mail.size, transaction->mail.size)) {
+        transaction_end(session);
+        return;
+    }
+    transaction->announced = transaction->mail.size;
+    session->state = SESSION_RECIPIENT;
+    reply_accepted(session, "Sender", "2.1.0", transaction->sender, answer);
+}
+
+static void on_sender_heard(session_t *session, const inquiry_answer_t *answer)
+{
+    referral_t referral = referral_read(session, answer);
+    if (referral.accepted) {
+        accept_sender(session, referral.answered ? &referral.line : NULL);
+        return;
+    }
+    referral_refuse(session, &referral, answer);
+    transaction_end(session);
+    session->sender_refused = referral.answered && referral.line.code / 100 == 5;
+}
+
 static void on_sender_verdict(session_t *session, const policy_verdict_t *verdict)
 {
     transaction_t *transaction = session->transaction;
@@ -182,17 +219,14 @@ static void on_sender_verdict(session_t *session, const policy_verdict_t *verdic
               session->client_text, (int)transaction->sender.length, transaction->sender.data,
               verdict->text);
         transaction_end(session);
-        session->sender_refused = true;
+        session->sender_refused = verdict->result == POLICY_REFUSE;
         return;
     }
-    if (!check_size(session, transaction->mail.size, transaction->mail.size)) {
-        transaction_end(session);
-        return;
-    }
-    transaction->announced = transaction->mail.size;
-    session->state = SESSION_RECIPIENT;
-    reply(session, 250, "2.1.0", "Sender <%.*s> ok%s", (int)transaction->sender.length,
-          transaction->sender.data, route_note(session));
+    if (referral_of_sender(session))
+        session_inquire(session, "from", referral_address(session, transaction->sender),
+                        on_sender_heard);
+    else
+        accept_sender(session, NULL);
 }
 
 /* Reads the arguments, which have been copied to the transaction.  False: the reply has been made.
@@ -287,7 +321,8 @@ static apr_status_t write_recipient(session_t *session, zm_str_t address)
     return status;
 }
 
-static void accept_recipient(session_t *session, zm_str_t address)
+/* answer: what the router says, if it was asked. */
+static void accept_recipient(session_t *session, zm_str_t address, const inquiry_line_t *answer)
 {
     transaction_t *transaction = session->transaction;
     apr_status_t status;
@@ -308,8 +343,27 @@ static void accept_recipient(session_t *session, zm_str_t address)
     if (session->server->config->sum_size)
         transaction->announced += transaction->mail.size;
     session->state = SESSION_RECIPIENT_OR_DATA;
-    reply(session, 250, "2.1.5", "Recipient <%.*s> ok%s", (int)address.length, address.data,
-          route_note(session));
+    reply_accepted(session, "Recipient", "2.1.5", address, answer);
+}
+
+static void on_recipient_heard(session_t *session, const inquiry_answer_t *answer)
+{
+    referral_t referral = referral_read(session, answer);
+    apr_pool_t *pool = session->server->scratch_pool;
+    policy_verdict_t verdict = {.result = POLICY_REFUSE, .code = 451, .text = "not answered"};
+    zm_str_t address;
+    apr_pool_clear(pool);
+    address = zm_smtp_path_address(&session->transaction->recipient, true, pool);
+    if (referral.accepted) {
+        accept_recipient(session, address, referral.answered ? &referral.line : NULL);
+        return;
+    }
+    if (referral.answered) {
+        verdict.code = referral.line.code;
+        verdict.text = zm_str_c(pool, referral.line.text);
+    }
+    note_refusal(session, &verdict, address);
+    referral_refuse(session, &referral, answer);
 }
 
 static void on_recipient_verdict(session_t *session, const policy_verdict_t *verdict)
@@ -320,7 +374,10 @@ static void on_recipient_verdict(session_t *session, const policy_verdict_t *ver
     apr_pool_clear(pool);
     address = zm_smtp_path_address(&transaction->recipient, true, pool);
     if (verdict->result == POLICY_ACCEPT) {
-        accept_recipient(session, address);
+        if (referral_of_recipient(session))
+            session_inquire(session, "to", referral_address(session, address), on_recipient_heard);
+        else
+            accept_recipient(session, address, NULL);
         return;
     }
     note_refusal(session, verdict, address);

@@ -1,0 +1,180 @@
+#include "mta/smtpserver/desk_keeper.h"
+
+#include <apr_strings.h>
+#include <string.h>
+
+#include "platform/child.h"
+#include "platform/clock.h"
+#include "platform/log.h"
+#include "platform/service.h"
+
+#define FIRST_PAUSE apr_time_from_msec(200)
+#define LAST_PAUSE apr_time_from_sec(60)
+#define SAID_LIMIT 8192
+
+struct desk_keeper_t {
+    program_t *program;
+    zm_loop_t *loop;
+    zm_counters_t *counters;
+    zm_child_t *child; /* null: none runs */
+    zm_watch_t *watch;
+    zm_buf_t said;
+    int routers; /* 0: no desk is wanted */
+    zm_timer_t again;
+    apr_interval_time_t pause;
+    apr_time_t started;
+};
+
+/* -- what it says ------------------------------------------------------------------------------ */
+
+static void heard(desk_keeper_t *keeper, zm_str_t line)
+{
+    const zm_str_t failure = ZM_STR("fail ");
+    if (zm_str_starts(line, failure))
+        zm_log(
+            ZM_LOG_ERROR, NULL, "desk cannot start",
+            ZM_F_N("reason", zm_str_of(line.data + failure.length, line.length - failure.length)));
+    (void)keeper;
+}
+
+static void listen_to(desk_keeper_t *keeper)
+{
+    apr_status_t status;
+    do {
+        char piece[1024];
+        apr_size_t length = sizeof piece;
+        zm_str_t line, rest;
+        status = apr_socket_recv(zm_child_channel(keeper->child), piece, &length);
+        if (status != APR_SUCCESS)
+            break;
+        zm_buf_add(&keeper->said, piece, length);
+        while (zm_str_cut(zm_buf_str(&keeper->said), '\n', &line, &rest)) {
+            heard(keeper, line);
+            zm_buf_consume(&keeper->said, line.length + 1);
+        }
+    } while (keeper->said.length < SAID_LIMIT);
+    if (!APR_STATUS_IS_EAGAIN(status)) {
+        zm_watch_close(keeper->watch);
+        keeper->watch = NULL;
+    }
+}
+
+static void on_channel(zm_watch_t *watch, int events, void *baton)
+{
+    (void)watch;
+    (void)events;
+    listen_to(baton);
+}
+
+/* -- the process ----------------------------------------------------------------------------------
+ */
+
+/* The end of the channel tells it to finish. */
+static void leave(desk_keeper_t *keeper)
+{
+    if (keeper->child == NULL)
+        return;
+    zm_watch_close(keeper->watch);
+    keeper->watch = NULL;
+    zm_child_close(keeper->child);
+    keeper->child = NULL;
+    zm_buf_free(&keeper->said);
+    zm_counter_set(keeper->counters, ZM_COUNT_SS_SubsysRouterMasterPID, 0);
+}
+
+static void on_end(zm_child_t *child, const zm_child_end_t *end, void *baton)
+{
+    desk_keeper_t *keeper = baton;
+    (void)child;
+    listen_to(keeper);
+    leave(keeper);
+    zm_log(ZM_LOG_ERROR, NULL, "desk ended", ZM_F_S("how", end->signalled ? "signal" : "exit"),
+           ZM_F_I("code", end->code));
+    if (zm_clock_monotonic() - keeper->started > LAST_PAUSE)
+        keeper->pause = FIRST_PAUSE;
+    zm_timer_set(&keeper->again, keeper->pause);
+    keeper->pause = keeper->pause * 2 > LAST_PAUSE ? LAST_PAUSE : keeper->pause * 2;
+}
+
+/* The command line that we got, and what makes it the desk's. */
+static const char *const *command(const desk_keeper_t *keeper, apr_pool_t *pool)
+{
+    const arguments_t *arguments = &keeper->program->arguments;
+    apr_array_header_t *argv = apr_array_make(pool, arguments->argc + 3, sizeof(const char *));
+    const char *self;
+    int i;
+    if (zm_service_program(&self, pool) != APR_SUCCESS)
+        self = arguments->argv[0];
+    APR_ARRAY_PUSH(argv, const char *) = self;
+    for (i = 1; i < arguments->argc; i++)
+        APR_ARRAY_PUSH(argv, const char *) = arguments->argv[i];
+    APR_ARRAY_PUSH(argv, const char *) = "--desk";
+    APR_ARRAY_PUSH(argv, const char *) = apr_itoa(pool, keeper->routers);
+    APR_ARRAY_PUSH(argv, const char *) = NULL;
+    return (const char *const *)argv->elts;
+}
+
+static apr_status_t start(desk_keeper_t *keeper, zm_error_t *error)
+{
+    zm_child_spec_t spec = {.io = ZM_CHILD_CHANNEL_01};
+    apr_pool_t *pool;
+    apr_status_t status = apr_pool_create(&pool, keeper->program->pool);
+    if (status != APR_SUCCESS)
+        return zm_error_system(error, status, "out of memory");
+    spec.argv = command(keeper, pool);
+    keeper->started = zm_clock_monotonic();
+    status = zm_child_start(&keeper->child, &spec, keeper->loop, on_end, keeper, error);
+    apr_pool_destroy(pool);
+    if (status != APR_SUCCESS) {
+        keeper->child = NULL;
+        return status;
+    }
+    zm_counter_set(keeper->counters, ZM_COUNT_SS_SubsysRouterMasterPID,
+                   zm_child_pid(keeper->child));
+    status = zm_watch_open(&keeper->watch, keeper->loop, zm_child_channel(keeper->child), ZM_READ,
+                           on_channel, keeper);
+    if (status != APR_SUCCESS)
+        keeper->watch = NULL; /* its end is told all the same */
+    return APR_SUCCESS;
+}
+
+static void on_again(zm_timer_t *timer, void *baton)
+{
+    desk_keeper_t *keeper = baton;
+    zm_error_t error = {0};
+    if (keeper->routers == 0 || keeper->child != NULL || start(keeper, &error) == APR_SUCCESS)
+        return;
+    zm_log(ZM_LOG_ERROR, NULL, "desk cannot start", ZM_F_S("reason", error.text));
+    zm_timer_set(timer, LAST_PAUSE);
+}
+
+/* -- the keeper
+ * -------------------------------------------------------------------------------------- */
+
+desk_keeper_t *desk_keeper_create(program_t *program, zm_loop_t *loop, zm_counters_t *counters)
+{
+    desk_keeper_t *made = apr_pcalloc(program->pool, sizeof *made);
+    made->program = program;
+    made->loop = loop;
+    made->counters = counters;
+    made->pause = FIRST_PAUSE;
+    zm_timer_init(&made->again, loop, on_again, made);
+    return made;
+}
+
+void desk_keeper_set(desk_keeper_t *keeper, int routers)
+{
+    leave(keeper);
+    keeper->routers = routers;
+    keeper->pause = FIRST_PAUSE;
+    if (routers > 0)
+        zm_timer_set(&keeper->again, 0);
+    else
+        zm_timer_cancel(&keeper->again);
+}
+
+void desk_keeper_close(desk_keeper_t *keeper)
+{
+    zm_timer_cancel(&keeper->again);
+    leave(keeper);
+}
