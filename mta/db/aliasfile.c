@@ -4,48 +4,9 @@
 #include <stdio.h>
 
 #include "mta/db/build.h"
+#include "mta/db/joined.h"
 #include "mta/db/names.h"
 #include "platform/fs.h"
-
-#define SOURCE_LIMIT (1u << 30)
-
-static apr_status_t slurp(char **text, apr_size_t *length, zm_file_info_t *info, const char *path,
-                          apr_pool_t *pool)
-{
-    zm_file_t *file;
-    apr_status_t status = zm_file_open(&file, NULL, path, ZM_OPEN_READ | ZM_OPEN_FOLLOW, 0, pool);
-    if (status != APR_SUCCESS)
-        return status;
-    status = zm_file_info(info, file);
-    if (status == APR_SUCCESS)
-        status = zm_file_slurp_file(text, length, file, SOURCE_LIMIT, pool);
-    zm_file_close(file);
-    return status;
-}
-
-/* Writes PATH.all anew: it belongs to the owner of PATH and is as secret as PATH.private. */
-static apr_status_t write_all(const char *all, const zm_buf_t *text, const zm_file_info_t *owner,
-                              const zm_file_info_t *secret, apr_pool_t *pool)
-{
-    const char *made = apr_pstrcat(pool, all, ".new", NULL);
-    zm_file_t *file;
-    apr_status_t status;
-    (void)zm_file_unlink(NULL, made);
-    status =
-        zm_file_open(&file, NULL, made,
-                     ZM_OPEN_WRITE | ZM_OPEN_READ | ZM_OPEN_CREATE | ZM_OPEN_EXCLUSIVE, 0600, pool);
-    if (status != APR_SUCCESS)
-        return status;
-    status = zm_file_write_at(file, 0, text->data, text->length);
-    if (status == APR_SUCCESS && zm_identity_privileged())
-        status = zm_file_set_owner(file, owner->uid, owner->gid);
-    if (status == APR_SUCCESS)
-        status = zm_file_set_mode(file, owner->mode & secret->mode & 0644);
-    zm_file_close(file);
-    if (status == APR_SUCCESS)
-        status = zm_file_replace(NULL, made, NULL, all);
-    return status;
-}
 
 /* A file and its private part in one. */
 static apr_status_t join(const zm_aliasfile_t *file, const char *private, const char *all,
@@ -55,9 +16,9 @@ static apr_status_t join(const zm_aliasfile_t *file, const char *private, const 
     zm_file_info_t owner, secret;
     char *open_part, *private_part;
     apr_size_t open_length, private_length;
-    apr_status_t status = slurp(&open_part, &open_length, &owner, file->path, pool);
+    apr_status_t status = zm_joined_read(&open_part, &open_length, &owner, file->path, pool);
     if (status == APR_SUCCESS)
-        status = slurp(&private_part, &private_length, &secret, private, pool);
+        status = zm_joined_read(&private_part, &private_length, &secret, private, pool);
     if (status != APR_SUCCESS)
         return status;
     zm_buf_printf(&text, "# Made from %s\n# and %s; changes here are lost.\n", file->path, private);
@@ -65,7 +26,8 @@ static apr_status_t join(const zm_aliasfile_t *file, const char *private, const 
     if (open_length > 0 && open_part[open_length - 1] != '\n')
         zm_buf_add_byte(&text, '\n');
     zm_buf_add(&text, private_part, private_length);
-    status = write_all(all, &text, &owner, &secret, pool);
+    /* it belongs to the owner of PATH and is as secret as PATH.private */
+    status = zm_joined_write(all, zm_buf_str(&text), &owner, owner.mode & secret.mode & 0644, pool);
     zm_buf_free(&text);
     return status;
 }
@@ -96,7 +58,6 @@ int zm_aliasfile_compile(const zm_aliasfile_t *file, const zm_zenv_t *zenv, apr_
         zm_error_t error;
         apr_status_t status;
         build.source = apr_pstrcat(pool, file->path, ".all", NULL);
-        build.if_newer = false; /* PATH.all is always newer */
         status = join(file, private, build.source, pool);
         if (status != APR_SUCCESS) {
             zm_error_system(&error, status, "cannot write %s", build.source);

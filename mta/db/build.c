@@ -140,8 +140,9 @@ static int run_makedb(building_t *building)
     const struct {
         bool given;
         const char *word;
-    } flags[] = {{build->aliases, "-a"}, {build->lower, "-l"},  {build->upper, "-u"},
-                 {build->append, "-A"},  {build->silent, "-s"}, {build->verbose, "-v"}};
+    } flags[] = {{build->aliases, "-a"}, {build->policy, "-p"}, {build->lower, "-l"},
+                 {build->upper, "-u"},   {build->append, "-A"}, {build->silent, "-s"},
+                 {build->verbose, "-v"}};
     apr_size_t i;
     APR_ARRAY_PUSH(argv, const char *) =
         build->makedb != NULL ? build->makedb : zm_build_sibling("makedb", building->pool);

@@ -22,7 +22,7 @@ typedef struct zm_build_t {
     const char *source;   /**< path of the text, links followed */
     const char *shown;    /**< what the database is called in messages; null: the source */
     const char *database; /**< path of the result, suffix included */
-    bool aliases, lower, upper, append, silent, verbose;
+    bool aliases, policy, lower, upper, append, silent, verbose;
     bool if_newer;  /**< do nothing where the database is not older than the source */
     bool has_owner; /**< owner and group below count, instead of those of the source */
     zm_uid_t uid, gid;

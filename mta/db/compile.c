@@ -1,4 +1,4 @@
-#include "mta/db/compile.h"
+#include "mta/db/compile_run.h"
 
 #include <apr_strings.h>
 #include <stdlib.h>
@@ -8,23 +8,8 @@
 #define PROGRESS_INTERVAL 100000 /* entries */
 #define FIRST_SLOTS 4096
 
-/* Where keys stand, by hash.  A million keys need 16 MB here; the keys themselves are in the map.
- */
-typedef struct place_t {
-    uint32_t hash, line; /* line 0: free */
-} place_t;
-
-typedef struct run_t {
-    zm_compile_t *compile;
-    zm_map_t *map;
-    place_t *places;
-    apr_size_t slots, used;
-    apr_pool_t *pool; /* of one entry */
-    zm_error_t *error;
-} run_t;
-
 /* The slot of the first line with that hash, or the free one where it belongs. */
-static place_t *find_place(place_t *places, apr_size_t slots, uint32_t hash)
+static zm_place_t *find_place(zm_place_t *places, apr_size_t slots, uint32_t hash)
 {
     apr_size_t at = hash & (slots - 1);
     while (places[at].line != 0 && places[at].hash != hash)
@@ -32,10 +17,10 @@ static place_t *find_place(place_t *places, apr_size_t slots, uint32_t hash)
     return &places[at];
 }
 
-static void grow(run_t *run)
+static void grow(zm_run_t *run)
 {
     apr_size_t slots = run->slots == 0 ? FIRST_SLOTS : 2 * run->slots, i;
-    place_t *places = calloc(slots, sizeof *places);
+    zm_place_t *places = calloc(slots, sizeof *places);
     if (places == NULL)
         abort();
     for (i = 0; i < run->slots; i++)
@@ -47,10 +32,10 @@ static void grow(run_t *run)
 }
 
 /* 0: no key of that hash was there before.  Else the line of the first. */
-static unsigned seen_in(run_t *run, zm_str_t key, unsigned line)
+static unsigned seen_in(zm_run_t *run, zm_str_t key, unsigned line)
 {
     uint32_t hash = zm_hash(key.data, key.length);
-    place_t *place;
+    zm_place_t *place;
     if (4 * (run->used + 1) > 3 * run->slots)
         grow(run);
     place = find_place(run->places, run->slots, hash);
@@ -62,7 +47,7 @@ static unsigned seen_in(run_t *run, zm_str_t key, unsigned line)
     return 0;
 }
 
-static void note(run_t *run, zm_compile_note_t what, unsigned line, const char *text)
+void zm_compile_note(zm_run_t *run, zm_compile_note_t what, unsigned line, const char *text)
 {
     zm_compile_t *compile = run->compile;
     if (what == ZM_COMPILE_ERROR)
@@ -74,7 +59,23 @@ static void note(run_t *run, zm_compile_note_t what, unsigned line, const char *
     compile->note(compile->baton, what, line, text);
 }
 
-static apr_status_t add(run_t *run, zm_str_t key, zm_str_t value, unsigned line)
+/* Two values of one key as one. */
+static zm_str_t joined(const zm_run_t *run, zm_str_t first, zm_str_t second)
+{
+    bool records = run->compile->form == ZM_COMPILE_POLICY;
+    zm_buf_t both = ZM_BUF_INIT;
+    zm_str_t copy;
+    zm_buf_add_str(&both, first);
+    if (!records)
+        zm_buf_add_c(&both, ",\n\t");
+    zm_buf_add_str(&both, second);
+    copy = zm_str_copy(run->pool, zm_buf_str(&both));
+    zm_buf_free(&both);
+    return copy;
+}
+
+apr_status_t zm_compile_add(zm_run_t *run, zm_str_t key, zm_str_t shown, zm_str_t value,
+                            unsigned line)
 {
     zm_compile_t *compile = run->compile;
     unsigned first = seen_in(run, key, line);
@@ -85,16 +86,16 @@ static apr_status_t add(run_t *run, zm_str_t key, zm_str_t value, unsigned line)
     if (outcome == ZM_MAP_FAILED)
         return zm_error_set(run->error, ZM_E_TEMPORARY, "%s", answer.reason);
     if (outcome == ZM_MAP_FOUND && !compile->append) {
-        note(run, ZM_COMPILE_DUPLICATE, line,
-             apr_psprintf(run->pool, "\"%.*s\" stands here again; line %u counts",
-                          (int)(key.length < 200 ? key.length : 200), key.data, first));
+        zm_compile_note(run, ZM_COMPILE_DUPLICATE, line,
+                        apr_psprintf(run->pool, "\"%.*s\" stands here again; line %u counts",
+                                     (int)(shown.length < 200 ? shown.length : 200), shown.data,
+                                     first));
         return APR_SUCCESS;
     }
     if (outcome == ZM_MAP_FOUND) {
         compile->total -= key.length + answer.value.length;
         compile->entries--;
-        value = zm_str(apr_pstrcat(run->pool, zm_str_c(run->pool, answer.value), ",\n\t",
-                                   zm_str_c(run->pool, value), NULL));
+        value = joined(run, answer.value, value);
     }
     compile->entries++;
     compile->total += key.length + value.length;
@@ -107,7 +108,7 @@ static apr_status_t add(run_t *run, zm_str_t key, zm_str_t value, unsigned line)
 
 /* -- plain ------------------------------------------------------------------------------- */
 
-static zm_str_t fold(const run_t *run, zm_str_t key)
+static zm_str_t fold(const zm_run_t *run, zm_str_t key)
 {
     char *copy;
     apr_size_t i;
@@ -130,7 +131,7 @@ static zm_str_t skip_blanks(zm_str_t text)
     return text;
 }
 
-static apr_status_t plain_line(run_t *run, zm_str_t line, unsigned number)
+static apr_status_t plain_line(zm_run_t *run, zm_str_t line, unsigned number)
 {
     zm_str_t rest = skip_blanks(line), key;
     apr_size_t i = 0;
@@ -140,13 +141,15 @@ static apr_status_t plain_line(run_t *run, zm_str_t line, unsigned number)
         i++;
     key = zm_str_of(rest.data, i);
     if (zm_str_find(rest, '\0') >= 0) {
-        note(run, ZM_COMPILE_ERROR, number, "a NUL byte stands in the line");
+        zm_compile_note(run, ZM_COMPILE_ERROR, number, "a NUL byte stands in the line");
         return APR_SUCCESS;
     }
-    return add(run, fold(run, key), skip_blanks(zm_str_of(rest.data + i, rest.length - i)), number);
+    key = fold(run, key);
+    return zm_compile_add(run, key, key, skip_blanks(zm_str_of(rest.data + i, rest.length - i)),
+                          number);
 }
 
-static apr_status_t read_plain(run_t *run, zm_str_t text)
+static apr_status_t read_plain(zm_run_t *run, zm_str_t text)
 {
     apr_status_t status = APR_SUCCESS;
     unsigned number = 0;
@@ -165,34 +168,35 @@ static apr_status_t read_plain(run_t *run, zm_str_t text)
 
 static apr_status_t alias_entry(void *baton, zm_str_t key, zm_str_t value, unsigned line)
 {
-    run_t *run = baton;
-    apr_status_t status = add(run, key, value, line);
+    zm_run_t *run = baton;
+    apr_status_t status = zm_compile_add(run, key, key, value, line);
     apr_pool_clear(run->pool);
     return status;
 }
 
 static void alias_remark(void *baton, unsigned line, const char *what)
 {
-    note(baton, ZM_COMPILE_REMARK, line, what);
+    zm_compile_note(baton, ZM_COMPILE_REMARK, line, what);
 }
 
 static void alias_complaint(void *baton, unsigned line, const char *what)
 {
-    note(baton, ZM_COMPILE_ERROR, line, what);
+    zm_compile_note(baton, ZM_COMPILE_ERROR, line, what);
 }
 
 apr_status_t zm_compile(zm_compile_t *compile, zm_str_t text, zm_map_t *map, apr_pool_t *pool,
                         zm_error_t *error)
 {
-    run_t run = {.compile = compile, .map = map, .error = error};
+    zm_run_t run = {.compile = compile, .map = map, .error = error};
     zm_aliases_reader_t reader = {alias_entry, alias_complaint, alias_remark, &run};
     apr_status_t status = apr_pool_create(&run.pool, pool);
     if (status != APR_SUCCESS)
         return zm_error_system(error, status, "cannot compile");
     status = zm_map_begin(map, error);
     if (status == APR_SUCCESS)
-        status = compile->form == ZM_COMPILE_ALIASES ? zm_aliases_read(text, &reader, pool)
-                                                     : read_plain(&run, text);
+        status = compile->form == ZM_COMPILE_ALIASES  ? zm_aliases_read(text, &reader, pool)
+                 : compile->form == ZM_COMPILE_POLICY ? zm_compile_policy(&run, text, pool)
+                                                      : read_plain(&run, text);
     if (status == APR_SUCCESS)
         status = zm_map_commit(map, error);
     free(run.places);

@@ -4,20 +4,26 @@
  * Plain sources have a line "key value" each: the key is the first word, the
  * value the rest of the line; empty lines and lines whose first non-blank
  * character is '#' do not count.  Alias sources are described in
- * mta/mail/aliases.h; their keys are always mapped to lower case.
+ * mta/mail/aliases.h; their keys are always mapped to lower case.  Policy sources have
+ * a line "key attribute value [attribute value ...]" each, and become the records
+ * of mta/map/policy.h.
  *
  * Of equal keys the first counts, and the others are told; or their values are
- * joined with a comma, LF and TAB.
+ * joined: with a comma, LF and TAB, or as the attributes of one policy record.
  */
 #ifndef ZM_MTA_DB_COMPILE_H
 #define ZM_MTA_DB_COMPILE_H
 
 #include "mta/map/map.h"
 
-typedef enum zm_compile_form_t { ZM_COMPILE_PLAIN, ZM_COMPILE_ALIASES } zm_compile_form_t;
+typedef enum zm_compile_form_t {
+    ZM_COMPILE_PLAIN,
+    ZM_COMPILE_ALIASES,
+    ZM_COMPILE_POLICY
+} zm_compile_form_t;
 
 typedef enum zm_compile_note_t {
-    ZM_COMPILE_ERROR,    /**< the line is left out */
+    ZM_COMPILE_ERROR,     /**< the line is left out */
     ZM_COMPILE_DUPLICATE, /**< the key stands in an earlier line, too, and that one counts */
     ZM_COMPILE_REMARK     /**< the line counts, and should be written otherwise */
 } zm_compile_note_t;

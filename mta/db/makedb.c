@@ -19,7 +19,7 @@
 #define SOURCE_LIMIT (1u << 30)
 
 typedef struct makedb_t {
-    bool append, aliases, lower, upper, silent, verbose;
+    bool append, aliases, policy, lower, upper, silent, verbose;
     const char *into; /* the very file, there already and empty */
     bool sysexits;    /* failures by sysexits.h instead of 1 */
     const char *source;
@@ -101,7 +101,9 @@ static apr_status_t begin_file(const char *path, apr_pool_t *pool)
 
 static int compile(makedb_t *makedb, const char *type, const char *path)
 {
-    zm_compile_t compile = {.form = makedb->aliases ? ZM_COMPILE_ALIASES : ZM_COMPILE_PLAIN,
+    zm_compile_t compile = {.form = makedb->aliases  ? ZM_COMPILE_ALIASES
+                                    : makedb->policy ? ZM_COMPILE_POLICY
+                                                     : ZM_COMPILE_PLAIN,
                             .fold = makedb->lower   ? 'l'
                                     : makedb->upper ? 'u'
                                                     : 0,
@@ -148,6 +150,7 @@ int main(int argc, char **argv)
     const zm_option_t table[] = {
         {'a', "aliases", ZM_OPTION_FLAG, &makedb.aliases, NULL, NULL, "the source has aliases"},
         {'A', "append", ZM_OPTION_FLAG, &makedb.append, NULL, NULL, "join values of equal keys"},
+        {'p', "policy", ZM_OPTION_FLAG, &makedb.policy, NULL, NULL, "the source has policy rules"},
         {'l', "lower", ZM_OPTION_FLAG, &makedb.lower, NULL, NULL, "keys in lower case"},
         {'u', "upper", ZM_OPTION_FLAG, &makedb.upper, NULL, NULL, "keys in upper case"},
         {'s', "silent", ZM_OPTION_FLAG, &makedb.silent, NULL, NULL, "say nothing but errors"},
@@ -162,6 +165,7 @@ int main(int argc, char **argv)
                                     (int)(sizeof table / sizeof table[0]),
                                     NULL,
                                     0};
+    const char *type;
     int code;
     apr_initialize();
     atexit(apr_terminate);
@@ -169,18 +173,21 @@ int main(int argc, char **argv)
     if (!zm_options_parse(&line, &argc, argv, &code))
         return code;
     makedb.sysexits = makedb.sysexits || makedb.into != NULL;
-    if (argc < 3 || argc > 4 || (makedb.lower && makedb.upper)) {
-        fprintf(stderr, "makedb: expected TYPE BASENAME [SOURCE|-], and not both of -l and -u\n");
+    if (argc < 3 || argc > 4 || (makedb.lower && makedb.upper) ||
+        (makedb.aliases && makedb.policy)) {
+        fprintf(stderr, "makedb: expected TYPE BASENAME [SOURCE|-], and not both of -l and -u, "
+                        "nor of -a and -p\n");
         return ZM_EXIT_USAGE;
     }
-    if (!zm_db_is_compiled(argv[1])) {
+    type = zm_str_c(makedb.pool, zm_str_lower(makedb.pool, zm_str(argv[1])));
+    if (!zm_db_is_compiled(type)) {
         fprintf(stderr, "makedb: \"%s\" is no type of compiled database; try sqlite\n", argv[1]);
         return ZM_EXIT_USAGE;
     }
     if (argc == 4)
         makedb.source = argv[3];
-    return compile(&makedb, argv[1],
+    return compile(&makedb, type,
                    makedb.into != NULL
                        ? makedb.into
-                       : apr_pstrcat(makedb.pool, argv[2], zm_db_suffix(argv[1], NULL), NULL));
+                       : apr_pstrcat(makedb.pool, argv[2], zm_db_suffix(type, NULL), NULL));
 }

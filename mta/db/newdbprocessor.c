@@ -3,7 +3,8 @@
  *
  * With dbases.conf: each database is compiled when its source is newer, and the
  * script that defines each relation is written when it would be another.
- * Without: the files that the stock configuration knows are compiled.  The whole
+ * Without: the files that the stock configuration knows are compiled.  Then the
+ * policy database of the SMTP server is made, if it has a source.  The whole
  * file is read first, so that a mistake in it changes nothing; a database that
  * cannot be made stays as it was, and the others go on.
  */
@@ -18,6 +19,7 @@
 #include "mta/db/build.h"
 #include "mta/db/generate.h"
 #include "mta/db/names.h"
+#include "mta/db/policy_build.h"
 #include "platform/fs.h"
 
 #define SCRIPT_LIMIT (64u << 20)
@@ -198,6 +200,19 @@ static void without_conf(processor_t *processor)
     }
 }
 
+/* What the SMTP server may do for whom. */
+static void policy(processor_t *processor)
+{
+    zm_policy_build_t build = {.program = "newdb",
+                               .name = "smtp-policy",
+                               .silent = processor->silent,
+                               .verbose = processor->verbose,
+                               .if_newer = !processor->all,
+                               .optional = true};
+    build.directory = apr_pstrcat(processor->pool, zm_zenv_mailvar(processor->zenv), "/db", NULL);
+    note_code(processor, zm_policy_build(&build, processor->zenv, processor->pool));
+}
+
 int main(int argc, char **argv)
 {
     processor_t processor = {0};
@@ -238,5 +253,6 @@ int main(int argc, char **argv)
         from_conf(&processor, conf);
     else
         without_conf(&processor);
+    policy(&processor);
     return processor.code;
 }

@@ -43,6 +43,77 @@ def test_makedb_compiles_a_text_and_dblook_looks_into_it():
         check('3 aliases' in tool('makedb', '-a', 'sqlite', i.path('al'), data='a: b\nc: d,\n e\nf: g\n').out, 'input')
 
 
+POLICY = """# the rules
+. relaytarget - senderokwithdns - # all others
+[0.0.0.0]/0 = _empty
+_empty # nothing
+_localnames localdomain + relaytarget +
+_relaytarget relaytarget +
+_full_rights rejectnet - relaycustnet + relaytarget +
+_bulk_mail message "not wanted" rejectsource +
+Special.Test relaytarget -
+"""
+
+
+def policy_of(i, *key):
+    return tool('dblook', '-p', 'sqlite', i.path('var/db/smtp-policy'), *key).out
+
+
+def test_makedb_compiles_policy_rules_and_dblook_follows_them():
+    with Instance() as i:
+        i.write('src', POLICY)
+        r = tool('makedb', '-Ap', 'BTREE', i.path('base'), i.path('src'))
+        check('src:2: warning: # and what follows' in r.err, r.err)
+        said = tool('dblook', '-policydump', 'sqlite', i.path('base')).out
+        check('special.test\trelaytarget "-"\n' in said and '\n_empty' not in said, said)
+        check('[0.0.0.0]/0\t= "_empty"\n' in said, said)
+        tool('makedb', '-p', 'sqlite', i.path('again'), data=said)
+        check(tool('dblook', '-policydump', 'sqlite', i.path('again')).out == said, 'a dump is no source')
+        tool('dblook', '-p', 'sqlite', i.path('base'), 'u@special.test', code=2)
+        tool('makedb', '-p', 'sqlite', i.path('base'), code=1, data='a.test nosuch +\n')
+        tool('makedb', '-ap', 'sqlite', i.path('base'), code=64)
+
+
+def test_the_policy_builder_joins_its_files_in_their_order():
+    with Instance() as i:
+        tool('policy-builder', '--root', i.root, code=64)
+        i.write('var/db/smtp-policy.src', POLICY)
+        i.write('var/db/localnames', 'mail.test canonical.test # ours\nspecial.test\n')
+        i.write('var/db/smtp-policy.relay', '[10.1.0.0]/16 filtering -\n')
+        i.write('var/db/smtp-policy.mx', 'customer.test\n')
+        i.write('var/db/smtp-policy.spam', '@Spam.Test\n[192.0.2.0]/24\nbad@spam.test\ncustomer.test\n')
+        out = tool('policy-builder', '--root', i.root, '-n').out
+        check('smtp-policy: NEW' in out, out)
+        check(policy_of(i, 'MAIL.test') == 'mail.test\trelaytarget "+" localdomain "+"\n', policy_of(i, 'mail.test'))
+        check('relaytarget "-"' in policy_of(i, 'special.test'), 'the source does not come first')
+        check(policy_of(i, '10.1.2.3').startswith('[10.1.0.0]/16\trejectnet "-"') and
+              'filtering "-"' in policy_of(i, '10.1.2.3'), policy_of(i, '10.1.2.3'))
+        check('relaytarget "+"' in policy_of(i, 'customer.test') and
+              'message "not wanted" rejectsource "+"' in policy_of(i, 'customer.test'), policy_of(i, 'customer.test'))
+        check('rejectsource "+"' in policy_of(i, 'bad@spam.test') and 'rejectsource' in policy_of(i, 'spam.test'), 'spam')
+        check('rejectnet "+"' in policy_of(i, '192.0.2.77'), 'network')
+        check('relaytarget "-"' in policy_of(i, 'else.where'), 'default')
+        check('smtp-policy: current' in i.zmailer('newdb').out, 'built again')
+        before = os.stat(i.path('var/db/smtp-policy.sqlite')).st_ino
+        i.append('var/db/smtp-policy.mx', 'x.test nonsense\n')
+        r = i.zmailer('newdb', code=65)
+        check('nonsense' in r.err and 'rebuilding aborted' in r.err, r.err)
+        check(os.stat(i.path('var/db/smtp-policy.sqlite')).st_ino == before, 'replaced')
+        tool('policy-builder', '--root', i.root, '-d', i.path('nowhere'), code=1)
+        tool('policy-builder', '--root', i.root, 'word', code=2)
+        tool('policy-builder', '--root', i.root, '-x', code=2)
+
+
+def test_the_sample_policy_compiles_without_a_word():
+    with Instance() as i:
+        share = os.path.join(os.path.dirname(BIN), 'share/zmailer/proto/smtp-policy.src')
+        i.write('var/db/smtp-policy.src', open(share).read())
+        r = tool('policy-builder', '--root', i.root, '-s')
+        check(r.out == '' and r.err == '', r.out + r.err)
+        check('relaycustnet "+"' in policy_of(i, '127.0.0.1') and 'relaytarget "-"' in policy_of(i, 'far.test'), 'rules')
+        check('relaycustnet' not in policy_of(i, '192.0.2.1'), 'an open relay')
+
+
 def test_an_error_keeps_the_old_database():
     with Instance() as i:
         path = i.path('var/db/aliases')
