@@ -259,7 +259,7 @@ apr_status_t zm_emulated_set_mode(zm_engine_object_t *, uint32_t);
 /** Adds the row of an object within a transaction.  object: made before, null: the body is data. */
 apr_status_t zm_emulated_add_row(zm_emulated_t *e, const zm_object_info_t *info, const zm_emulated_object_t *object,
                                  const char *data, apr_size_t length);
-void zm_emulated_commit_group(zm_engine_t *engine, zm_commit_t *const *commits, int count,
+bool zm_emulated_commit_group(zm_engine_t *engine, zm_commit_t *const *commits, int count,
                               zm_engine_figures_t *figures);
 
 /* -- locks ---------------------------------------------------------------------------------------- */

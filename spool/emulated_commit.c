@@ -241,7 +241,7 @@ static void make_durable(zm_emulated_t *e, member_t *members, int count,
             take_back(e, &members[i], status);
 }
 
-void zm_emulated_commit_group(zm_engine_t *engine, zm_commit_t *const *commits, int count,
+bool zm_emulated_commit_group(zm_engine_t *engine, zm_commit_t *const *commits, int count,
                               zm_engine_figures_t *figures)
 {
     zm_emulated_t *e = zm_emulated(engine);
@@ -250,8 +250,8 @@ void zm_emulated_commit_group(zm_engine_t *engine, zm_commit_t *const *commits, 
     int i;
     if (count > 8 && (members = malloc((apr_size_t)count * sizeof *members)) == NULL) {
         for (i = 0; i < count; i++)
-            zm_emulated_commit_group(engine, commits + i, 1, figures);
-        return;
+            (void)zm_emulated_commit_group(engine, commits + i, 1, figures);
+        return true;
     }
     for (i = 0; i < count; i++) {
         members[i] = (member_t){.commit = commits[i]};
@@ -272,4 +272,5 @@ void zm_emulated_commit_group(zm_engine_t *engine, zm_commit_t *const *commits, 
             zm_emulated_object_free(members[i].object, false);
     if (members != few)
         free(members);
+    return true;
 }

@@ -28,13 +28,16 @@ typedef struct zm_engine_watch_t {
 /** What commit_group adds to the figures. */
 typedef struct zm_engine_figures_t {
     uint64_t syncs, directory_syncs;
+    uint64_t largest_group; /**< most members that one directory sync was for */
 } zm_engine_figures_t;
 
 /**
  * One member of a group of publishes.  A small object reaches the engine here
  * for the first time, whole: object is null then.
  */
-typedef struct zm_commit_t {
+typedef struct zm_commit_t zm_commit_t;
+struct zm_commit_t {
+    apr_time_t stamp;
     zm_engine_object_t *object;     /**< what was written before; consumed by the call; null: nothing */
     zm_create_options_t create;     /**< how to make it when object is null */
     const char *data;               /**< bytes that belong at its end */
@@ -43,7 +46,12 @@ typedef struct zm_commit_t {
     char name[ZM_ENGINE_NAME_SIZE]; /**< out: final name */
     zm_object_info_t info;          /**< out */
     apr_status_t status;            /**< out */
-} zm_commit_t;
+    /**
+     * Called by any thread, perhaps before commit_group returns, when the engine is done with
+     * a member that it answers later.  Null: it must not; the committer waits.
+     */
+    void (*done)(zm_commit_t *commit, const zm_engine_figures_t *figures);
+};
 
 typedef struct zm_engine_ops_t {
     const char *name;   /**< "native" */
@@ -64,9 +72,10 @@ typedef struct zm_engine_ops_t {
     /**
      * Makes all members durable and visible, sharing syncs as well as it can, and
      * sets each status.  Several groups may be under way at once, each in a thread
-     * of its own.
+     * of its own.  False: each member is answered through its `done`, and must not be
+     * looked at again; such an engine takes one member at a time.
      */
-    void (*commit_group)(zm_engine_t *engine, zm_commit_t *const *commits, int count, zm_engine_figures_t *figures);
+    bool (*commit_group)(zm_engine_t *engine, zm_commit_t *const *commits, int count, zm_engine_figures_t *figures);
 
     apr_status_t (*open_object)(zm_engine_t *engine, zm_engine_object_t **object, const char *name, int how);
     apr_status_t (*adopt)(zm_engine_t *engine, zm_engine_object_t **object, int descriptor);

@@ -81,7 +81,7 @@ apr_status_t zm_memory_create(zm_engine_t *engine, zm_engine_object_t **object, 
 apr_status_t zm_memory_write_object(zm_engine_object_t *handle, const void *data, apr_size_t length);
 apr_status_t zm_memory_truncate_object(zm_engine_object_t *handle, uint64_t length);
 void zm_memory_close_object(zm_engine_object_t *handle);
-void zm_memory_commit_group(zm_engine_t *engine, zm_commit_t *const *commits, int count, zm_engine_figures_t *figures);
+bool zm_memory_commit_group(zm_engine_t *engine, zm_commit_t *const *commits, int count, zm_engine_figures_t *figures);
 apr_status_t zm_memory_open_object(zm_engine_t *engine, zm_engine_object_t **object, const char *name, int how);
 apr_status_t zm_memory_adopt(zm_engine_t *engine, zm_engine_object_t **object, int descriptor);
 apr_status_t zm_memory_info(zm_engine_object_t *handle, zm_object_info_t *result);

@@ -145,7 +145,7 @@ static apr_status_t commit_one(zm_memory_t *store, zm_commit_t *commit)
     return status;
 }
 
-void zm_memory_commit_group(zm_engine_t *engine, zm_commit_t *const *commits, int count,
+bool zm_memory_commit_group(zm_engine_t *engine, zm_commit_t *const *commits, int count,
                             zm_engine_figures_t *figures)
 {
     int i;
@@ -155,6 +155,7 @@ void zm_memory_commit_group(zm_engine_t *engine, zm_commit_t *const *commits, in
         if (commits[i]->object != NULL)
             zm_memory_close_object(commits[i]->object);
     }
+    return true;
 }
 
 apr_status_t zm_memory_open_object(zm_engine_t *engine, zm_engine_object_t **object,

@@ -15,6 +15,7 @@
 #ifndef ZM_SPOOL_NATIVE_H
 #define ZM_SPOOL_NATIVE_H
 
+#include <apr_thread_cond.h>
 #include <apr_thread_mutex.h>
 
 #include "platform/fs.h"
@@ -31,6 +32,7 @@ typedef struct zm_native_dir_t {
     int users;
     bool cached, dead;
     int syncing;
+    apr_time_t sync_begun;            /* the latest */
     struct zm_native_sync_t *waiting; /* for the next sync */
     uint64_t last_use;
     apr_pool_t *pool;
@@ -38,7 +40,17 @@ typedef struct zm_native_dir_t {
 } zm_native_dir_t;
 
 typedef struct zm_native_dirs_t zm_native_dirs_t;
-typedef struct zm_native_sync_t zm_native_sync_t;
+
+/** One who waits for a directory's sync: with `done`, or in zm_native_dir_sync. */
+typedef struct zm_native_sync_t {
+    struct zm_native_sync_t *next;
+    /** By the thread that did the sync.  served: told to one of them, how many they are; else 0. */
+    void (*done)(void *baton, apr_status_t status, int served);
+    void *baton;
+    apr_thread_cond_t *end; /**< without done: shared by those who wait for the same sync */
+    bool ended;
+    apr_status_t status;
+} zm_native_sync_t;
 
 apr_status_t zm_native_dirs_create(zm_native_dirs_t **dirs, zm_file_t *root, int limit, apr_pool_t *pool);
 void zm_native_dirs_destroy(zm_native_dirs_t *dirs);
@@ -53,6 +65,8 @@ apr_status_t zm_native_dir_get(zm_native_dir_t **dir, zm_native_dirs_t *dirs, zm
 void zm_native_dir_put(zm_native_dirs_t *dirs, zm_native_dir_t *dir); /**< null allowed */
 /** Makes the names that are in it durable, sharing the sync with others that want the same. *ours: we did it. */
 apr_status_t zm_native_dir_sync(zm_native_dirs_t *dirs, zm_native_dir_t *dir, bool *ours);
+/** The same without waiting: sync->done is called, perhaps by this thread before this returns. */
+void zm_native_dir_sync_later(zm_native_dirs_t *dirs, zm_native_dir_t *dir, zm_native_sync_t *sync);
 /** After an ENOENT: whether the name now belongs to another directory, or to none; it is forgotten then. */
 bool zm_native_dir_stale(zm_native_dirs_t *dirs, zm_native_dir_t *dir);
 /** Closes what nobody uses. */
@@ -152,7 +166,7 @@ apr_status_t zm_native_set_mode(zm_engine_object_t *, uint32_t);
 
 /* -- publishing ------------------------------------------------------------------------ */
 
-void zm_native_commit_group(zm_engine_t *engine, zm_commit_t *const *commits, int count,
+bool zm_native_commit_group(zm_engine_t *engine, zm_commit_t *const *commits, int count,
                             zm_engine_figures_t *figures);
 
 /* -- letting go ------------------------------------------------------------------------ */

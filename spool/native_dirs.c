@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "platform/clock.h"
 #include "spool/native.h"
 
 /*
@@ -281,56 +282,114 @@ void zm_native_dirs_shrink(zm_native_dirs_t *dirs)
 
 /*
  * A sync that has begun may miss a name made since, so who comes meanwhile waits
- * for the next, which one of those who wait then does for all of them; two may be
- * under way.  What came of a sync is told to each that it was for, and a failed
- * one is not repeated.
+ * for the next, which one of those who come does for all of them.  Two may be
+ * under way, and where a sync takes long more, begun one after the other.  What
+ * came of a sync is told to each that it was for, and a failed one is not
+ * repeated.
+ *
+ * Some of those who wait sleep until then, others are called by the thread that
+ * did the sync.  It goes on to the next sync until nobody is left who could.
  */
 #define SYNCS_AT_ONCE 2
+#define SYNCS_LIMIT 16
+#define STAGGER 500 /* microseconds between the beginnings of more syncs */
 
-struct zm_native_sync_t {
-    zm_native_sync_t *next;
-    apr_thread_cond_t *end; /* shared by those who wait for the same sync */
-    bool done;
-    apr_status_t status;
-};
+static bool may_sync(const zm_native_dir_t *dir)
+{
+    if (dir->waiting == NULL || dir->syncing >= SYNCS_LIMIT)
+        return false;
+    return dir->syncing < SYNCS_AT_ONCE || zm_clock_monotonic() - dir->sync_begun >= STAGGER;
+}
+
+/* With the lock held: wakes those who sleep; those to be called remain. */
+static zm_native_sync_t *wake_sleepers(zm_native_sync_t *list, apr_status_t status, int *served)
+{
+    zm_native_sync_t *called = NULL, *next;
+    apr_thread_cond_t *end = NULL;
+    for (; list != NULL; list = next) {
+        next = list->next; /* it may be gone as soon as it has ended */
+        list->status = status;
+        (*served)++;
+        if (list->done != NULL) {
+            list->next = called;
+            called = list;
+        } else {
+            end = list->end;
+            list->ended = true;
+        }
+    }
+    if (end != NULL)
+        apr_thread_cond_broadcast(end);
+    return called;
+}
 
 /* With the lock held, which is given up meanwhile. */
 static void sync_for_all(zm_native_dirs_t *dirs, zm_native_dir_t *dir)
 {
     zm_native_sync_t *list = dir->waiting, *next;
-    apr_thread_cond_t *end = list->end;
     apr_status_t status;
+    int served = 0;
     dir->waiting = NULL;
     dir->syncing++;
+    dir->sync_begun = zm_clock_monotonic();
     apr_thread_mutex_unlock(dirs->lock);
     status = zm_dir_sync(dir->handle);
+    if (status == ZM_E_UNSUPPORTED)
+        status = APR_SUCCESS;
     apr_thread_mutex_lock(dirs->lock);
     dir->syncing--;
-    for (; list != NULL; list = next) {
-        next = list->next; /* it may be gone as soon as it is done */
-        list->status = status == ZM_E_UNSUPPORTED ? APR_SUCCESS : status;
-        list->done = true;
+    list = wake_sleepers(list, status, &served);
+    if (list == NULL)
+        return;
+    apr_thread_mutex_unlock(dirs->lock);
+    for (; list != NULL; list = next, served = 0) {
+        next = list->next;
+        list->done(list->baton, status, served);
     }
-    apr_thread_cond_broadcast(end);
-    if (dir->waiting != NULL) /* one of them leads */
-        apr_thread_cond_signal(dir->waiting->end);
+    apr_thread_mutex_lock(dirs->lock);
+}
+
+static apr_thread_cond_t *sleeper(const zm_native_dir_t *dir)
+{
+    const zm_native_sync_t *sync = dir->waiting;
+    while (sync != NULL && sync->done != NULL)
+        sync = sync->next;
+    return sync != NULL ? sync->end : NULL;
+}
+
+void zm_native_dir_sync_later(zm_native_dirs_t *dirs, zm_native_dir_t *dir, zm_native_sync_t *sync)
+{
+    apr_thread_mutex_lock(dirs->lock);
+    sync->next = dir->waiting;
+    dir->waiting = sync;
+    dir->users++; /* for us: that of the caller may go with the first sync */
+    while (may_sync(dir))
+        sync_for_all(dirs, dir);
+    put(dirs, dir);
+    apr_thread_mutex_unlock(dirs->lock);
 }
 
 apr_status_t zm_native_dir_sync(zm_native_dirs_t *dirs, zm_native_dir_t *dir, bool *ours)
 {
-    zm_native_sync_t sync = {.done = false};
+    zm_native_sync_t sync = {.ended = false};
     *ours = false;
     apr_thread_mutex_lock(dirs->lock);
+    sync.end = sleeper(dir);
+    if (sync.end == NULL)
+        sync.end = dirs->ends[dirs->next_end++ % ENDS];
     sync.next = dir->waiting;
-    sync.end = dir->waiting != NULL ? dir->waiting->end : dirs->ends[dirs->next_end++ % ENDS];
     dir->waiting = &sync;
-    while (!sync.done)
-        if (dir->waiting == NULL || dir->syncing >= SYNCS_AT_ONCE) {
-            apr_thread_cond_wait(sync.end, dirs->lock);
-        } else {
+    while (!sync.ended)
+        if (may_sync(dir)) {
             *ours = true;
             sync_for_all(dirs, dir);
+        } else {
+            apr_thread_cond_wait(sync.end, dirs->lock);
         }
+    while (sleeper(dir) == NULL && may_sync(dir))
+        sync_for_all(dirs, dir);
+    if (may_sync(dir)) /* one of those who sleep does it */
+        apr_thread_cond_signal(sleeper(dir));
     apr_thread_mutex_unlock(dirs->lock);
     return sync.status;
 }

@@ -1,4 +1,5 @@
 #include "spool/publisher.h"
+#include "platform/clock.h"
 
 #include <apr_thread_cond.h>
 #include <apr_thread_mutex.h>
@@ -7,6 +8,7 @@
 
 #define GROUP_LIMIT 256
 #define THREAD_LIMIT 64
+#define LATER_LIMIT 256 /* that the engine will answer; they hold memory and descriptors */
 #define STACK_SIZE (256 * 1024)
 
 /*
@@ -21,20 +23,30 @@ typedef struct outbox_t {
     bool closed; /* the publisher is gone */
 } outbox_t;
 
+typedef struct worker_t {
+    zm_publisher_t *publisher;
+    apr_thread_t *thread;
+    apr_thread_cond_t *call;
+    bool idle;
+    struct worker_t *next; /* that has been idle for longer */
+} worker_t;
+
 struct zm_publisher_t {
     const zm_engine_ops_t *ops;
     zm_engine_t *engine;
     zm_loop_t *loop;
     apr_pool_t *pool;
     apr_thread_mutex_t *lock; /* of all below */
-    apr_thread_cond_t *work;  /* for the threads: the queue is not empty, or the end */
     apr_thread_cond_t *event; /* for waiting callers: a group has ended */
     zm_publishing_t *first, **end;
     int queued;
     int at_once, leaders; /* groups that may be, and are, under way */
+    int later; /* members that the engine will answer, less those whose leader is not back */
     int group_limit;
-    apr_thread_t *threads[THREAD_LIMIT];
-    int thread_count, idle;
+    worker_t workers[THREAD_LIMIT];
+    int thread_count;
+    worker_t *idle; /* the latest first: its memory is still near */
+    int called;     /* were idle, and have not come yet */
     bool stopping;
     outbox_t *outbox;
     zm_spool_figures_t figures;
@@ -119,37 +131,82 @@ static int take_group(zm_publisher_t *publisher, zm_publishing_t *group[GROUP_LI
     return count;
 }
 
-static void count_group(zm_publisher_t *publisher, zm_publishing_t *const *group, int count,
-                        const zm_engine_figures_t *engine)
+static void count_engine(zm_publisher_t *publisher, const zm_engine_figures_t *engine)
 {
-    zm_spool_figures_t *figures = &publisher->figures;
-    int i;
-    for (i = 0; i < count; i++)
-        if (group[i]->commit.status == APR_SUCCESS)
-            figures->publishes++;
-        else
-            figures->publish_failures++;
-    figures->syncs += engine->syncs;
-    figures->directory_syncs += engine->directory_syncs;
-    if ((uint64_t)count > figures->largest_group)
-        figures->largest_group = (uint64_t)count;
+    publisher->figures.syncs += engine->syncs;
+    publisher->figures.directory_syncs += engine->directory_syncs;
+    if (engine->largest_group > publisher->figures.largest_group)
+        publisher->figures.largest_group = engine->largest_group;
 }
 
-/* With the lock held, and given back held: commits all that waits. */
-static void lead(zm_publisher_t *publisher)
+static void count_member(zm_publisher_t *publisher, apr_status_t status)
 {
-    zm_publishing_t *group[GROUP_LIMIT], *results = NULL, **end = &results;
-    zm_commit_t *commits[GROUP_LIMIT];
-    zm_engine_figures_t figures = {0, 0};
-    int i, count = take_group(publisher, group);
-    publisher->leaders++;
-    apr_thread_mutex_unlock(publisher->lock);
+    if (status == APR_SUCCESS)
+        publisher->figures.publishes++;
+    else
+        publisher->figures.publish_failures++;
+}
+
+static void count_group(zm_publisher_t *publisher, zm_publishing_t *const *group, int count)
+{
+    int i;
     for (i = 0; i < count; i++)
-        commits[i] = &group[i]->commit;
-    publisher->ops->commit_group(publisher->engine, commits, count, &figures);
+        count_member(publisher, group[i]->commit.status);
+    if ((uint64_t)count > publisher->figures.largest_group)
+        publisher->figures.largest_group = (uint64_t)count;
+}
+
+static bool may_lead(const zm_publisher_t *publisher)
+{
+    return publisher->first != NULL && publisher->leaders < publisher->at_once &&
+           publisher->later < LATER_LIMIT;
+}
+
+/* With the lock held: takes the worker that has been idle for the shortest time. */
+static worker_t *call_idle(zm_publisher_t *publisher)
+{
+    worker_t *worker = publisher->idle;
+    if (worker == NULL)
+        return NULL;
+    publisher->idle = worker->next;
+    worker->idle = false;
+    publisher->called++;
+    return worker;
+}
+
+/* Without the lock, so that the worker does not run into it. */
+static void wake(worker_t *worker)
+{
+    if (worker != NULL)
+        apr_thread_cond_signal(worker->call);
+}
+
+/* What the engine answers after its group.  The publisher stays until `later` is none. */
+static void on_done(zm_commit_t *commit, const zm_engine_figures_t *engine)
+{
+    zm_publishing_t *publishing = (zm_publishing_t *)commit;
+    zm_publisher_t *publisher = publishing->publisher;
+    worker_t *worker = NULL;
     apr_thread_mutex_lock(publisher->lock);
-    publisher->leaders--;
-    count_group(publisher, group, count, &figures);
+    count_member(publisher, commit->status);
+    count_engine(publisher, engine);
+    apr_thread_mutex_unlock(publisher->lock);
+    publishing->next = NULL;
+    send_results(publisher, publishing);
+    apr_thread_mutex_lock(publisher->lock);
+    publisher->later--;
+    if (may_lead(publisher) && publisher->called < publisher->queued)
+        worker = call_idle(publisher); /* LATER_LIMIT had stopped it */
+    if (publisher->stopping)
+        apr_thread_cond_broadcast(publisher->event);
+    apr_thread_mutex_unlock(publisher->lock);
+    wake(worker);
+}
+
+static zm_publishing_t *sort_out(zm_publishing_t *const *group, int count)
+{
+    zm_publishing_t *results = NULL, **end = &results;
+    int i;
     for (i = 0; i < count; i++) {
         group[i]->next = NULL;
         if (group[i]->fn == NULL) {
@@ -159,20 +216,42 @@ static void lead(zm_publisher_t *publisher)
             end = &group[i]->next;
         }
     }
-    apr_thread_cond_broadcast(publisher->event);
-    apr_thread_mutex_unlock(publisher->lock);
-    send_results(publisher, results);
-    apr_thread_mutex_lock(publisher->lock);
+    return results;
 }
 
-static bool may_lead(const zm_publisher_t *publisher)
+/* With the lock held, and given back held: commits all that waits. */
+static void lead(zm_publisher_t *publisher)
 {
-    return publisher->first != NULL && publisher->leaders < publisher->at_once;
+    zm_publishing_t *group[GROUP_LIMIT], *results = NULL;
+    zm_commit_t *commits[GROUP_LIMIT];
+    zm_engine_figures_t figures = {0};
+    int i, count = take_group(publisher, group);
+    publisher->leaders++;
+    apr_thread_mutex_unlock(publisher->lock);
+    for (i = 0; i < count; i++)
+        commits[i] = &group[i]->commit;
+    if (publisher->ops->commit_group(publisher->engine, commits, count, &figures)) {
+        apr_thread_mutex_lock(publisher->lock);
+        count_group(publisher, group, count);
+        results = sort_out(group, count);
+    } else {
+        apr_thread_mutex_lock(publisher->lock);
+        publisher->later += count;
+    }
+    count_engine(publisher, &figures);
+    publisher->leaders--;
+    apr_thread_cond_broadcast(publisher->event);
+    if (results != NULL) {
+        apr_thread_mutex_unlock(publisher->lock);
+        send_results(publisher, results);
+        apr_thread_mutex_lock(publisher->lock);
+    }
 }
 
 static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *data)
 {
-    zm_publisher_t *publisher = data;
+    worker_t *worker = data;
+    zm_publisher_t *publisher = worker->publisher;
     (void)thread;
     apr_thread_mutex_lock(publisher->lock);
     for (;;) {
@@ -181,9 +260,12 @@ static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *data)
         } else if (publisher->stopping && publisher->first == NULL) {
             break;
         } else {
-            publisher->idle++;
-            apr_thread_cond_wait(publisher->work, publisher->lock);
-            publisher->idle--;
+            worker->idle = true;
+            worker->next = publisher->idle;
+            publisher->idle = worker;
+            while (worker->idle)
+                apr_thread_cond_wait(worker->call, publisher->lock);
+            publisher->called--;
         }
     }
     apr_thread_mutex_unlock(publisher->lock);
@@ -192,6 +274,8 @@ static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *data)
 
 static void enqueue(zm_publisher_t *publisher, zm_publishing_t *publishing)
 {
+    publishing->publisher = publisher;
+    publishing->commit.done = publishing->fn != NULL && publisher->loop != NULL ? on_done : NULL;
     publishing->next = NULL;
     publishing->done = false;
     *publisher->end = publishing;
@@ -199,32 +283,42 @@ static void enqueue(zm_publisher_t *publisher, zm_publishing_t *publishing)
     publisher->queued++;
 }
 
-/* Whether a thread will see to the queue: one is idle, is there already, or could be started. */
-static bool have_thread(zm_publisher_t *publisher)
+static void start_worker(zm_publisher_t *publisher)
 {
+    worker_t *worker = &publisher->workers[publisher->thread_count];
     apr_threadattr_t *attributes;
-    if (publisher->idle > 0)
-        apr_thread_cond_signal(publisher->work);
-    /* Those that were woken before may not have come yet: each takes a group. */
-    if (publisher->idle * publisher->group_limit >= publisher->queued ||
-        publisher->thread_count == publisher->at_once)
-        return true;
+    worker->publisher = publisher;
+    if (worker->call == NULL &&
+        apr_thread_cond_create(&worker->call, publisher->pool) != APR_SUCCESS)
+        return;
     if (apr_threadattr_create(&attributes, publisher->pool) == APR_SUCCESS &&
         apr_threadattr_stacksize_set(attributes, STACK_SIZE) == APR_SUCCESS &&
-        apr_thread_create(&publisher->threads[publisher->thread_count], attributes, run, publisher,
-                          publisher->pool) == APR_SUCCESS)
+        apr_thread_create(&worker->thread, attributes, run, worker, publisher->pool) == APR_SUCCESS)
         publisher->thread_count++;
+}
+
+/* Whether a thread will see to the queue: one is idle, is there already, or could be started. */
+static bool have_thread(zm_publisher_t *publisher, worker_t **worker)
+{
+    *worker = NULL;
+    if (publisher->called * publisher->group_limit >= publisher->queued)
+        return true; /* those that were called have not come yet: each takes a group */
+    *worker = call_idle(publisher);
+    if (*worker == NULL && publisher->thread_count < publisher->at_once)
+        start_worker(publisher);
     return publisher->thread_count > 0;
 }
 
 void zm_publisher_submit(zm_publisher_t *publisher, zm_publishing_t *publishing)
 {
+    worker_t *worker;
     apr_thread_mutex_lock(publisher->lock);
     enqueue(publisher, publishing);
-    if (!have_thread(publisher) || publisher->loop == NULL)
+    if (!have_thread(publisher, &worker) || publisher->loop == NULL)
         while (may_lead(publisher))
             lead(publisher);
     apr_thread_mutex_unlock(publisher->lock);
+    wake(worker);
 }
 
 void zm_publisher_answer(zm_publisher_t *publisher, zm_publishing_t *publishing)
@@ -238,6 +332,7 @@ void zm_publisher_answer(zm_publisher_t *publisher, zm_publishing_t *publishing)
 
 void zm_publisher_wait(zm_publisher_t *publisher, zm_publishing_t *publishing)
 {
+    worker_t *worker;
     apr_thread_mutex_lock(publisher->lock);
     publishing->fn = NULL;
     enqueue(publisher, publishing);
@@ -247,9 +342,9 @@ void zm_publisher_wait(zm_publisher_t *publisher, zm_publishing_t *publishing)
         else
             apr_thread_cond_wait(publisher->event, publisher->lock);
     }
-    if (publisher->first != NULL && publisher->idle > 0)
-        apr_thread_cond_signal(publisher->work);
+    worker = may_lead(publisher) ? call_idle(publisher) : NULL;
     apr_thread_mutex_unlock(publisher->lock);
+    wake(worker);
 }
 
 void zm_publisher_figures(zm_publisher_t *publisher, zm_spool_figures_t *figures)
@@ -295,8 +390,6 @@ apr_status_t zm_publisher_create(zm_publisher_t **result, const zm_engine_ops_t 
     if (status == APR_SUCCESS)
         status = apr_thread_mutex_create(&publisher->lock, APR_THREAD_MUTEX_DEFAULT, pool);
     if (status == APR_SUCCESS)
-        status = apr_thread_cond_create(&publisher->work, pool);
-    if (status == APR_SUCCESS)
         status = apr_thread_cond_create(&publisher->event, pool);
     *result = publisher;
     return status;
@@ -317,19 +410,21 @@ static void close_outbox(outbox_t *outbox)
 void zm_publisher_destroy(zm_publisher_t *publisher)
 {
     apr_status_t ignored;
+    worker_t *worker;
     int i;
     apr_thread_mutex_lock(publisher->lock);
     publisher->stopping = true;
-    apr_thread_cond_broadcast(publisher->work);
-    while (publisher->first != NULL || publisher->leaders > 0) {
+    while (publisher->first != NULL || publisher->leaders > 0 || publisher->later != 0) {
         if (may_lead(publisher))
             lead(publisher);
         else
             apr_thread_cond_wait(publisher->event, publisher->lock);
     }
+    while ((worker = call_idle(publisher)) != NULL) /* nobody becomes idle any more */
+        wake(worker);
     apr_thread_mutex_unlock(publisher->lock);
     for (i = 0; i < publisher->thread_count; i++)
-        apr_thread_join(&ignored, publisher->threads[i]);
+        apr_thread_join(&ignored, publisher->workers[i].thread);
     close_outbox(publisher->outbox);
     apr_pool_destroy(publisher->pool);
 }

@@ -6,7 +6,8 @@
  * hands out the results.  A caller that waits leads itself, so a program that
  * submits one message needs no thread; for callers that do not wait, threads
  * are started when first needed.  While as many groups as the engine likes are
- * under way, the next one gathers.
+ * under way, the next one gathers.  An engine may answer later, so that a thread
+ * need not sleep until another has synced for both.
  */
 #ifndef ZM_SPOOL_PUBLISHER_H
 #define ZM_SPOOL_PUBLISHER_H
@@ -17,7 +18,8 @@ typedef struct zm_publisher_t zm_publisher_t;
 
 /** One publish; embedded in the object, whose memory it keeps until `finish`. */
 typedef struct zm_publishing_t {
-    zm_commit_t commit;
+    zm_commit_t commit; /**< first: the engine tells of its end by it */
+    struct zm_publisher_t *publisher;
     zm_publish_fn *fn; /**< null: the caller waits */
     void *baton;
     void (*finish)(struct zm_publishing_t *publishing); /**< frees it, after fn; not called for one that waits */
