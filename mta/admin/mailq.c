@@ -100,6 +100,9 @@ static int run(mailq_t *mailq)
         return mailq_list_v1(mailq);
     }
     code = ask(mailq);
+    if (mailq->at_end && code == 0)
+        return mailq_complain(EXIT_UNAVAILABLE,
+                              "the scheduler ended the connection; this is not all");
     mailq_command(mailq, "QUIT", &reply, mailq->pool);
     return code;
 }

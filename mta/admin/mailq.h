@@ -102,6 +102,10 @@ zm_str_t mailq_file_recipient(const mailq_file_t *file, uint64_t offset, apr_poo
 /** Calls each for every recipient of a thread; file is null when it cannot be read. */
 typedef void mailq_row_fn(mailq_t *mailq, const mailq_row_t *row, const mailq_file_t *file,
                           apr_pool_t *pool);
+/** Who hears of failures of a recipient; empty: nobody, or not known. */
+zm_str_t mailq_file_sender(const mailq_file_t *file, uint64_t offset);
+/** How long ago it came, short: "2d1m34s". */
+const char *mailq_age(const mailq_file_t *file, apr_pool_t *pool);
 void mailq_each_row(mailq_t *mailq, zm_str_t channel, zm_str_t host, mailq_row_fn *each);
 
 /** Where a message is that the scheduler does not know.  Returns the exit code. */

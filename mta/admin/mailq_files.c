@@ -51,19 +51,34 @@ mailq_file_t *mailq_file(mailq_t *mailq, zm_str_t path, apr_pool_t *pool)
     return file;
 }
 
-zm_str_t mailq_file_recipient(const mailq_file_t *file, uint64_t offset, apr_pool_t *pool)
+static const zm_control_recipient_t *recipient_at(const zm_control_file_t *control, uint64_t offset)
 {
-    int low = 0, high = file->control->recipient_count;
+    int low = 0, high = control->recipient_count;
     while (low < high) {
         int middle = low + (high - low) / 2;
-        if (file->control->recipients[middle].offset < offset)
+        if (control->recipients[middle].offset < offset)
             low = middle + 1;
         else
             high = middle;
     }
-    if (low < file->control->recipient_count && file->control->recipients[low].offset == offset)
-        return zm_quad_unquote(pool, file->control->recipients[low].quad.user);
-    return ZM_S("");
+    return low < control->recipient_count && control->recipients[low].offset == offset
+               ? &control->recipients[low]
+               : NULL;
+}
+
+zm_str_t mailq_file_recipient(const mailq_file_t *file, uint64_t offset, apr_pool_t *pool)
+{
+    const zm_control_recipient_t *recipient = recipient_at(file->control, offset);
+    return recipient != NULL ? zm_quad_unquote(pool, recipient->quad.user) : ZM_S("");
+}
+
+zm_str_t mailq_file_sender(const mailq_file_t *file, uint64_t offset)
+{
+    const zm_control_recipient_t *recipient =
+        file != NULL ? recipient_at(file->control, offset) : NULL;
+    return recipient != NULL && recipient->sender >= 0
+               ? file->control->senders[recipient->sender].error_address
+               : ZM_S("");
 }
 
 /* -- a message that the scheduler does not know -------------------------------------------- */

@@ -52,8 +52,8 @@ bool mailq_filter_row(const mailq_t *mailq, const mailq_row_t *row, const mailq_
     const mailq_filter_t *filter = &mailq->filter;
     zm_str_t to = ZM_S("");
 
-    if (filter->from != NULL && !contains(row->sender, filter->from) &&
-        !(filter->from[0] == '\0' && row->sender.length == 0))
+    if (filter->from != NULL &&
+        (filter->from[0] != '\0' ? !contains(row->sender, filter->from) : row->sender.length > 0))
         return false;
     if (filter->error != NULL && !contains(row->text, filter->error))
         return false;

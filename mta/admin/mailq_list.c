@@ -39,6 +39,11 @@ static int64_t now(void)
     return apr_time_sec(zm_clock_wall());
 }
 
+const char *mailq_age(const mailq_file_t *file, apr_pool_t *pool)
+{
+    return short_time(now() - file->arrived, pool);
+}
+
 /* -- rows ---------------------------------------------------------------------------------- */
 
 static int64_t number(zm_str_t text)
@@ -89,38 +94,60 @@ typedef struct thread_t {
     zm_str_t channel, host, fields;
 } thread_t;
 
+/* Threads in one page: so many are kept here at a time. */
+#define PAGE "1000"
+
+/* Reads a page of the listing; handle: of the next one, empty when there is none. */
+static apr_array_header_t *read_page(mailq_t *mailq, zm_str_t *handle, apr_pool_t *pool)
+{
+    apr_array_header_t *threads = apr_array_make(pool, 64, sizeof(thread_t));
+    zm_str_t line;
+
+    *handle = ZM_S("");
+    while (mailq_reply_line(mailq, &line, pool)) {
+        thread_t thread;
+        if (zm_str_starts(line, ZM_S("#more ")))
+            *handle = zm_str_of(line.data + 6, line.length - 6);
+        else if (zm_str_cut(line, '\t', &thread.channel, &line) &&
+                 zm_str_cut(line, '\t', &thread.host, &thread.fields) &&
+                 mailq_filter_thread(mailq, thread.channel, thread.host))
+            APR_ARRAY_PUSH(threads, thread_t) = thread;
+    }
+    return threads;
+}
+
 int mailq_each_thread(mailq_t *mailq, mailq_thread_fn *each)
 {
-    apr_array_header_t *threads;
     apr_pool_t *pool;
-    zm_str_t line;
-    int i;
+    zm_str_t line, handle;
+    bool going_on;
+    int i, code = 0;
 
     if (mailq->channel != NULL && mailq->host != NULL && !mailq->follow) {
         each(mailq, zm_str(mailq->channel), zm_str(mailq->host), ZM_S(""));
         return 0;
     }
     apr_pool_create(&pool, mailq->pool);
-    threads = apr_array_make(pool, 64, sizeof(thread_t));
-    if (!mailq_command(mailq, "SHOW QUEUE THREADS2", &line, pool)) {
-        int code = mailq_complain(EXIT_NOPERM, "the scheduler refuses: %.*s", (int)line.length - 1,
-                                  line.data + 1);
-        apr_pool_destroy(pool);
-        return code;
-    }
-    while (mailq_reply_line(mailq, &line, pool)) {
-        thread_t thread;
-        if (zm_str_cut(line, '\t', &thread.channel, &line) &&
-            zm_str_cut(line, '\t', &thread.host, &thread.fields) &&
-            mailq_filter_thread(mailq, thread.channel, thread.host))
-            APR_ARRAY_PUSH(threads, thread_t) = thread;
-    }
-    for (i = 0; i < threads->nelts; i++) {
-        thread_t *thread = &APR_ARRAY_IDX(threads, i, thread_t);
-        each(mailq, thread->channel, thread->host, thread->fields);
+    going_on = mailq_command(mailq, "PAGE " PAGE " SHOW QUEUE THREADS2", &line, pool) ||
+               mailq_command(mailq, "SHOW QUEUE THREADS2", &line, pool); /* an original server */
+    if (!going_on)
+        code = mailq_complain(EXIT_NOPERM, "the scheduler refuses: %.*s", (int)line.length - 1,
+                              line.data + 1);
+    while (going_on) {
+        apr_array_header_t *threads = read_page(mailq, &handle, pool);
+        const char *next =
+            apr_pstrcat(mailq->pool, "NEXT ", zm_str_c(pool, handle), " " PAGE, NULL);
+        for (i = 0; i < threads->nelts; i++) {
+            thread_t *thread = &APR_ARRAY_IDX(threads, i, thread_t);
+            each(mailq, thread->channel, thread->host, thread->fields);
+        }
+        going_on = handle.length > 0;
+        apr_pool_clear(pool);
+        if (going_on)
+            going_on = mailq_command(mailq, next, &line, pool);
     }
     apr_pool_destroy(pool);
-    return 0;
+    return code;
 }
 
 /* -- plain and verbose listing --------------------------------------------------------------------
@@ -164,7 +191,7 @@ static void print_state(mailq_t *mailq, const mailq_row_t *row, const mailq_file
     printf("\t%.*s: (%lld %s", (int)row->path.length, row->path.data, (long long)row->attempts,
            row->attempts == 1 ? "try" : "tries");
     if (mailq->verbose > 0 && file != NULL)
-        printf(", age %s", short_time(now() - file->arrived, pool));
+        printf(", age %s", mailq_age(file, pool));
     if (row->when.length > 0 && zm_str_starts(row->when, ZM_S("retry")))
         printf(", %.*s", (int)row->when.length, row->when.data);
     else if (zm_str_equal_c(row->when, "held"))

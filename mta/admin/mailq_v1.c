@@ -82,25 +82,99 @@ static void read_queue(queue_t *queue)
     }
 }
 
+/* -- which of them ------------------------------------------------------------------------- */
+
+/* What version 2 would tell of one recipient. */
+static mailq_row_t row_of(const vertex_t *vertex, const mailq_file_t *file, uint64_t offset)
+{
+    mailq_row_t row = {.path = vertex->file, .offset = (int64_t)offset, .text = vertex->text};
+    row.sender = mailq_file_sender(file, offset);
+    return row;
+}
+
+/* The offset of the next recipient that is wanted; false after the last. */
+static bool next_wanted(const mailq_t *mailq, const vertex_t *vertex, const mailq_file_t *file,
+                        zm_str_t *offsets, uint64_t *offset, apr_pool_t *pool)
+{
+    while (offsets->length > 0) {
+        zm_str_t one = *offsets, rest = ZM_S("");
+        mailq_row_t row;
+        zm_str_cut(*offsets, ',', &one, &rest);
+        *offsets = rest;
+        if (zm_str_u64(zm_str_trim(one), offset) != APR_SUCCESS)
+            continue;
+        row = row_of(vertex, file, *offset);
+        if (file == NULL && mailq->filter.from != NULL)
+            continue;
+        if (mailq_filter_row(mailq, &row, file, pool))
+            return true;
+    }
+    return false;
+}
+
+static bool filters_rows(const mailq_filter_t *filter)
+{
+    return filter->from != NULL || filter->to != NULL || filter->domain != NULL ||
+           filter->error != NULL || filter->older >= 0 || filter->younger >= 0 || filter->owned;
+}
+
+static bool is_wanted(mailq_t *mailq, const vertex_t *vertex)
+{
+    apr_pool_t *pool;
+    zm_str_t offsets = vertex->offsets;
+    uint64_t offset;
+    bool wanted;
+
+    if (!mailq_filter_thread(mailq, vertex->channel, vertex->host))
+        return false;
+    if (!filters_rows(&mailq->filter))
+        return true;
+    apr_pool_create(&pool, mailq->pool);
+    wanted =
+        next_wanted(mailq, vertex, mailq_file(mailq, vertex->file, pool), &offsets, &offset, pool);
+    apr_pool_destroy(pool);
+    return wanted;
+}
+
+/* Leaves what is wanted. */
+static void sieve(queue_t *queue)
+{
+    int i, kept = 0;
+    for (i = 0; i < queue->order->nelts; i++) {
+        vertex_t *vertex = APR_ARRAY_IDX(queue->order, i, vertex_t *);
+        if (is_wanted(queue->mailq, vertex))
+            APR_ARRAY_IDX(queue->order, kept++, vertex_t *) = vertex;
+    }
+    queue->order->nelts = kept;
+}
+
+/* -- listings ------------------------------------------------------------------------------ */
+
+static void print_message(const mailq_t *mailq, const mailq_file_t *file, zm_str_t sender)
+{
+    printf("\t  id\t%.*s\n\t  from\t%.*s\n", (int)file->control->log_id.length,
+           file->control->log_id.data, sender.length > 0 ? (int)sender.length : 2,
+           sender.length > 0 ? sender.data : "<>");
+    if (mailq->verbose > 1)
+        printf("\t  size\t%llu+%llu bytes\n\t  age\t%s\n", (unsigned long long)file->control_size,
+               (unsigned long long)file->message_size, mailq_age(file, mailq->pool));
+}
+
 static void print_addresses(mailq_t *mailq, const vertex_t *vertex)
 {
     apr_pool_t *pool;
     mailq_file_t *file;
-    zm_str_t offsets = zm_str_trim(vertex->offsets), one;
-    bool more = offsets.length > 0;
+    zm_str_t offsets = vertex->offsets;
+    bool first = true;
     uint64_t offset;
 
     apr_pool_create(&pool, mailq->pool);
     file = mailq_file(mailq, vertex->file, pool);
-    if (file != NULL && mailq->verbose > 0)
-        printf("\t  id\t%.*s\n", (int)file->control->log_id.length, file->control->log_id.data);
-    while (file != NULL && more) {
-        zm_str_t rest = ZM_S(""), to;
-        more = zm_str_cut(offsets, ',', &one, &rest);
-        offsets = rest;
-        if (zm_str_u64(one, &offset) != APR_SUCCESS)
-            continue;
-        to = mailq_file_recipient(file, offset, pool);
+    while (file != NULL && next_wanted(mailq, vertex, file, &offsets, &offset, pool)) {
+        zm_str_t to = mailq_file_recipient(file, offset, pool);
+        if (first && mailq->verbose > 0)
+            print_message(mailq, file, mailq_file_sender(file, offset));
+        first = false;
         if (to.length > 0)
             printf("\t  to\t%.*s\n", (int)to.length, to.data);
     }
@@ -165,24 +239,20 @@ static void print_queue(queue_t *queue)
 
 static void json_vertex(mailq_t *mailq, const vertex_t *vertex)
 {
-    zm_str_t offsets = zm_str_trim(vertex->offsets), one;
-    bool more = offsets.length > 0, first = true;
+    zm_str_t offsets = vertex->offsets;
+    bool first = true;
     mailq_file_t *file;
     apr_pool_t *pool;
     uint64_t offset;
 
     apr_pool_create(&pool, mailq->pool);
     file = mailq_file(mailq, vertex->file, pool);
-    while (more) {
-        zm_str_t rest = ZM_S("");
-        more = zm_str_cut(offsets, ',', &one, &rest);
-        offsets = rest;
-        if (zm_str_u64(one, &offset) != APR_SUCCESS)
-            continue;
+    while (next_wanted(mailq, vertex, file, &offsets, &offset, pool)) {
         printf("%s\n  {\"file\":", first ? "" : ",");
         first = false;
         mailq_json_string(vertex->file);
         if (file != NULL) {
+            mailq_json_field("from", mailq_file_sender(file, offset));
             mailq_json_field("to", mailq_file_recipient(file, offset, pool));
             mailq_json_field("message_id", file->control->log_id);
         }
@@ -238,6 +308,7 @@ int mailq_list_v1(mailq_t *mailq)
     queue.vertices = apr_hash_make(mailq->pool);
     queue.order = apr_array_make(mailq->pool, 64, sizeof(vertex_t *));
     read_queue(&queue);
+    sieve(&queue);
     if (mailq->json)
         json_queue(&queue);
     else if (mailq->sizes > 0 && queue.order->nelts > 0)

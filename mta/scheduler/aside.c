@@ -142,18 +142,12 @@ static void bring_back(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
         zm_dispatch_arrival(scheduler, to);
 }
 
-static zm_vertex_t *any_vertex(const zm_thread_t *thread)
-{
-    const zm_lane_t *lane = thread->active != NULL ? thread->active : thread->spent;
-    return lane != NULL ? lane->root : NULL;
-}
-
 /* The thread is freed with its last vertex. */
 static void bring_all_back(zm_scheduler_t *scheduler, zm_thread_t *thread)
 {
     uint32_t left = thread->vertices;
     while (left-- > 0)
-        bring_back(scheduler, any_vertex(thread));
+        bring_back(scheduler, thread->first);
 }
 
 void zm_aside_divert(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
@@ -196,7 +190,7 @@ static bool release_kind(zm_scheduler_t *scheduler, zm_str_t channel, zm_str_t h
     if (thread == NULL || thread->lease_count > 0)
         return false;
     for (left = thread->vertices; left > 0; left--) {
-        vertex = any_vertex(thread);
+        vertex = thread->first;
         if ((vertex->job->flags & ZM_JOB_HELD) != 0)
             zm_holds_remove_job(&scheduler->holds, vertex->job->id);
         vertex->job->flags &= (uint8_t)~ZM_JOB_HELD;
@@ -363,12 +357,13 @@ static bool remove_one(zm_scheduler_t *scheduler, zm_vertex_t *vertex, uint32_t 
     return true;
 }
 
-/* Recipients removed.  One that cannot be, since somebody has it locked, goes on as usual. */
-static int remove_vertex(zm_scheduler_t *scheduler, zm_vertex_t *vertex, bool tell)
+/* Recipients removed, no more than the budget.  One that cannot be, since somebody has it locked,
+ * goes on as usual. */
+static int remove_vertex(zm_scheduler_t *scheduler, zm_vertex_t *vertex, bool tell, int budget)
 {
     uint32_t left = vertex->count;
     int count = 0;
-    while (left-- > 0) {
+    while (left-- > 0 && count < budget) {
         count++;
         if (remove_one(scheduler, vertex, left, tell))
             continue;
@@ -382,7 +377,7 @@ bool zm_aside_run(zm_scheduler_t *scheduler, int budget)
 {
     while (scheduler->condemned != NULL && budget > 0) {
         zm_thread_t *thread = scheduler->condemned;
-        budget -= remove_vertex(scheduler, any_vertex(thread), thread->aside == ZM_ASIDE_RETURN);
+        budget -= remove_vertex(scheduler, thread->first, thread->aside == ZM_ASIDE_RETURN, budget);
     }
     return scheduler->condemned != NULL;
 }

@@ -11,6 +11,8 @@
 #define DAY 86400
 /* After a failure of the disk, and for a vertex that an agent has, seconds. */
 #define LATER 300
+/* Recipients that expire in one go. */
+#define AT_ONCE 200
 
 static const zm_params_t *params_of(const zm_vertex_t *vertex)
 {
@@ -159,10 +161,11 @@ void zm_expiry_rearm(zm_scheduler_t *scheduler)
     zm_scheduler_free(all);
 }
 
+/* Of a vertex with more recipients the rest has its turn in the next call. */
 static void expire_all(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
 {
-    uint32_t i = vertex->count;
-    while (i-- > 0) {
+    uint32_t i = vertex->count, end = i > AT_ONCE ? i - AT_ONCE : 0;
+    while (i-- > end) {
         bool last = vertex->count == 1;
         if (!zm_expiry_recipient(scheduler, vertex, i)) {
             zm_due_set(&scheduler->expiries, &vertex->due, scheduler->wall + LATER);
@@ -171,6 +174,7 @@ static void expire_all(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
         if (last)
             return; /* the vertex is gone */
     }
+    zm_due_set(&scheduler->expiries, &vertex->due, scheduler->wall);
 }
 
 /* -- delays -------------------------------------------------------------------------------- */
@@ -252,7 +256,7 @@ bool zm_expiry_run(zm_scheduler_t *scheduler, int budget)
         if (budget <= 0)
             return true;
         vertex = vertex_of(first);
-        budget -= vertex->count < 1000 ? (int)vertex->count : 1000;
+        budget -= vertex->count < AT_ONCE ? (int)vertex->count : AT_ONCE;
         look_at(scheduler, vertex);
     }
 }

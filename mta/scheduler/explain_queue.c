@@ -142,8 +142,7 @@ void zm_explain_thread(zm_buf_t *out, zm_scheduler_t *scheduler, zm_thread_t *th
 {
     char age[ZM_DURATION_SIZE];
     uint32_t oldest = zm_lanes_oldest(thread);
-    const zm_lane_t *lane = thread->active != NULL ? thread->active : thread->spent;
-    zm_vertex_t *sample = lane != NULL ? lane->root : NULL;
+    zm_vertex_t *sample = thread->first;
 
     zm_show_thread_name(out, thread);
     out->length -= 2; /* without the "/0" */

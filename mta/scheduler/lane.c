@@ -403,19 +403,3 @@ uint32_t zm_lanes_oldest(zm_thread_t *thread)
     }
     return thread->oldest;
 }
-
-void zm_lanes_each(const zm_thread_t *thread, void (*each)(zm_vertex_t *vertex, void *baton),
-                   void *baton)
-{
-    zm_lane_t *const lists[] = {thread->active, thread->spent};
-    int i;
-    for (i = 0; i < 2; i++) {
-        zm_lane_t *lane = lists[i];
-        if (lane == NULL)
-            continue;
-        do {
-            tree_each(lane->root, each, baton);
-            lane = lane->next;
-        } while (lane != lists[i]);
-    }
-}

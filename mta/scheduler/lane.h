@@ -28,10 +28,6 @@ bool zm_vertex_is_unfed(const zm_vertex_t *vertex);
 /** Arrival of the thread's oldest message, Unix seconds. */
 uint32_t zm_lanes_oldest(zm_thread_t *thread);
 
-/** Calls each for all vertices of a thread; it must change nothing. */
-void zm_lanes_each(const zm_thread_t *thread, void (*each)(zm_vertex_t *vertex, void *baton),
-                   void *baton);
-
 /** Places of a lane in the table of all lanes. */
 uint32_t zm_lane_hash(const void *lane);
 typedef struct zm_lane_key_t {

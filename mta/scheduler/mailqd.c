@@ -38,9 +38,30 @@ struct zm_mailqd_t {
 
 /* -- sessions ------------------------------------------------------------------------------ */
 
+/* Ends the listing that was written, unless there are further pages of it. */
+static void end_show(session_t *session)
+{
+    int i;
+
+    for (i = 0; i < ZM_MAILQ_OPEN && session->show != NULL; i++)
+        if (session->open[i] == session->show) {
+            if (zm_show_has_more(session->show))
+                session->show = NULL;
+            else
+                session->open[i] = NULL;
+        }
+    zm_show_end(session->show);
+    session->show = NULL;
+}
+
 static void session_end(session_t *session)
 {
     zm_mailqd_t *mailqd = session->mailqd;
+    int i;
+
+    end_show(session);
+    for (i = 0; i < ZM_MAILQ_OPEN; i++)
+        zm_show_end(session->open[i]);
     if (session->next != NULL)
         session->next->previous = session->previous;
     if (session->previous != NULL)
@@ -50,7 +71,6 @@ static void session_end(session_t *session)
     mailqd->session_count--;
     zm_counter_add(session->scheduler->shared, ZM_COUNT_SC_MQ2Parallel_G, -1);
     zm_timer_cancel(&session->login_limit);
-    zm_show_end(session->show);
     apr_pool_destroy(session->pool);
 }
 
@@ -60,12 +80,36 @@ static apr_status_t more(void *baton, zm_buf_t *into, apr_size_t room)
     return zm_show_more(session->show, into, room);
 }
 
-void zm_mailq_show(zm_mailq_session_t *session, zm_show_t *show)
+static void begin_reply(session_t *session, zm_show_t *show)
 {
     if (!session->one_shot)
         zm_stream_write_c(session->stream, "+OK until LF.LF\n");
     session->show = show;
     zm_stream_send_from(session->stream, more, session);
+}
+
+void zm_mailq_show(zm_mailq_session_t *session, zm_show_t *show)
+{
+    int handle = 0;
+
+    while (session->page > 0 && handle < ZM_MAILQ_OPEN && session->open[handle] != NULL)
+        handle++;
+    if (handle == ZM_MAILQ_OPEN) {
+        zm_show_end(show);
+        zm_stream_write_c(session->stream, "-Too many listings are open; DROP one\n");
+        return;
+    }
+    if (session->page > 0) {
+        session->open[handle] = show;
+        zm_show_page(show, session->page, handle + 1);
+    }
+    begin_reply(session, show);
+}
+
+void zm_mailq_show_next(zm_mailq_session_t *session, int handle, uint32_t lines)
+{
+    zm_show_page(session->open[handle - 1], lines, handle);
+    begin_reply(session, session->open[handle - 1]);
 }
 
 /* The last thing done in any event: after it the session may be gone. */
@@ -191,8 +235,7 @@ static void on_event(zm_stream_t *stream, zm_stream_event_t event, void *baton)
 
     switch (event) {
     case ZM_STREAM_DRAINED:
-        zm_show_end(session->show);
-        session->show = NULL;
+        end_show(session);
         if (session->one_shot)
             session->ending = true;
         take_commands(session);

@@ -5,6 +5,9 @@
 #include "platform/log.h"
 #include "spool/layout.h"
 
+/* Of a page. */
+#define MOST_LINES 1000000
+
 static bool reply(zm_mailq_session_t *session, const char *text)
 {
     zm_stream_printf(session->stream, "%s\n", text);
@@ -389,7 +392,7 @@ static const struct {
     {"REROUTE", "THREAD", ZM_MAY_KILL, reroute_thread, ZM_COUNT_SC_MQ2CommandRerouteThr},
 };
 
-bool zm_mailq_command(zm_mailq_session_t *session, zm_str_t line)
+static bool obey(zm_mailq_session_t *session, zm_str_t line)
 {
     zm_str_t rest = line, verb, after, word = ZM_S("");
     apr_size_t i;
@@ -410,4 +413,78 @@ bool zm_mailq_command(zm_mailq_session_t *session, zm_str_t line)
         return commands[i].obey(session, wanted != NULL ? after : rest);
     }
     return false;
+}
+
+/* -- pages --------------------------------------------------------------------------------- */
+
+static bool take_lines(zm_str_t *rest, uint32_t *lines)
+{
+    zm_str_t word;
+    uint64_t value;
+    if (!zm_str_word(rest, &word) || zm_str_u64(word, &value) != APR_SUCCESS || value == 0 ||
+        value > MOST_LINES)
+        return false;
+    *lines = (uint32_t)value;
+    return true;
+}
+
+/* PAGE N COMMAND: no more than so many lines of it. */
+static bool page(zm_mailq_session_t *session, zm_str_t rest)
+{
+    bool done;
+    if (!take_lines(&rest, &session->page))
+        return false;
+    done = obey(session, zm_str_trim(rest));
+    session->page = 0;
+    return done;
+}
+
+static bool take_handle(const zm_mailq_session_t *session, zm_str_t *rest, int *handle)
+{
+    zm_str_t word;
+    uint64_t value;
+    if (!zm_str_word(rest, &word) || zm_str_u64(word, &value) != APR_SUCCESS || value == 0 ||
+        value > ZM_MAILQ_OPEN || session->open[value - 1] == NULL)
+        return false;
+    *handle = (int)value;
+    return true;
+}
+
+/* NEXT HANDLE N */
+static bool next_page(zm_mailq_session_t *session, zm_str_t rest)
+{
+    uint32_t lines;
+    int handle;
+    if (!take_handle(session, &rest, &handle))
+        return reply(session, "-No such listing is open");
+    if (!take_lines(&rest, &lines))
+        return false;
+    zm_mailq_show_next(session, handle, lines);
+    return true;
+}
+
+/* DROP HANDLE */
+static bool drop_listing(zm_mailq_session_t *session, zm_str_t rest)
+{
+    int handle;
+    if (!take_handle(session, &rest, &handle))
+        return reply(session, "-No such listing is open");
+    zm_show_end(session->open[handle - 1]);
+    session->open[handle - 1] = NULL;
+    return reply(session, "+OK; dropped");
+}
+
+bool zm_mailq_command(zm_mailq_session_t *session, zm_str_t line)
+{
+    zm_str_t rest = line, verb;
+
+    if (zm_str_word(&rest, &verb)) {
+        if (zm_str_equal_c(verb, "PAGE"))
+            return page(session, rest);
+        if (zm_str_equal_c(verb, "NEXT"))
+            return next_page(session, rest);
+        if (zm_str_equal_c(verb, "DROP"))
+            return drop_listing(session, rest);
+    }
+    return obey(session, line);
 }

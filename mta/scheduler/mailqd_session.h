@@ -10,6 +10,8 @@
 #include "mta/scheduler/show.h"
 
 #define ZM_CHALLENGE_SIZE 100
+/** Listings in pages that a client may have open. */
+#define ZM_MAILQ_OPEN 8
 
 typedef struct zm_mailq_session_t {
     zm_mailqd_t *mailqd;
@@ -17,8 +19,10 @@ typedef struct zm_mailq_session_t {
     apr_pool_t *pool;
     zm_stream_t *stream;
     zm_scheduler_t *scheduler;
-    zm_ip_t peer;    /**< family 0: local */
-    zm_show_t *show; /**< being written; null: none */
+    zm_ip_t peer;                   /**< family 0: local */
+    zm_show_t *show;                /**< being written; null: none */
+    zm_show_t *open[ZM_MAILQ_OPEN]; /**< listings in pages: to go on, or being written */
+    uint32_t page;                  /**< lines that the command may write; 0: all */
     int rights;
     int failures;  /**< commands before the login that were not one */
     bool known;    /**< logged in */
@@ -31,7 +35,9 @@ typedef struct zm_mailq_session_t {
 
 /** Does a command of somebody who is logged in.  False: it is unknown, wrong, or not permitted. */
 bool zm_mailq_command(zm_mailq_session_t *session, zm_str_t line);
-/** Writes a listing as a reply of several lines. */
+/** Writes a listing as a reply of several lines, or its first page. */
 void zm_mailq_show(zm_mailq_session_t *session, zm_show_t *show);
+/** Writes the next page of an open listing. */
+void zm_mailq_show_next(zm_mailq_session_t *session, int handle, uint32_t lines);
 
 #endif

@@ -9,10 +9,10 @@
 #include "mta/scheduler/dispatch.h"
 #include "mta/scheduler/expiry.h"
 #include "mta/scheduler/lane.h"
-#include "mta/scheduler/snapshot.h"
 #include "mta/scheduler/memory.h"
 #include "mta/scheduler/scheduler.h"
 #include "mta/scheduler/ta.h"
+#include "mta/scheduler/visit.h"
 
 /* -- jobs ---------------------------------------------------------------------------------- */
 
@@ -231,14 +231,38 @@ void zm_vertex_drop(zm_scheduler_t *scheduler, zm_vertex_t *vertex, uint32_t ind
     forget_recipients(scheduler, vertex, 1);
 }
 
+static void enter_thread(zm_thread_t *thread, zm_vertex_t *vertex)
+{
+    vertex->later = NULL;
+    vertex->earlier = thread->last;
+    if (thread->last != NULL)
+        thread->last->later = vertex;
+    else
+        thread->first = vertex;
+    thread->last = vertex;
+}
+
+static void leave_thread(zm_scheduler_t *scheduler, zm_thread_t *thread, zm_vertex_t *vertex,
+                         bool moves)
+{
+    zm_visit_forget(scheduler->visits, vertex, moves);
+    if (vertex->later != NULL)
+        vertex->later->earlier = vertex->earlier;
+    else
+        thread->last = vertex->earlier;
+    if (vertex->earlier != NULL)
+        vertex->earlier->later = vertex->later;
+    else
+        thread->first = vertex->later;
+}
+
 void zm_vertex_remove(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
 {
     zm_thread_t *thread = vertex->lane->thread;
 
     if ((vertex->flags & ZM_VERTEX_OUTSTANDING) != 0)
         zm_lease_forget(vertex);
-    if ((vertex->flags & ZM_VERTEX_LISTED) != 0)
-        zm_snapshot_forget(scheduler->snapshots, vertex);
+    leave_thread(scheduler, thread, vertex, false);
     if (vertex->next != NULL)
         vertex->next->previous = vertex->previous;
     if (vertex->previous != NULL)
@@ -265,6 +289,7 @@ void zm_vertex_remove(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
 static void count_in(zm_scheduler_t *scheduler, zm_thread_t *thread, zm_vertex_t *vertex)
 {
     vertex->mark = thread->refusals;
+    enter_thread(thread, vertex);
     zm_lane_insert(scheduler, thread, vertex);
     thread->vertices++;
     thread->recipients += vertex->count;
@@ -280,6 +305,7 @@ void zm_vertex_move(zm_scheduler_t *scheduler, zm_vertex_t *vertex, zm_thread_t 
     zm_vertex_sync(scheduler, vertex);
     if (zm_vertex_is_fresh(vertex))
         from->fresh--;
+    leave_thread(scheduler, from, vertex, true);
     zm_lane_remove(scheduler, vertex);
     from->vertices--;
     from->recipients -= vertex->count;

@@ -104,13 +104,13 @@ const char *zm_job_path(char path[ZM_JOB_PATH_SIZE], const zm_job_t *job);
 
 #define ZM_VERTEX_OUTSTANDING 1 /**< an agent has it */
 #define ZM_VERTEX_FRESH 2       /**< never given to an agent (see zm_vertex_is_fresh) */
-#define ZM_VERTEX_LISTED 4      /**< some listing may have it (snapshot.h) */
 
 struct zm_vertex_t {
     zm_job_t *job;
     zm_lane_t *lane;
     zm_vertex_t *next, *previous; /**< of the job */
     zm_vertex_t *left, *right;    /**< in the lane's tree */
+    zm_vertex_t *earlier, *later; /**< of the thread, in the order in which they came there */
     zm_text_t *sender;            /**< error address of its first recipient */
     zm_text_t *diagnosis;         /**< notary LF text of the last transient result; null */
     zm_due_t due;                 /**< next expiry or delay report to look at */
@@ -174,6 +174,7 @@ struct zm_thread_t {
     zm_thread_t *ring_next, *ring_previous;
     zm_thread_t *ready_next, *ready_previous; /**< also of the condemned (aside.c) */
     zm_due_t due;                             /**< next attempt */
+    zm_vertex_t *first, *last;
     zm_lane_t *active, *spent;
     zm_lane_t *mixed; /**< of senders that have one message in the queue; null: none */
     zm_lease_t *leases;

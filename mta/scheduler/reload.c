@@ -4,7 +4,6 @@
 #include "mta/scheduler/aside.h"
 #include "mta/scheduler/dispatch.h"
 #include "mta/scheduler/expiry.h"
-#include "mta/scheduler/lane.h"
 #include "mta/scheduler/scheduler.h"
 #include "mta/scheduler/ta.h"
 
@@ -19,20 +18,17 @@ static bool same_program(const zm_params_t *a, const zm_params_t *b)
            a->nice == b->nice && a->priority == b->priority;
 }
 
-static void arm(zm_vertex_t *vertex, void *baton)
-{
-    zm_expiry_arm(baton, vertex);
-}
-
 /* The thread's retry time stands; limits and expiry are the new ones from now on. */
 static void rehome(zm_scheduler_t *scheduler, zm_thread_t *thread)
 {
     zm_str_t channel = zm_text_str(thread->ring->channel->name), host = zm_text_str(thread->host);
     const zm_selection_t *selection = zm_aside_select(scheduler, thread);
     bool ready = thread->ready;
+    zm_vertex_t *vertex;
 
     zm_thread_move(scheduler, thread, zm_ring_get(scheduler, selection, channel, host));
-    zm_lanes_each(thread, arm, scheduler);
+    for (vertex = thread->first; vertex != NULL; vertex = vertex->later)
+        zm_expiry_arm(scheduler, vertex);
     if (thread->lease_count == 0 && !zm_due_is_set(&thread->due) && !selection->params.queueonly)
         ready = true;
     if (ready)

@@ -72,7 +72,7 @@ struct zm_scheduler_t {
     uint64_t random; /**< state of the generator */
     zm_scheduler_counters_t counters;
     zm_walk_t *walks;
-    struct zm_snapshot_t *snapshots; /**< under way */
+    struct zm_visit_t *visits; /**< under way */
 
     zm_counters_t *shared;             /**< counters of the system; null: none */
     zm_scheduler_counters_t published; /**< what of ours is in them */

@@ -1,19 +1,32 @@
 #include "mta/scheduler/show.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "mta/scheduler/aside.h"
 #include "mta/scheduler/explain_queue.h"
-#include "mta/scheduler/snapshot.h"
 #include "mta/scheduler/memory.h"
+#include "mta/scheduler/visit.h"
+
+/* Names of version 1, which come after all vertices: channels and hosts. */
+enum { CHANNELS, HOSTS, NAMES };
 
 /* The vertices of one thread in version 1: keys first ... first + count - 1. */
 typedef struct span_t {
-    zm_text_t *channel, *host;
+    struct span_t *next[NAMES]; /* of the same name */
     uint64_t first;
     uint32_t count;
 } span_t;
+
+typedef struct name_t {
+    struct name_t *next;
+    zm_text_t *text;
+    span_t *first, *last;
+} name_t;
+
+typedef struct names_t {
+    zm_table_t table;
+    name_t *first, *last;
+} names_t;
 
 typedef enum phase_t {
     PHASE_BEGIN,
@@ -33,13 +46,76 @@ struct zm_show_t {
     bool summary, dots, walking;
     phase_t phase;
     zm_walk_t walk;
-    uint64_t job;           /* of ZM_SHOW_JOB and the like */
-    zm_snapshot_t snapshot; /* of the thread or job being shown */
+    uint64_t job;     /* of ZM_SHOW_JOB and the like */
+    zm_visit_t visit; /* of the thread or job being shown */
     uint64_t key;
-    span_t *spans;
-    apr_uint32_t span_count, span_capacity, span_next;
+    zm_slab_t span_slab, name_slab;
+    names_t names[NAMES];
+    span_t *span;  /* being filled; or whose keys are being told */
+    uint32_t told; /* keys of it */
+    uint32_t page; /* lines that may still be handed on; ALL_LINES: no pages */
+    int handle;    /* of the client's, to go on */
     zm_buf_t buffer;
 };
+
+#define ALL_LINES UINT32_MAX
+
+/* Keys of a name in one step. */
+#define KEYS_AT_ONCE 1000
+
+/* -- names --------------------------------------------------------------------------------- */
+
+static uint32_t name_hash(const void *item)
+{
+    return ((const name_t *)item)->text->hash;
+}
+
+/* Texts are shared: equal ones are one. */
+static bool name_equal(const void *item, const void *key)
+{
+    return ((const name_t *)item)->text == key;
+}
+
+static void add_to_name(zm_show_t *show, int kind, zm_text_t *text, span_t *span)
+{
+    names_t *names = &show->names[kind];
+    name_t *name = zm_table_find(&names->table, text->hash, text);
+
+    if (name == NULL) {
+        name = zm_slab_get(&show->name_slab);
+        name->text = zm_text_hold(text);
+        zm_table_add(&names->table, name);
+        if (names->last != NULL)
+            names->last->next = name;
+        else
+            names->first = name;
+        names->last = name;
+    }
+    if (name->last != NULL)
+        name->last->next[kind] = span;
+    else
+        name->first = span;
+    name->last = span;
+}
+
+static void drop_first_name(zm_show_t *show, int kind)
+{
+    name_t *name = show->names[kind].first;
+    show->names[kind].first = name->next;
+    zm_text_drop(&show->scheduler->texts, name->text);
+}
+
+static void drop_names(zm_show_t *show)
+{
+    int kind;
+    for (kind = 0; kind < NAMES; kind++) {
+        while (show->names[kind].first != NULL)
+            drop_first_name(show, kind);
+        zm_table_free(&show->names[kind].table);
+    }
+    zm_slab_end(&show->span_slab);
+    zm_slab_end(&show->name_slab);
+}
 
 /* -- beginning and end --------------------------------------------------------------------- */
 
@@ -53,7 +129,12 @@ zm_show_t *zm_show_begin(zm_scheduler_t *scheduler, zm_show_kind_t kind, zm_str_
     show->host = zm_text_get(&scheduler->texts, host);
     show->summary = summary;
     show->dots = dots;
-    zm_snapshot_begin(&show->snapshot, scheduler);
+    show->page = ALL_LINES;
+    zm_slab_init(&show->span_slab, sizeof(span_t));
+    zm_slab_init(&show->name_slab, sizeof(name_t));
+    zm_table_init(&show->names[CHANNELS].table, name_hash, name_equal);
+    zm_table_init(&show->names[HOSTS].table, name_hash, name_equal);
+    zm_visit_begin(&show->visit, scheduler);
     return show;
 }
 
@@ -81,21 +162,13 @@ static void start_walking(zm_show_t *show)
 
 void zm_show_end(zm_show_t *show)
 {
-    zm_texts_t *texts;
-    apr_uint32_t i;
-
     if (show == NULL)
         return;
-    texts = &show->scheduler->texts;
     stop_walking(show);
-    for (i = 0; i < show->span_count; i++) {
-        zm_text_drop(texts, show->spans[i].channel);
-        zm_text_drop(texts, show->spans[i].host);
-    }
-    zm_text_drop(texts, show->channel);
-    zm_text_drop(texts, show->host);
-    zm_snapshot_end(&show->snapshot);
-    zm_scheduler_free(show->spans);
+    drop_names(show);
+    zm_text_drop(&show->scheduler->texts, show->channel);
+    zm_text_drop(&show->scheduler->texts, show->host);
+    zm_visit_end(&show->visit);
     zm_buf_free(&show->buffer);
     zm_scheduler_free(show);
 }
@@ -104,7 +177,7 @@ void zm_show_end(zm_show_t *show)
 
 static void step_listing(zm_show_t *show)
 {
-    zm_vertex_t *vertex = zm_snapshot_next(&show->snapshot);
+    zm_vertex_t *vertex = zm_visit_next(&show->visit);
 
     if (vertex == NULL)
         show->phase = PHASE_OVER;
@@ -120,7 +193,7 @@ static void begin_one_thread(zm_show_t *show, zm_thread_t *thread)
 {
     if (thread == NULL)
         return;
-    zm_snapshot_more(&show->snapshot, thread);
+    zm_visit_more(&show->visit, thread);
     show->phase = PHASE_LISTING;
     if (show->kind == ZM_SHOW_EXPLAIN_THREAD) {
         zm_explain_thread(&show->buffer, show->scheduler, thread);
@@ -158,7 +231,7 @@ static void begin_job(zm_show_t *show)
     if (job == NULL)
         return;
     zm_show_job(&show->buffer, job, show->kind == ZM_SHOW_JOB);
-    zm_snapshot_job(&show->snapshot, job);
+    zm_visit_job(&show->visit, job);
     show->phase = PHASE_LISTING;
 }
 
@@ -259,60 +332,43 @@ static void step_rings(zm_show_t *show)
 
 /* -- version 1 ----------------------------------------------------------------------------- */
 
-static void begin_span(zm_show_t *show, zm_thread_t *thread)
+/* The first vertex of a thread. */
+static void begin_span(zm_show_t *show, const zm_thread_t *thread)
 {
-    span_t *span;
-    zm_snapshot_thread(&show->snapshot, thread);
-    show->spans = zm_scheduler_grow(show->spans, &show->span_capacity, show->span_count + 1,
-                                    sizeof show->spans[0]);
-    span = &show->spans[show->span_count++];
-    span->channel = zm_text_hold(thread->ring->channel->name);
-    span->host = zm_text_hold(thread->host);
-    span->first = show->key + 1;
-    span->count = 0;
-}
-
-static int by_channel(const void *a, const void *b)
-{
-    const span_t *one = a, *other = b;
-    int order = zm_str_compare(zm_text_str(one->channel), zm_text_str(other->channel));
-    return order != 0 ? order : one->first < other->first ? -1 : 1;
-}
-
-static int by_host(const void *a, const void *b)
-{
-    const span_t *one = a, *other = b;
-    int order = zm_str_compare(zm_text_str(one->host), zm_text_str(other->host));
-    return order != 0 ? order : one->first < other->first ? -1 : 1;
+    span_t *span = zm_slab_get(&show->span_slab);
+    span->first = show->key;
+    add_to_name(show, CHANNELS, thread->ring->channel->name, span);
+    add_to_name(show, HOSTS, thread->host, span);
+    show->span = span;
 }
 
 static void begin_names(zm_show_t *show, phase_t phase)
 {
     show->phase = show->key > 0 ? phase : PHASE_END_LINE;
-    if (show->key == 0)
-        return;
-    qsort(show->spans, show->span_count, sizeof show->spans[0],
-          phase == PHASE_CHANNELS ? by_channel : by_host);
-    show->span_next = 0;
-    zm_buf_add_c(&show->buffer, phase == PHASE_CHANNELS ? "Channels:\n" : "Hosts:\n");
+    show->span = NULL;
+    if (show->key > 0)
+        zm_buf_add_c(&show->buffer, phase == PHASE_CHANNELS ? "Channels:\n" : "Hosts:\n");
 }
 
 static void step_vertices(zm_show_t *show)
 {
     zm_walk_t *walk = &show->walk;
-    zm_vertex_t *vertex = zm_snapshot_next(&show->snapshot);
+    zm_vertex_t *vertex = zm_visit_next(&show->visit);
 
     if (vertex != NULL) {
-        zm_show_vertex(&show->buffer, show->scheduler, vertex, ++show->key);
-        show->spans[show->span_count - 1].count++;
+        ++show->key;
+        if (show->span == NULL)
+            begin_span(show, vertex->lane->thread);
+        show->span->count++;
+        zm_show_vertex(&show->buffer, show->scheduler, vertex, show->key);
         return;
     }
     if (walk->ring != NULL && walk->thread == NULL) {
         next_ring(walk);
     } else if (walk->ring != NULL) {
-        zm_thread_t *thread = walk->thread;
-        walk->thread = thread->ring_next;
-        begin_span(show, thread);
+        zm_visit_thread(&show->visit, walk->thread);
+        walk->thread = walk->thread->ring_next;
+        show->span = NULL;
     } else {
         stop_walking(show);
         begin_names(show, PHASE_CHANNELS);
@@ -322,35 +378,35 @@ static void step_vertices(zm_show_t *show)
 /* Channels and hosts: each name once, with the keys of all its vertices. */
 static void step_names(zm_show_t *show)
 {
-    bool channels = show->phase == PHASE_CHANNELS;
-    const span_t *span = &show->spans[show->span_next];
-    const span_t *last = span - 1;
+    int kind = show->phase == PHASE_CHANNELS ? CHANNELS : HOSTS;
+    const name_t *name = show->names[kind].first;
     zm_buf_t *out = &show->buffer;
-    zm_text_t *name;
-    uint32_t i;
+    int left = KEYS_AT_ONCE;
 
-    if (show->span_next == show->span_count) {
-        zm_buf_add_byte(out, '\n');
-        if (channels)
+    if (name == NULL) {
+        if (kind == CHANNELS)
             begin_names(show, PHASE_HOSTS);
         else
             show->phase = PHASE_END_LINE;
         return;
     }
-    show->span_next++;
-    if (span->count == 0)
-        return;
-    name = channels ? span->channel : span->host;
-    while (last >= show->spans && last->count == 0)
-        last--;
-    if (last < show->spans || (channels ? last->channel : last->host) != name) {
-        if (last >= show->spans)
-            zm_buf_add_byte(out, '\n');
-        zm_buf_add_str(out, zm_text_str(name));
+    if (show->span == NULL) {
+        zm_buf_add_str(out, zm_text_str(name->text));
         zm_buf_add_c(out, ":\t");
+        show->span = name->first;
+        show->told = 0;
     }
-    for (i = 0; i < span->count; i++)
-        zm_buf_printf(out, ">%llu", (unsigned long long)(span->first + i));
+    while (show->span != NULL && left-- > 0) {
+        zm_buf_printf(out, ">%llu", (unsigned long long)(show->span->first + show->told));
+        if (++show->told < show->span->count)
+            continue;
+        show->span = show->span->next[kind];
+        show->told = 0;
+    }
+    if (show->span == NULL) {
+        zm_buf_add_byte(out, '\n');
+        drop_first_name(show, kind);
+    }
 }
 
 /* -- all of it ----------------------------------------------------------------------------- */
@@ -424,31 +480,66 @@ static void step(zm_show_t *show)
 static void hand_on(zm_show_t *show, zm_buf_t *out)
 {
     zm_str_t rest = zm_buf_str(&show->buffer), line;
-    bool more = rest.length > 0;
 
-    while (show->dots && more) {
+    while (show->dots && rest.length > 0 && show->page > 0) {
         zm_str_t after = ZM_S("");
-        more = zm_str_cut(rest, '\n', &line, &after);
+        zm_str_cut(rest, '\n', &line, &after);
         if (line.length > 0 && line.data[0] == '.')
             zm_buf_add_byte(out, '.');
         zm_buf_add_str(out, line);
         zm_buf_add_byte(out, '\n');
         rest = after;
-        more = rest.length > 0;
+        if (show->page != ALL_LINES)
+            show->page--;
     }
-    if (!show->dots)
-        zm_buf_add_str(out, zm_buf_str(&show->buffer));
-    zm_buf_clear(&show->buffer);
+    if (!show->dots) {
+        zm_buf_add_str(out, rest);
+        rest.length = 0;
+    }
+    zm_buf_consume(&show->buffer, show->buffer.length - rest.length);
+}
+
+void zm_show_page(zm_show_t *show, uint32_t lines, int handle)
+{
+    show->page = lines;
+    show->handle = handle;
+}
+
+bool zm_show_has_more(const zm_show_t *show)
+{
+    return show->phase != PHASE_OVER || show->buffer.length > 0;
+}
+
+static uint32_t lines_from(const zm_buf_t *buffer, apr_size_t start)
+{
+    uint32_t lines = 0;
+    for (; start < buffer->length; start++)
+        lines += buffer->data[start] == '\n';
+    return lines;
+}
+
+/* Makes no more than the page takes: what is made later is as the queue is then. */
+static void fill(zm_show_t *show, apr_size_t room)
+{
+    uint32_t lines = show->page != ALL_LINES ? lines_from(&show->buffer, 0) : 0;
+
+    while (show->phase != PHASE_OVER && show->buffer.length < room && lines < show->page) {
+        apr_size_t start = show->buffer.length;
+        step(show);
+        if (show->page != ALL_LINES)
+            lines += lines_from(&show->buffer, start);
+    }
 }
 
 apr_status_t zm_show_more(zm_show_t *show, zm_buf_t *out, apr_size_t room)
 {
     zm_scheduler_tick(show->scheduler);
-    while (show->phase != PHASE_OVER && show->buffer.length < room)
-        step(show);
+    fill(show, room);
     hand_on(show, out);
-    if (show->phase != PHASE_OVER)
+    if (show->page > 0 && show->phase != PHASE_OVER)
         return APR_SUCCESS;
+    if (show->page == 0 && zm_show_has_more(show))
+        zm_buf_printf(out, "#more %d\n", show->handle);
     if (show->dots)
         zm_buf_add_c(out, ".\n");
     return APR_EOF;

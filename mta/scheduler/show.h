@@ -29,7 +29,14 @@ zm_show_t *zm_show_begin(zm_scheduler_t *scheduler, zm_show_kind_t kind, zm_str_
                          zm_str_t host, bool summary, bool dots);
 /** What is shown of one message; with dots. */
 zm_show_t *zm_show_begin_job(zm_scheduler_t *scheduler, zm_show_kind_t kind, uint64_t job);
-/** Appends about room bytes.  APR_SUCCESS: there is more; APR_EOF: that was all. */
+/**
+ * From now on the listing ends after so many lines.  If it is not at its end
+ * then, the last line is "#more HANDLE", and zm_show_has_more says so; paging
+ * it again lets it go on.  Only with dots.
+ */
+void zm_show_page(zm_show_t *show, uint32_t lines, int handle);
+bool zm_show_has_more(const zm_show_t *show);
+/** Appends about room bytes.  APR_SUCCESS: there is more; APR_EOF: that was all, or the page. */
 apr_status_t zm_show_more(zm_show_t *show, zm_buf_t *out, apr_size_t room);
 void zm_show_end(zm_show_t *show); /**< null allowed */
 

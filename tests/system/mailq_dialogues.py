@@ -142,7 +142,7 @@ def played(i, sink, dialogues):
 
 
 def test_dialogues():
-    order = ['login', 'logout', 'crlf', 'verbs', 'listings', 'thread', 'message', 'rights', 'refused', 'version1']
+    order = ['login', 'logout', 'crlf', 'verbs', 'listings', 'thread', 'message', 'pages', 'rights', 'refused', 'version1']
     with Sink({'RCPT': '450 4.2.1 busy'}) as sink, \
             Instance(smart_host='[127.0.0.1]:%d' % sink.port) as i, \
             Instance(smart_host='[127.0.0.1]:%d' % sink.port) as j:

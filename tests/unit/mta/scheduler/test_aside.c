@@ -1,5 +1,5 @@
 #include "mta/scheduler/aside.h"
-#include "mta/scheduler/snapshot.h"
+#include "mta/scheduler/visit.h"
 #include "platform/clock.h"
 #include "tests/unit/harness.h"
 #include "tests/unit/mta/scheduler/world.h"
@@ -235,25 +235,49 @@ static void job_on_hold_is_held_after_a_restart(void)
 static void listing_leaves_out_what_has_gone(void)
 {
     world_t *world = world_open(CONF);
-    zm_snapshot_t listing;
+    zm_visit_t listing;
     zm_vertex_t *vertex;
     int seen = 0;
     uint64_t id;
     for (id = 1; id <= 100; id++)
         world_add(world, id, (int64_t)id, "s@x", "smtp/a");
-    zm_snapshot_begin(&listing, world->scheduler);
-    zm_snapshot_thread(&listing, world_thread(world, "smtp", "a"));
-    CU_ASSERT_EQUAL(zm_snapshot_next(&listing)->job->id, 1);
+    zm_visit_begin(&listing, world->scheduler);
+    zm_visit_thread(&listing, world_thread(world, "smtp", "a"));
+    CU_ASSERT_EQUAL(zm_visit_next(&listing)->job->id, 1);
     for (id = 1; id <= 100; id += 2)
         zm_scheduler_kill(world->scheduler, job(world, id));
     for (id = 201; id <= 250; id++) /* in the same memory */
         world_add(world, id, (int64_t)id, "s@x", "smtp/a");
-    while ((vertex = zm_snapshot_next(&listing)) != NULL) {
+    while ((vertex = zm_visit_next(&listing)) != NULL) {
         CU_ASSERT(vertex->job->id % 2 == 0 && vertex->job->id <= 100);
         seen++;
     }
     CU_ASSERT_EQUAL(seen, 50);
-    zm_snapshot_end(&listing);
+    zm_visit_end(&listing);
+    world_close(world);
+}
+
+static void visit_follows_no_vertex_that_moves_away(void)
+{
+    world_t *world = world_open(CONF);
+    zm_visit_t visit, of_job;
+    uint64_t id;
+    for (id = 1; id <= 4; id++)
+        world_add(world, id, (int64_t)id, "s@x", "smtp/a smtp/b");
+    zm_visit_begin(&visit, world->scheduler);
+    zm_visit_begin(&of_job, world->scheduler);
+    zm_visit_thread(&visit, world_thread(world, "smtp", "a"));
+    zm_visit_job(&of_job, job(world, 4));
+    CU_ASSERT_EQUAL(zm_visit_next(&visit)->job->id, 1);
+    zm_aside_hold_job(world->scheduler, job(world, 2)); /* the next one */
+    zm_aside_hold_job(world->scheduler, job(world, 4)); /* the last one */
+    CU_ASSERT_EQUAL(zm_visit_next(&visit)->job->id, 3);
+    CU_ASSERT_PTR_NULL(zm_visit_next(&visit));
+    CU_ASSERT_PTR_NOT_NULL(zm_visit_next(&of_job)); /* of the job they still are */
+    CU_ASSERT_PTR_NOT_NULL(zm_visit_next(&of_job));
+    CU_ASSERT_PTR_NULL(zm_visit_next(&of_job));
+    zm_visit_end(&of_job);
+    zm_visit_end(&visit);
     world_close(world);
 }
 
@@ -386,4 +410,5 @@ ZM_TESTS("scheduler_aside", ZM_TEST(destination_on_hold_is_not_served_until_rele
          ZM_TEST(thread_under_way_is_taken_over_when_its_run_ends),
          ZM_TEST(reload_keeps_what_is_set_aside), ZM_TEST(holds_are_read_again),
          ZM_TEST(job_on_hold_is_held_after_a_restart), ZM_TEST(listing_leaves_out_what_has_gone),
+         ZM_TEST(visit_follows_no_vertex_that_moves_away),
          ZM_TEST(commands_at_random_keep_the_books))

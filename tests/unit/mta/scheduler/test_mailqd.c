@@ -298,10 +298,105 @@ static void long_listing_survives_a_changing_queue(void)
     talk_close(talk);
 }
 
+/* -- pages --------------------------------------------------------------------------------- */
+
+static talk_t *talk_of_threads(int threads)
+{
+    talk_t *talk = talk_open("boss:b:ALL:\n");
+    int i;
+    for (i = 1; i <= threads; i++)
+        world_add(talk->world, (uint64_t)i, 0, "s@x",
+                  apr_psprintf(zm_test_pool(), "smtp/h%d.com", i));
+    authenticate(talk, "boss", "b");
+    hear(talk, "+OK\n");
+    return talk;
+}
+
+static int lines_of(const char *text)
+{
+    int count = 0;
+    while ((text = strchr(text, '\n')) != NULL) {
+        count++;
+        text++;
+    }
+    return count;
+}
+
+static void listing_comes_in_pages(void)
+{
+    talk_t *talk = talk_of_threads(10);
+    const char *text;
+    uint64_t i;
+    tell(talk, "PAGE 4 SHOW QUEUE THREADS2");
+    text = hear(talk, "\n.\n");
+    CU_ASSERT_EQUAL(strncmp(text, "+OK until LF.LF\nsmtp\th1.com\tN=1\t", 32), 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "\nsmtp\th4.com\t"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "\n#more 1\n.\n"));
+    CU_ASSERT_EQUAL(lines_of(text), 4 + 3);
+    for (i = 1; i <= 6; i++) /* those told, and two to come */
+        zm_scheduler_kill(talk->world->scheduler, zm_queue_find(talk->world->scheduler, i));
+    tell(talk, "NEXT 1 3");
+    text = hear(talk, "\n.\n");
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "\nsmtp\th9.com\t"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "\n#more 1\n.\n"));
+    tell(talk, "NEXT 1 1000");
+    text = hear(talk, "\n.\n");
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "smtp\th10.com\t"));
+    CU_ASSERT_PTR_NULL(strstr(text, "#more"));
+    tell(talk, "NEXT 1 1000");
+    hear(talk, "-No such listing is open\n");
+    talk_close(talk);
+}
+
+static void pages_of_several_listings_go_side_by_side(void)
+{
+    talk_t *talk = talk_of_threads(5);
+    int i;
+    tell(talk, "PAGE 1 SHOW QUEUE THREADS2");
+    hear(talk, "#more 1\n.\n");
+    tell(talk, "PAGE 1 SHOW THREAD smtp h1.com");
+    hear(talk, "#more 2\n.\n");
+    tell(talk, "NEXT 2 5");
+    CU_ASSERT_PTR_NOT_NULL(strstr(hear(talk, "\n.\n"), "\n1\t0\ts@x\t100\t"));
+    tell(talk, "NEXT 1 1");
+    CU_ASSERT_PTR_NOT_NULL(strstr(hear(talk, "#more 1\n.\n"), "smtp\th2.com\t"));
+    tell(talk, "DROP 1");
+    hear(talk, "+OK; dropped\n");
+    for (i = 0; i < 8; i++) {
+        tell(talk, "PAGE 1 SHOW QUEUE THREADS2");
+        hear(talk, "\n.\n");
+    }
+    tell(talk, "PAGE 1 SHOW QUEUE THREADS2");
+    hear(talk, "-Too many listings are open; DROP one\n");
+    tell(talk, "SHOW QUEUE THREADS2"); /* the whole needs no place */
+    CU_ASSERT_PTR_NOT_NULL(strstr(hear(talk, "\n.\n"), "smtp\th5.com\t"));
+    talk_close(talk); /* with all eight */
+}
+
+static void pages_need_the_right_of_their_command(void)
+{
+    talk_t *talk = talk_open("nobody:nobody:SNMP:\n");
+    authenticate(talk, "nobody", "nobody");
+    hear(talk, "+OK\n");
+    tell(talk, "PAGE 5 SHOW QUEUE THREADS2");
+    hear(talk, "-Unknown command or no right to it: PAGE 5\n");
+    tell(talk, "PAGE 0 SHOW SNMP");
+    hear(talk, "-Unknown command or no right to it: PAGE 0\n");
+    tell(talk, "PAGE 1 SHOW SNMP");
+    hear(talk, "#more 1\n.\n");
+    tell(talk, "NEXT 1 x");
+    hear(talk, "-Unknown command or no right to it: NEXT 1\n");
+    tell(talk, "NEXT 1 1");
+    CU_ASSERT_PTR_NOT_NULL(strstr(hear(talk, "\n.\n"), "Msgs in "));
+    talk_close(talk);
+}
+
 ZM_TESTS("scheduler_mailqd", ZM_TEST(answer_follows_the_vector),
          ZM_TEST(account_lines_grant_by_user_and_address), ZM_TEST(socket_names_are_read),
          ZM_TEST(version_one_writes_the_queue_and_closes), ZM_TEST(version_two_wants_a_login_first),
          ZM_TEST(version_two_shows_and_obeys), ZM_TEST(kill_needs_its_right),
          ZM_TEST(address_without_account_is_turned_away),
          ZM_TEST(overlong_line_is_refused_and_forgotten),
-         ZM_TEST(long_listing_survives_a_changing_queue))
+         ZM_TEST(long_listing_survives_a_changing_queue), ZM_TEST(listing_comes_in_pages),
+         ZM_TEST(pages_of_several_listings_go_side_by_side),
+         ZM_TEST(pages_need_the_right_of_their_command))
