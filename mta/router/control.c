@@ -259,6 +259,6 @@ router_outcome_t router_commit(router_message_t *message)
     }
     message->queued = queued;
     zm_notify_send(message->worker->scheduler_notify, NULL, queued + strlen(ZM_DIR_QUEUE "/"));
-    router_record_routed(message, plan);
+    router_record_routed(message, plan, text.length);
     return ROUTER_DONE;
 }

@@ -20,6 +20,8 @@
 #define SCAN_SHARE 20
 #define SCAN_STEP 500 /* names looked at before other events get their turn */
 #define MOST_INPUTS 30
+#define PUBLISH_INTERVAL apr_time_from_sec(5) /* of gauges in the shared counters */
+#define MOST_MEASURED 1000                    /* messages whose size is asked for then */
 #define PATIENCE apr_time_from_sec(900)
 #define STOP_PATIENCE apr_time_from_sec(25)
 
@@ -48,6 +50,9 @@ struct master_t {
     int input_count;
     int farms; /* that still run */
     zm_timer_t give_up;
+    zm_counters_t *counters;
+    zm_timer_t publish;
+    uint64_t starts, deaths; /* of workers, as far as they are in the counters */
     zm_child_t *pickup;
     zm_timer_t pickup_again;
     bool ready, stopping;
@@ -173,8 +178,8 @@ static void on_started(bool ready, void *baton)
     }
     if (input == &master->inputs[0] && !master->ready) {
         master->ready = true;
-        zm_counters_started(zm_counters_open(master->options->zenv, true, master->pool),
-                            ZM_COUNT_SYS_RouterMasterPID);
+        zm_counters_started(master->counters, ZM_COUNT_SYS_RouterMasterPID);
+        zm_timer_set(&master->publish, 0);
         zm_service_ready();
     }
     router_farm_feed(input->farm);
@@ -219,6 +224,44 @@ static void on_give_up(zm_timer_t *timer, void *baton)
     zm_log(ZM_LOG_WARNING, NULL,
            "workers did not end in time; what they work on is routed after the next start");
     zm_loop_stop(master->loop);
+}
+
+/* -- counters --------------------------------------------------------------------------------- */
+
+static uint64_t measure(const char *name, void *baton)
+{
+    const master_t *master = baton;
+    zm_object_info_t info;
+    return zm_spool_info(&info, master->spool, name) == APR_SUCCESS ? info.size : 0;
+}
+
+/* What workers count themselves is what they route (record.h). */
+static void publish(zm_timer_t *timer, void *baton)
+{
+    master_t *master = baton;
+    uint64_t starts = 0, deaths = 0, volume = 0, messages = 0;
+    int i, workers = 0;
+    for (i = 0; i < master->input_count; i++) {
+        input_t *input = &master->inputs[i];
+        router_figures_t figures;
+        router_farm_figures(input->farm, &figures);
+        workers += figures.workers;
+        starts += figures.starts;
+        deaths += figures.deaths;
+        messages += router_queue_waiting(input->queue) + (uint64_t)figures.busy;
+        volume += router_queue_volume(input->queue, measure, master, MOST_MEASURED);
+    }
+    zm_counter_set(master->counters, ZM_COUNT_RT_RouterProcesses_G, workers);
+    zm_counter_add(master->counters, ZM_COUNT_RT_RouterProcessForks,
+                   (int64_t)(starts - master->starts));
+    zm_counter_add(master->counters, ZM_COUNT_RT_RouterProcessFaults,
+                   (int64_t)(deaths - master->deaths));
+    zm_counter_set(master->counters, ZM_COUNT_RT_StoredMessages_G, (int64_t)messages);
+    zm_counter_set(master->counters, ZM_COUNT_RT_StoredVolume_kB_G,
+                   (int64_t)((volume + 1023) / 1024));
+    master->starts = starts;
+    master->deaths = deaths;
+    zm_timer_set(timer, PUBLISH_INTERVAL);
 }
 
 static void log_figures(const input_t *input)
@@ -428,7 +471,9 @@ int router_master_run(const router_master_options_t *options, apr_pool_t *pool)
     if (status != APR_SUCCESS)
         zm_log(ZM_LOG_WARNING, NULL, "no hints: mail waits for the next scan",
                ZM_F_S("reason", error.text));
+    master->counters = zm_counters_open(options->zenv, true, pool);
     zm_timer_init(&master->give_up, master->loop, on_give_up, master);
+    zm_timer_init(&master->publish, master->loop, publish, master);
     zm_timer_init(&master->pickup_again, master->loop, start_pickup, master);
     if (options->pickup_socket != NULL)
         await_pickup(master);
@@ -436,6 +481,8 @@ int router_master_run(const router_master_options_t *options, apr_pool_t *pool)
            ZM_F_I("workers", options->workers), ZM_F_S("spool", zm_spool_location(master->spool)));
     add_inputs(master);
     status = zm_loop_run(master->loop);
+    publish(&master->publish, master);
+    zm_timer_cancel(&master->publish);
     for (i = 0; i < master->input_count; i++) {
         log_figures(&master->inputs[i]);
         zm_spool_watch_close(master->inputs[i].watch);

@@ -1,3 +1,4 @@
+#include "mta/router/record.h"
 #include "mta/router/message.h"
 
 #include <apr_strings.h>
@@ -202,6 +203,7 @@ router_outcome_t router_message_route(router_worker_t *worker, const char *name,
     zm_layout_spool_id(message->spool_id, message->file->info.id, message->file->info.mtime_s,
                        message->file->info.mtime_ns);
     worker->message = message;
+    router_record_received(message);
     outcome = run_steps(message);
     if (outcome != ROUTER_DONE)
         router_trace(message, "router gives up: status %d", outcome);

@@ -169,3 +169,21 @@ apr_size_t router_queue_waiting(const router_queue_t *queue)
 {
     return queue->waiting;
 }
+
+uint64_t router_queue_volume(router_queue_t *queue,
+                             uint64_t (*measure)(const char *name, void *baton), void *baton,
+                             int most)
+{
+    uint64_t volume = 0;
+    apr_size_t i;
+    for (i = 0; i < queue->waiting; i++) {
+        router_job_t *job = queue->heap[i];
+        if (!job->measured && most > 0) {
+            job->size = measure(job->name, baton);
+            job->measured = true;
+            most--;
+        }
+        volume += job->size;
+    }
+    return volume;
+}

@@ -20,6 +20,8 @@ typedef struct router_job_t {
     apr_time_t arrived;                /**< order: oldest first, then by id */
     int tries;                         /**< workers that died over it */
     bool again;                        /**< announced once more while a worker had it */
+    bool measured;                     /**< whether size counts */
+    uint64_t size;                     /**< octets */
     apr_size_t slot;                   /**< heap index + 1; 0: given to a worker */
     struct router_job_t *chain, *next; /**< hash chain; the list of its worker */
     char name[];                       /**< "router/B/4711" */
@@ -43,5 +45,10 @@ void router_queue_return(router_queue_t *queue, router_job_t *job);
 /** Forgets a job that was taken. */
 void router_queue_done(router_queue_t *queue, router_job_t *job);
 apr_size_t router_queue_waiting(const router_queue_t *queue);
+/** The octets that wait.  Asks for the size of a message when it is not known, and so often at
+ * most; what is not asked for counts nothing. */
+uint64_t router_queue_volume(router_queue_t *queue,
+                             uint64_t (*measure)(const char *name, void *baton), void *baton,
+                             int most);
 
 #endif

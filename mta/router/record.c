@@ -29,6 +29,24 @@ static zm_str_t cut(zm_str_t text)
     return zm_str_of(text.data, text.length > VALUE_LENGTH ? VALUE_LENGTH : text.length);
 }
 
+/* -- counters ------------------------------------------------------------------------------- */
+
+static void count(const router_message_t *message, zm_counter_t counter, int64_t more)
+{
+    zm_counter_add(message->worker->counters, counter, more);
+}
+
+static int64_t kilobytes(uint64_t octets)
+{
+    return (int64_t)((octets + 1023) / 1024);
+}
+
+void router_record_received(const router_message_t *message)
+{
+    count(message, ZM_COUNT_RT_ReceivedMessages, 1);
+    count(message, ZM_COUNT_RT_ReceivedVolume_kB, kilobytes(message->file->info.size));
+}
+
 /* -- fromto --------------------------------------------------------------------------------- */
 
 static void write_fromto(router_message_t *message, zm_buf_t *line)
@@ -55,6 +73,7 @@ void router_record_addresses(router_message_t *message)
     zm_buf_t line = ZM_BUF_INIT;
     apr_size_t start;
     int i;
+    count(message, ZM_COUNT_RT_ReceivedRecipients, message->recipients->nelts);
     if (message->worker->no_fromto && !message->worker->fromto_syslog)
         return;
     begin_fromto(message, &line);
@@ -111,8 +130,12 @@ static void record_in_syslog(const router_message_t *message, const router_plan_
     zm_buf_free(&line);
 }
 
-void router_record_routed(router_message_t *message, const router_plan_t *plan)
+void router_record_routed(router_message_t *message, const router_plan_t *plan, apr_size_t control)
 {
+    count(message, ZM_COUNT_RT_TransmittedMessages, 1);
+    count(message, ZM_COUNT_RT_TransmittedRecipients, plan->recipients);
+    count(message, ZM_COUNT_RT_TransmittedVolume_kB, kilobytes(message->file->info.size));
+    count(message, ZM_COUNT_RT_TransmittedVolume2_kB, kilobytes(control));
     zm_log(ZM_LOG_INFO, message->spool_id, "routed",
            ZM_F_N("from", message->worker->no_fromto ? ZM_S("-") : cut(message->sender_address)),
            ZM_F_N("relay", cut(message->relay)), ZM_F_I("size", message->file->info.size),

@@ -7,6 +7,9 @@
  * and, in the system's log,
  *
  *     S1234AbcDefGh: from=<ann@a.test>, rrelay=..., size=1234, nrcpts=2, ...
+ *
+ * and what the counters RT.Received... and RT.Transmitted... of the system count:
+ * messages, their recipients, and kilobytes, begun ones as whole ones.
  */
 #ifndef ZM_MTA_ROUTER_RECORD_H
 #define ZM_MTA_ROUTER_RECORD_H
@@ -17,11 +20,14 @@
 /** A line of text that comes from outside; what is not printable becomes '?'.  id may be null. */
 void router_log_text(zm_log_level_t level, const char *id, zm_str_t text);
 
+/** That the message has been taken up: counters only. */
+void router_record_received(const router_message_t *message);
+
 /** Who wrote to whom (the fromto lines), split near 700 bytes.  Not with -l; with -S also to the
  * system's log. */
 void router_record_addresses(router_message_t *message);
 
-/** That the message has been routed. */
-void router_record_routed(router_message_t *message, const router_plan_t *plan);
+/** That the message has been routed, with a control file of that many octets. */
+void router_record_routed(router_message_t *message, const router_plan_t *plan, apr_size_t control);
 
 #endif

@@ -183,6 +183,7 @@ apr_status_t router_worker_open(router_worker_t **result, const router_worker_op
                                        error)) != APR_SUCCESS ||
         (status = zm_accounts_open(&worker->accounts, options->zenv, pool, error)) != APR_SUCCESS)
         return status;
+    worker->counters = zm_counters_open(options->zenv, false, pool);
     zm_site_submitter(&worker->submitter, options->zenv, worker->spool, pool);
     return load_script(worker, options, error);
 }

@@ -6,6 +6,7 @@
 #define ZM_MTA_ROUTER_WORKER_H
 
 #include "mta/conf/accounts.h"
+#include "mta/conf/counters.h"
 #include "mta/conf/site.h"
 #include "mta/mail/header_table.h"
 #include "mta/router/pickup.h"
@@ -27,6 +28,7 @@ typedef struct router_worker_t {
     zm_script_t *script;
     zm_spool_t *spool;
     zm_submitter_t submitter;
+    zm_counters_t *counters; /**< of the system: what is routed */
     router_opener_t *opener;
     zm_accounts_t *accounts;
     apr_pool_t *pool;

@@ -1,14 +1,16 @@
 /*
- * Sources of databases: alias files and plain ones.  The first byte chooses the
- * form and the options.
+ * Sources of databases: alias files, plain ones and policy rules.  The first byte
+ * chooses the form and the options.
  *
  * As many entries are told as the map has; keys are not empty and folded; lines
  * of notes ascend within the source; each value of an alias file is an address
- * list without errors, and reads the same again when it is written as a source.
+ * list without errors, and reads the same again when it is written as a source; so do
+ * policy records, and a lookup in them ends.
  */
 #include "mta/db/compile.h"
 #include "mta/mail/address.h"
 #include "mta/mail/aliases.h"
+#include "mta/map/policy.h"
 #include "tests/fuzz/fuzz.h"
 
 typedef struct check_t {
@@ -34,7 +36,12 @@ static bool on_entry(void *baton, zm_str_t key, zm_str_t value)
     apr_size_t i;
     check->entries++;
     FUZZ_EXPECT(key.length > 0);
-    FUZZ_EXPECT(check->compile->append || zm_str_find(value, '\n') < 0);
+    FUZZ_EXPECT(check->compile->append || check->compile->form == ZM_COMPILE_POLICY ||
+                zm_str_find(value, '\n') < 0);
+    if (check->compile->form == ZM_COMPILE_POLICY) {
+        FUZZ_EXPECT(zm_policy_key_class(key) != 0);
+        FUZZ_EXPECT(zm_policy_print(&check->source, key, value));
+    }
     if (check->compile->form == ZM_COMPILE_ALIASES) {
         for (i = 0; i < key.length; i++)
             FUZZ_EXPECT(!zm_is_upper(key.data[i]));
@@ -47,6 +54,18 @@ static bool on_entry(void *baton, zm_str_t key, zm_str_t value)
         }
     }
     return true;
+}
+
+/* Whatever the rules say, an answer comes. */
+static void look(zm_map_t *map, apr_pool_t *pool)
+{
+    static const zm_ip_t four = {4, {10, 1, 2, 3}}, six = {6, {0x20, 1, 0xd, 0xb8}};
+    const zm_policy_set_t all = ~(zm_policy_set_t)0;
+    zm_policy_answer_t answer;
+    FUZZ_EXPECT(zm_policy_ip(&answer, map, all, &four, pool) != ZM_MAP_FAILED);
+    FUZZ_EXPECT(zm_policy_ip(&answer, map, all, &six, pool) != ZM_MAP_FAILED);
+    FUZZ_EXPECT(zm_policy_domain(&answer, map, all, ZM_S("a.b.test"), pool) != ZM_MAP_FAILED);
+    FUZZ_EXPECT(zm_policy_user(&answer, map, all, ZM_S("u@b.test"), pool) != ZM_MAP_FAILED);
 }
 
 static void compile(check_t *check, zm_str_t text)
@@ -62,10 +81,12 @@ static void compile(check_t *check, zm_str_t text)
     check->entries = 0;
     FUZZ_EXPECT(zm_map_create(&map, "incore", &options, check->pool, &error) == APR_SUCCESS);
     FUZZ_EXPECT(zm_compile(check->compile, text, map, check->pool, &error) == APR_SUCCESS);
-    FUZZ_EXPECT(check->notes == check->compile->errors + check->compile->duplicates +
-                                    check->compile->remarks);
+    FUZZ_EXPECT(check->notes ==
+                check->compile->errors + check->compile->duplicates + check->compile->remarks);
     FUZZ_EXPECT(zm_map_each(map, on_entry, check, &error) == APR_SUCCESS);
     FUZZ_EXPECT(check->entries == check->compile->entries);
+    if (check->compile->form == ZM_COMPILE_POLICY)
+        look(map, check->pool);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -74,18 +95,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_t check = {.compile = &first, .pool = fuzz_pool(), .source = ZM_BUF_INIT};
     if (size == 0)
         return 0;
-    first.form = data[0] & 1 ? ZM_COMPILE_ALIASES : ZM_COMPILE_PLAIN;
+    first.form = data[0] & 1    ? ZM_COMPILE_ALIASES
+                 : data[0] & 16 ? ZM_COMPILE_POLICY
+                                : ZM_COMPILE_PLAIN;
     first.append = data[0] & 2;
     first.fold = data[0] & 4 ? 'l' : data[0] & 8 ? 'u' : 0;
     first.baton = again.baton = &check;
     compile(&check, zm_str_of((const char *)data + 1, size - 1));
-    if (first.form == ZM_COMPILE_ALIASES && !first.append) {
+    if (first.form == ZM_COMPILE_POLICY || (first.form == ZM_COMPILE_ALIASES && !first.append)) {
         zm_buf_t source = check.source;
         check.source = (zm_buf_t)ZM_BUF_INIT;
-        again.form = ZM_COMPILE_ALIASES;
+        again.form = first.form;
         check.compile = &again;
         compile(&check, zm_buf_str(&source));
-        FUZZ_EXPECT(again.entries == first.entries && check.notes == 0);
+        FUZZ_EXPECT(again.entries == first.entries && again.errors + again.duplicates == 0);
         zm_buf_free(&source);
     }
     zm_buf_free(&check.source);

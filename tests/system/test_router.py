@@ -1,5 +1,5 @@
 """The router daemon: what happens to messages when it is stopped, misled or cannot go on."""
-import pwd, sys
+import json, pwd, sys
 from zm import *
 
 ROUTER = os.path.join(os.path.dirname(BIN), 'libexec/zmailer/router')
@@ -50,6 +50,30 @@ def test_a_message_that_kills_workers_is_parked():
         wait(lambda: 'configuration loaded again' in i.read('log/router'), 'the reload', instances=[i])
         check('resubmitted 1' in i.zmailer('resubmit', 'postman/' + name).out, 'not resubmitted')
         wait(lambda: len(i.spool('transport')) == 6, 'the sixth', instances=[i])
+
+
+def counters(i):
+    said = json.loads(run(os.path.join(BIN, 'mailq'), '--root', i.root, '-M', '--json').out)
+    return lambda name: said['RT.' + name]
+
+
+def test_the_counters_tell_what_the_router_does():
+    with Instance(users=('alice', 'bob')) as i:
+        i.write('var/router.local.cf', 'protocols=(deadly routes smtp)\n'
+                'deadly_neighbour (domain) {\n\t[ "$domain" = deadly.test ] || return 1\n\t/bin/kill -9 $$\n}\n')
+        i.start('router')
+        for n in range(3):
+            i.sendmail('-f', 'alice@mail.test', 'bob@mail.test', 'x@far.test', data=letter(subject='n%d' % n))
+        wait(lambda: counters(i)('TransmittedMessages') == 3, 'routed messages', instances=[i])
+        c = counters(i)
+        check((c('ReceivedMessages'), c('ReceivedRecipients'), c('TransmittedRecipients')) == (3, 6, 6), 'counts')
+        check(c('ReceivedVolume-kB') == c('TransmittedVolume-kB') >= 3 and c('TransmittedVolume2-kB') >= 3, 'kB')
+        wait(lambda: counters(i)('RouterProcesses-G') >= 1 and counters(i)('RouterProcessForks') >= 1, 'processes', instances=[i])
+        i.sendmail('-f', 'alice@mail.test', 'x@deadly.test', data=letter())
+        wait(lambda: counters(i)('RouterProcessFaults') >= 1, 'faults', instances=[i])
+        wait(lambda: i.spool('postman'), 'the parked letter', instances=[i])
+        i.stop('router')
+        check(counters(i)('StoredMessages-G') == 0 and counters(i)('StoredVolume-kB-G') == 0, 'gauges')
 
 
 def test_the_command_daemon_routes_what_comes():

@@ -23,6 +23,27 @@ static void what_a_header_lacks_is_added(void)
     world_end(world);
 }
 
+static void messages_recipients_and_kilobytes_are_counted(void)
+{
+    world_t *world = world_begin();
+    zm_counters_t *counters;
+    world_map(world, "aliases", "team", "alice, bob, alice");
+    world_start(world);
+    counters = world->worker->counters;
+    (void)world_take(world, "from <ann@a.test>\nto team\nto x@far.test\n\nbody\n");
+    CU_ASSERT_EQUAL(zm_counter_get(counters, ZM_COUNT_RT_ReceivedMessages), 1);
+    CU_ASSERT_EQUAL(zm_counter_get(counters, ZM_COUNT_RT_ReceivedRecipients), 2);
+    CU_ASSERT_EQUAL(zm_counter_get(counters, ZM_COUNT_RT_ReceivedVolume_kB), 1);
+    CU_ASSERT_EQUAL(zm_counter_get(counters, ZM_COUNT_RT_TransmittedMessages), 1);
+    CU_ASSERT_EQUAL(zm_counter_get(counters, ZM_COUNT_RT_TransmittedRecipients), 3);
+    CU_ASSERT_EQUAL(zm_counter_get(counters, ZM_COUNT_RT_TransmittedVolume_kB), 1);
+    CU_ASSERT_EQUAL(zm_counter_get(counters, ZM_COUNT_RT_TransmittedVolume2_kB), 1);
+    (void)world_take(world, "nonsense ann\n\n"); /* taken up, and parked */
+    CU_ASSERT_EQUAL(zm_counter_get(counters, ZM_COUNT_RT_ReceivedMessages), 2);
+    CU_ASSERT_EQUAL(zm_counter_get(counters, ZM_COUNT_RT_TransmittedMessages), 1);
+    world_end(world);
+}
+
 static void the_control_file_has_its_lines_in_order(void)
 {
     world_t *world = world_with(NULL);
@@ -520,6 +541,7 @@ static void the_log_tells_who_wrote_to_whom(void)
 }
 
 ZM_TESTS("router message", ZM_TEST(what_a_header_lacks_is_added),
+         ZM_TEST(messages_recipients_and_kilobytes_are_counted),
          ZM_TEST(the_control_file_has_its_lines_in_order), ZM_TEST(the_message_file_is_not_touched),
          ZM_TEST(a_message_may_end_anywhere),
          ZM_TEST(recipients_come_from_the_header_when_the_envelope_has_none),

@@ -65,6 +65,28 @@ static void many_messages_keep_their_order(void)
     router_queue_destroy(queue);
 }
 
+static uint64_t measured(const char *name, void *baton)
+{
+    ++*(int *)baton;
+    return strcmp(name, "router/1") == 0 ? 1000 : 24;
+}
+
+static void what_waits_is_measured_once_and_within_bounds(void)
+{
+    router_queue_t *queue = router_queue_create();
+    int asked = 0;
+    router_queue_add(queue, "router/1", 1, 1);
+    router_queue_add(queue, "router/2", 2, 2);
+    CU_ASSERT_EQUAL(router_queue_volume(queue, measured, &asked, 1), 1000);
+    CU_ASSERT_EQUAL(router_queue_volume(queue, measured, &asked, 1), 1024);
+    CU_ASSERT_EQUAL(router_queue_volume(queue, measured, &asked, 1), 1024);
+    CU_ASSERT_EQUAL(asked, 2);
+    router_queue_done(queue, router_queue_take(queue)); /* who has a worker does not wait */
+    CU_ASSERT_EQUAL(router_queue_volume(queue, measured, &asked, 1), 24);
+    router_queue_destroy(queue);
+}
+
 ZM_TESTS("router queue", ZM_TEST(the_oldest_message_is_taken_first),
          ZM_TEST(a_message_stands_in_the_queue_once_until_it_is_done),
-         ZM_TEST(many_messages_keep_their_order))
+         ZM_TEST(many_messages_keep_their_order),
+         ZM_TEST(what_waits_is_measured_once_and_within_bounds))
