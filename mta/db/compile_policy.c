@@ -46,6 +46,10 @@ static bool take_token(zm_str_t *rest, zm_str_t *token, const char **problem)
         while (i < rest->length && !zm_is_blank(rest->data[i]))
             i++;
         *token = zm_str_of(rest->data, i);
+        if (zm_str_find(*token, '"') >= 0) {
+            *problem = "a quote stands within a word";
+            return false;
+        }
     }
     *rest = zm_str_of(rest->data + i, rest->length - i);
     return true;
@@ -161,7 +165,7 @@ static apr_status_t policy_line(policy_run_t *policy, zm_str_t line)
         return APR_SUCCESS;
     if (zm_str_find(line, '\0') >= 0)
         problem = "a NUL byte stands in the line";
-    else if (take_token(&rest, &word, &problem) && zm_policy_add_key(&key, word, &problem))
+    else if (zm_str_word(&rest, &word) && zm_policy_add_key(&key, word, &problem))
         class = zm_policy_key_class(zm_buf_str(&key));
     rest = zm_str_trim(rest);
     if (problem == NULL)
@@ -191,7 +195,7 @@ static void judge_whole(policy_run_t *policy)
         if (apr_hash_get(policy->defined, name, length) == NULL)
             remark(policy, zm_str_of(name, (apr_size_t)length), "is a tag that nothing defines");
     }
-    policy->line = last;
+    policy->line = last > 0 ? last : 1;
     if (!policy->any_domain)
         remark(policy, ZM_S("\".\""), "is missing: nothing is said of other domains");
     if (!policy->any_address)

@@ -58,13 +58,25 @@ static zm_str_t with_quotes(reading_t *reading, const zm_address_list_t *list)
     return zm_buf_str(&reading->quoted);
 }
 
+/* What is wrong with a list; null: nothing. */
+static const char *list_problem(const zm_address_list_t *list)
+{
+    const zm_address_t *item = list->first;
+    apr_size_t offset;
+    if (list->bad == 0)
+        return NULL;
+    while (item != NULL && !item->bad)
+        item = item->next;
+    return item != NULL ? zm_address_problem(list, item, &offset) : "not an address list";
+}
+
 /* Ends the entry in hand: its value must be an address list. */
 static apr_status_t finish_entry(reading_t *reading)
 {
+    const zm_aliases_reader_t *reader = reading->reader;
     zm_str_t value = zm_str_trim(zm_buf_str(&reading->value));
     zm_address_list_t *list;
-    zm_address_t *item;
-    apr_size_t offset;
+    const char *problem;
     apr_status_t status = APR_SUCCESS;
     if (!reading->open)
         return APR_SUCCESS;
@@ -72,16 +84,16 @@ static apr_status_t finish_entry(reading_t *reading)
     while (value.length > 0 && value.data[value.length - 1] == ',')
         value = zm_str_trim(zm_str_of(value.data, value.length - 1));
     list = zm_address_parse(ZM_RULE_LIST_LINE, value, reading->pool);
-    if (list->bad > 0) {
-        for (item = list->first; item != NULL && !item->bad; item = item->next)
-            ;
-        reading->reader->complain(reading->reader->baton, reading->line,
-                                  item ? zm_address_problem(list, item, &offset)
-                                       : "not an address list");
-    } else {
-        status = reading->reader->entry(reading->reader->baton, zm_buf_str(&reading->key),
-                                        with_quotes(reading, list), reading->line);
+    problem = list_problem(list);
+    if (problem == NULL) {
+        value = with_quotes(reading, list);
+        if (value.data != list->text.data) /* without quotes more was allowed around it */
+            problem = list_problem(zm_address_parse(ZM_RULE_LIST_LINE, value, reading->pool));
     }
+    if (problem != NULL)
+        reader->complain(reader->baton, reading->line, problem);
+    else
+        status = reader->entry(reader->baton, zm_buf_str(&reading->key), value, reading->line);
     apr_pool_clear(reading->pool);
     return status;
 }
