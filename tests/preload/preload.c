@@ -1,15 +1,21 @@
 /*
  * libzm-preload.so, for LD_PRELOAD: makes syncs slow, and kills the process at a
- * chosen step.
+ * chosen step, or lets that step fail.
  *
  *     ZM_SYNC_DELAY=5000    microseconds more for each fsync, fdatasync, syncfs
  *     ZM_KILL_STEP=7        dies by SIGKILL at the 7th change of the disk
  *     ZM_KILL_AFTER=1       after it, not before
+ *     ZM_FAIL=ENOSPC        steps fail: with EIO, ENOSPC or EMFILE, or writes are "short"
+ *     ZM_FAIL_STEP=7        from the 7th that can fail so
+ *     ZM_FAIL_FOR=3         so many of them; without it one
  *     ZM_KILL_BELOW=/spool  only files below it count, and directories that lie there
  *     ZM_STEPS=FILE         appends the number of steps to FILE at the end of the process
  *
  * A step is a file being created, written, truncated, renamed, linked, unlinked or
- * synced, or a directory being made or synced.
+ * synced, or a directory being made or synced.  With ZM_FAIL only those are
+ * counted that can fail so: EMFILE when a file is opened, ENOSPC when something is
+ * made, written or named, short when something is written.  A short write writes
+ * half of what it was given.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -27,9 +33,11 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { OPEN = 1, MAKE = 2, WRITE = 4, SYNC = 8, NAME = 16, REMOVE = 32 };
+
 static atomic_long steps;
-static long delay, kill_step;
-static int kill_after;
+static long delay, kill_step, fail_step, fail_for;
+static int kill_after, fail_error, counted = MAKE | WRITE | SYNC | NAME | REMOVE;
 static char below[PATH_MAX], told[PATH_MAX];
 
 static long number(const char *name)
@@ -38,12 +46,37 @@ static long number(const char *name)
     return text != NULL ? atol(text) : 0;
 }
 
+static void choose_failure(const char *name)
+{
+    fail_step = number("ZM_FAIL_STEP");
+    fail_for = number("ZM_FAIL_FOR");
+    if (fail_for == 0)
+        fail_for = 1;
+    if (strcmp(name, "EIO") == 0) {
+        fail_error = EIO;
+    } else if (strcmp(name, "ENOSPC") == 0) {
+        fail_error = ENOSPC;
+        counted = MAKE | WRITE | NAME;
+    } else if (strcmp(name, "EMFILE") == 0) {
+        fail_error = EMFILE;
+        counted = OPEN | MAKE;
+    } else if (strcmp(name, "short") == 0) {
+        counted = WRITE;
+    } else {
+        fprintf(stderr, "libzm-preload: no failure is named %s\n", name);
+        abort();
+    }
+}
+
 __attribute__((constructor)) static void begin(void)
 {
     const char *where = getenv("ZM_KILL_BELOW"), *file = getenv("ZM_STEPS");
+    const char *failure = getenv("ZM_FAIL");
     delay = number("ZM_SYNC_DELAY");
     kill_step = number("ZM_KILL_STEP");
     kill_after = number("ZM_KILL_AFTER") != 0;
+    if (failure != NULL)
+        choose_failure(failure);
     if (where == NULL || realpath(where, below) == NULL)
         below[0] = '\0';
     snprintf(told, sizeof told, "%s", file != NULL ? file : "");
@@ -83,7 +116,8 @@ static int inside_path(int at, const char *path)
     size_t wanted = strlen(below);
     if (path[0] != '/')
         return inside(at);
-    return wanted == 0 || (strncmp(path, below, wanted) == 0 && (path[wanted] == '/' || path[wanted] == '\0'));
+    return wanted == 0 ||
+           (strncmp(path, below, wanted) == 0 && (path[wanted] == '/' || path[wanted] == '\0'));
 }
 
 static void die_if(long step)
@@ -92,17 +126,23 @@ static void die_if(long step)
         kill(getpid(), SIGKILL);
 }
 
-static long before(int counts)
+/* The number of this step; 0 when it is none. */
+static long before(int kind, int is_inside)
 {
     long step;
-    if (kill_step == 0 && told[0] == '\0')
+    if ((kind & counted) == 0 || !is_inside)
         return 0;
-    if (!counts)
+    if (kill_step == 0 && fail_step == 0 && told[0] == '\0')
         return 0;
     step = atomic_fetch_add(&steps, 1) + 1;
     if (!kill_after)
         die_if(step);
     return step;
+}
+
+static int fails(long step)
+{
+    return fail_step != 0 && step >= fail_step && step < fail_step + fail_for;
 }
 
 static void after(long step)
@@ -136,32 +176,34 @@ static syscall_fn *kernel(void)
     return fn;
 }
 
-/* The rest of a wrapper: counts, calls the system, counts again. */
-#define AS_STEP(counts, type, call)                                                                \
+/* The rest of a wrapper: counts, fails or calls the system, counts again. */
+#define AS_STEP(kind, is_inside, type, call)                                                       \
     do {                                                                                           \
-        long step_ = before(counts);                                                               \
-        type result_ = (type)(call);                                                               \
+        long step_ = before(kind, is_inside);                                                      \
+        type result_ = -1;                                                                         \
+        if (fails(step_))                                                                          \
+            errno = fail_error;                                                                    \
+        else                                                                                       \
+            result_ = (type)(call);                                                                \
         after(step_);                                                                              \
         return result_;                                                                            \
     } while (0)
 
 /* -- syncs ------------------------------------------------------------------------------------ */
 
-#define SYNC(name)                                                                                 \
+#define SYNCER(name)                                                                               \
     int name(int file)                                                                             \
     {                                                                                              \
-        long step = before(inside(file));                                                          \
-        int result = (int)kernel()(SYS_##name, file);                                               \
         wait_a_while();                                                                            \
-        after(step);                                                                               \
-        return result;                                                                             \
+        AS_STEP(SYNC, inside(file), int, kernel()(SYS_##name, file));                              \
     }
 
-SYNC(fsync)
-SYNC(fdatasync)
-SYNC(syncfs)
+SYNCER(fsync)
+SYNCER(fdatasync)
+SYNCER(syncfs)
 
-/* -- files -------------------------------------------------------------------------------------- */
+/* -- files --------------------------------------------------------------------------------------
+ */
 
 int openat(int at, const char *path, int flags, ...)
 {
@@ -170,7 +212,7 @@ int openat(int at, const char *path, int flags, ...)
     va_start(arguments, flags);
     mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(arguments, mode_t) : 0;
     va_end(arguments);
-    AS_STEP((flags & (O_CREAT | O_TRUNC)) != 0 && inside_path(at, path), int,
+    AS_STEP((flags & (O_CREAT | O_TRUNC)) != 0 ? MAKE : OPEN, inside_path(at, path), int,
             kernel()(SYS_openat, at, path, flags, mode));
 }
 
@@ -183,15 +225,36 @@ int open(const char *path, int flags, ...)
     va_start(arguments, flags);
     mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(arguments, mode_t) : 0;
     va_end(arguments);
-    AS_STEP((flags & (O_CREAT | O_TRUNC)) != 0 && inside_path(AT_FDCWD, path), int,
+    AS_STEP((flags & (O_CREAT | O_TRUNC)) != 0 ? MAKE : OPEN, inside_path(AT_FDCWD, path), int,
             kernel()(SYS_openat, AT_FDCWD, path, flags, mode));
 }
 
 int open64(const char *path, int flags, ...) __attribute__((alias("open")));
 
+/* What a short write leaves of a length. */
+static size_t cut(long step, size_t length)
+{
+    return fails(step) && fail_error == 0 && length > 1 ? length / 2 : length;
+}
+
+static ssize_t put(int file, const void *data, size_t length, off_t offset)
+{
+    long step = before(WRITE, inside(file));
+    ssize_t result = -1;
+    length = cut(step, length);
+    if (fails(step) && fail_error != 0)
+        errno = fail_error;
+    else if (offset < 0)
+        result = (ssize_t)kernel()(SYS_write, file, data, length);
+    else
+        result = (ssize_t)kernel()(SYS_pwrite64, file, data, length, offset);
+    after(step);
+    return result;
+}
+
 ssize_t pwrite(int file, const void *data, size_t length, off_t offset)
 {
-    AS_STEP(inside(file), ssize_t, kernel()(SYS_pwrite64, file, data, length, offset));
+    return put(file, data, length, offset);
 }
 
 ssize_t pwrite64(int file, const void *data, size_t length, off64_t offset)
@@ -199,46 +262,50 @@ ssize_t pwrite64(int file, const void *data, size_t length, off64_t offset)
 
 ssize_t write(int file, const void *data, size_t length)
 {
-    AS_STEP(inside(file), ssize_t, kernel()(SYS_write, file, data, length));
+    return put(file, data, length, -1);
 }
 
 int ftruncate(int file, off_t length)
 {
-    AS_STEP(inside(file), int, kernel()(SYS_ftruncate, file, length));
+    AS_STEP(WRITE, inside(file), int, kernel()(SYS_ftruncate, file, length));
 }
 
 int ftruncate64(int file, off64_t length) __attribute__((alias("ftruncate")));
 
-/* -- names ----------------------------------------------------------------------------------------- */
+/* -- names
+ * ----------------------------------------------------------------------------------------- */
 
 int mkdirat(int at, const char *path, mode_t mode)
 {
-    AS_STEP(inside_path(at, path), int, kernel()(SYS_mkdirat, at, path, mode));
+    AS_STEP(NAME, inside_path(at, path), int, kernel()(SYS_mkdirat, at, path, mode));
 }
 
 int linkat(int from_at, const char *from, int to_at, const char *to, int flags)
 {
-    AS_STEP(inside_path(to_at, to), int, kernel()(SYS_linkat, from_at, from, to_at, to, flags));
+    AS_STEP(NAME, inside_path(to_at, to), int,
+            kernel()(SYS_linkat, from_at, from, to_at, to, flags));
 }
 
 int unlinkat(int at, const char *path, int flags)
 {
-    AS_STEP(inside_path(at, path), int, kernel()(SYS_unlinkat, at, path, flags));
+    AS_STEP(REMOVE, inside_path(at, path), int, kernel()(SYS_unlinkat, at, path, flags));
 }
 
 int renameat2(int from_at, const char *from, int to_at, const char *to, unsigned flags)
 {
-    AS_STEP(inside_path(to_at, to), int, kernel()(SYS_renameat2, from_at, from, to_at, to, flags));
+    AS_STEP(NAME, inside_path(to_at, to), int,
+            kernel()(SYS_renameat2, from_at, from, to_at, to, flags));
 }
 
 int renameat(int from_at, const char *from, int to_at, const char *to)
 {
-    AS_STEP(inside_path(to_at, to), int, kernel()(SYS_renameat2, from_at, from, to_at, to, 0u));
+    AS_STEP(NAME, inside_path(to_at, to), int,
+            kernel()(SYS_renameat2, from_at, from, to_at, to, 0u));
 }
 
 long syscall(long which, ...)
 {
-    long words[6], step = 0, result;
+    long words[6], step = 0, result = -1;
     va_list arguments;
     int i;
     va_start(arguments, which);
@@ -246,8 +313,11 @@ long syscall(long which, ...)
         words[i] = va_arg(arguments, long);
     va_end(arguments);
     if (which == SYS_renameat2)
-        step = before(inside_path((int)words[2], (const char *)words[3]));
-    result = kernel()(which, words[0], words[1], words[2], words[3], words[4], words[5]);
+        step = before(NAME, inside_path((int)words[2], (const char *)words[3]));
+    if (fails(step))
+        errno = fail_error;
+    else
+        result = kernel()(which, words[0], words[1], words[2], words[3], words[4], words[5]);
     after(step);
     return result;
 }
