@@ -264,8 +264,9 @@ static void tell_foreign(question_t *q, const char *path, const char *detail)
 
 static bool is_ours(const char *leaf)
 {
-    static const char *const files[] = {
-        "spool.db", "spool.db-wal", "spool.db-shm", "spool.db-journal", "turn", "locks", "bodies"};
+    static const char *const files[] = {"spool.db",         "spool.db-wal", "spool.db-shm",
+                                        "spool.db-journal", "turn",         "locks",
+                                        "bodies",           "log-failed"};
     apr_size_t i;
     for (i = 0; i < sizeof files / sizeof files[0]; i++)
         if (strcmp(leaf, files[i]) == 0)

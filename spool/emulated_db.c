@@ -88,9 +88,19 @@ static const char *const sql[ZM_SQL_COUNT] = {
 
 /* -- errors ------------------------------------------------------------------------- */
 
-apr_status_t zm_connection_failure(zm_connection_t *connection, int code)
+/* SQLite notes it for most failures, but not for that of a commit. */
+static int system_error(zm_connection_t *connection, int code)
 {
     int system = sqlite3_system_errno(connection->db);
+    sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+    if (system == 0 && (code & 0xff) == SQLITE_IOERR && vfs != NULL && vfs->xGetLastError != NULL)
+        system = vfs->xGetLastError(vfs, 0, NULL);
+    return system;
+}
+
+apr_status_t zm_connection_failure(zm_connection_t *connection, int code)
+{
+    int system = system_error(connection, code);
     switch (code & 0xff) {
     case SQLITE_OK:
     case SQLITE_DONE:
@@ -119,12 +129,13 @@ apr_status_t zm_connection_failure(zm_connection_t *connection, int code)
 static apr_status_t tell_failure(zm_connection_t *connection, int code, const char *path,
                                  zm_error_t *error)
 {
+    int system = system_error(connection, code);
     apr_status_t status = zm_connection_failure(connection, code);
-    int system = sqlite3_system_errno(connection->db);
     char reason[120];
     if (status == APR_SUCCESS)
         return APR_SUCCESS;
-    if ((code & 0xff) == SQLITE_IOERR && system != 0) /* a full disk has no code of its own here */
+    if (((code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN) &&
+        system != 0) /* a full disk has no code of its own here */
         return zm_error_set(error, APR_FROM_OS_ERROR(system),
                             "the spool database %s cannot be used: %s (%s)", path,
                             sqlite3_errmsg(connection->db),

@@ -146,7 +146,8 @@ static int file_characteristics(sqlite3_file *base)
 
 static int file_map(sqlite3_file *base, int region, int size, int extend, void volatile **memory)
 {
-    return real_of(base)->pMethods->xShmMap(real_of(base), region, size, extend, memory);
+    int code = real_of(base)->pMethods->xShmMap(real_of(base), region, size, extend, memory);
+    return (code & 0xff) == SQLITE_READONLY ? SQLITE_CANTOPEN : code; /* as for files, below */
 }
 
 static int file_map_lock(sqlite3_file *base, int offset, int count, int flags)
@@ -191,14 +192,29 @@ static sqlite3_vfs *system_vfs(sqlite3_vfs *vfs)
     return vfs->pAppData;
 }
 
+/*
+ * A file that cannot be opened for writing just now SQLite opens for reading, and all writing fails
+ * until the connection is closed: better that it fails to open, and is tried again.
+ */
+static int refuse_reading(file_t *file)
+{
+    file->real->pMethods->xClose(file->real);
+    file->real->pMethods = NULL;
+    return SQLITE_CANTOPEN; /* why the first attempt failed is still what the system said last */
+}
+
 static int open_file(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *base, int flags,
                      int *out)
 {
     file_t *file = file_of(base);
-    int code;
+    int code, got = flags;
     memset(file, 0, sizeof *file);
     file->real = (sqlite3_file *)(file + 1);
-    code = system_vfs(vfs)->xOpen(system_vfs(vfs), name, file->real, flags, out);
+    code = system_vfs(vfs)->xOpen(system_vfs(vfs), name, file->real, flags, &got);
+    if (out != NULL)
+        *out = got;
+    if (code == SQLITE_OK && (got & SQLITE_OPEN_READONLY) > (flags & SQLITE_OPEN_READONLY))
+        code = refuse_reading(file);
     if (file->real->pMethods == NULL)
         return code;
     if (code == SQLITE_OK && (flags & SQLITE_OPEN_WAL) != 0)

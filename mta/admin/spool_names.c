@@ -79,7 +79,7 @@ static apr_status_t put(spool_command_t *command, zm_spool_t *spool, const char 
 {
     zm_published_t published = {0};
     zm_name_t parts;
-    bool directory = strchr(name, '/') == NULL && zm_spool_has_directory(spool, name);
+    bool directory = strchr(name, '/') == NULL;
     apr_status_t status = directory ? APR_SUCCESS : zm_layout_parse(&parts, zm_str(name));
     if (status == APR_SUCCESS)
         status = make_object(spool, directory ? name : ZM_DIR_PUBLIC, &published, command->pool);

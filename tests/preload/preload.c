@@ -33,11 +33,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { OPEN = 1, MAKE = 2, WRITE = 4, SYNC = 8, NAME = 16, REMOVE = 32 };
+enum { OPEN = 1, MAKE = 2, WRITE = 4, SYNC = 8, NAME = 16, REMOVE = 32, CUT = 64 };
 
 static atomic_long steps;
 static long delay, kill_step, fail_step, fail_for;
-static int kill_after, fail_error, counted = MAKE | WRITE | SYNC | NAME | REMOVE;
+static int kill_after, fail_error, counted = MAKE | WRITE | SYNC | NAME | REMOVE | CUT;
 static char below[PATH_MAX], told[PATH_MAX];
 
 static long number(const char *name)
@@ -56,7 +56,7 @@ static void choose_failure(const char *name)
         fail_error = EIO;
     } else if (strcmp(name, "ENOSPC") == 0) {
         fail_error = ENOSPC;
-        counted = MAKE | WRITE | NAME;
+        counted = MAKE | WRITE | NAME | CUT;
     } else if (strcmp(name, "EMFILE") == 0) {
         fail_error = EMFILE;
         counted = OPEN | MAKE;
@@ -267,7 +267,7 @@ ssize_t write(int file, const void *data, size_t length)
 
 int ftruncate(int file, off_t length)
 {
-    AS_STEP(WRITE, inside(file), int, kernel()(SYS_ftruncate, file, length));
+    AS_STEP(CUT, inside(file), int, kernel()(SYS_ftruncate, file, length));
 }
 
 int ftruncate64(int file, off64_t length) __attribute__((alias("ftruncate")));
