@@ -27,6 +27,7 @@ typedef struct manual_t {
     zm_watch_t *watch;
     apr_array_header_t *names; /* of control files, as they are fed */
     int fed;
+    const char *name;  /* of this program */
     const char *agent; /* "expirer" or "reroute" */
     zm_buf_t in, out;
     uint64_t done, left; /* recipients */
@@ -36,7 +37,7 @@ typedef struct manual_t {
 
 static int complain(const manual_t *manual, int code, const char *text)
 {
-    fprintf(stderr, "manual-%s: %s\n", manual->agent, text);
+    fprintf(stderr, "%s: %s\n", manual->name, text);
     return code;
 }
 
@@ -189,11 +190,11 @@ static void usage(const manual_t *manual, FILE *out)
 {
     fprintf(
         out,
-        "usage: manual-%s%s [--root DIR | -Z FILE] OPTION...\n"
+        "usage: %s [--root DIR | -Z FILE] OPTION...\n"
         "Runs the agent %s over the whole queue; the options are those of %s(8).  Before them:\n\n"
         "  --root DIR  the private instance below DIR\n"
         "  -Z FILE     use this zmailer.conf\n",
-        manual->agent, manual->agent[0] == 'r' ? "r" : "", manual->agent, manual->agent);
+        manual->name, manual->agent, manual->agent);
 }
 
 /* Takes the options that say which site; returns the first of the agent's. */
@@ -223,7 +224,8 @@ int main(int argc, char **argv)
     if (apr_initialize() != APR_SUCCESS || apr_pool_create(&manual.pool, NULL) != APR_SUCCESS)
         return 71;
     atexit(apr_terminate);
-    manual.agent = strstr(base, "manual-rerouter") != NULL ? "reroute" : "expirer";
+    manual.name = strstr(base, "manual-rerouter") != NULL ? "manual-rerouter" : "manual-expirer";
+    manual.agent = strcmp(manual.name, "manual-rerouter") == 0 ? "reroute" : "expirer";
     first = site_options(&site, argc, argv);
     if (first >= argc) {
         usage(&manual, stderr);
