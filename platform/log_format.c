@@ -52,6 +52,8 @@ static apr_size_t printable(const char *data, apr_size_t left)
     const unsigned char *bytes = (const unsigned char *)data;
     uint32_t code;
     apr_size_t length;
+    if (left == 0)
+        return 0;
     if (bytes[0] < 0x80)
         return bytes[0] >= ' ' && bytes[0] < 0x7f;
     length = decode_utf8(bytes, left, &code);

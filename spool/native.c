@@ -331,7 +331,7 @@ static void make_scratch_head(zm_native_t *native)
 static apr_status_t make_scratch_directories(zm_native_t *native, const char *location,
                                              zm_error_t *error)
 {
-    char letter;
+    int letter;
     for (letter = 'A'; letter <= 'Z'; letter++) {
         const char *path = apr_psprintf(native->pool, "%s/" ZM_DIR_PUBLIC "/%c", location, letter);
         apr_status_t status = zm_dir_make(NULL, path, zm_layout_directories[0].mode);

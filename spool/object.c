@@ -200,8 +200,8 @@ static apr_status_t prepare(zm_object_t *object, const zm_target_t *target)
     if (!valid_target(target))
         return ZM_E_SYNTAX;
     at = object->target_strings =
-        malloc(size_of(target->directory) + size_of(target->suffix) + size_of(target->companion) +
-               size_of(target->companion_target));
+        malloc(1 + size_of(target->directory) + size_of(target->suffix) +
+               size_of(target->companion) + size_of(target->companion_target));
     if (at == NULL)
         return APR_ENOMEM;
     commit->target = *target;

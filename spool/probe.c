@@ -244,7 +244,7 @@ apr_status_t zm_probe(zm_probe_t *probe, const char *directory, apr_pool_t *pare
 
 apr_status_t zm_probe_native(const char *directory, apr_pool_t *pool, zm_error_t *error)
 {
-    zm_probe_t probe;
+    zm_probe_t probe = {0};
     int i;
     apr_status_t status = zm_probe(&probe, directory, pool, error);
     if (status != APR_SUCCESS)

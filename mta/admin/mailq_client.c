@@ -161,7 +161,7 @@ static int local_scheduler(mailq_t *mailq, zm_mailqsock_t *where)
 static int open_connection(mailq_t *mailq)
 {
     const char *server = mailq->server;
-    zm_mailqsock_t where;
+    zm_mailqsock_t where = {0};
     int code = 0;
 
     if (server == NULL && mailq->port == NULL)

@@ -207,7 +207,7 @@ static void print_sizes(queue_t *queue)
         }
         printf("%.*s/%.*s:\n\t  %d file%s", (int)first->channel.length, first->channel.data,
                (int)first->host.length, first->host.data, i - start, i - start == 1 ? "" : "s");
-        if (mailq->sizes == 1)
+        if (mailq->sizes == 1 && i > start)
             printf(", %llu bytes total, %llu bytes average", (unsigned long long)octets,
                    (unsigned long long)(octets / (uint64_t)(i - start)));
         putchar('\n');

@@ -37,7 +37,7 @@ static apr_status_t read_whole(zm_str_t *text, const char *path, apr_pool_t *poo
 /** Refuses what no later function should have to think about: NUL bytes and endless lines. */
 static apr_status_t check_text(zm_conf_lines_t *lines, zm_error_t *error)
 {
-    zm_str_t line;
+    zm_str_t line = ZM_S("");
     while (zm_conf_lines_next(lines, &line)) {
         if (line.length > ZM_CONF_LINE_LIMIT) {
             zm_conf_lines_fail(lines, error, "the line is longer than %u bytes",

@@ -144,8 +144,8 @@ static int look_for_policy(dblook_t *dblook, zm_map_t *map, zm_str_t key)
 static int look(dblook_t *dblook, const char *type, const char *file, const char *key)
 {
     zm_error_t error = {0};
-    zm_map_answer_t answer;
-    zm_map_t *map;
+    zm_map_answer_t answer = {0};
+    zm_map_t *map = NULL;
     if (open_map(&map, dblook, type, file, &error) != APR_SUCCESS)
         return complain(error.text);
     if (dblook->dump || dblook->policydump)

@@ -18,7 +18,7 @@ static bool parse_v4(uint8_t *bytes, zm_str_t text)
     int octet;
     for (octet = 0; octet < 4; octet++) {
         unsigned value = 0;
-        apr_size_t start = at;
+        apr_size_t start;
         if (octet > 0 && (at >= text.length || text.data[at++] != '.'))
             return false;
         start = at;

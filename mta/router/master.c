@@ -298,7 +298,7 @@ static void on_control(zm_control_t event, void *baton)
 static void make_hash_directories(const master_t *master, const char *directory)
 {
     char name[300];
-    char letter;
+    int letter;
     if (zm_zenv_get_or(master->options->zenv, "ROUTERDIRHASH", "")[0] != '1')
         return;
     for (letter = 'A'; letter <= 'Z'; letter++) {
@@ -457,7 +457,7 @@ int router_master_run(const router_master_options_t *options, apr_pool_t *pool)
 
     master->options = options;
     master->pool = pool;
-    if ((status = zm_loop_create(&master->loop, pool)) != APR_SUCCESS)
+    if (zm_loop_create(&master->loop, pool) != APR_SUCCESS)
         zm_service_fail(71, "cannot make an event loop");
     if (zm_site_spool(&master->spool, options->zenv, master->loop, pool, &error) != APR_SUCCESS)
         zm_service_fail(78, error.text);

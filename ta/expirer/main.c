@@ -55,13 +55,13 @@ static int serve(zm_agent_t *agent, zm_expirer_t *expirer)
     zm_job_line_t line;
     zm_job_t *job;
 
-    expirer->log = &lines;
     if (log_path != NULL &&
         apr_file_open(&log, log_path, APR_FOPEN_WRITE | APR_FOPEN_CREATE | APR_FOPEN_APPEND,
                       APR_FPROT_UREAD | APR_FPROT_UWRITE, agent->pool) != APR_SUCCESS) {
         fprintf(stderr, "# expirer: cannot write %s\n", log_path);
         return ZM_RESULT_CANTCREAT;
     }
+    expirer->log = &lines;
     while (zm_agent_next(agent, &line) == APR_SUCCESS) {
         if (zm_job_open(&job, agent, &line) != ZM_JOB_READY)
             continue;
@@ -69,6 +69,7 @@ static int serve(zm_agent_t *agent, zm_expirer_t *expirer)
         zm_job_close(job);
         write_log(expirer, log);
     }
+    expirer->log = NULL;
     zm_buf_free(&lines);
     return zm_agent_end(agent);
 }

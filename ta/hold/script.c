@@ -118,13 +118,15 @@ static apr_status_t start(run_t *run, zm_hold_t *hold, const char *const *words,
     zm_timer_set(&run->limit, hold->script_limit);
     status =
         zm_watch_open(&run->watch, loop, zm_child_channel(run->child), ZM_READ, on_output, run);
+    if (status != APR_SUCCESS) /* a script that nobody listens to is ended at once */
+        zm_timer_set(&run->limit, 0);
     while (!run->ended && zm_loop_once(loop, -1) == APR_SUCCESS)
         ;
     zm_timer_cancel(&run->limit);
     if (run->watch != NULL)
         drain(run);
     zm_watch_close(run->watch);
-    return APR_SUCCESS;
+    return status;
 }
 
 static zm_condition_state_t judge(const run_t *run, const char *name, const char **text,

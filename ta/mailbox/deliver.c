@@ -91,45 +91,48 @@ static const zm_converted_t *convert(errand_t *errand)
 
 /* -- files and programs ---------------------------------------------------- */
 
-/* Sets who the delivery is done as; decides when that is nobody or cannot be. */
-static void act_as_privilege(errand_t *errand, const zm_user_t **account)
+/* Sets who the delivery is done as, and gives the account; null: that is nobody or cannot be, which
+ * is decided then. */
+static const zm_user_t *act_as_privilege(errand_t *errand)
 {
     const zm_mailbox_options_t *options = errand->options;
     int64_t privilege = errand->recipient->privilege;
     zm_user_t *found = NULL;
     apr_status_t status;
-    *account = NULL;
     if (zm_privilege_is_nobody(privilege, options->nobody.uid)) {
         if (zm_looks_like_x400(errand->destination.text))
             decide(errand, ZM_RESULT_NOUSER, "5.1.4", "an X.400 address cannot be delivered here");
         else
             decide(errand, ZM_RESULT_UNAVAILABLE, "5.2.1", "mail to %s is not allowed",
                    errand->destination.kind == ZM_TO_PROGRAM ? "programs" : "files");
-        return;
+        return NULL;
     }
     if (!options->privileged && privilege != zm_identity_own().uid) {
         decide(errand, ZM_RESULT_TEMPFAIL, "4.3.5", "mailbox cannot act as user %lld",
                (long long)privilege);
-        return;
+        return NULL;
     }
     status = zm_user_by_uid(&found, privilege, errand->pool);
     if (status != APR_SUCCESS) {
-        decide(errand, ZM_RESULT_SOFTWARE, "4.3.0", "no account has the number %lld",
-               (long long)privilege);
-        return;
+        if (APR_STATUS_IS_ENOENT(status))
+            decide(errand, ZM_RESULT_SOFTWARE, "4.3.0", "no account has the number %lld",
+                   (long long)privilege);
+        else
+            decide(errand, ZM_RESULT_TEMPFAIL, "4.3.0", "cannot look up account %lld now",
+                   (long long)privilege);
+        return NULL;
     }
     errand->as = (zm_credentials_t){found->uid, found->gid};
     errand->account = found->name;
-    *account = found;
+    return found;
 }
 
 static void to_program(errand_t *errand)
 {
-    const zm_user_t *account;
+    const zm_user_t *account = act_as_privilege(errand);
     zm_delivery_t *delivery = &errand->delivery;
     zm_file_info_t info;
-    act_as_privilege(errand, &account);
-    if (errand->decided)
+    if (account == NULL)
         return;
     if (errand->as.uid == 0 && errand->options->privileged && !errand->options->root_pipes) {
         decide(errand, ZM_RESULT_UNAVAILABLE, "5.2.1", "mail to programs of root is not allowed");
@@ -150,15 +153,13 @@ static void to_program(errand_t *errand)
 
 static void to_file(errand_t *errand)
 {
-    const zm_user_t *account;
     zm_delivery_t *delivery = &errand->delivery;
     apr_size_t length = strlen(errand->destination.text);
     if (strcmp(errand->destination.text, "/dev/null") == 0) {
         decide(errand, ZM_RESULT_OK, "2.2.0", "discarded");
         return;
     }
-    act_as_privilege(errand, &account);
-    if (errand->decided)
+    if (act_as_privilege(errand) == NULL)
         return;
     delivery->path = errand->destination.text;
     delivery->kind = delivery->path[length - 1] == '/' ? ZM_STORE_MAILDIR : ZM_STORE_FILE;
