@@ -197,6 +197,49 @@ static apr_status_t unlock(void *baton)
     return status;
 }
 
+/* The message first: what a crash leaves between the two is routed again, and nothing is lost. */
+static apr_status_t call_by_number(void *baton)
+{
+    pair_t *pair = baton;
+    zm_spool_t *spool = pair->checking->spool;
+    apr_status_t status =
+        zm_spool_rename(spool, beside(pair, ZM_DIR_QUEUE),
+                        apr_pstrcat(pair->pool, ZM_DIR_QUEUE "/", pair->target, NULL));
+    return status != APR_SUCCESS
+               ? status
+               : zm_spool_rename(spool, pair->name,
+                                 apr_pstrcat(pair->pool, ZM_DIR_TRANSPORT "/", pair->target, NULL));
+}
+
+/* Agents find the message by the name that its control file gives. */
+static void check_called(pair_t *pair, const zm_control_file_t *file)
+{
+    char prefix[ZM_HASH_PREFIX_SIZE];
+    int levels = (int)(pair->parts.prefix.length / 2);
+    const char *message, *control;
+    zm_name_t called;
+    if (file->message.length == 0 || zm_str_equal(file->message, pair->parts.leaf))
+        return;
+    message = apr_pstrcat(pair->pool, ZM_DIR_QUEUE "/", zm_str_c(pair->pool, file->message), NULL);
+    pair->target = NULL;
+    if (zm_layout_parse(&called, zm_str(message)) == APR_SUCCESS && called.numeric &&
+        called.prefix.length == 0) {
+        zm_layout_hash(prefix, called.id, levels < 2 ? levels : 2);
+        pair->target = apr_pstrcat(pair->pool, prefix, zm_str_c(pair->pool, called.leaf), NULL);
+        message = apr_pstrcat(pair->pool, ZM_DIR_QUEUE "/", pair->target, NULL);
+        control = apr_pstrcat(pair->pool, ZM_DIR_TRANSPORT "/", pair->target, NULL);
+        if (exists(pair, message) || exists(pair, control) ||
+            !exists(pair, beside(pair, ZM_DIR_QUEUE)))
+            pair->target = NULL;
+    }
+    tell(pair, ZM_FINDING_WRONG_NAME,
+         apr_psprintf(pair->pool,
+                      "says that its message is called %.*s: the scheduler passes it over",
+                      (int)file->message.length, file->message.data),
+         pair->target != NULL ? apr_psprintf(pair->pool, "call both %s", pair->target) : NULL,
+         call_by_number);
+}
+
 static void check_locks(pair_t *pair, zm_object_t *object, const zm_control_file_t *file)
 {
     int i;
@@ -247,6 +290,8 @@ static void check_contents(pair_t *pair)
     else if (status == APR_SUCCESS)
         check_locks(pair, object, file);
     zm_object_close(object);
+    if (paired && status == APR_SUCCESS && file->complete)
+        check_called(pair, file);
 }
 
 void zm_check_control(zm_checking_t *checking, const char *name, apr_pool_t *pool)

@@ -141,6 +141,8 @@ static zm_taken_t examine(taking_t *taking)
         return park(taking, "it has no l line");
     if (!file->complete)
         return park(taking, "it is incomplete; the router's recovery will route it again");
+    if (!zm_str_equal(file->message, taking->parts.leaf)) /* agents would find no message */
+        return park(taking, "its i line names another message; see \"zmailer spool check\"");
     return ZM_TAKEN;
 }
 

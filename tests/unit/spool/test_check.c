@@ -128,6 +128,22 @@ static void orphans_and_half_written_control_files_are_routed_again(void)
     zm_test_spool_end(&test);
 }
 
+static void a_pair_under_another_number_is_called_by_its_own(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    const char *message = zm_test_publish(test.spool, "queue", 0, letter);
+    const char *control = add_control(test.spool, message, 0, 100000);
+    const char *other = zm_test_publish(test.spool, "queue", 0, letter);
+    add_control(test.spool, other, 0, 100000);
+    ZM_ASSERT_OK(zm_spool_rename(test.spool, message, "queue/4711"));
+    ZM_ASSERT_OK(zm_spool_rename(test.spool, control, "transport/4711"));
+    CU_ASSERT(finds(test.spool, ZM_FINDING_WRONG_NAME, "transport/4711"));
+    repair(test.spool);
+    CU_ASSERT(exists(test.spool, message) && exists(test.spool, control));
+    CU_ASSERT(exists(test.spool, other));
+    zm_test_spool_end(&test);
+}
+
 static void finished_and_temporary_control_files_are_removed(void)
 {
     zm_test_spool_t test = zm_test_spool_begin();
@@ -311,6 +327,7 @@ static void conversion_keeps_everything(void)
 ZM_TESTS("spool check", ZM_TEST(a_healthy_spool_has_no_findings),
          ZM_TEST(orphans_and_half_written_control_files_are_routed_again),
          ZM_TEST(finished_and_temporary_control_files_are_removed),
+         ZM_TEST(a_pair_under_another_number_is_called_by_its_own),
          ZM_TEST(a_pair_in_wrong_hash_directories_is_moved), ZM_TEST(a_split_pair_is_joined),
          ZM_TEST(wrong_names_are_put_right), ZM_TEST(stale_locks_are_taken_back),
          ZM_TEST(leftovers_of_dead_writers_go_to_the_postmaster),

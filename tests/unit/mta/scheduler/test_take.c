@@ -68,6 +68,20 @@ static void incomplete_file_is_parked(void)
     place_close(place);
 }
 
+/* Both were renamed by a careless hand: its agents would look for a message that is not there. */
+static void file_of_another_message_is_parked(void)
+{
+    place_t *place = place_open(conf);
+    zm_error_t reason = {0};
+    uint64_t id = place_job(place, NULL, NULL);
+    place_control(place, id, NULL,
+                  "@ 0x00000007\ni 1\no 1\nl x\ns a b c 0\nr " SLOT "a b c 0\nm\nTo: b\n\n");
+    CU_ASSERT_EQUAL(place_take(place, id, &reason), ZM_TAKEN_PARKED);
+    CU_ASSERT_PTR_NOT_NULL(strstr(reason.text, "another message"));
+    CU_ASSERT(place_exists(place, "transport", id));
+    place_close(place);
+}
+
 static void file_without_message_is_discarded(void)
 {
     place_t *place = place_open(conf);
@@ -207,8 +221,8 @@ static void reread_drops_what_is_done(void)
 
 ZM_TESTS("scheduler_take", ZM_TEST(job_is_taken_with_its_threads),
          ZM_TEST(pair_moves_into_hash_directories), ZM_TEST(unknown_format_is_parked),
-         ZM_TEST(incomplete_file_is_parked), ZM_TEST(file_without_message_is_discarded),
-         ZM_TEST(command_file_starts_threads_and_goes),
+         ZM_TEST(incomplete_file_is_parked), ZM_TEST(file_of_another_message_is_parked),
+         ZM_TEST(file_without_message_is_discarded), ZM_TEST(command_file_starts_threads_and_goes),
          ZM_TEST(live_lock_postpones_and_a_dead_one_is_taken_off),
          ZM_TEST(locked_file_is_looked_at_again_soon),
          ZM_TEST(sender_withdraws_a_message_by_its_id), ZM_TEST(reread_drops_what_is_done))
