@@ -2,16 +2,6 @@
 
 #include <string.h>
 
-zm_str_t zm_str(const char *text)
-{
-    return (zm_str_t){text, text != NULL ? strlen(text) : 0};
-}
-
-zm_str_t zm_str_of(const char *data, apr_size_t length)
-{
-    return (zm_str_t){data, length};
-}
-
 char *zm_str_c(apr_pool_t *pool, zm_str_t string)
 {
     char *copy = apr_palloc(pool, string.length + 1);
@@ -39,16 +29,6 @@ static bool same_bytes_nocase(const char *a, const char *b, apr_size_t length)
         if (zm_to_lower((unsigned char)a[i]) != zm_to_lower((unsigned char)b[i]))
             return false;
     return true;
-}
-
-bool zm_str_equal(zm_str_t a, zm_str_t b)
-{
-    return a.length == b.length && same_bytes(a.data, b.data, a.length);
-}
-
-bool zm_str_equal_c(zm_str_t a, const char *b)
-{
-    return zm_str_equal(a, zm_str(b));
 }
 
 bool zm_str_equal_nocase(zm_str_t a, zm_str_t b)

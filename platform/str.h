@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "platform/status.h"
 
@@ -23,13 +24,20 @@ typedef struct zm_str_t {
 #define ZM_STR(literal) {(literal), sizeof(literal) - 1}
 #define ZM_S(literal) ((zm_str_t){(literal), sizeof(literal) - 1})
 
-zm_str_t zm_str(const char *text);                       /**< of a C string; null gives the empty string */
-zm_str_t zm_str_of(const char *data, apr_size_t length);
+/* The ones that every comparison needs are inline: of a literal the length is known when it is compiled. */
+
+/** Of a C string; null gives the empty string. */
+static inline zm_str_t zm_str(const char *text) { return (zm_str_t){text, text != NULL ? strlen(text) : 0}; }
+static inline zm_str_t zm_str_of(const char *data, apr_size_t length) { return (zm_str_t){data, length}; }
 zm_str_t zm_str_copy(apr_pool_t *pool, zm_str_t string); /**< the copy is also NUL terminated */
 char *zm_str_c(apr_pool_t *pool, zm_str_t string);       /**< NUL-terminated copy; embedded NULs stay */
 
-bool zm_str_equal(zm_str_t a, zm_str_t b);
-bool zm_str_equal_c(zm_str_t a, const char *b);
+/* The library's memory functions do not accept a null pointer even for no bytes. */
+static inline bool zm_str_equal(zm_str_t a, zm_str_t b)
+{
+    return a.length == b.length && (a.length == 0 || memcmp(a.data, b.data, a.length) == 0);
+}
+static inline bool zm_str_equal_c(zm_str_t a, const char *b) { return zm_str_equal(a, zm_str(b)); }
 bool zm_str_equal_nocase(zm_str_t a, zm_str_t b); /**< ASCII case only, whatever the locale */
 bool zm_str_starts(zm_str_t string, zm_str_t prefix);
 bool zm_str_starts_nocase(zm_str_t string, zm_str_t prefix);

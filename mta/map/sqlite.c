@@ -6,6 +6,9 @@
  * changed copy and puts it into place; who does so holds a lock on the file that
  * is replaced, so that two do not forget each other's change.  Only between
  * begin and commit a file is written in place: a new one that nobody else reads.
+ *
+ * Long values stand in a table of their own, by number: among the keys each search that comes
+ * by would have to read them.
  */
 #include <apr_strings.h>
 #include <sqlite3.h>
@@ -15,11 +18,15 @@
 #include "mta/map/types.h"
 #include "platform/child.h"
 
+#define LONG_ENTRY 900 /* bytes; those of more than a quarter of a page are split */
+
 typedef struct sqlite_t {
     const char *path;
     sqlite3 *database;
     sqlite3_stmt *find, *put, *drop;
+    sqlite3_stmt *find_long, *put_long, *drop_long;
     bool writable;
+    bool any_long; /* being written, and there may be long values */
     zm_file_info_t seen;
     apr_pool_t *pool;
 } sqlite_t;
@@ -37,8 +44,12 @@ static void close_database(sqlite_t *sqlite)
     sqlite3_finalize(sqlite->find);
     sqlite3_finalize(sqlite->put);
     sqlite3_finalize(sqlite->drop);
+    sqlite3_finalize(sqlite->find_long);
+    sqlite3_finalize(sqlite->put_long);
+    sqlite3_finalize(sqlite->drop_long);
     sqlite3_close(sqlite->database);
     sqlite->find = sqlite->put = sqlite->drop = NULL;
+    sqlite->find_long = sqlite->put_long = sqlite->drop_long = NULL;
     sqlite->database = NULL;
     sqlite->writable = false;
 }
@@ -94,6 +105,9 @@ static apr_status_t open_for_reading(sqlite_t *sqlite, zm_error_t *error)
         status = fail(sqlite, error);
         close_database(sqlite);
     }
+    if (status == APR_SUCCESS) /* older files have none; then this fails */
+        sqlite3_prepare_v2(sqlite->database, "SELECT value FROM long WHERE id = ?1", -1,
+                           &sqlite->find_long, NULL);
     return status;
 }
 
@@ -107,27 +121,50 @@ static apr_status_t sqlite_open(void **state, const zm_map_options_t *options, a
     return open_for_reading(sqlite, error);
 }
 
+static bool has_long(sqlite_t *sqlite)
+{
+    sqlite3_stmt *statement = NULL;
+    bool found;
+    sqlite3_prepare_v2(sqlite->database, "SELECT 1 FROM long LIMIT 1", -1, &statement, NULL);
+    found = statement != NULL && sqlite3_step(statement) == SQLITE_ROW;
+    sqlite3_finalize(statement);
+    return found;
+}
+
 static apr_status_t open_for_writing(sqlite_t *sqlite, const char *path, zm_error_t *error)
 {
     static const char schema[] =
         "PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY; PRAGMA cache_size = -65536;"
-        "CREATE TABLE IF NOT EXISTS map (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID";
+        "CREATE TABLE IF NOT EXISTS map (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
+        "CREATE TABLE IF NOT EXISTS long (id INTEGER PRIMARY KEY, value BLOB NOT NULL)";
+    const struct {
+        sqlite3_stmt **statement;
+        const char *text;
+    } statements[] = {
+        {&sqlite->find, "SELECT value FROM map WHERE key = ?1"},
+        {&sqlite->put, "INSERT OR REPLACE INTO map VALUES (?1, ?2)"},
+        {&sqlite->drop, "DELETE FROM map WHERE key = ?1"},
+        {&sqlite->find_long, "SELECT value FROM long WHERE id = ?1"},
+        {&sqlite->put_long, "INSERT INTO long (value) VALUES (?1)"},
+        {&sqlite->drop_long, "DELETE FROM long WHERE id IN (SELECT value FROM map "
+                             "WHERE key = ?1 AND typeof(value) = 'integer')"},
+    };
     apr_status_t status;
+    apr_size_t i;
     if (sqlite->writable)
         return APR_SUCCESS;
     close_database(sqlite);
     status = open_database(sqlite, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, error);
     if (status != APR_SUCCESS)
         return status;
-    if (sqlite3_exec(sqlite->database, schema, NULL, NULL, NULL) != SQLITE_OK ||
-        sqlite3_prepare_v2(sqlite->database, "SELECT value FROM map WHERE key = ?1", -1,
-                           &sqlite->find, NULL) != SQLITE_OK ||
-        sqlite3_prepare_v2(sqlite->database, "INSERT OR REPLACE INTO map VALUES (?1, ?2)", -1,
-                           &sqlite->put, NULL) != SQLITE_OK ||
-        sqlite3_prepare_v2(sqlite->database, "DELETE FROM map WHERE key = ?1", -1, &sqlite->drop,
-                           NULL) != SQLITE_OK)
+    if (sqlite3_exec(sqlite->database, schema, NULL, NULL, NULL) != SQLITE_OK)
         return fail(sqlite, error);
+    for (i = 0; i < sizeof statements / sizeof statements[0]; i++)
+        if (sqlite3_prepare_v2(sqlite->database, statements[i].text, -1, statements[i].statement,
+                               NULL) != SQLITE_OK)
+            return fail(sqlite, error);
     sqlite->writable = true;
+    sqlite->any_long = has_long(sqlite);
     return APR_SUCCESS;
 }
 
@@ -135,6 +172,31 @@ static void bind_blob(sqlite3_stmt *statement, int column, zm_str_t value)
 {
     sqlite3_bind_blob64(statement, column, value.length > 0 ? value.data : "", value.length,
                         SQLITE_STATIC);
+}
+
+/* An empty one, too, has a place: text files tell lines by values without. */
+static zm_str_t column(sqlite3_stmt *statement, int number)
+{
+    const char *data = sqlite3_column_blob(statement, number);
+    return zm_str_of(data != NULL ? data : "", (apr_size_t)sqlite3_column_bytes(statement, number));
+}
+
+/* The value that a search has found, or where it refers to. */
+static bool take_value(sqlite_t *sqlite, zm_str_t *value, apr_pool_t *pool)
+{
+    bool found;
+    if (sqlite3_column_type(sqlite->find, 0) != SQLITE_INTEGER) {
+        *value = zm_str_copy(pool, column(sqlite->find, 0));
+        return true;
+    }
+    if (sqlite->find_long == NULL)
+        return false;
+    sqlite3_bind_int64(sqlite->find_long, 1, sqlite3_column_int64(sqlite->find, 0));
+    found = sqlite3_step(sqlite->find_long) == SQLITE_ROW;
+    if (found)
+        *value = zm_str_copy(pool, column(sqlite->find_long, 0));
+    sqlite3_reset(sqlite->find_long);
+    return found;
 }
 
 static zm_map_outcome_t sqlite_lookup(void *state, zm_str_t key, zm_map_answer_t *answer,
@@ -149,10 +211,7 @@ static zm_map_outcome_t sqlite_lookup(void *state, zm_str_t key, zm_map_answer_t
     }
     bind_blob(sqlite->find, 1, key);
     step = sqlite3_step(sqlite->find);
-    if (step == SQLITE_ROW) {
-        answer->value =
-            zm_str_copy(pool, zm_str_of(sqlite3_column_blob(sqlite->find, 0),
-                                        (apr_size_t)sqlite3_column_bytes(sqlite->find, 0)));
+    if (step == SQLITE_ROW && take_value(sqlite, &answer->value, pool)) {
         outcome = ZM_MAP_FOUND;
     } else if (step == SQLITE_DONE) {
         outcome = ZM_MAP_ABSENT;
@@ -183,10 +242,22 @@ static apr_status_t run(sqlite_t *sqlite, sqlite3_stmt *statement, zm_error_t *e
 static apr_status_t put(sqlite_t *sqlite, zm_str_t key, zm_str_t value, zm_error_t *error)
 {
     sqlite3_stmt *statement = value.data != NULL ? sqlite->put : sqlite->drop;
-    apr_status_t status;
-    bind_blob(statement, 1, key);
-    if (value.data != NULL)
+    apr_status_t status = APR_SUCCESS;
+    if (sqlite->any_long) {
+        bind_blob(sqlite->drop_long, 1, key);
+        status = run(sqlite, sqlite->drop_long, error);
+    }
+    if (status == APR_SUCCESS && value.length > 0 && key.length + value.length > LONG_ENTRY) {
+        sqlite->any_long = true;
+        bind_blob(sqlite->put_long, 1, value);
+        status = run(sqlite, sqlite->put_long, error);
+        sqlite3_bind_int64(statement, 2, sqlite3_last_insert_rowid(sqlite->database));
+    } else if (value.data != NULL) {
         bind_blob(statement, 2, value);
+    }
+    if (status != APR_SUCCESS)
+        return status;
+    bind_blob(statement, 1, key);
     status = run(sqlite, statement, error);
     return status == APR_SUCCESS && value.data == NULL && sqlite3_changes(sqlite->database) == 0
                ? APR_ENOENT
@@ -328,13 +399,6 @@ static apr_status_t sqlite_owner(void *state, zm_uid_t *owner, zm_error_t *error
     return zm_map_file_owner(((const sqlite_t *)state)->path, owner, error);
 }
 
-/* An empty one, too, has a place: text files tell lines by values without. */
-static zm_str_t column(sqlite3_stmt *statement, int number)
-{
-    const char *data = sqlite3_column_blob(statement, number);
-    return zm_str_of(data != NULL ? data : "", (apr_size_t)sqlite3_column_bytes(statement, number));
-}
-
 static apr_status_t sqlite_each(void *state, zm_map_each_fn *fn, void *baton, zm_error_t *error)
 {
     sqlite_t *sqlite = state;
@@ -342,8 +406,13 @@ static apr_status_t sqlite_each(void *state, zm_map_each_fn *fn, void *baton, zm
     int step;
     if (sqlite->database == NULL)
         return zm_error_set(error, APR_ENOENT, "there is no %s", sqlite->path);
-    if (sqlite3_prepare_v2(sqlite->database, "SELECT key, value FROM map ORDER BY key", -1,
-                           &statement, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(sqlite->database,
+                           sqlite->find_long == NULL
+                               ? "SELECT key, value FROM map ORDER BY key"
+                               : "SELECT key, CASE typeof(value) WHEN 'integer' "
+                                 "THEN (SELECT long.value FROM long WHERE id = map.value) "
+                                 "ELSE value END FROM map ORDER BY key",
+                           -1, &statement, NULL) != SQLITE_OK)
         return fail(sqlite, error);
     while ((step = sqlite3_step(statement)) == SQLITE_ROW)
         if (!fn(baton, column(statement, 0), column(statement, 1)))

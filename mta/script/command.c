@@ -172,12 +172,13 @@ static void undo_temporaries(zm_script_t *script, zm_temporary_t *temporaries, u
 /* -- simple commands ------------------------------------------------------------------------- */
 
 /* `exec` without a command makes its redirections permanent. */
-static bool keeps_redirects(const zm_script_t *script, const zm_value_t *words, uint32_t count)
+static bool keeps_redirects(const zm_script_t *script, const zm_symbol_t *symbol,
+                            const zm_value_t *words, uint32_t count)
 {
-    const zm_symbol_t *symbol;
     if (count != 1 || words[0].is_list)
         return false;
-    symbol = zm_symbol_find(&script->symbols, zm_value_str(words[0]));
+    if (symbol == NULL)
+        symbol = zm_symbol_find(&script->symbols, zm_value_str(words[0]));
     return symbol != NULL && symbol->function == NULL && symbol->builtin != NULL &&
            symbol->builtin->special == ZM_SPECIAL_EXEC;
 }
@@ -196,7 +197,7 @@ static zm_flow_t run_words(zm_script_t *script, const zm_simple_t *simple, uint3
         zm_redirect_undo(script, saved);
         return flow;
     }
-    if (count > 0 && keeps_redirects(script, words, count)) {
+    if (simple->redirects != NULL && keeps_redirects(script, simple->command, words, count)) {
         zm_redirect_keep(script, saved);
         script->status = 0;
         return ZM_FLOW_NORMAL;

@@ -305,6 +305,27 @@ static zm_flow_t expand_part(zm_joiner_t *joiner, const zm_part_t *part)
     return ZM_FLOW_NORMAL;
 }
 
+/* A word that is one literal or one variable, as most are: no fragments to join.  False: it is
+ * something else.  *exists: it makes a word. */
+static inline bool simple_value(zm_script_t *script, const zm_word_t *word, zm_value_t *value,
+                                bool *exists)
+{
+    const zm_part_t *part = word->parts;
+    if (word->count != 1)
+        return false;
+    if (part->kind == ZM_PART_TEXT && !part->copy) {
+        *value = part->u.text;
+        *exists = true;
+        return true;
+    }
+    if (part->kind != ZM_PART_VARIABLE || script->flags & ZM_FLAG_NOUNSET)
+        return false;
+    *value = ZM_VALUE_NULL;
+    zm_variable_get(script, part->u.symbol, value);
+    *exists = part->quoted || value->is_list || value->length > 0;
+    return true;
+}
+
 /* -- words --------------------------------------------------------------------------------- */
 
 zm_flow_t zm_expand_word(zm_script_t *script, const zm_word_t *word)
@@ -325,9 +346,11 @@ zm_flow_t zm_expand_words(zm_script_t *script, const zm_words_t *words)
     uint32_t i;
     for (i = 0; i < words->count; i++) {
         const zm_word_t *word = words->words[i];
+        zm_value_t value;
+        bool exists;
         zm_flow_t flow;
-        if (word->count == 1 && word->parts[0].kind == ZM_PART_TEXT && !word->parts[0].copy) {
-            if (!zm_push(script, word->parts[0].u.text))
+        if (simple_value(script, word, &value, &exists)) {
+            if (exists && !zm_push(script, value))
                 return too_many(script);
             continue;
         }
@@ -343,7 +366,10 @@ zm_flow_t zm_expand_value(zm_script_t *script, const zm_word_t *word, zm_value_t
     uint32_t base = script->stack_top;
     zm_joiner_t joiner = {script, base, false, false};
     zm_flow_t flow = ZM_FLOW_NORMAL;
+    bool exists;
     uint32_t i;
+    if (word != NULL && simple_value(script, word, value, &exists))
+        return ZM_FLOW_NORMAL; /* a null string, where it makes no word */
     *value = ZM_VALUE_NULL;
     if (word == NULL)
         return ZM_FLOW_NORMAL;

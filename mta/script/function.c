@@ -272,8 +272,10 @@ static zm_flow_t run_dot(zm_script_t *script, const zm_value_t *args, uint32_t c
 static zm_flow_t run_exec(zm_script_t *script, const zm_value_t *args, uint32_t count)
 {
     zm_external_t program;
-    if (count == 0)
+    if (count == 0) {
+        script->status = 0;
         return ZM_FLOW_NORMAL;
+    }
     if (!zm_external_start(script, &program, NULL, args, count))
         return ZM_FLOW_NORMAL;
     zm_external_finish(script, &program);

@@ -184,8 +184,16 @@ static inline bool zm_step(zm_script_t *script)
         return zm_step_slow(script);
     return true;
 }
+/** Notes that the C stack is used up; false. */
+bool zm_stack_full(zm_script_t *script);
 /** Whether the C stack allows one more level; false has set the reason. */
-bool zm_stack_ok(zm_script_t *script);
+static inline bool zm_stack_ok(zm_script_t *script)
+{
+    const char *now = __builtin_frame_address(0); /* no local's address: sanitizers move those */
+    apr_size_t used = (apr_size_t)(now < script->stack_base ? script->stack_base - now
+                                                            : now - script->stack_base);
+    return script->stack_base == NULL || used < ZM_STACK_BYTES || zm_stack_full(script);
+}
 /** Notes why, and returns ZM_FLOW_ABORT. */
 zm_flow_t zm_abort(zm_script_t *script, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

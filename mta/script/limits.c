@@ -29,16 +29,8 @@ bool zm_step_slow(zm_script_t *script)
     return false;
 }
 
-bool zm_stack_ok(zm_script_t *script)
+bool zm_stack_full(zm_script_t *script)
 {
-    const char *now = __builtin_frame_address(0); /* no local's address: sanitizers move those */
-    apr_size_t used;
-    if (script->stack_base == NULL)
-        return true;
-    used = (apr_size_t)(now < script->stack_base ? script->stack_base - now
-                                                 : now - script->stack_base);
-    if (used < ZM_STACK_BYTES)
-        return true;
     zm_abort(script, "the evaluation is nested too deeply");
     return false;
 }

@@ -9,6 +9,8 @@
 struct zm_regex_t {
     pcre2_code *code;
     unsigned groups;
+    bool choosy; /* a match begins with one of these bytes, or after a newline */
+    bool first[256];
 };
 
 struct zm_regex_scratch_t {
@@ -211,6 +213,89 @@ apr_status_t zm_regex_translate(zm_str_t text, zm_buf_t *out, zm_error_t *error)
     return APR_SUCCESS;
 }
 
+/* -- what a match can begin with -----------------------------------------------------------
+
+ * Labels are tried one after the other on the same subject, and most of them fail at its
+ * first byte: that is found out here at less cost.  What is not plain counts as anything. */
+
+/* The end of the set or group that opens at `at`, behind its bracket; 0: none. */
+static apr_size_t skip_set(zm_str_t text, apr_size_t at)
+{
+    apr_size_t i = at + 1;
+    if (i < text.length && text.data[i] == '^')
+        i++;
+    if (i < text.length && text.data[i] == ']')
+        i++;
+    while (i < text.length && text.data[i] != ']')
+        i++;
+    return i < text.length ? i + 1 : 0;
+}
+
+/* Adds the bytes that the alternatives from *at to the end of their group may begin with. */
+static bool add_firsts(zm_str_t text, apr_size_t *at, bool *first, unsigned depth);
+
+/* The first atom of an alternative. */
+static bool add_atom(zm_str_t text, apr_size_t *at, bool *first, unsigned depth)
+{
+    char c = *at < text.length ? text.data[*at] : '\0';
+    if (c == '(' && depth < 10) {
+        ++*at;
+        if (!add_firsts(text, at, first, depth + 1))
+            return false;
+    } else if (c == '\\' && *at + 1 < text.length && !zm_is_alpha(text.data[*at + 1]) &&
+               !zm_is_digit(text.data[*at + 1]) && strchr("<>`'", text.data[*at + 1]) == NULL) {
+        first[(unsigned char)text.data[*at + 1]] = true;
+        *at += 2;
+    } else if (c != '\0' && strchr("([.\\*+?|^$)", c) == NULL) {
+        first[(unsigned char)c] = true;
+        ++*at;
+    } else {
+        return false;
+    }
+    return *at >= text.length || strchr("*?", text.data[*at]) == NULL;
+}
+
+static bool add_firsts(zm_str_t text, apr_size_t *at, bool *first, unsigned depth)
+{
+    unsigned open = 0;
+    if (!add_atom(text, at, first, depth))
+        return false;
+    while (*at > 0 && *at < text.length) {
+        char c = text.data[*at];
+        if (c == '|' && open == 0 && depth == 0)
+            return false; /* what follows is not bound to the beginning */
+        if (c == ')' && open-- == 0) {
+            ++*at;
+            return true;
+        }
+        if (c == '|' && open == 0) {
+            ++*at;
+            if (!add_atom(text, at, first, depth))
+                return false;
+            continue;
+        }
+        if (c == '(')
+            open++;
+        *at = c == '[' ? skip_set(text, *at) : c == '\\' ? *at + 2 : *at + 1;
+    }
+    return depth == 0;
+}
+
+static void find_firsts(zm_regex_t *regex, zm_str_t text)
+{
+    apr_size_t at = 1;
+    memset(regex->first, 0, sizeof regex->first);
+    regex->choosy =
+        text.length > 1 && text.data[0] == '^' && add_firsts(text, &at, regex->first, 0);
+}
+
+static bool may_begin(const zm_regex_t *regex, zm_str_t subject)
+{
+    if (!regex->choosy || memchr(subject.data, '\n', subject.length) != NULL)
+        return true;
+    return regex->first[(unsigned char)subject.data[0]];
+}
+
 /* -- compiling and matching ------------------------------------------------------------ */
 
 static apr_status_t free_code(void *data)
@@ -246,6 +331,7 @@ apr_status_t zm_regex_compile(zm_regex_t **result, zm_str_t text, apr_pool_t *po
     regex = apr_palloc(pool, sizeof *regex);
     regex->code = code;
     regex->groups = groups;
+    find_firsts(regex, text);
     apr_pool_cleanup_register(pool, regex, free_code, apr_pool_cleanup_null);
     *result = regex;
     return APR_SUCCESS;
@@ -279,9 +365,12 @@ apr_status_t zm_regex_match(const zm_regex_t *regex, zm_str_t subject, zm_str_t 
                             unsigned *count, zm_regex_scratch_t *scratch)
 {
     const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(scratch->data);
-    int found = pcre2_match(regex->code, (PCRE2_SPTR)subject.data, subject.length, 0, 0,
-                            scratch->data, scratch->context);
     unsigned i;
+    int found;
+    if (subject.length > 0 && !may_begin(regex, subject))
+        return APR_ENOENT;
+    found = pcre2_match(regex->code, (PCRE2_SPTR)subject.data, subject.length, 0, 0, scratch->data,
+                        scratch->context);
     if (found == PCRE2_ERROR_JIT_STACKLIMIT)
         found = pcre2_match(regex->code, (PCRE2_SPTR)subject.data, subject.length, 0, PCRE2_NO_JIT,
                             scratch->data, scratch->context);

@@ -4,6 +4,7 @@
  */
 
 #include <apr_strings.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "mta/script/sift_pattern.h"
@@ -11,6 +12,7 @@
 #define STEP_LIMIT 1000000
 #define STRIPPED 0x80000000u /* in the start slot of a group inside of a domain literal */
 #define UNSET 0xffffffffu
+#define CHOICES 32 /* without asking for memory */
 
 /* -- matching one element -------------------------------------------------------------------- */
 
@@ -78,32 +80,46 @@ typedef struct zm_machine_t {
     const zm_sift_pattern_t *pattern;
     const zm_sift_tokens_t *tokens;
     uint32_t slots[ZM_SIFT_SLOTS];
-    zm_buf_t choices;
     unsigned steps;
+    uint32_t count, room; /* choices left to go back to */
+    zm_choice_t *choices; /* few, or allocated */
+    zm_choice_t few[CHOICES];
 } zm_machine_t;
+
+static void more_room(zm_machine_t *m)
+{
+    zm_choice_t *old = m->choices == m->few ? NULL : m->choices;
+    m->room *= 4;
+    m->choices = realloc(old, m->room * sizeof *m->choices);
+    if (m->choices == NULL)
+        abort();
+    if (old == NULL)
+        memcpy(m->choices, m->few, sizeof m->few);
+}
 
 static void choose(zm_machine_t *m, zm_choice_kind_t kind, uint32_t pc, uint32_t position,
                    uint32_t least)
 {
-    zm_choice_t choice = {kind, pc, position, least};
-    zm_buf_add(&m->choices, &choice, sizeof choice);
+    if (m->count == m->room)
+        more_room(m);
+    m->choices[m->count++] = (zm_choice_t){kind, pc, position, least};
 }
 
 static void set_slot(zm_machine_t *m, uint32_t slot, uint32_t value)
 {
-    choose(m, CHOICE_RESTORE, slot, m->slots[slot], 0);
+    if (m->count > 0) /* else nobody will want it back */
+        choose(m, CHOICE_RESTORE, slot, m->slots[slot], 0);
     m->slots[slot] = value;
 }
 
 /* Goes back to the last choice; false when there is none. */
 static bool back(zm_machine_t *m, uint32_t *pc, uint32_t *at)
 {
-    while (m->choices.length > 0) {
-        zm_choice_t *choice =
-            (zm_choice_t *)(void *)(m->choices.data + m->choices.length - sizeof *choice);
+    while (m->count > 0) {
+        zm_choice_t *choice = &m->choices[m->count - 1];
         if (choice->kind == CHOICE_RESTORE) {
             m->slots[choice->pc] = choice->position;
-            m->choices.length -= sizeof *choice;
+            m->count--;
             continue;
         }
         *pc = choice->pc;
@@ -111,7 +127,7 @@ static bool back(zm_machine_t *m, uint32_t *pc, uint32_t *at)
         if (choice->kind == CHOICE_RANGE && choice->position > choice->least)
             choice->position--;
         else
-            m->choices.length -= sizeof *choice;
+            m->count--;
         return true;
     }
     return false;
@@ -189,7 +205,7 @@ static apr_status_t run(zm_machine_t *m, uint32_t start)
     for (i = 0; i < ZM_SIFT_SLOTS; i++)
         m->slots[i] = i == ZM_SIFT_SLOT_LITERAL ? 0 : UNSET;
     m->slots[0] = start;
-    zm_buf_clear(&m->choices);
+    m->count = 0;
     while (m->pattern->code[pc].op != OP_MATCH) {
         if (++m->steps > STEP_LIMIT)
             return ZM_E_LIMIT;
@@ -233,16 +249,22 @@ static zm_str_t printed(const zm_sift_tokens_t *tokens, uint32_t start, uint32_t
 apr_status_t zm_sift_pattern_match(const zm_sift_pattern_t *pattern, const zm_sift_tokens_t *tokens,
                                    zm_str_t groups[10], unsigned *count, apr_pool_t *pool)
 {
-    zm_machine_t m = {.pattern = pattern, .tokens = tokens};
+    zm_machine_t m;
     apr_status_t status = APR_ENOENT;
     uint32_t start;
     unsigned i;
+    m.pattern = pattern;
+    m.tokens = tokens;
+    m.steps = 0;
+    m.choices = m.few;
+    m.room = CHOICES;
     for (start = 0; start <= tokens->count && status == APR_ENOENT; start++) {
         if (start > 0 && pattern->anchored)
             break;
         status = run(&m, start);
     }
-    zm_buf_free(&m.choices);
+    if (m.choices != m.few)
+        free(m.choices);
     if (status != APR_SUCCESS)
         return status;
     *count = pattern->groups;

@@ -7,7 +7,12 @@
 
 static bool is_special(char c)
 {
-    return c != '\0' && strchr("()<>@,;:\\\".[]!%", c) != NULL;
+    static const bool specials[256] = {
+        ['('] = true, [')'] = true, ['<'] = true, ['>'] = true,  ['@'] = true,
+        [','] = true, [';'] = true, [':'] = true, ['\\'] = true, ['"'] = true,
+        ['.'] = true, ['['] = true, [']'] = true, ['!'] = true,  ['%'] = true,
+    };
+    return specials[(unsigned char)c];
 }
 
 /* Offset of the closing delimiter of what opens at `at`, or 0 when there is none. */

@@ -140,6 +140,44 @@ static void a_changed_database_is_a_new_file(void)
     ZM_ASSERT_STR(lookup(other, "c"), "");
 }
 
+static bool note(void *baton, zm_str_t key, zm_str_t value)
+{
+    zm_buf_printf(baton, "%.*s=%u ", (int)key.length, key.data, (unsigned)value.length);
+    return true;
+}
+
+static void a_database_holds_values_of_any_length(void)
+{
+    const char *path = apr_pstrcat(zm_test_pool(), zm_test_directory(), "/d.sqlite", NULL);
+    zm_map_t *map = map_of("sqlite", path);
+    char *large = apr_palloc(zm_test_pool(), 100001);
+    zm_buf_t seen = ZM_BUF_INIT;
+    zm_error_t error;
+    uint64_t count;
+    memset(large, 'x', 100000);
+    large[100000] = '\0';
+    ZM_ASSERT_OK(zm_map_begin(map, &error));
+    ZM_ASSERT_OK(zm_map_add(map, ZM_S("a"), zm_str(large), &error));
+    ZM_ASSERT_OK(zm_map_add(map, ZM_S("b"), ZM_S("short"), &error));
+    ZM_ASSERT_OK(zm_map_add(map, ZM_S("c"), zm_str_of(large, 901), &error));
+    ZM_ASSERT_OK(zm_map_add(map, ZM_S("c"), zm_str_of(large, 902), &error));
+    ZM_ASSERT_OK(zm_map_commit(map, &error));
+    ZM_ASSERT_STR(lookup(map, "a"), large);
+    ZM_ASSERT_STR(lookup(map, "b"), "short");
+    ZM_ASSERT_STR(lookup(map, "c"), large + 100000 - 902);
+    ZM_ASSERT_OK(zm_map_add(map, ZM_S("a"), ZM_S("now short"), &error));
+    ZM_ASSERT_OK(zm_map_add(map, ZM_S("b"), zm_str_of(large, 5000), &error));
+    ZM_ASSERT_OK(zm_map_remove(map, ZM_S("c"), &error));
+    ZM_ASSERT_STR(lookup(map, "a"), "now short");
+    ZM_ASSERT_STR(lookup(map, "b"), large + 100000 - 5000);
+    ZM_ASSERT_STR(lookup(map, "c"), "-");
+    ZM_ASSERT_OK(zm_map_each(map, note, &seen, &error));
+    ZM_ASSERT_STR(zm_buf_c(&seen), "a=9 b=5000 ");
+    ZM_ASSERT_OK(zm_map_count(map, &count, &error));
+    CU_ASSERT_EQUAL(count, 2);
+    zm_buf_free(&seen);
+}
+
 static void a_missing_or_foreign_file_is_a_failure_and_not_an_absence(void)
 {
     ZM_ASSERT_STR(lookup(map_of("unordered", "/nonexistent/x"), "a"), "!");
@@ -201,7 +239,7 @@ ZM_TESTS("map types", ZM_TEST(in_memory_entries_come_and_go),
          ZM_TEST(text_lines_give_the_first_word_behind_the_key),
          ZM_TEST(an_ordered_file_is_searched_at_every_place),
          ZM_TEST(an_ordered_file_of_one_or_no_line), ZM_TEST(a_database_keeps_what_was_added),
-         ZM_TEST(a_changed_database_is_a_new_file),
+         ZM_TEST(a_changed_database_is_a_new_file), ZM_TEST(a_database_holds_values_of_any_length),
          ZM_TEST(a_missing_or_foreign_file_is_a_failure_and_not_an_absence),
          ZM_TEST(a_replaced_file_is_read_again), ZM_TEST(expressions_fill_in_their_groups),
          ZM_TEST(our_own_addresses_are_known),
