@@ -1,30 +1,14 @@
 #include "mta/scheduler/account.h"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <stdio.h>
 #include <string.h>
+
+#include "mta/net/challenge.h"
 
 typedef struct account_t {
     zm_str_t user, password, addresses;
     int rights;
 } account_t;
-
-void zm_account_answer(char answer[33], zm_str_t challenge, zm_str_t password)
-{
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned length = 0, i;
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-
-    memset(answer, 0, 33);
-    if (context != NULL && EVP_DigestInit_ex(context, EVP_md5(), NULL) == 1 &&
-        EVP_DigestUpdate(context, challenge.data, challenge.length) == 1 &&
-        EVP_DigestUpdate(context, password.data, password.length) == 1 &&
-        EVP_DigestFinal_ex(context, digest, &length) == 1)
-        for (i = 0; i < length && i < 16; i++)
-            snprintf(answer + 2 * i, 3, "%02x", digest[i]);
-    EVP_MD_CTX_free(context);
-}
 
 /* -- lines --------------------------------------------------------------------------------- */
 
@@ -152,7 +136,7 @@ int zm_accounts_login(zm_str_t file, const zm_ip_t *peer, zm_str_t challenge, zm
     while (next_account(&file, &account)) {
         if (!zm_str_equal(account.user, user) || !admits(account.addresses, peer))
             continue;
-        zm_account_answer(expected, challenge, account.password);
+        zm_challenge_answer(expected, challenge, account.password);
         if (answer.length == 32 && strlen(expected) == 32 &&
             CRYPTO_memcmp(answer.data, expected, 32) == 0)
             return account.rights;

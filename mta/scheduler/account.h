@@ -25,12 +25,9 @@ bool zm_accounts_admit(zm_str_t file, const zm_ip_t *peer);
 
 /**
  * What a user with this answer to the challenge may do from there; 0: not known.
- * The answer is the MD5, in lower case hexadecimal, of challenge and password.
+ * The answer is that of challenge.h.
  */
 int zm_accounts_login(zm_str_t file, const zm_ip_t *peer, zm_str_t challenge, zm_str_t user,
                       zm_str_t answer);
-
-/** The answer to a challenge: 32 digits and a NUL. */
-void zm_account_answer(char answer[33], zm_str_t challenge, zm_str_t password);
 
 #endif

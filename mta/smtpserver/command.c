@@ -142,6 +142,9 @@ static const verb_t verbs[] = {
     {"VRFY", command_vrfy, false, "VRFY ADDRESS: whether mail for it would be taken"},
     {"EXPN", command_expn, false, "EXPN LIST: who is on it"},
     {"EVFY", command_vrfy, false, NULL},
+    {"ETRN", command_etrn, false,
+     "ETRN HOST: starts delivery of the mail that waits for that host"},
+    {"TURNME", command_etrn, false, NULL},
     {"VERB", command_verb, false, NULL},
     {"ONEX", command_noop, false, NULL},
     {"TICK", command_tick, false, NULL},
@@ -209,7 +212,8 @@ static void execute(session_t *session, zm_str_t line)
     if (session->denied && (verb == NULL || verb->run != command_quit)) {
         session_tarpit(session);
         command_error(session, 550, "5.7.1", "you may only QUIT");
-    } else if (verb == NULL || (verb->run == command_bdat && !session->group->chunking)) {
+    } else if (verb == NULL || (verb->run == command_bdat && !session->group->chunking) ||
+               (verb->run == command_etrn && !session->group->etrn)) {
         unknown(session, line);
     } else if (verb->greeting) {
         bool extended = name.data[0] == 'E' || name.data[0] == 'e';

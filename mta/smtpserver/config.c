@@ -41,7 +41,7 @@ static config_group_t *default_group(apr_pool_t *pool)
     group->error_recipients = 3;
     group->recipients = 10000;
     group->ehlo = group->pipelining = group->eight_bit = group->chunking = group->dsn = true;
-    group->enhanced = group->multiline = true;
+    group->enhanced = group->multiline = group->etrn = true;
     group->contact = "Ask HELP for our contact information.";
     return group;
 }
@@ -65,6 +65,7 @@ static config_t *default_config(const char *file, const config_options_t *option
     config->groups = apr_array_make(pool, 4, sizeof(config_group_t *));
     APR_ARRAY_PUSH(config->groups, config_group_t *) = config->standard;
     config->binds = apr_array_make(pool, 4, sizeof(config_bind_t));
+    config->nodes = apr_array_make(pool, 4, sizeof(config_node_t));
     config->notices = apr_array_make(pool, 4, sizeof(const char *));
     config->errors = apr_array_make(pool, 4, sizeof(const char *));
     return config;

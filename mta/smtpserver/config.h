@@ -47,10 +47,22 @@ struct config_group_t {
     int64_t recipients;                                   /**< attempts allowed in a transaction */
     double tarpit_initial, tarpit_exponent, tarpit_limit; /**< seconds, factor, seconds */
     bool ehlo, pipelining, eight_bit, chunking, dsn, enhanced, multiline;
+    bool etrn;
     bool vrfy, expn;   /**< VRFY and EXPN are put to the router */
     bool never_notify; /**< store NOTIFY=NEVER whatever was asked for */
     const char *contact;
 };
+
+/** A scheduler that is told of ETRN. */
+typedef struct config_node_t {
+    const char *host; /**< its name; or ip, or path */
+    zm_ip_t ip;       /**< family 0: host must be looked up */
+    uint16_t port;
+    const char *path; /**< of a local socket; null: none */
+    const char *user, *password;
+} config_node_t;
+
+#define CONFIG_NODES 40
 
 typedef enum config_newline_t {
     NEWLINE_REJECT,
@@ -81,6 +93,7 @@ typedef struct config_t {
     int greeting_lines;
     const char *help[CONFIG_HELP_LINES];
     int help_lines;
+    apr_array_header_t *nodes; /**< of config_node_t */
     pattern_list_t patterns;
     config_group_t *standard;    /**< the default group */
     apr_array_header_t *groups;  /**< of config_group_t *, the default group first */

@@ -2,6 +2,7 @@
 #include <apr_strings.h>
 #include <string.h>
 
+#include "mta/conf/mailqsock.h"
 #include "mta/smtpserver/config_parts.h"
 
 #define SMTP_PORT 25
@@ -111,4 +112,51 @@ void config_finish_binds(config_reader_t *reader)
         if (!group->bound)
             imply_bind(reader, group);
     }
+}
+
+/* -- schedulers ------------------------------------------------------------------- */
+
+/* "NODE[/PORT]", "[ADDRESS][/PORT]", "UNIX:/PATH" or "/PATH" */
+static bool read_node(config_node_t *node, zm_str_t text, apr_pool_t *pool)
+{
+    zm_mailqsock_t sock;
+    zm_str_t host, port;
+    if (text.length == 0)
+        return false;
+    if (text.data[0] == '/' || zm_str_starts_nocase(text, ZM_S("unix:"))) {
+        if (zm_mailqsock_parse(&sock, zm_str_c(pool, text), pool) != APR_SUCCESS)
+            return false;
+        node->path = sock.path;
+        return node->path != NULL;
+    }
+    if (!zm_str_cut(text, '/', &host, &port))
+        port = ZM_S("");
+    if (zm_mailqsock_parse(&sock, zm_str_c(pool, port), pool) != APR_SUCCESS || sock.path != NULL)
+        return false;
+    node->port = sock.port;
+    node->host = zm_str_c(pool, host);
+    if (host.length > 0 && host.data[0] == '[')
+        return zm_ip_parse_literal(&node->ip, host) == APR_SUCCESS;
+    (void)zm_ip_parse(&node->ip, host); /* else it is a name */
+    return host.length > 0;
+}
+
+void config_node(config_reader_t *reader)
+{
+    config_node_t node = {0};
+    if (reader->config->nodes->nelts == CONFIG_NODES) {
+        config_error(reader, "PARAM etrn-cluster: there are %d already, and no more are kept",
+                     CONFIG_NODES);
+        return;
+    }
+    if (!read_node(&node, reader->words[0], reader->pool)) {
+        config_error(reader,
+                     "PARAM etrn-cluster: expected NODE[/PORT] or the path of a socket, "
+                     "a user and a password, not %.*s",
+                     (int)reader->words[0].length, reader->words[0].data);
+        return;
+    }
+    node.user = zm_str_c(reader->pool, reader->words[1]);
+    node.password = zm_str_c(reader->pool, reader->words[2]);
+    APR_ARRAY_PUSH(reader->config->nodes, config_node_t) = node;
 }

@@ -34,6 +34,8 @@ void config_parameter(config_reader_t *reader);
 bool config_is_raw(zm_str_t keyword);
 
 void config_bind(config_reader_t *reader, bool with_port);
+/** A line of etrn-cluster. */
+void config_node(config_reader_t *reader);
 void config_new_group(config_reader_t *reader);
 /** Fills in the ports that were not given, and the listeners of groups without any. */
 void config_finish_binds(config_reader_t *reader);

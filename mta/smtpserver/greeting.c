@@ -175,6 +175,8 @@ static void list_extensions(session_t *session)
         reply_list(session, 250, "X-RCPTLIMIT %lld", (long long)group->recipients);
         reply_list(session, 250, "LIMITS RCPTMAX=%lld", (long long)group->recipients);
     }
+    if (group->etrn)
+        reply_list(session, 250, "ETRN");
     reply(session, 250, NULL, "HELP");
 }
 

@@ -6,6 +6,7 @@
 #include "mta/conf/site.h"
 #include "mta/smtpserver/localnames.h"
 #include "mta/smtpserver/mailconf.h"
+#include "mta/smtpserver/turn_file.h"
 #include "platform/log.h"
 #include "platform/sandbox.h"
 
@@ -164,6 +165,7 @@ apr_status_t program_server(const program_t *program, server_t *server, const co
     server->submitter = apr_pcalloc(pool, sizeof *server->submitter);
     zm_site_submitter(server->submitter, zenv, spool, pool);
     space_init(&server->space, spool, (uint64_t)config->min_space * 1024);
+    server->turns = turn_file_turns(spool, loop, server->hostname, config, zenv, pool);
     if (config->router)
         server->inquiries = inquiries_create(loop, program_desk_path(program), pool);
     return APR_SUCCESS;
@@ -172,6 +174,7 @@ apr_status_t program_server(const program_t *program, server_t *server, const co
 void program_server_end(server_t *server)
 {
     inquiries_close(server->inquiries);
+    turns_close(server->turns);
     if (server->submitter != NULL)
         zm_spool_close(server->submitter->spool);
     journal_close(server->journal);

@@ -20,6 +20,7 @@ typedef struct server_t {
     zm_submitter_t *submitter;
     policy_t *policy;
     inquiries_t *inquiries; /**< to the router; null: it is not asked */
+    struct turns_t *turns;  /**< for ETRN */
     journal_t *journal;     /**< null: none */
     space_t space;
     bool local;       /**< -i: the client is a program on standard input */

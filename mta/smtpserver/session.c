@@ -70,10 +70,12 @@ static void release(session_t *session)
                  session->tarpit_sum);
     policy_cancel(session->ask);
     inquiry_cancel(&session->inquiry);
+    turn_cancel(session->turn);
     transaction_end(session);
     zm_timer_cancel(&session->delay);
     zm_buf_free(&session->helo);
     zm_buf_free(&session->held);
+    zm_buf_free(&session->turn_host);
     unlist(session);
     if (session->options.ended != NULL)
         session->options.ended(&session->options.client, session->options.baton);

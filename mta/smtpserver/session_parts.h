@@ -9,6 +9,7 @@
  *     data.c         DATA: taking the message in, and making it the spool's
  *     chunk.c        BDAT, which comes to the same
  *     referral.c     questions to the router
+ *     etrn.c         ETRN
  *
  * States:
  *
@@ -30,6 +31,7 @@
 #include "mta/smtpserver/envelope.h"
 #include "mta/smtpserver/header_scan.h"
 #include "mta/smtpserver/session.h"
+#include "mta/smtpserver/turn.h"
 
 typedef enum session_state_t {
     SESSION_HELLO,
@@ -90,7 +92,9 @@ struct session_t {
     void (*resume)(session_t *session, const policy_verdict_t *verdict);
     inquiry_t inquiry; /* a question to the router */
     void (*heard)(session_t *session, const inquiry_answer_t *answer);
-    int unheard; /* questions that nobody answered */
+    int unheard;  /* questions that nobody answered */
+    turn_t *turn; /* ETRN under way */
+    zm_buf_t turn_host;
     bool committing;
     zm_timer_t delay;
     bool held_back; /* replies go to held until the delay is over */
@@ -223,6 +227,7 @@ void referral_refuse(session_t *session, const referral_t *referral,
  * option. */
 zm_str_t referral_address(session_t *session, zm_str_t address);
 command_fn command_vrfy, command_expn;
+command_fn command_etrn; /* etrn.c */
 
 /* -- data.c, for chunk.c ------------------------------------------------------------------ */
 

@@ -1,6 +1,7 @@
 #include <apr_strings.h>
 
 #include "mta/conf/mailqsock.h"
+#include "mta/net/challenge.h"
 #include "mta/scheduler/account.h"
 #include "mta/scheduler/mailqd.h"
 #include "platform/clock.h"
@@ -26,7 +27,7 @@ static zm_ip_t ip(const char *text)
 static void answer_follows_the_vector(void)
 {
     char answer[33];
-    zm_account_answer(answer, zm_str("220 MAILQ-V2-CHALLENGE: 1700000000.123456.7"),
+    zm_challenge_answer(answer, zm_str("220 MAILQ-V2-CHALLENGE: 1700000000.123456.7"),
                       zm_str("nobody"));
     ZM_ASSERT_STR(answer, "26f34cd96148a914ef5298dafcaf826e");
 }
@@ -35,7 +36,7 @@ static int login(const char *file, const char *peer, const char *user, const cha
 {
     char answer[33];
     zm_ip_t address = ip(peer);
-    zm_account_answer(answer, zm_str("c"), zm_str(password));
+    zm_challenge_answer(answer, zm_str("c"), zm_str(password));
     return zm_accounts_login(zm_str(file), &address, zm_str("c"), zm_str(user), zm_str(answer));
 }
 
@@ -161,7 +162,7 @@ static void authenticate(talk_t *talk, const char *user, const char *password)
     while (strchr(challenge, '\n') == NULL)
         challenge = apr_pstrcat(zm_test_pool(), challenge, hear(talk, "\n"), NULL);
     CU_ASSERT_EQUAL(strncmp(greeting, "version zmailer 2.0\n", 20), 0);
-    zm_account_answer(answer, zm_str_of(challenge, strlen(challenge) - 1), zm_str(password));
+    zm_challenge_answer(answer, zm_str_of(challenge, strlen(challenge) - 1), zm_str(password));
     tell(talk, apr_pstrcat(zm_test_pool(), "AUTH ", user, " ", answer, NULL));
 }
 

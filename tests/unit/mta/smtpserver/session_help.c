@@ -3,6 +3,7 @@
 #include <apr_strings.h>
 #include <stdio.h>
 
+#include "mta/smtpserver/turn.h"
 #include "platform/clock.h"
 #include "platform/localsock.h"
 #include "platform/log.h"
@@ -14,6 +15,13 @@ static void on_ended(const zm_endpoint_t *address, void *baton)
     client_t *client = baton;
     (void)address;
     client->ended++;
+}
+
+static void file(void *baton, zm_str_t content, turn_filed_fn *done, void *done_baton)
+{
+    client_t *client = baton;
+    client->filed = zm_str_c(zm_test_pool(), content);
+    done(client->filing, done_baton);
 }
 
 static void run(client_t *client)
@@ -61,6 +69,7 @@ client_t *client_connect(const char *config, const char *address)
     client_t *client = apr_pcalloc(pool, sizeof *client);
     server_t *server = &client->server;
     policy_options_t policy = {0};
+    turns_options_t turns = {.hostname = "mx.local.test", .file = file, .baton = client};
     journal_options_t journal = {0};
     zm_error_t error;
     zm_log_options_t log = {.program = "test",
@@ -80,6 +89,8 @@ client_t *client_connect(const char *config, const char *address)
     policy.percent_hack = true;
     ZM_ASSERT_OK(policy_create(&server->policy, &policy, pool));
     ZM_ASSERT_OK(journal_open(&server->journal, &journal, pool, &error));
+    turns.nodes = client->config->nodes;
+    server->turns = turns_create(server->loop, &turns, pool);
     fake_spool_reset(server->loop);
     space_init(&server->space, NULL, 5000 * 1024);
     client_again(client, address);
@@ -135,6 +146,7 @@ void client_done(client_t *client)
     zm_clock_advance(apr_time_from_sec(4000));
     run(client);
     CU_ASSERT_EQUAL(client->server.open, 0);
+    turns_close(client->server.turns);
     zm_buf_free(&client->server.scratch);
     zm_buf_free(&client->server.text);
     zm_buf_free(&client->server.line);

@@ -16,6 +16,8 @@ typedef struct client_t {
     apr_socket_t *socket; /* the client's end */
     int ended;            /* sessions that are over */
     config_t *config;
+    const char *filed;   /* the last command file for the scheduler; null: none */
+    apr_status_t filing; /* what becomes of it */
 } client_t;
 
 /** A server with that configuration (a pattern line is added) and a client from that address, or

@@ -29,16 +29,16 @@ static void ehlo_lists_extensions_and_help_last(void)
                   "250-mx.local.test Hello peer.test\r\n250-SIZE 1000000\r\n"
                   "250-8BITMIME\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-ENHANCEDSTATUSCODES\r\n"
                   "250-DSN\r\n250-X-RCPTLIMIT 10000\r\n250-LIMITS RCPTMAX=10000\r\n"
-                  "250 HELP\r\n");
+                  "250-ETRN\r\n250 HELP\r\n");
     client_done(client);
 }
 
 static void ehlo_leaves_out_what_is_off(void)
 {
-    client_t *client =
-        client_connect("PARAM NoDSN\nPARAM No8BITMIME\nPARAM NoPIPELINING\n"
-                       "PARAM NoENHANCEDSTATUSCODES\nPARAM NoCHUNKING\nPARAM RcptLimitCount 100",
-                       STRANGER);
+    client_t *client = client_connect(
+        "PARAM NoDSN\nPARAM No8BITMIME\nPARAM NoPIPELINING\n"
+        "PARAM NoENHANCEDSTATUSCODES\nPARAM NoCHUNKING\nPARAM RcptLimitCount 100\nPARAM NoETRN",
+        STRANGER);
     ZM_ASSERT_STR(hello(client), "250-mx.local.test Hello peer.test\r\n250-SIZE 0\r\n250 HELP\r\n");
     ASSERT_HAS(say(client, "MAIL FROM:<a@far.test> RET=FULL\r\n"), "555-unknown parameter");
     client_done(client);
