@@ -27,15 +27,15 @@ names() {
     case $MANAGER:$1 in
     apt-get:build) echo gcc libc6-dev cmake ninja-build pkg-config libapr1-dev libssl-dev libsqlite3-dev \
         libc-ares-dev libpcre2-dev libidn2-dev libpsl-dev libcunit1-dev ;;
-    apt-get:maps) echo libldap-dev libsasl2-dev libpq-dev libmariadb-dev ;;
-    apt-get:mapservers) echo slapd ldap-utils postgresql mariadb-server ;;
+    apt-get:maps) echo libldap-dev libsasl2-dev libpq-dev libmariadb-dev libnsl-dev libtirpc-dev ;;
+    apt-get:mapservers) echo slapd ldap-utils libsasl2-modules postgresql mariadb-server rpcbind ypserv ypbind-mt ;;
     apt-get:test) echo python3 mandoc clang clang-tidy clang-format cppcheck musl-tools ;;
     apt-get:fuzz) echo clang libclang-rt-dev ;;
     apt-get:windows) echo gcc-mingw-w64-x86-64-win32 mingw-w64-x86-64-dev binutils-mingw-w64-x86-64 wine wine64 \
         gcc libc6-dev cmake ninja-build make perl python3 tcl dpkg-dev patch bzip2 xz-utils publicsuffix ;;
     dnf:build) echo gcc cmake ninja-build pkgconf apr-devel openssl-devel sqlite-devel c-ares-devel pcre2-devel \
         libidn2-devel libpsl-devel CUnit-devel ;;
-    dnf:maps) echo openldap-devel cyrus-sasl-devel libpq-devel mariadb-connector-c-devel ;;
+    dnf:maps) echo openldap-devel cyrus-sasl-devel libpq-devel mariadb-connector-c-devel libnsl2-devel libtirpc-devel ;;
     dnf:mapservers) echo openldap-servers openldap-clients postgresql-server mariadb-server ;;
     dnf:test) echo python3 mandoc clang clang-tools-extra cppcheck ;;
     dnf:fuzz) echo clang compiler-rt ;;

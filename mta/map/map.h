@@ -7,8 +7,8 @@
  * what a relation (relation.h) adds on top.
  *
  * Types: incore, unordered, ordered, regex, sqlite (and, as other names of it,
- * dbm, ndbm, gdbm, btree, bhash), bind, hostsfile, selfmatch; ldap, pgsql and
- * mysql where their modules are (module.h).  Programs may add their own with
+ * dbm, ndbm, gdbm, btree, bhash), bind, hostsfile, selfmatch; ldap, pgsql,
+ * mysql and yp where their modules are (module.h).  Programs may add their own with
  * zm_map_type_add.
  *
  * One map belongs to one thread.

@@ -9,11 +9,8 @@
 /* The names that have modules, and the file of each. */
 static const struct {
     const char *name, *file;
-} modules[] = {{"ldap", "ldap"},
-               {"pgsql", "pgsql"},
-               {"postgresql", "pgsql"},
-               {"mysql", "mysql"},
-               {"mariadb", "mysql"}};
+} modules[] = {{"ldap", "ldap"},   {"pgsql", "pgsql"},   {"postgresql", "pgsql"},
+               {"mysql", "mysql"}, {"mariadb", "mysql"}, {"yp", "yp"}};
 #define MODULES (sizeof modules / sizeof modules[0])
 
 static const zm_map_type_t *loaded[MODULES];

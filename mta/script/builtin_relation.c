@@ -2,6 +2,7 @@
 
 #include <apr_getopt.h>
 #include <apr_strings.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "mta/script/interp.h"
@@ -49,13 +50,18 @@ static bool read_query(zm_call_t *call, zm_relation_query_t *query, zm_str_t *wo
 
 static zm_value_t answer_value(zm_script_t *script, const zm_map_answer_t *answer)
 {
-    zm_value_t items[64];
-    apr_size_t i, count = answer->count < 64 ? answer->count : 64;
+    zm_value_t *items, list;
+    apr_size_t i;
     if (answer->count == 0)
         return zm_value_of(answer->value);
-    for (i = 0; i < count; i++)
+    items = malloc(answer->count * sizeof *items);
+    if (items == NULL)
+        abort();
+    for (i = 0; i < answer->count; i++)
         items[i] = zm_value_of(answer->values[i]);
-    return zm_make_list(script, items, count);
+    list = zm_make_list(script, items, answer->count);
+    free(items);
+    return list;
 }
 
 /* reason: why it failed; null: it did not. */

@@ -96,6 +96,7 @@ class Running:
 
 
 SLAPD = '''\
+%(more)s
 include /etc/ldap/schema/core.schema
 modulepath %(modules)s
 moduleload back_mdb
@@ -106,6 +107,15 @@ rootdn "cn=admin,dc=test"
 rootpw secret
 directory %(dir)s/data
 access to * by dn="cn=admin,dc=test" write by users read by anonymous auth
+'''
+SECURE = '''\
+TLSCACertificateFile %(dir)s/ca.pem
+TLSCertificateFile %(dir)s/cert.pem
+TLSCertificateKeyFile %(dir)s/key.pem
+sasl-host localhost
+sasl-secprops noanonymous
+authz-regexp "^uid=([^,]*),cn=[^,]*,cn=auth$" "cn=$1,dc=test"
+authz-regexp "^gidNumber=.*uidNumber=.*,cn=peercred,cn=external,cn=auth$" "cn=mailer,dc=test"
 '''
 ENTRIES = '''\
 dn: dc=test
@@ -119,6 +129,12 @@ objectClass: person
 cn: ann
 sn: ann@far.test
 description: one
+
+dn: cn=mailer,dc=test
+objectClass: person
+cn: mailer
+sn: mailer
+userPassword: secret
 
 dn: cn=star*(x),dc=test
 objectClass: person
@@ -150,7 +166,20 @@ timeout 2
 '''
 
 
+def certificates(server):
+    """ca.pem, and cert.pem and key.pem for 127.0.0.1, in the server's directory."""
+    openssl = program('openssl')
+    server.do(openssl, 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=test ca',
+              '-keyout', 'ca.key', '-out', 'ca.pem')
+    server.do(openssl, 'req', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=localhost', '-keyout', 'key.pem', '-out', 'req.pem')
+    server.write('names', 'subjectAltName=IP:127.0.0.1,DNS:localhost')
+    server.do(openssl, 'x509', '-req', '-in', 'req.pem', '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2',
+              '-extfile', 'names', '-out', 'cert.pem')
+
+
 class Slapd(Running):
+    more, urls = '', ''
+
     def __init__(self):
         need_module('ldap')
         super().__init__()
@@ -159,13 +188,131 @@ class Slapd(Running):
             raise Skip('no /etc/ldap/schema')
         os.mkdir(os.path.join(self.dir, 'data'))
         modules = glob.glob('/usr/lib*/ldap') + glob.glob('/usr/lib/*/ldap')
-        self.conf = self.write('slapd.conf', SLAPD % dict(dir=self.dir, modules=modules[0] if modules else '/usr/lib/ldap'))
+        self.prepare()
+        self.conf = self.write('slapd.conf', SLAPD % dict(dir=self.dir, more=self.more, modules=modules[0] if modules else '/usr/lib/ldap'))
         self.do(program('slapadd'), '-f', self.conf, text=ENTRIES)
         self.start()
 
+    def prepare(self):
+        pass
+
     def start(self):
-        self.launch(self.program, '-f', self.conf, '-h', 'ldap://127.0.0.1:%d' % self.port, '-d', '0')
+        self.launch(self.program, '-f', self.conf, '-h', 'ldap://127.0.0.1:%d %s' % (self.port, self.urls), '-d', '0')
         wait(self.answers, 'slapd')
+
+
+class SecureSlapd(Slapd):
+    def prepare(self):
+        certificates(self)
+        self.more = SECURE % dict(dir=self.dir)
+        self.socket = os.path.join(self.dir, 'socket')
+        self.urls = 'ldapi://' + self.socket.replace('/', '%2F')
+
+    def ask(self, settings, key='ann', uri=None):
+        """What the relation says: the value, or what is wrong."""
+        self.write('map', 'uri %s\nbase dc=test\nfilter (cn=%%s)\nattr sn\ntimeout 5\n%s' % (
+            uri or 'ldap://127.0.0.1:%d' % self.port, settings))
+        out = zmsh(self.dir, 'relation -t ldap -f %s/map l; l %s || echo "$defer"' % (self.dir, key)).out
+        return out.strip()
+
+
+def test_ldap_goes_on_with_tls():
+    with SecureSlapd() as s:
+        simple = 'binddn cn=admin,dc=test\npasswd secret\nstart_tls on\n'
+        check(s.ask(simple + 'tls_cacert %s/ca.pem\n' % s.dir) == 'ann@far.test', s.ask(simple))
+        check(s.ask(simple).startswith('IO:'), 'a server that nobody vouches for is believed')
+        check(s.ask(simple + 'tls_cacert %s/nosuch\n' % s.dir).startswith('IO:'), 'without authorities')
+        check('start_tls is neither' in s.ask('start_tls maybe\n'), s.ask('start_tls maybe\n'))
+
+
+def test_ldap_authenticates_with_sasl():
+    with SecureSlapd() as s:
+        sasl = 'authmethod sasl\nsasl_authc_id mailer\npasswd secret\n'
+        check(s.ask('') .startswith('IO:') or s.ask('') == '', 'anybody is answered')
+        for mechanism in ('SCRAM-SHA-1', 'DIGEST-MD5', 'CRAM-MD5'):
+            said = s.ask(sasl + 'sasl_mech %s\n' % mechanism)
+            check(said == 'ann@far.test', (mechanism, said))
+        said = s.ask(sasl + 'sasl_mech PLAIN\nsasl_secprops none\nstart_tls on\ntls_cacert %s/ca.pem\n' % s.dir)
+        check(said == 'ann@far.test', said)
+        said = s.ask(sasl.replace('secret', 'wrong') + 'sasl_mech SCRAM-SHA-1\n')
+        check(said.startswith('IO:') and 'redentials' in said, said)
+        said = s.ask('authmethod sasl\nsasl_mech EXTERNAL\n', uri=s.urls)
+        check(said == 'ann@far.test', said)
+        check(s.ask('authmethod magic\n').find('authmethod magic is not possible') > 0, s.ask('authmethod magic\n'))
+
+
+def test_a_part_of_a_list_is_no_list():
+    """More answers than the directory or the relation gives are a failure, not a shorter list."""
+    with SecureSlapd() as s:
+        entries = ''.join('dn: cn=m%d,dc=test\nobjectClass: person\ncn: m%d\ncn: many\nsn: u%d\n\n' % (n, n, n) for n in range(600))
+        s.end()
+        s.do(program('slapadd'), '-f', s.conf, text=entries)
+        s.start()
+        admin = 'binddn cn=admin,dc=test\npasswd secret\n'
+        check(s.ask(admin, 'many').count('u') == 600, s.ask(admin, 'many')[-80:])
+        user = 'binddn cn=mailer,dc=test\npasswd secret\n'      # whom slapd gives 500 at most
+        check('imit' in s.ask(user, 'many'), s.ask(user, 'many')[-80:])
+        check(s.ask(user + 'base dc=nosuch\n').startswith('IO:'), 'a base that is not there')
+
+
+NIS = '''\
+ip link set lo up || ifconfig lo up
+domainname zmtest
+mount -t tmpfs none /run && mkdir -p /run/rpcbind /run/sendsigs.omit.d
+mount -t tmpfs none /var/yp && mkdir -p /var/yp/zmtest /var/yp/binding
+printf 'ann ann@far.test\\nteam bob, carl\\n' | %(makedbm)s - /var/yp/zmtest/mail.aliases
+echo 'domain zmtest server 127.0.0.1' > /run/yp.conf
+rpcbind -w
+until rpcinfo -p 127.0.0.1 > /run/log; do sleep 0.1; done
+ypserv -d > /run/ypserv.log 2>&1 & server=$!
+until rpcinfo -p 127.0.0.1 | grep -q 100004; do sleep 0.1; done
+ypbind -n -debug -f /run/yp.conf > /run/ypbind.log 2>&1 &
+n=0
+until ypwhich_is_up || [ $n = 200 ]; do n=$((n + 1)); sleep 0.1; done
+%(zmsh)s %(dir)s/ask
+kill $server
+echo away
+%(zmsh)s %(dir)s/ask
+'''
+ASK = '''\
+relation -lt yp,mail.aliases l
+relation -t yp,mail.aliases -f otherdomain o
+relation -t yp,nosuch n
+l Ann; l team; l nobody; echo "$? <$defer>"
+db print l
+[ "$(db owner l)" = "$(db owner l)" ] && echo owned
+o ann; echo "$? $defer"; defer=
+n ann; echo "$? $defer"
+'''
+
+
+def test_nis_finds_values_and_tells_absent_from_failed():
+    """A NIS domain of its own, in a network and a mount space of its own."""
+    need_root()
+    need_module('yp')
+    for name in ('ypserv', 'ypbind', 'rpcbind', 'unshare'):
+        program(name)
+    makedbm = program('makedbm', '/usr/lib/yp', '/usr/lib64/yp', '/usr/libexec/yp')
+    directory = tempfile.mkdtemp(prefix='zmsrv-')
+    try:
+        with open(os.path.join(directory, 'ask'), 'w') as f:
+            f.write(ASK)
+        with open(os.path.join(directory, 'nis'), 'w') as f:
+            f.write('ypwhich_is_up() { %s -c "relation -t yp,mail.aliases l; l ann" | grep -q far.test; }\n' % ZMSH +
+                    NIS % dict(makedbm=makedbm, zmsh=ZMSH, dir=directory))
+        said = run('unshare', '--net', '--uts', '--mount', '--pid', '--fork', '--mount-proc', 'sh', directory + '/nis',
+                   code=None, timeout=120)
+        if 'unshare:' in said.err:
+            raise Skip('no spaces of our own: ' + said.err.strip())
+        there, away = said.out.split('away\n')
+        lines = there.splitlines()
+        check(lines[:3] == ['ann@far.test', "'bob, carl'", '1 <>'], said.out + said.err)
+        check('team\tbob, carl' in lines and 'owned' in lines, there)
+        check(any(l.startswith('1 IO:yp mail.aliases: ') for l in lines) and
+              any(l.startswith('1 IO:yp nosuch: ') for l in lines), there)
+        check(away.splitlines()[0].startswith('1 <IO:yp mail.aliases: '), away)
+    finally:
+        shutil.rmtree(directory)
 
 
 def test_ldap_finds_values_and_tells_absent_from_failed():
@@ -314,7 +461,7 @@ def test_mysql_finds_values_and_tells_absent_from_failed():
 
 
 def test_a_type_whose_module_is_missing_is_unknown():
-    check(zmsh(tempfile.gettempdir(), 'relation -T -t yp x; echo $?').out == '3\n', 'yp is there')
+    check(zmsh(tempfile.gettempdir(), 'relation -T -t oracle x; echo $?').out == '3\n', 'oracle is there')
 
 
 if __name__ == '__main__':

@@ -27,7 +27,7 @@ typedef struct ldap_map_t {
     const char *path;
     zm_file_info_t seen;
     const char *uri, *host, *port, *base, *scope, *bind_name, *password, *method, *filter;
-    const char *attribute, *protocol, *start_tls, *debug, *timeout;
+    const char *attribute, *protocol, *start_tls, *tls_authorities, *debug, *timeout;
     const char *sasl_properties, *sasl_realm, *sasl_mechanism, *sasl_user, *sasl_for;
     unsigned seconds;
     int scope_number;
@@ -56,6 +56,7 @@ static apr_status_t read_settings(ldap_map_t *map, const zm_map_options_t *optio
                                   {"attr", &map->attribute},
                                   {"protocol", &map->protocol},
                                   {"start_tls", &map->start_tls},
+                                  {"tls_cacert", &map->tls_authorities},
                                   {"debug", &map->debug},
                                   {"timeout", &map->timeout},
                                   {NULL, NULL}};
@@ -70,8 +71,12 @@ static apr_status_t read_settings(ldap_map_t *map, const zm_map_options_t *optio
     return status;
 }
 
-/* What the settings mean together. */
-static apr_status_t judge_settings(ldap_map_t *map, apr_pool_t *pool, zm_error_t *error)
+static bool says(const char *value, const char *word)
+{
+    return zm_str_equal_nocase(zm_str(value), zm_str(word));
+}
+
+static apr_status_t judge_scope(ldap_map_t *map, zm_error_t *error)
 {
     static const struct {
         const char *word;
@@ -82,13 +87,6 @@ static apr_status_t judge_settings(ldap_map_t *map, apr_pool_t *pool, zm_error_t
                   {"sub", LDAP_SCOPE_SUBTREE},
                   {"subtree", LDAP_SCOPE_SUBTREE}};
     apr_size_t i;
-    if (map->uri == NULL && map->host == NULL)
-        return zm_error_set(error, ZM_E_CONFIG, "%s: expected uri or ldaphost", map->path);
-    if (map->filter == NULL || map->attribute == NULL)
-        return zm_error_set(error, ZM_E_CONFIG, "%s: expected filter and attr", map->path);
-    if (map->uri == NULL)
-        map->uri = apr_pstrcat(pool, "ldap://", map->host, ":",
-                               map->port != NULL ? map->port : "389", NULL);
     map->scope_number = LDAP_SCOPE_SUBTREE;
     for (i = 0; map->scope != NULL && strcmp(map->scope, scopes[i].word) != 0;)
         if (++i == sizeof scopes / sizeof scopes[0])
@@ -96,10 +94,27 @@ static apr_status_t judge_settings(ldap_map_t *map, apr_pool_t *pool, zm_error_t
                                 map->path);
     if (map->scope != NULL)
         map->scope_number = scopes[i].number;
+    return APR_SUCCESS;
+}
+
+/* What the settings mean together. */
+static apr_status_t judge_settings(ldap_map_t *map, apr_pool_t *pool, zm_error_t *error)
+{
+    if (map->uri == NULL && map->host == NULL)
+        return zm_error_set(error, ZM_E_CONFIG, "%s: expected uri or ldaphost", map->path);
+    if (map->filter == NULL || map->attribute == NULL)
+        return zm_error_set(error, ZM_E_CONFIG, "%s: expected filter and attr", map->path);
+    if (map->uri == NULL)
+        map->uri = apr_pstrcat(pool, "ldap://", map->host, ":",
+                               map->port != NULL ? map->port : "389", NULL);
+    if (judge_scope(map, error) != APR_SUCCESS)
+        return ZM_E_CONFIG;
     if (map->method != NULL && strcmp(map->method, "simple") != 0 &&
         (strcmp(map->method, "sasl") != 0 || !WITH_SASL))
         return zm_error_set(error, ZM_E_CONFIG, "%s: authmethod %s is not possible here", map->path,
                             map->method);
+    if (map->start_tls != NULL && !says(map->start_tls, "on") && !says(map->start_tls, "off"))
+        return zm_error_set(error, ZM_E_CONFIG, "%s: start_tls is neither on nor off", map->path);
     return zm_settings_seconds(map->timeout, DEFAULT_SECONDS, &map->seconds, error);
 }
 
@@ -176,6 +191,21 @@ static int authenticate(ldap_map_t *map)
                             NULL, NULL);
 }
 
+/* TLS as the settings want it: whom to believe, and from the start of it on. */
+static int secure(ldap_map_t *map)
+{
+    const int client = 0;
+    int code = LDAP_SUCCESS;
+    if (map->tls_authorities != NULL) {
+        code = ldap_set_option(map->connection, LDAP_OPT_X_TLS_CACERTFILE, map->tls_authorities);
+        if (code == LDAP_SUCCESS)
+            code = ldap_set_option(map->connection, LDAP_OPT_X_TLS_NEWCTX, &client);
+    }
+    if (code == LDAP_SUCCESS && map->start_tls != NULL && says(map->start_tls, "on"))
+        code = ldap_start_tls_s(map->connection, NULL, NULL);
+    return code;
+}
+
 static int connect_now(ldap_map_t *map)
 {
     struct timeval limit = {(time_t)map->seconds, 0};
@@ -191,8 +221,7 @@ static int connect_now(ldap_map_t *map)
     ldap_set_option(map->connection, LDAP_OPT_NETWORK_TIMEOUT, &limit);
     ldap_set_option(map->connection, LDAP_OPT_TIMEOUT, &limit);
     ldap_set_option(map->connection, LDAP_OPT_REFERRALS, LDAP_OPT_OFF);
-    if (map->start_tls != NULL && strcmp(map->start_tls, "on") == 0)
-        code = ldap_start_tls_s(map->connection, NULL, NULL);
+    code = secure(map);
     if (code == LDAP_SUCCESS)
         code = authenticate(map);
     if (code != LDAP_SUCCESS)
@@ -238,9 +267,9 @@ static int search(ldap_map_t *map, const char *filter, LDAPMessage **result, apr
     if (code != LDAP_SUCCESS)
         return code;
     code = ldap_search_ext_s(map->connection, map->base != NULL ? map->base : "", map->scope_number,
-                             filter, attributes, 0, NULL, NULL, &limit, ZM_SETTINGS_MOST_VALUES,
+                             filter, attributes, 0, NULL, NULL, &limit, ZM_SETTINGS_MOST_VALUES + 1,
                              result);
-    if (code == LDAP_SUCCESS || code == LDAP_NO_SUCH_OBJECT || code == LDAP_SIZELIMIT_EXCEEDED)
+    if (code == LDAP_SUCCESS)
         return code;
     if (*result != NULL)
         ldap_msgfree(*result);
@@ -252,18 +281,16 @@ static int search(ldap_map_t *map, const char *filter, LDAPMessage **result, apr
 static zm_map_outcome_t collect(const ldap_map_t *map, LDAPMessage *result, zm_map_answer_t *answer,
                                 apr_pool_t *pool)
 {
-    zm_str_t *values = apr_palloc(pool, ZM_SETTINGS_MOST_VALUES * sizeof *values);
+    apr_array_header_t *values = apr_array_make(pool, 4, sizeof(zm_str_t));
     LDAPMessage *entry;
-    apr_size_t count = 0;
-    for (entry = ldap_first_entry(map->connection, result);
-         entry != NULL && count < ZM_SETTINGS_MOST_VALUES;
+    for (entry = ldap_first_entry(map->connection, result); entry != NULL;
          entry = ldap_next_entry(map->connection, entry)) {
         struct berval **found = ldap_get_values_len(map->connection, entry, map->attribute);
         if (found != NULL && found[0] != NULL)
-            values[count++] = zm_str_copy(pool, zm_str_of(found[0]->bv_val, found[0]->bv_len));
+            zm_settings_add(values, zm_str_of(found[0]->bv_val, found[0]->bv_len));
         ldap_value_free_len(found);
     }
-    return zm_settings_answer(answer, values, count);
+    return zm_settings_answer(answer, values, map->path);
 }
 
 static zm_map_outcome_t ldap_map_lookup(void *state, zm_str_t key, zm_map_answer_t *answer,
@@ -272,7 +299,7 @@ static zm_map_outcome_t ldap_map_lookup(void *state, zm_str_t key, zm_map_answer
     ldap_map_t *map = state;
     const char *filter = make_filter(map, key, pool);
     bool connected = map->connection != NULL;
-    zm_map_outcome_t outcome = ZM_MAP_ABSENT;
+    zm_map_outcome_t outcome;
     LDAPMessage *result;
     int code = search(map, filter, &result, pool);
     if (connected && (code == LDAP_SERVER_DOWN || code == LDAP_CONNECT_ERROR ||
@@ -280,12 +307,12 @@ static zm_map_outcome_t ldap_map_lookup(void *state, zm_str_t key, zm_map_answer
         disconnect(map);
         code = search(map, filter, &result, pool);
     }
-    if (code == LDAP_SUCCESS || code == LDAP_SIZELIMIT_EXCEEDED)
+    if (code == LDAP_SUCCESS) {
         outcome = collect(map, result, answer, pool);
-    if (result != NULL)
         ldap_msgfree(result);
-    if (code == LDAP_SUCCESS || code == LDAP_SIZELIMIT_EXCEEDED || code == LDAP_NO_SUCH_OBJECT)
         return outcome;
+    }
+    /* a base that is not there may be one that we may not see: no answer either */
     disconnect(map);
     answer->reason = apr_pstrcat(pool, "IO:", map->path, ": ", ldap_err2string(code), NULL);
     return ZM_MAP_FAILED;

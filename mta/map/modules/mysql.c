@@ -130,7 +130,7 @@ static bool ask(mysql_t *map, zm_str_t key, apr_pool_t *pool)
 }
 
 /* False: the rows could not be had. */
-static bool collect(mysql_t *map, zm_str_t *values, apr_size_t *count, apr_pool_t *pool)
+static bool collect(mysql_t *map, apr_array_header_t *values, apr_pool_t *pool)
 {
     char *buffer = apr_palloc(pool, VALUE_LIMIT);
     unsigned long length = 0;
@@ -150,8 +150,8 @@ static bool collect(mysql_t *map, zm_str_t *values, apr_size_t *count, apr_pool_
     if (mysql_stmt_bind_result(map->statement, &column) != 0)
         return fail(map);
     while ((more = mysql_stmt_fetch(map->statement)) == 0)
-        if (!null && *count < ZM_SETTINGS_MOST_VALUES)
-            values[(*count)++] = zm_str_copy(pool, zm_str_of(buffer, length));
+        if (!null)
+            zm_settings_add(values, zm_str_of(buffer, length));
     if (more == MYSQL_DATA_TRUNCATED)
         apr_cpystrn(map->error, "a value is too long", sizeof map->error);
     else if (more != MYSQL_NO_DATA)
@@ -164,16 +164,15 @@ static zm_map_outcome_t mysql_lookup(void *state, zm_str_t key, zm_map_answer_t 
                                      apr_pool_t *pool)
 {
     mysql_t *map = state;
-    zm_str_t *values = apr_palloc(pool, ZM_SETTINGS_MOST_VALUES * sizeof *values);
+    apr_array_header_t *values = apr_array_make(pool, 4, sizeof(zm_str_t));
     bool connected = map->connection != NULL, good;
-    apr_size_t count = 0;
     good = ask(map, key, pool);
     if (!good && connected && (map->code == CR_SERVER_GONE_ERROR || map->code == CR_SERVER_LOST)) {
         disconnect(map); /* it may have been away meanwhile */
         good = ask(map, key, pool);
     }
-    if (good && collect(map, values, &count, pool))
-        return zm_settings_answer(answer, values, count);
+    if (good && collect(map, values, pool))
+        return zm_settings_answer(answer, values, map->path);
     answer->reason = apr_pstrcat(pool, "IO:", map->path, ": ", map->error, NULL);
     disconnect(map);
     return ZM_MAP_FAILED;

@@ -107,16 +107,16 @@ static PGresult *ask(pgsql_t *map, zm_str_t key, apr_pool_t *pool)
     return PQexecPrepared(map->connection, STATEMENT, 1, &parameter, &length, NULL, 0);
 }
 
-static zm_map_outcome_t collect(const PGresult *result, zm_map_answer_t *answer, apr_pool_t *pool)
+static zm_map_outcome_t collect(const pgsql_t *map, const PGresult *result, zm_map_answer_t *answer,
+                                apr_pool_t *pool)
 {
+    apr_array_header_t *values = apr_array_make(pool, 4, sizeof(zm_str_t));
     int rows = PQntuples(result), i;
-    zm_str_t *values = apr_palloc(pool, ZM_SETTINGS_MOST_VALUES * sizeof *values);
-    apr_size_t count = 0;
-    for (i = 0; i < rows && count < ZM_SETTINGS_MOST_VALUES; i++)
+    for (i = 0; i < rows; i++)
         if (!PQgetisnull(result, i, 0))
-            values[count++] = zm_str_copy(
-                pool, zm_str_of(PQgetvalue(result, i, 0), (apr_size_t)PQgetlength(result, i, 0)));
-    return zm_settings_answer(answer, values, count);
+            zm_settings_add(
+                values, zm_str_of(PQgetvalue(result, i, 0), (apr_size_t)PQgetlength(result, i, 0)));
+    return zm_settings_answer(answer, values, map->path);
 }
 
 static zm_map_outcome_t pgsql_lookup(void *state, zm_str_t key, zm_map_answer_t *answer,
@@ -135,7 +135,7 @@ static zm_map_outcome_t pgsql_lookup(void *state, zm_str_t key, zm_map_answer_t 
         result = ask(map, key, pool);
     }
     if (PQresultStatus(result) == PGRES_TUPLES_OK && PQnfields(result) >= 1) {
-        outcome = collect(result, answer, pool);
+        outcome = collect(map, result, answer, pool);
     } else {
         answer->reason = reason_of(map, pool);
         disconnect(map);

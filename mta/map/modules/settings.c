@@ -64,14 +64,26 @@ apr_status_t zm_settings_seconds(const char *text, unsigned otherwise, unsigned 
     return APR_SUCCESS;
 }
 
-zm_map_outcome_t zm_settings_answer(zm_map_answer_t *answer, zm_str_t *values, apr_size_t count)
+void zm_settings_add(apr_array_header_t *values, zm_str_t value)
 {
-    if (count == 0)
+    if (values->nelts <= ZM_SETTINGS_MOST_VALUES)
+        APR_ARRAY_PUSH(values, zm_str_t) = zm_str_copy(values->pool, value);
+}
+
+zm_map_outcome_t zm_settings_answer(zm_map_answer_t *answer, const apr_array_header_t *values,
+                                    const char *path)
+{
+    if (values->nelts == 0)
         return ZM_MAP_ABSENT;
-    answer->value = values[0];
-    if (count > 1) {
-        answer->values = values;
-        answer->count = count;
+    if (values->nelts > ZM_SETTINGS_MOST_VALUES) {
+        answer->reason =
+            apr_psprintf(values->pool, "IO:%s: more than %d values", path, ZM_SETTINGS_MOST_VALUES);
+        return ZM_MAP_FAILED;
+    }
+    answer->value = APR_ARRAY_IDX(values, 0, zm_str_t);
+    if (values->nelts > 1) {
+        answer->values = (const zm_str_t *)(const void *)values->elts;
+        answer->count = (apr_size_t)values->nelts;
     }
     return ZM_MAP_FOUND;
 }

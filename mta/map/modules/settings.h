@@ -5,6 +5,8 @@
 #ifndef ZM_MAP_SETTINGS_H
 #define ZM_MAP_SETTINGS_H
 
+#include <apr_tables.h>
+
 #include "mta/map/map.h"
 #include "platform/fs.h"
 
@@ -29,9 +31,17 @@ bool zm_settings_changed(const char *path, const zm_file_info_t *seen);
 apr_status_t zm_settings_seconds(const char *text, unsigned otherwise, unsigned *seconds,
                                  zm_error_t *error);
 
-/** Answers with one value, or with a list of them; absent when there is none. */
-zm_map_outcome_t zm_settings_answer(zm_map_answer_t *answer, zm_str_t *values, apr_size_t count);
+#define ZM_SETTINGS_MOST_VALUES 4096
 
-#define ZM_SETTINGS_MOST_VALUES 64
+/** Adds a copy of a value to an array of zm_str_t, in the array's pool.  Whatever is more than
+ * ZM_SETTINGS_MOST_VALUES is not kept. */
+void zm_settings_add(apr_array_header_t *values, zm_str_t value);
+
+/**
+ * Answers with one value, or with a list of them; absent when there is none.  More
+ * than ZM_SETTINGS_MOST_VALUES are a failure: a part of a list is no list.
+ */
+zm_map_outcome_t zm_settings_answer(zm_map_answer_t *answer, const apr_array_header_t *values,
+                                    const char *path);
 
 #endif
