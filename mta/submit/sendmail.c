@@ -262,8 +262,7 @@ static int submit(const sendmail_t *sendmail)
     zm_site_submitter(&submitter, sendmail->zenv, spool, sendmail->pool);
     fill_person(&person, sendmail, trusted);
     if (options->verbose &&
-        sendmail_trace_create(&trace, zm_zenv_postoffice(sendmail->zenv), trusted.uid,
-                              sendmail->pool, &error) != APR_SUCCESS) {
+        sendmail_trace_create(&trace, spool, trusted.uid, sendmail->pool, &error) != APR_SUCCESS) {
         complain(sendmail, 0, error.text);
         trace = NULL;
     }

@@ -17,7 +17,7 @@ static const char *trace_path(const char *postoffice, const char *name, apr_pool
     return apr_pstrcat(pool, postoffice, "/public/", name, NULL);
 }
 
-apr_status_t sendmail_trace_create(const char **name, const char *postoffice, zm_uid_t owner,
+apr_status_t sendmail_trace_create(const char **name, zm_spool_t *spool, zm_uid_t owner,
                                    apr_pool_t *pool, zm_error_t *error)
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -26,14 +26,22 @@ apr_status_t sendmail_trace_create(const char **name, const char *postoffice, zm
     int tries, i;
     for (tries = 0; tries < 100 && APR_STATUS_IS_EEXIST(status); tries++) {
         char leaf[] = "v_XXXXXX";
+        const char *path;
         zm_file_t *file;
         if ((status = apr_generate_random_bytes(random, sizeof random)) != APR_SUCCESS)
             break;
         for (i = 0; i < 6; i++)
             leaf[2 + i] = letters[random[i] % (sizeof letters - 1)];
         *name = apr_pstrdup(pool, leaf);
-        status = zm_file_open(&file, NULL, trace_path(postoffice, leaf, pool),
-                              ZM_OPEN_WRITE | ZM_OPEN_CREATE | ZM_OPEN_EXCLUSIVE, 0600, pool);
+        status = zm_spool_native_path(&path, spool, apr_pstrcat(pool, "public/", leaf, NULL), pool);
+        if (status == ZM_E_UNSUPPORTED)
+            return zm_error_set(error, status,
+                                "nothing to follow: a spool without a directory tree keeps no "
+                                "traces; the message is submitted all the same");
+        if (status != APR_SUCCESS)
+            break;
+        status = zm_file_open(&file, NULL, path, ZM_OPEN_WRITE | ZM_OPEN_CREATE | ZM_OPEN_EXCLUSIVE,
+                              0600, pool);
         if (status != APR_SUCCESS)
             continue;
         if (owner != ZM_UID_NONE)
@@ -43,7 +51,8 @@ apr_status_t sendmail_trace_create(const char **name, const char *postoffice, zm
             return APR_SUCCESS;
         break;
     }
-    return zm_error_system(error, status, "cannot make a trace file in %s/public", postoffice);
+    return zm_error_system(error, status, "cannot make a trace file in %s/public",
+                           zm_spool_location(spool));
 }
 
 void sendmail_trace_remove(const char *postoffice, const char *name, apr_pool_t *pool)

@@ -9,9 +9,11 @@
 
 #include "platform/identity.h"
 #include "platform/status.h"
+#include "spool/spool.h"
 
-/** Makes public/v_XXXXXX, empty, readable and writable by its owner only.  *name is its leaf. */
-apr_status_t sendmail_trace_create(const char **name, const char *postoffice, zm_uid_t owner,
+/** Makes public/v_XXXXXX, empty, readable and writable by its owner only.  *name is its leaf.
+ * ZM_E_UNSUPPORTED where the spool is no directory tree. */
+apr_status_t sendmail_trace_create(const char **name, zm_spool_t *spool, zm_uid_t owner,
                                    apr_pool_t *pool, zm_error_t *error);
 
 /**
