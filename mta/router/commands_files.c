@@ -12,6 +12,25 @@
 
 /* -- opening ----------------------------------------------------------------------- */
 
+/* Not there, or not for us: that is so until somebody changes it. */
+static bool is_final(apr_status_t status)
+{
+    return APR_STATUS_IS_ENOENT(status) || APR_STATUS_IS_ENOTDIR(status) ||
+           APR_STATUS_IS_EACCES(status) || APR_STATUS_IS_ENAMETOOLONG(status) ||
+           APR_STATUS_IS_EINVAL(status) || status == ZM_E_UNSAFE;
+}
+
+/* A file that cannot be had now must not pass for one that is not there: a .forward would be
+ * overlooked, a list would lose its members. */
+static void note_failure(router_worker_t *worker, apr_status_t status)
+{
+    char reason[100];
+    if (!is_final(status))
+        zm_script_defer(worker->script,
+                        apr_pstrcat(zm_script_pool(worker->script),
+                                    "IO:", zm_status_text(status, reason, sizeof reason), NULL));
+}
+
 /*
  * What filepriv judged and what cat reads next must be the same file, though
  * another may stand under that name by then: the open file is kept in between.
@@ -41,7 +60,30 @@ static apr_status_t open_judged(router_worker_t *worker, zm_file_t **file, const
     return router_open_file(worker->opener, file, NULL, worker->runas, path, pool);
 }
 
-/* cat FILE...: regular files only, others are skipped in silence */
+static apr_status_t copy_file(zm_call_t *call, const char *path, apr_pool_t *pool)
+{
+    zm_file_t *file;
+    uint64_t offset = 0;
+    char block[8192];
+    apr_size_t length = sizeof block;
+    apr_status_t status = open_judged(call->baton, &file, path, pool);
+    if (status != APR_SUCCESS)
+        return status;
+    while ((status = zm_file_read_at(file, offset, block, &length)) == APR_SUCCESS) {
+        zm_call_write(call, zm_str_of(block, length));
+        offset += length;
+        length = sizeof block;
+        if (offset >= READ_LIMIT) {
+            status = ZM_E_LIMIT;
+            break;
+        }
+    }
+    zm_file_close(file);
+    return APR_STATUS_IS_EOF(status) ? APR_SUCCESS : status;
+}
+
+/* cat FILE...: regular files only, others are skipped in silence; `defer` is set when one cannot be
+ * read now, or is too large to be read whole */
 static int cat(zm_call_t *call)
 {
     router_worker_t *worker = call->baton;
@@ -49,19 +91,9 @@ static int cat(zm_call_t *call)
     apr_size_t i;
     apr_pool_create(&pool, zm_script_pool(worker->script));
     for (i = 0; i < call->count; i++) {
-        zm_file_t *file;
-        uint64_t offset = 0;
-        char block[8192];
-        apr_size_t length = sizeof block;
-        if (open_judged(worker, &file, zm_call_arg_c(call, i), pool) != APR_SUCCESS)
-            continue;
-        while (offset < READ_LIMIT &&
-               zm_file_read_at(file, offset, block, &length) == APR_SUCCESS) {
-            zm_call_write(call, zm_str_of(block, length));
-            offset += length;
-            length = sizeof block;
-        }
-        zm_file_close(file);
+        apr_status_t status = copy_file(call, zm_call_arg_c(call, i), pool);
+        if (status != APR_SUCCESS)
+            note_failure(worker, status);
     }
     apr_pool_destroy(pool);
     return 0;
@@ -178,6 +210,7 @@ static int filepriv(zm_call_t *call)
         apr_status_t status = look_at_file(worker, what.path, &info, &folder);
         char reason[200];
         if (status != APR_SUCCESS) {
+            note_failure(worker, status);
             zm_call_complain(call, "%s: %s", what.path,
                              zm_status_text(status, reason, sizeof reason));
             return 2;
@@ -211,9 +244,11 @@ static int runas(zm_call_t *call)
         return 64;
     }
     if (zm_str_i64(zm_call_arg(call, 0), &uid) != APR_SUCCESS) {
-        if (zm_accounts_find(&account, worker->accounts, zm_call_arg_c(call, 0), pool) !=
-            APR_SUCCESS)
+        status = zm_accounts_find(&account, worker->accounts, zm_call_arg_c(call, 0), pool);
+        if (status != APR_SUCCESS) {
+            note_failure(worker, status);
             return 1;
+        }
         uid = account->uid;
     }
     if (before != 0 && uid != before) { /* rights only ever shrink */

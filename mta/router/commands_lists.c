@@ -91,20 +91,54 @@ static void add_result(expansion_t *expansion, zm_value_t result)
         APR_ARRAY_PUSH(expansion->groups, zm_value_t) = zm_value_item(result, i);
 }
 
+static bool is_held(zm_value_t quad)
+{
+    return zm_value_count(quad) == 4 && zm_str_equal_c(zm_value_item_str(quad, 0), "hold");
+}
+
+/* Whether all that came of a member waits already. */
+static bool all_held(zm_value_t result)
+{
+    apr_size_t i, k;
+    if (is_held(result))
+        return true;
+    for (i = 0; i < zm_value_count(result); i++)
+        for (k = 0; k < zm_value_count(zm_value_item(result, i)); k++)
+            if (!is_held(zm_value_item(zm_value_item(result, i), k)))
+                return false;
+    return zm_value_count(result) > 0;
+}
+
+/* A member of whom something cannot be told now waits, and the others do not.  What was deferred
+ * before stays so. */
 static void route_member(expansion_t *expansion, zm_str_t address)
 {
+    zm_script_t *script = expansion->worker->script;
+    apr_pool_t *pool = zm_script_pool(script);
+    const char *before = zm_str_c(pool, zm_script_deferred(script)), *now;
     zm_value_t arguments[5];
     zm_script_result_t result = {0};
+    bool routed;
     arguments[0] = zm_value_of(address);
     arguments[1] = zm_value_of(expansion->original);
     arguments[2] = member_attributes(expansion, address);
     arguments[3] = zm_value_of(expansion->tail);
     arguments[4] = zm_value_of(expansion->domain);
     expansion->good++;
-    zm_script_defer_clear(expansion->worker->script);
-    if (zm_call_call(expansion->call, "rrouter", arguments, 5, &result) == APR_SUCCESS &&
-        result.has_value)
+    zm_script_defer_clear(script);
+    routed = zm_call_call(expansion->call, "rrouter", arguments, 5, &result) == APR_SUCCESS &&
+             result.has_value;
+    now = zm_str_c(pool, zm_script_deferred(script));
+    if (now[0] != '\0' && !(routed && all_held(result.value))) {
+        zm_value_t quad[4] = {ZM_VALUE("hold"), zm_value_of(zm_str(now)), arguments[0],
+                              arguments[2]};
+        add_result(expansion, zm_script_list(script, quad, 4));
+    } else if (routed) {
         add_result(expansion, result.value);
+    }
+    zm_script_defer_clear(script);
+    if (before[0] != '\0')
+        zm_script_defer(script, before);
 }
 
 /* What is wrong with a line; null: nothing. */
@@ -149,7 +183,7 @@ static int listexpand(zm_call_t *call)
     expansion_t expansion = {0};
     zm_str_t rest, line;
     unsigned number = 0;
-    bool more = true;
+    bool more = true, unread;
     expansion.call = call;
     expansion.worker = call->baton;
     expansion.groups =
@@ -164,7 +198,10 @@ static int listexpand(zm_call_t *call)
         more = zm_str_cut(rest, '\n', &line, &rest);
         expand_line(&expansion, zm_str_trim(line), ++number);
     }
-    if (expansion.good == 0 && !router_message_is_error(expansion.worker)) {
+    unread = expansion.good == 0 && zm_script_deferred(expansion.worker->script).length > 0;
+    if (unread) /* whoever feeds us could not read it now: nothing is wrong with the list */
+        zm_buf_clear(&expansion.complaints);
+    else if (expansion.good == 0 && !router_message_is_error(expansion.worker)) {
         if (expansion.error_address.length == 0)
             expansion.error_address = ZM_S("postmaster");
         zm_buf_add_c(&expansion.complaints, "no valid recipients\n");

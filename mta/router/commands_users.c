@@ -52,6 +52,13 @@ static bool may_be_login(zm_str_t name)
     return name.length > 0 && name.length <= 256;
 }
 
+/* The system cannot tell now: whoever asked waits. */
+static void defer_for(router_worker_t *worker, zm_str_t name)
+{
+    zm_script_defer(worker->script, apr_psprintf(zm_script_pool(worker->script), "HOME:%.*s",
+                                                 (int)name.length, name.data));
+}
+
 /* homedirectory USER: 0 with the home directory (nothing for a mailbox without account), 2 unknown,
  * 3 cannot tell */
 static int homedirectory(zm_call_t *call)
@@ -74,8 +81,7 @@ static int homedirectory(zm_call_t *call)
     }
     if (APR_STATUS_IS_ENOENT(status))
         return 2;
-    zm_script_defer(worker->script, apr_psprintf(zm_script_pool(worker->script), "HOME:%.*s",
-                                                 (int)name.length, name.data));
+    defer_for(worker, name);
     return 3;
 }
 
@@ -98,20 +104,25 @@ static void cache_account(zm_call_t *call, const char *login, zm_uid_t uid, cons
         cache(call, "fullname", zm_str(login), zm_str(full_name));
 }
 
-/* login2uid USER: its uid, that of nobody for the unknown */
+/* login2uid USER: its uid, that of nobody for the unknown, with `defer` set when it cannot be told
+ * now */
 static int login2uid(zm_call_t *call)
 {
     router_worker_t *worker = call->baton;
     zm_str_t name = zm_call_arg(call, 0);
     const zm_account_t *account;
     zm_uid_t uid = worker->nobody;
+    apr_status_t status;
     if (call->count != 1) {
         zm_call_complain(call, "usage: login2uid USER");
         return 64;
     }
-    if (may_be_login(name) && find_account(&account, worker, name) == APR_SUCCESS) {
+    status = may_be_login(name) ? find_account(&account, worker, name) : APR_ENOENT;
+    if (status == APR_SUCCESS) {
         uid = account->uid;
         cache_account(call, account->name, uid, account->full_name);
+    } else if (!APR_STATUS_IS_ENOENT(status)) {
+        defer_for(worker, name);
     }
     zm_call_print(call, "%" APR_INT64_T_FMT "\n", (apr_int64_t)uid);
     return 0;
@@ -141,17 +152,22 @@ static int uid2login(zm_call_t *call)
     return 0;
 }
 
-/* groupmembers GROUP: its members, one a line */
+/* groupmembers GROUP: its members, one a line; 1 without such a group, with `defer` set when it
+ * cannot be told now */
 static int groupmembers(zm_call_t *call)
 {
     const char *const *names;
+    apr_status_t status;
     if (call->count != 1) {
         zm_call_complain(call, "usage: groupmembers GROUP");
         return 64;
     }
-    if (zm_group_members(&names, zm_call_arg_c(call, 0), zm_script_pool(call->script)) !=
-        APR_SUCCESS)
+    status = zm_group_members(&names, zm_call_arg_c(call, 0), zm_script_pool(call->script));
+    if (status != APR_SUCCESS) {
+        if (!APR_STATUS_IS_ENOENT(status))
+            defer_for(call->baton, zm_call_arg(call, 0));
         return 1;
+    }
     for (; *names != NULL; names++)
         zm_call_print(call, "%s\n", *names);
     return 0;

@@ -131,8 +131,9 @@ static void take_line(router_message_t *message, int index, zm_str_t *claimed)
         break;
     case ZM_ENV_CHANNEL:
         word = parse(message, ZM_RULE_WORD, line->value);
-        message->error_channel |=
-            word != NULL && zm_str_equal_nocase(word->first->pure, ZM_S("error"));
+        if (word != NULL && !message->has_channel)
+            message->error_channel = zm_str_equal_nocase(word->first->pure, ZM_S("error"));
+        message->has_channel = true;
         break;
     case ZM_ENV_ERRORMSG:
         message->error_message = true;
@@ -151,7 +152,7 @@ static void take_line(router_message_t *message, int index, zm_str_t *claimed)
         break;
     case ZM_ENV_VERBOSE:
         word = parse(message, ZM_RULE_WORD, line->value);
-        if (word != NULL)
+        if (word != NULL && message->verbose.length == 0)
             message->verbose = zm_address_plain(word->first, message->pool);
         break;
     case ZM_ENV_FULLNAME:

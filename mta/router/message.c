@@ -98,6 +98,12 @@ static router_outcome_t run_steps(router_message_t *message)
     if (message->file->fault == ZM_MESSAGE_BAD_KEYWORD)
         return ROUTER_BAD_SUBMIT;
     status = router_read_envelope(message);
+    if (status == ZM_E_TEMPORARY) {
+        zm_log(ZM_LOG_WARNING, message->spool_id,
+               "message is left where it is: the system cannot tell now who owns it",
+               ZM_F_I("uid", message->file->info.uid));
+        return ROUTER_NOT_OPENED;
+    }
     if (status != APR_SUCCESS)
         return ROUTER_DEFERRED;
     router_trace_open(message);

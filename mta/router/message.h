@@ -26,7 +26,7 @@
 typedef enum router_outcome_t {
     ROUTER_DONE = 0,
     ROUTER_USAGE = 100,
-    ROUTER_NOT_OPENED = 101,       /**< left where it is */
+    ROUTER_NOT_OPENED = 101,       /**< left where it is, to be tried again */
     ROUTER_BAD_CONTINUATION = 102, /**< postman ":badenvelope" */
     ROUTER_BAD_SUBMIT = 103,       /**< postman ":badsubmit" */
     ROUTER_LOOP = 104,             /**< rejected, and a copy in postman */
@@ -61,6 +61,7 @@ typedef struct router_message_t {
     const char *owner_name; /**< his full name, "" when unknown */
     bool believed;          /**< what `from` says counts: trusted, or UNTRUSTED_FROM allows it */
     bool trusted, external, error_channel, error_message, bad_envelope;
+    bool has_channel;                                        /**< the first `channel` line counts */
     zm_address_list_t *peer, *from, *full_name, *login_name; /**< null when not given */
     zm_str_t relay;                                          /**< the peer for the log */
     zm_str_t with, via, envid, ret, verbose, authres;

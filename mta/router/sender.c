@@ -9,6 +9,7 @@
 #include "mta/router/exits.h"
 #include "mta/router/message.h"
 #include "mta/router/trace.h"
+#include "platform/log.h"
 
 /* Routes an address as a sender; of several results one without a host, else the first. */
 static bool route_sender(router_message_t *message, zm_str_t address, router_quad_t *quad)
@@ -143,19 +144,23 @@ static void find_error_address(router_message_t *message)
 }
 
 /* A trusted file may speak for a local sender, unless it came from outside or others could write
- * it. */
-static void find_privilege(router_message_t *message)
+ * it.  False: the system cannot tell now whose authority that is. */
+static bool find_privilege(router_message_t *message)
 {
     zm_account_t *account;
+    apr_status_t status;
     message->privilege = message->trusted ? message->worker->nobody : message->file->info.uid;
     if (!message->trusted || message->null_path || !is_here(&message->sender_quad))
-        return;
-    if (message->external || (message->file->info.mode & 022) != 0)
+        return true;
+    if (message->external || (message->file->info.mode & 022) != 0) {
         router_squirrel(message, ROUTER_SQUIRREL_BREAKIN, "_breakin");
-    else if (zm_accounts_find(&account, message->worker->accounts,
-                              zm_str_c(message->pool, message->sender_quad.user),
-                              message->pool) == APR_SUCCESS)
+        return true;
+    }
+    status = zm_accounts_find(&account, message->worker->accounts,
+                              zm_str_c(message->pool, message->sender_quad.user), message->pool);
+    if (status == APR_SUCCESS)
         message->privilege = account->uid;
+    return status == APR_SUCCESS || APR_STATUS_IS_ENOENT(status);
 }
 
 static bool make_null_quad(router_message_t *message)
@@ -190,7 +195,12 @@ router_outcome_t router_find_sender(router_message_t *message)
         zm_sender_police(message->headers, message->resent, generated(message), address_is_owner,
                          message);
     find_error_address(message);
-    find_privilege(message);
+    if (!find_privilege(message)) {
+        zm_log(ZM_LOG_WARNING, message->spool_id,
+               "message is left where it is: the system cannot tell now who its sender is",
+               ZM_F_N("sender", message->sender_quad.user));
+        return ROUTER_NOT_OPENED;
+    }
     router_trace(message, "sender %.*s, owner %s is %strusted", (int)message->sender_address.length,
                  message->sender_address.data, message->login, message->trusted ? "" : "not ");
     return ROUTER_DONE;

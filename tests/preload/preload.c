@@ -10,6 +10,8 @@
  *     ZM_FAIL_FOR=3         so many of them; without it one
  *     ZM_KILL_BELOW=/spool  only files below it count, and directories that lie there
  *     ZM_STEPS=FILE         appends the number of steps to FILE at the end of the process
+ *     ZM_NO_ACCOUNT=ann,5   the system cannot tell whether there are these users and groups
+ *     ZM_NO_OPEN=/.forward  files whose path ends so cannot be opened, by EIO
  *
  * A step is a file being created, written, truncated, renamed, linked, unlinked or
  * synced, or a directory being made or synced.  With ZM_FAIL only those are
@@ -21,7 +23,9 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -202,6 +206,46 @@ SYNCER(fsync)
 SYNCER(fdatasync)
 SYNCER(syncfs)
 
+/* -- what the system cannot tell -------------------------------------------------------------- */
+
+static int is_listed(const char *word)
+{
+    const char *at = getenv("ZM_NO_ACCOUNT");
+    size_t length = strlen(word);
+    for (; at != NULL; at = strchr(at, ',')) {
+        at += *at == ',';
+        if (strncmp(at, word, length) == 0 && (at[length] == ',' || at[length] == '\0'))
+            return 1;
+    }
+    return 0;
+}
+
+/* A lookup by a name or number, of this library or of the next. */
+#define LOOKUP(function, key_type, record, format)                                                 \
+    int function(key_type key, struct record *entry, char *buffer, size_t size,                    \
+                 struct record **result)                                                           \
+    {                                                                                              \
+        int (*next)(key_type, struct record *, char *, size_t, struct record **);                  \
+        char word[300];                                                                            \
+        snprintf(word, sizeof word, format, key);                                                  \
+        *result = NULL;                                                                            \
+        if (is_listed(word))                                                                       \
+            return EIO;                                                                            \
+        *(void **)&next = dlsym(RTLD_NEXT, #function);                                             \
+        return next(key, entry, buffer, size, result);                                             \
+    }
+
+LOOKUP(getpwnam_r, const char *, passwd, "%s")
+LOOKUP(getpwuid_r, uid_t, passwd, "%u")
+LOOKUP(getgrnam_r, const char *, group, "%s")
+
+static int cannot_open(const char *path)
+{
+    const char *end = getenv("ZM_NO_OPEN");
+    size_t length = end != NULL ? strlen(end) : 0, whole = strlen(path);
+    return length > 0 && whole >= length && strcmp(path + whole - length, end) == 0;
+}
+
 /* -- files --------------------------------------------------------------------------------------
  */
 
@@ -212,6 +256,10 @@ int openat(int at, const char *path, int flags, ...)
     va_start(arguments, flags);
     mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(arguments, mode_t) : 0;
     va_end(arguments);
+    if (cannot_open(path)) {
+        errno = EIO;
+        return -1;
+    }
     AS_STEP((flags & (O_CREAT | O_TRUNC)) != 0 ? MAKE : OPEN, inside_path(at, path), int,
             kernel()(SYS_openat, at, path, flags, mode));
 }
@@ -225,6 +273,10 @@ int open(const char *path, int flags, ...)
     va_start(arguments, flags);
     mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(arguments, mode_t) : 0;
     va_end(arguments);
+    if (cannot_open(path)) {
+        errno = EIO;
+        return -1;
+    }
     AS_STEP((flags & (O_CREAT | O_TRUNC)) != 0 ? MAKE : OPEN, inside_path(AT_FDCWD, path), int,
             kernel()(SYS_openat, AT_FDCWD, path, flags, mode));
 }

@@ -76,6 +76,55 @@ def test_the_counters_tell_what_the_router_does():
         check(counters(i)('StoredMessages-G') == 0 and counters(i)('StoredVolume-kB-G') == 0, 'gauges')
 
 
+def need_preload():
+    preload = os.path.join(os.path.dirname(STAGE.rstrip('/')), 'tests', 'libzm-preload.so')
+    if not os.path.exists(preload) or SANITIZE:
+        raise Skip('needs ' + os.path.basename(preload))
+    return preload
+
+
+def test_what_the_system_cannot_tell_waits():
+    need_root()
+    preload = need_preload()
+    games = pwd.getpwnam('games')
+    with Instance(users=('alice', 'bob')) as i:
+        i.zmailer('newaliases')
+        os.makedirs(i.path('var/lists'), exist_ok=True)
+        os.makedirs(i.path('home/alice'), exist_ok=True)
+        i.write('var/lists/club', 'x1@l.test\n')
+        i.write('var/lists/lost', 'x1@l.test\n')
+        os.chown(i.path('var/lists/club'), games.pw_uid, -1)
+        os.chown(i.path('var/lists/lost'), 4242424, -1)
+        i.write('home/alice/.forward', 'x4@l.test\n')
+        os.chown(i.path('home/alice/.forward'), games.pw_uid, -1)
+        i.write('var/router.local.cf', 'homedirectory (user) {\n\t[ "$user" = alice ] || return 2\n\techo %s\n}\n' % i.path('home/alice'))
+        i.append('var/router.local.cf', 'login2uid (user) {\n\t[ "$user" = alice ] && user=games\n\tbuiltin login2uid "$user"\n}\n')
+
+        def says(address, **environment):
+            said = run(ROUTER, '--root', i.root, '-t', address, code=None,
+                       env=dict(os.environ, LD_PRELOAD=preload, **environment)).out
+            return [l.strip() for l in said.splitlines() if '=> channel' in l or l.strip().startswith('channel')][-1]
+        uid = str(games.pw_uid)
+        for address, environment, wanted in (
+                ('club-owner', {}, 'user games@'), ('club-owner', {'ZM_NO_ACCOUNT': uid}, 'hold  host HOME:uid#' + uid),
+                ('lost-owner', {}, 'hold  host HOME:uid#4242424'),
+                ('root-group', {}, 'nosuchuser'), ('root-group', {'ZM_NO_ACCOUNT': 'root'}, 'hold  host HOME:root'),
+                ('alice', {}, 'user x4@l.test'), ('alice', {'ZM_NO_OPEN': '/.forward'}, 'hold  host IO:Input'),
+                ('alice', {'ZM_NO_ACCOUNT': 'games'}, 'hold  host HOME:games'),
+                ('club', {'ZM_NO_OPEN': '/lists/club'}, 'hold  host IO:Input')):
+            check(wanted in says(address, **environment), (address, environment, wanted, says(address, **environment)))
+        if i.emulated():
+            return
+        put(i, 'router/77', 'bob')
+        os.chown(i.path('postoffice/router/77'), games.pw_uid, -1)
+        r = run(ROUTER, '--root', i.root, '77', code=None, env=dict(os.environ, LD_PRELOAD=preload, ZM_NO_ACCOUNT=uid))
+        check('cannot tell now who owns it' in r.err + r.out, r.out + r.err)
+        left = i.spool('router')
+        check(len(left) == 1 and not i.spool('deferred'), 'set aside for good')
+        run(ROUTER, '--root', i.root, os.path.basename(left[0]), code=None)
+        check(i.spool('transport'), 'not routed when the system can tell')
+
+
 def test_the_command_daemon_routes_what_comes():
     with Instance(users=('alice', 'bob')) as i:
         i.zmailer('newaliases')

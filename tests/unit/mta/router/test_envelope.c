@@ -222,6 +222,12 @@ static void the_first_line_of_a_keyword_counts_and_the_last_rcvdfrom(void)
     file = world_control(world, id);
     CU_ASSERT_TRUE(zm_str_equal_c(file->senders[0].quad.user, "a@a.test"));
     CU_ASSERT_TRUE(world_has(world_header(world, id), "from two.test by mail.test with SMTP id"));
+    id = world_take(world, "channel smtp\nchannel error\nto bob\nFrom: a@a.test\n\n");
+    file = world_control(world, id);
+    CU_ASSERT_TRUE(zm_str_equal_c(file->senders[0].quad.user, "a@a.test"));
+    id = world_take(world, "channel error\nchannel smtp\nto bob\nFrom: a@a.test\n\n");
+    file = world_control(world, id);
+    CU_ASSERT_TRUE(zm_str_equal_c(file->senders[0].quad.channel, "error"));
     world_end(world);
 }
 

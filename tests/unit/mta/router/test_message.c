@@ -449,6 +449,29 @@ static void a_lookup_that_fails_for_now_holds_the_address_alone(void)
     world_end(world);
 }
 
+static void a_member_that_waits_does_not_keep_the_others_waiting(void)
+{
+    world_t *world = world_begin();
+    const char *recipients;
+    uint64_t id;
+    world_map(world, "aliases", "team", "x@slow.test, inner, alice, y@slow.test");
+    world_map(world, "aliases", "inner", "z@slow.test, bob");
+    world_file(world, "var/router.local.cf",
+               "protocols=(slow routes smtp)\n"
+               "slow_neighbour (domain) {\n\t[ \"$domain\" = slow.test ] || return 1\n"
+               "\tdefer=NS:slow.test/mx\n\treturn 1\n}\n");
+    world_start(world);
+    id = world_take(world, "from <ann@a.test>\nto team\n\nbody\n");
+    recipients = world_recipients(world, id);
+    CU_ASSERT_EQUAL(world_control(world, id)->recipient_count, 5);
+    CU_ASSERT_TRUE(world_has(recipients, "hold/NS:slow.test/mx/x@slow.test/"));
+    CU_ASSERT_TRUE(world_has(recipients, "hold/NS:slow.test/mx/y@slow.test/"));
+    CU_ASSERT_TRUE(world_has(recipients, "hold/NS:slow.test/mx/z@slow.test/"));
+    CU_ASSERT_TRUE(world_has(recipients, "local/team/bob@mail.test/"));
+    CU_ASSERT_TRUE(world_has(recipients, "local/team/alice@mail.test/"));
+    world_end(world);
+}
+
 static void a_crossbar_without_sense_defers_the_message(void)
 {
     world_t *world = world_with("crossbar (from, to) { returns (null $from) }\n");
@@ -566,6 +589,7 @@ ZM_TESTS("router message", ZM_TEST(what_a_header_lacks_is_added),
          ZM_TEST(what_the_rules_do_not_route_is_held),
          ZM_TEST(a_script_that_does_not_end_is_stopped_and_the_address_held),
          ZM_TEST(a_lookup_that_fails_for_now_holds_the_address_alone),
+         ZM_TEST(a_member_that_waits_does_not_keep_the_others_waiting),
          ZM_TEST(a_crossbar_without_sense_defers_the_message),
          ZM_TEST(a_crossbar_may_drop_recipients),
          ZM_TEST(of_alternatives_the_one_without_a_host_is_taken),
