@@ -1,7 +1,7 @@
 /* Command lines: reading them, finding the verb, and the verbs that need no file of their own. */
 #include <string.h>
 
-#include "mta/smtpserver/session_parts.h"
+#include "mta/smtpserver/count.h"
 #include "platform/log.h"
 
 #define VERB_LIMIT 8
@@ -12,6 +12,7 @@ typedef struct verb_t {
     command_fn *run;
     bool greeting; /* HELO and EHLO are given the whole line instead */
     const char *help;
+    zm_counter_t counter;
 } verb_t;
 
 /* -- errors ---------------------------------------------------------------------------- */
@@ -36,6 +37,7 @@ static void unknown(session_t *session, zm_str_t line)
     if (session->server->syslog)
         zm_log_syslog(ZM_LOG_WARNING, "smtpserver", "%s - unknown command from %s", session->tag,
                       session->client_text);
+    count(session, ZM_COUNT_SS_SMTPcommands_unknown);
     if (++session->unknown >= session->server->config->unknown_commands) {
         too_many(session, "unknown commands");
         return;
@@ -129,31 +131,36 @@ static void command_echo(session_t *session, zm_str_t arguments, apr_size_t colu
 static command_fn command_help;
 
 static const verb_t verbs[] = {
-    {"EHLO", NULL, true, "EHLO NAME: greets, and lists the extensions"},
-    {"HELO", NULL, true, "HELO NAME: greets"},
-    {"MAIL", command_mail, false, "MAIL FROM:<ADDRESS> [PARAMETERS]: begins a message"},
-    {"RCPT", command_rcpt, false, "RCPT TO:<ADDRESS> [PARAMETERS]: adds a recipient"},
-    {"DATA", command_data, false, "DATA: the message follows, up to a line with a lone dot"},
-    {"BDAT", command_bdat, false, "BDAT SIZE [LAST]: a piece of the message follows"},
-    {"RSET", command_rset, false, "RSET: forgets the message begun"},
-    {"NOOP", command_noop, false, "NOOP: does nothing"},
-    {"QUIT", command_quit, false, "QUIT: ends the session"},
-    {"HELP", command_help, false, "HELP [COMMAND]: this"},
-    {"VRFY", command_vrfy, false, "VRFY ADDRESS: whether mail for it would be taken"},
-    {"EXPN", command_expn, false, "EXPN LIST: who is on it"},
-    {"EVFY", command_vrfy, false, NULL},
-    {"ETRN", command_etrn, false,
-     "ETRN HOST: starts delivery of the mail that waits for that host"},
-    {"TURNME", command_etrn, false, NULL},
-    {"VERB", command_verb, false, NULL},
-    {"ONEX", command_noop, false, NULL},
-    {"TICK", command_tick, false, NULL},
-    {"STARTTLS", command_starttls, false, NULL},
-    {"SEND", command_obsolete, false, NULL},
-    {"SOML", command_obsolete, false, NULL},
-    {"SAML", command_obsolete, false, NULL},
-    {"TURN", command_obsolete, false, NULL},
-    {"550", command_echo, false, NULL},
+    {"EHLO", NULL, true, "EHLO NAME: greets, and lists the extensions", ZM_COUNT_SS_SMTP_EHLO},
+    {"HELO", NULL, true, "HELO NAME: greets", ZM_COUNT_SS_SMTP_HELO},
+    {"MAIL", command_mail, false, "MAIL FROM:<ADDRESS> [PARAMETERS]: begins a message",
+     ZM_COUNT_SS_SMTP_MAIL},
+    {"RCPT", command_rcpt, false, "RCPT TO:<ADDRESS> [PARAMETERS]: adds a recipient",
+     ZM_COUNT_SS_SMTP_RCPT},
+    {"DATA", command_data, false, "DATA: the message follows, up to a line with a lone dot",
+     ZM_COUNT_SS_SMTP_DATA},
+    {"BDAT", command_bdat, false, "BDAT SIZE [LAST]: a piece of the message follows",
+     ZM_COUNT_SS_SMTP_BDAT},
+    {"RSET", command_rset, false, "RSET: forgets the message begun", ZM_COUNT_SS_SMTP_RSET},
+    {"NOOP", command_noop, false, "NOOP: does nothing", ZM_COUNT_SS_SMTP_NOOP},
+    {"QUIT", command_quit, false, "QUIT: ends the session", ZM_COUNTERS},
+    {"HELP", command_help, false, "HELP [COMMAND]: this", ZM_COUNT_SS_SMTP_HELP},
+    {"VRFY", command_vrfy, false, "VRFY ADDRESS: whether mail for it would be taken",
+     ZM_COUNT_SS_SMTP_VRFY},
+    {"EXPN", command_expn, false, "EXPN LIST: who is on it", ZM_COUNT_SS_SMTP_EXPN},
+    {"EVFY", command_vrfy, false, NULL, ZM_COUNT_SS_SMTP_VRFY},
+    {"ETRN", command_etrn, false, "ETRN HOST: starts delivery of the mail that waits for that host",
+     ZM_COUNT_SS_SMTP_ETRN},
+    {"TURNME", command_etrn, false, NULL, ZM_COUNT_SS_SMTP_ETRN},
+    {"VERB", command_verb, false, NULL, ZM_COUNT_SS_SMTP_VERBOSE},
+    {"ONEX", command_noop, false, NULL, ZM_COUNT_SS_SMTP_NOOP},
+    {"TICK", command_tick, false, NULL, ZM_COUNT_SS_SMTP_TICK},
+    {"STARTTLS", command_starttls, false, NULL, ZM_COUNT_SS_SMTP_STARTTLS},
+    {"SEND", command_obsolete, false, NULL, ZM_COUNTERS},
+    {"SOML", command_obsolete, false, NULL, ZM_COUNTERS},
+    {"SAML", command_obsolete, false, NULL, ZM_COUNTERS},
+    {"TURN", command_obsolete, false, NULL, ZM_COUNT_SS_SMTP_TURN},
+    {"550", command_echo, false, NULL, ZM_COUNTERS},
 };
 
 static const verb_t *find(zm_str_t name)
@@ -202,6 +209,13 @@ static const char *bad_byte(const session_t *session, zm_str_t text, apr_size_t 
     return NULL;
 }
 
+/* Whether what becomes of the command is counted too. */
+static bool has_outcome(const verb_t *verb)
+{
+    return verb->greeting || verb->run == command_mail || verb->run == command_rcpt ||
+           verb->run == command_data || verb->run == command_bdat;
+}
+
 static void execute(session_t *session, zm_str_t line)
 {
     zm_str_t rest = line, name, arguments;
@@ -209,6 +223,9 @@ static void execute(session_t *session, zm_str_t line)
     apr_size_t column;
     (void)zm_str_word(&rest, &name);
     verb = name.length <= VERB_LIMIT && name.data == line.data ? find(name) : NULL;
+    count(session, ZM_COUNT_SS_SMTPcommands);
+    if (verb != NULL)
+        count_command(session, verb->counter, has_outcome(verb));
     if (session->denied && (verb == NULL || verb->run != command_quit)) {
         session_tarpit(session);
         command_error(session, 550, "5.7.1", "you may only QUIT");
@@ -253,6 +270,7 @@ static bool check_pipelining(session_t *session)
     apr_size_t more = zm_stream_peek(session->stream).length;
     if (more == 0 || session->server->local)
         return true;
+    count(session, ZM_COUNT_SS_IncomingClientPipelines);
     session_note(session, "-- pipeline input exists %lu bytes", (unsigned long)more);
     if (session->greeted_ehlo)
         return true;

@@ -155,6 +155,16 @@ static void on_channel(zm_watch_t *watch, int events, void *baton)
     listen_to(baton);
 }
 
+/* A worker that dies cannot say that its sessions have ended. */
+static void note_workers(const crew_frame_t *frame)
+{
+    int count = 0, i;
+    for (i = 0; i < TALLY_SLOTS; i++)
+        count += frame->used[i];
+    zm_counter_set(frame->counters, ZM_COUNT_SS_Processes_G, count);
+    zm_counter_set(frame->counters, ZM_COUNT_SS_ParallelSMTPconnects_G, tally_total(frame->tally));
+}
+
 static void leave(post_t *post)
 {
     zm_watch_close(post->watch);
@@ -165,6 +175,7 @@ static void leave(post_t *post)
     tally_clear(post->crew->frame->tally, post->slot);
     post->crew->frame->used[post->slot] = false;
     post->ready = post->closed = false;
+    note_workers(post->crew->frame);
 }
 
 static void on_end(zm_child_t *child, const zm_child_end_t *end, void *baton)
@@ -241,8 +252,11 @@ static apr_status_t start(post_t *post, zm_error_t *error)
     if (status != APR_SUCCESS) {
         post->child = NULL;
         crew->frame->used[post->slot] = false;
+        zm_counter_add(crew->frame->counters, ZM_COUNT_SS_ProcessForkFailures, 1);
         return status;
     }
+    zm_counter_add(crew->frame->counters, ZM_COUNT_SS_ProcessForks, 1);
+    note_workers(crew->frame);
     status = zm_watch_open(&post->watch, crew->frame->loop, zm_child_channel(post->child), ZM_READ,
                            on_channel, post);
     if (status != APR_SUCCESS) {

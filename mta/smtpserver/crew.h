@@ -10,6 +10,7 @@
 #ifndef ZM_SMTPSERVER_CREW_H
 #define ZM_SMTPSERVER_CREW_H
 
+#include "mta/conf/counters.h"
 #include "mta/smtpserver/config.h"
 #include "mta/smtpserver/program.h"
 #include "mta/smtpserver/tally.h"
@@ -31,6 +32,7 @@ typedef struct crew_frame_t {
     program_t *program;
     zm_loop_t *loop;
     tally_t *tally;
+    zm_counters_t *counters;
     bool used[TALLY_SLOTS];
     crew_fn *fn; /**< never called from within the functions below */
     void *baton;

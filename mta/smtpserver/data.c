@@ -12,7 +12,7 @@
  * A crash before that leaves nothing visible, and the client sends again; a crash
  * after it may make the client send a second time, never lose the message.
  */
-#include "mta/smtpserver/session_parts.h"
+#include "mta/smtpserver/count.h"
 #include "platform/clock.h"
 #include "platform/log.h"
 #include "spool/layout.h"
@@ -130,6 +130,7 @@ void data_abandoned(session_t *session)
 {
     transaction_t *transaction = session->transaction;
     uint64_t octets = transaction != NULL ? transaction->octets : 0;
+    count_reply(session, 421); /* it would have been */
     session_note(session, "aborted (%llu bytes): premature EOF", (unsigned long long)octets);
     zm_log(ZM_LOG_INFO, NULL, "message aborted", ZM_F_S("session", session->tag),
            ZM_F_S("client", session->client_text), ZM_F_I("octets", octets),
@@ -209,6 +210,7 @@ static void on_commit(apr_status_t status, const zm_published_t *published, void
         session->messages++;
         session->errors = 0;
         session->server->accepted++;
+        count_transmitted(session, session->stored, session->transaction->accepted);
         reply(session, 250, "2.0.0", "Message accepted; %s", id);
     } else {
         reply_spool_failure(session, status);
@@ -226,6 +228,7 @@ void data_end(session_t *session)
     apr_status_t status;
     session->state = SESSION_READY;
     session_await_command(session);
+    count_received(session);
     if (transaction->submission != NULL) {
         status = header_scan_end(&transaction->header, store, transaction);
         if (status != APR_SUCCESS)
@@ -244,7 +247,8 @@ void data_end(session_t *session)
     transaction->submission = NULL; /* the commit consumes it */
     if (transaction->header.priority > 0)
         zm_submit_set_priority(submission, transaction->header.priority);
-    space_taken(&session->server->space, zm_submit_written(submission));
+    session->stored = zm_submit_written(submission);
+    space_taken(&session->server->space, session->stored);
     session->committing = true;
     session_wait(session);
     zm_submit_commit(submission, on_commit, session);

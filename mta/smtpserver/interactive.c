@@ -176,6 +176,7 @@ static apr_status_t start(interactive_t *interactive, zm_error_t *error)
         journal.file = NULL;
         status = journal_open(&server->journal, &journal, program->pool, error);
     }
+    server->counters = zm_counters_open(program->zenv, false, program->pool);
     if (status == APR_SUCCESS)
         status = program_confine(program, error);
     if (status != APR_SUCCESS)

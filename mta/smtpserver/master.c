@@ -326,6 +326,7 @@ static apr_status_t start(master_t *master, zm_error_t *error)
         return status;
     master->counters = zm_counters_open(program->zenv, true, program->pool);
     master->desk = desk_keeper_create(program, master->frame.loop, master->counters);
+    master->frame.counters = master->counters;
     master->frame.program = program;
     master->frame.fn = on_crew;
     master->frame.baton = master;
@@ -369,6 +370,7 @@ int master_run(program_t *program)
     }
     status = zm_loop_run(master.frame.loop);
     desk_keeper_close(master.desk);
+    zm_counter_set(master.counters, ZM_COUNT_SS_Processes_G, 0);
     zm_log(ZM_LOG_NOTICE, NULL, "stopped");
     zm_pidfile_release(master.pidfile);
     return status == APR_SUCCESS ? 0 : 71;

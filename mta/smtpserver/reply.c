@@ -1,7 +1,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "mta/smtpserver/session_parts.h"
+#include "mta/smtpserver/count.h"
 #include "platform/log.h"
 
 #define LINE_LIMIT 510 /* without the CRLF (RFC 5321 4.5.3.1.5) */
@@ -75,6 +75,7 @@ void reply(session_t *session, int code, const char *enhanced, const char *forma
     va_start(arguments, format);
     emit_format(session, code, enhanced, true, format, arguments);
     va_end(arguments);
+    count_reply(session, code);
 }
 
 void reply_more(session_t *session, int code, const char *enhanced, const char *format, ...)

@@ -5,6 +5,7 @@
 #ifndef ZM_SMTPSERVER_SERVER_H
 #define ZM_SMTPSERVER_SERVER_H
 
+#include "mta/conf/counters.h"
 #include "mta/smtpserver/config.h"
 #include "mta/smtpserver/inquiry.h"
 #include "mta/smtpserver/journal.h"
@@ -19,9 +20,10 @@ typedef struct server_t {
     const char *hostname;
     zm_submitter_t *submitter;
     policy_t *policy;
-    inquiries_t *inquiries; /**< to the router; null: it is not asked */
-    struct turns_t *turns;  /**< for ETRN */
-    journal_t *journal;     /**< null: none */
+    inquiries_t *inquiries;  /**< to the router; null: it is not asked */
+    struct turns_t *turns;   /**< for ETRN */
+    zm_counters_t *counters; /**< may be null */
+    journal_t *journal;      /**< null: none */
     space_t space;
     bool local;       /**< -i: the client is a program on standard input */
     bool batch;       /**< -B: protocol name BSMTP */

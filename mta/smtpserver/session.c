@@ -9,7 +9,7 @@
 #include <apr_strings.h>
 #include <stdarg.h>
 
-#include "mta/smtpserver/session_parts.h"
+#include "mta/smtpserver/count.h"
 #include "platform/clock.h"
 #include "platform/log.h"
 
@@ -214,6 +214,7 @@ void session_tarpit(session_t *session)
     double delay = session->tarpit;
     if (delay <= 0.9999 || session->held_back)
         return;
+    count(session, ZM_COUNT_SS_IncomingSmtpTarpits);
     session->tarpit_sum += delay;
     session->tarpit += session->tarpit * group->tarpit_exponent;
     if (session->tarpit > group->tarpit_limit)
@@ -376,6 +377,7 @@ apr_status_t session_open(server_t *server, const session_options_t *options, ap
     made->batch = server->batch;
     made->tarpit = options->group->tarpit_initial;
     made->why = "";
+    made->counted = ZM_COUNTERS;
     made->started = zm_clock_monotonic();
     zm_timer_init(&made->delay, server->loop, on_delay, made);
     status = zm_stream_open(&made->stream, server->loop, socket, on_event, made);

@@ -113,6 +113,8 @@ struct session_t {
     bool chunk_last;
     session_state_t chunk_return; /* the state that a BDAT out of place leads back to */
 
+    zm_counter_t counted; /* of the command whose reply is due; ZM_COUNTERS: none */
+    uint64_t stored;      /* octets of the message that is being committed */
     int unknown, errors;
     transaction_t *transaction;
     unsigned messages;

@@ -107,6 +107,16 @@ void tally_enter(tally_t *tally, const zm_ip_t *ip, int64_t *same, int64_t *all)
     }
 }
 
+int64_t tally_total(const tally_t *tally)
+{
+    const shared_t *shared = tally->shared;
+    unsigned count = atomic_load(&shared->slots), i;
+    int64_t all = 0;
+    for (i = 0; i < count && i < TALLY_SLOTS; i++)
+        all += atomic_load(&shared->slot[i].all);
+    return all;
+}
+
 void tally_leave(tally_t *tally, const zm_ip_t *ip)
 {
     slot_t *slot = &tally->shared->slot[tally->own];

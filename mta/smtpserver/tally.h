@@ -25,6 +25,8 @@ apr_status_t tally_attach(tally_t **tally, const char *path, unsigned slot, apr_
 
 /** Counts a session in; *same and *all include it. */
 void tally_enter(tally_t *tally, const zm_ip_t *ip, int64_t *same, int64_t *all);
+/** How many there are in all. */
+int64_t tally_total(const tally_t *tally);
 void tally_leave(tally_t *tally, const zm_ip_t *ip);
 /** A worker has ended: its sessions have too. */
 void tally_clear(tally_t *tally, unsigned slot);

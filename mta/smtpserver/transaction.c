@@ -2,7 +2,7 @@
 #include <apr_strings.h>
 #include <string.h>
 
-#include "mta/smtpserver/session_parts.h"
+#include "mta/smtpserver/count.h"
 #include "platform/log.h"
 
 #define REFUSED_LIMIT 4096 /* bytes about refused recipients that a message carries */
@@ -257,6 +257,7 @@ static bool read_mail(session_t *session, zm_str_t arguments, apr_size_t column)
                    column + at + path->end + parameter.at, parameter.text, text);
         return false;
     }
+    count_mail(session, &transaction->mail);
     transaction->sender = zm_smtp_path_address(path, true, transaction->pool);
     return true;
 }
@@ -419,6 +420,7 @@ static bool read_rcpt(session_t *session, zm_str_t arguments, apr_size_t column)
                    column + at + path->end + parameter.at, parameter.text, text);
         return false;
     }
+    count_rcpt(session, &transaction->rcpt);
     return true;
 }
 

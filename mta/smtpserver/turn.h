@@ -28,8 +28,8 @@ typedef enum turn_result_t {
     TURN_FAILED
 } turn_result_t;
 
-/** notes: a line for each scheduler that was asked, unless these are not to be told of; valid during
- * the call. */
+/** notes: a line for each scheduler that was asked, unless these are not to be told of; valid
+ * during the call. */
 typedef void turn_fn(turn_result_t result, zm_str_t notes, void *baton);
 
 typedef void turn_filed_fn(apr_status_t status, void *baton);

@@ -65,8 +65,7 @@ static const apr_array_header_t *own_node(const zm_zenv_t *zenv, apr_pool_t *poo
     memset(node, 0, sizeof *node);
     node->host = "localhost";
     node->user = node->password = "nobody";
-    if (zm_mailqsock_parse(&sock, zm_mailqsock_configured(file, zenv, pool), pool) !=
-        APR_SUCCESS) {
+    if (zm_mailqsock_parse(&sock, zm_mailqsock_configured(file, zenv, pool), pool) != APR_SUCCESS) {
         sock.path = NULL;
         sock.port = ZM_MAILQ_PORT;
     }

@@ -60,10 +60,17 @@ static void end_if_done(worker_t *worker)
         zm_loop_stop(worker->server.loop);
 }
 
+static void note_sessions(const worker_t *worker)
+{
+    zm_counter_set(worker->server.counters, ZM_COUNT_SS_ParallelSMTPconnects_G,
+                   tally_total(worker->tally));
+}
+
 static void on_session_end(const zm_endpoint_t *client, void *baton)
 {
     worker_t *worker = baton;
     tally_leave(worker->tally, &client->ip);
+    note_sessions(worker);
     end_if_done(worker);
 }
 
@@ -87,6 +94,10 @@ static bool has_room(worker_t *worker, apr_socket_t *socket, const zm_endpoint_t
                      int64_t same, int64_t all)
 {
     const config_t *config = worker->config;
+    if (same > 1 && same > config->same_address)
+        zm_counter_add(worker->server.counters, ZM_COUNT_SS_MaxSameIpSourceCloses, 1);
+    else if (all > config->sessions)
+        zm_counter_add(worker->server.counters, ZM_COUNT_SS_MaxParallelConnectionCloses, 1);
     if (same > 4 * config->same_address || all > config->sessions + 100) {
         worker->turned_away++; /* not worth an answer */
         return false;
@@ -118,9 +129,12 @@ static void on_connection(apr_socket_t *socket, apr_pool_t *pool, void *baton)
         return;
     }
     tally_enter(worker->tally, &options.client.ip, &same, &all);
+    zm_counter_add(worker->server.counters, ZM_COUNT_SS_SMTPconnects, 1);
+    note_sessions(worker);
     if (!has_room(worker, socket, &options.client, same, all) ||
         session_open(&worker->server, &options, socket, pool) != APR_SUCCESS) {
         tally_leave(worker->tally, &options.client.ip);
+        note_sessions(worker);
         apr_pool_destroy(pool);
     }
 }
@@ -247,6 +261,7 @@ static apr_status_t prepare(worker_t *worker, zm_error_t *error)
     if (status == APR_SUCCESS)
         status = tally_attach(&worker->tally, worker_tally_path(program), worker->server.slot,
                               program->pool, error);
+    worker->server.counters = zm_counters_open(program->zenv, true, program->pool);
     return status == APR_SUCCESS ? program_confine(program, error) : status;
 }
 

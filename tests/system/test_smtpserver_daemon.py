@@ -177,5 +177,27 @@ def test_a_batch_of_smtp_is_taken():
         check(len(texts) == 3 and all('with BSMTP\n' in t and t.endswith('\n\n.z\n') for t in texts), repr(texts))
 
 
+def counters(i):
+    """The counters of the instance: name -> value."""
+    lines = [line.split() for line in i.mailq('-M').out.splitlines()]
+    return {w[0]: int(w[1]) for w in lines if len(w) > 1 and w[1].lstrip('-').isdigit()}
+
+
+def test_sessions_are_counted_for_the_whole_system():
+    with Instance().start('smtpserver') as i:
+        open_one = connect(i)
+        i.submit('alice@mail.test', ['bob@mail.test', 'alice@mail.test'], letter())
+        c = wait(lambda: (counters(i)['SS.ParallelSMTPconnects-G'] == 1) and counters(i), 'one session', instances=[i])
+        for name, value in (('SS.SMTPconnects', 2), ('SS.SMTP_EHLO_ok', 1), ('SS.SMTP_MAIL_ok', 1), ('SS.SMTP_RCPT_ok', 2),
+                            ('SS.SMTP_DATA_ok', 1), ('SS.TransmittedMessages', 1), ('SS.TransmittedRecipients', 2),
+                            ('SS.SMTPcommands', 6), ('SS.Processes-G', len(workers(i))), ('SS.ProcessForks', len(workers(i)))):
+            check(c[name] == value, '%s is %d, not %d' % (name, c[name], value))
+        for pid in workers(i):
+            os.kill(pid, signal.SIGKILL)
+        wait(lambda: counters(i)['SS.ParallelSMTPconnects-G'] == 0, 'no session', instances=[i])
+        open_one[1].close()
+        open_one[0].close()
+
+
 if __name__ == '__main__':
     main(sys.modules[__name__])

@@ -48,17 +48,18 @@ void client_again(client_t *client, const char *address)
     ZM_ASSERT_OK(session_open(&client->server, &options, pair[0], pool));
 }
 
-static config_t *configure(const char *text)
+static config_t *configure(client_t *client, const char *text)
 {
     apr_pool_t *pool = zm_test_pool();
     config_options_t options = {.style = PATTERN_VERIFY | PATTERN_EXPAND};
     zm_zenv_t *zenv;
     config_t *config;
     zm_error_t error;
-    ZM_ASSERT_OK(zm_zenv_parse(&zenv, ZM_S("POSTOFFICE=/tmp/po\n"), "zmailer.conf", "/usr", NULL,
-                               pool, &error));
+    ZM_ASSERT_OK(zm_zenv_parse(&zenv, ZM_S("POSTOFFICE=/nonexistent\n"), "zmailer.conf", "/usr",
+                               NULL, pool, &error));
     options.zenv = zenv;
     text = apr_pstrcat(pool, text, "\n* 999 ve\n", NULL);
+    client->server.counters = zm_counters_open(zenv, false, pool);
     ZM_ASSERT_OK(config_parse(&config, zm_str(text), "smtpserver.conf", &options, pool));
     return config;
 }
@@ -77,7 +78,7 @@ client_t *client_connect(const char *config, const char *address)
                             .file = apr_pstrcat(pool, zm_test_directory(), "/log", NULL)};
     ZM_ASSERT_OK(zm_log_open(&log, &error));
     zm_clock_freeze(apr_time_from_sec(1795237187), apr_time_from_sec(1000));
-    client->config = configure(config);
+    client->config = configure(client, config);
     server->loop = net_loop();
     server->config = client->config;
     server->hostname = "mx.local.test";
