@@ -7,7 +7,8 @@
  *
  *   emulated.c         the engine table, opening, names
  *   emulated_db.c      connections, statements, errors
- *   emulated_write.c   write transactions, durability, checkpoints
+ *   emulated_write.c   write transactions, durability
+ *   emulated_checkpoint.c  the log's pages go into the database
  *   emulated_commit.c  publishing a group
  *   emulated_object.c  one object: made, read, changed in place
  *   emulated_body.c    large bodies in files beside the database
@@ -38,6 +39,7 @@
 #include "spool/layout.h"
 
 #define ZM_EMULATED_INLINE_LIMIT 65536
+#define ZM_EMULATED_TURN_BYTE 0 /**< of `turn`: who has it locked may write */
 #define ZM_EMULATED_ID_BLOCK 4096 /**< numbers that a process takes at a time */
 
 /* -- connections ------------------------------------------------------------------ */
@@ -151,6 +153,7 @@ typedef struct zm_emulated_t {
         apr_thread_t *thread;
         apr_thread_cond_t *wake;
         bool wanted, sweep, stopping, started;
+        bool failed; /* the thread's: it does no more of them */
     } checkpoint;
 } zm_emulated_t;
 
@@ -178,6 +181,10 @@ apr_status_t zm_emulated_take_id(zm_emulated_t *e, uint64_t *id);
 apr_status_t zm_emulated_add_name(zm_emulated_t *e, const char *name, uint64_t id);
 /** A rename within a transaction. APR_ENOENT and APR_EEXIST leave it as it was. */
 apr_status_t zm_emulated_move(zm_emulated_t *e, const char *from, const char *to);
+
+/* -- checkpoints --------------------------------------------------------------------------- */
+
+/** Watches the log's length; a thread is started when the first one is due. */
 apr_status_t zm_emulated_start_checkpoints(zm_emulated_t *e);
 void zm_emulated_stop_checkpoints(zm_emulated_t *e);
 void zm_emulated_want_checkpoint(zm_emulated_t *e);

@@ -17,6 +17,7 @@
 
 #define FRAME_HEADER 24
 #define COMMIT_FIELD 4
+#define SYNC_STEP (1 << 20)
 #define ROOM (31 * (FRAME_HEADER + 4096)) /* SQLite's writes on Unix must stay below 2^17 bytes */
 
 typedef struct file_t {
@@ -25,6 +26,8 @@ typedef struct file_t {
     unsigned char *gathered; /* null: not a log, everything passes through */
     int length;
     sqlite3_int64 offset; /* of its first byte */
+    bool database;        /* which is synced every few pages while it is written */
+    int unsynced;         /* bytes written to it since */
 } file_t;
 
 static file_t *file_of(sqlite3_file *file)
@@ -56,12 +59,22 @@ static bool ends_transaction(const file_t *file, int page)
            memcmp(header + COMMIT_FIELD, none, sizeof none) != 0;
 }
 
+/* In small steps, so that others who wait for the same disk wait for one of them only. */
+static int pass_on(file_t *file, const void *data, int length, sqlite3_int64 offset)
+{
+    int code = file->real->pMethods->xWrite(file->real, data, length, offset);
+    if (code != SQLITE_OK || !file->database || (file->unsynced += length) < SYNC_STEP)
+        return code;
+    file->unsynced = 0;
+    return file->real->pMethods->xSync(file->real, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
+}
+
 static int file_write(sqlite3_file *base, const void *data, int length, sqlite3_int64 offset)
 {
     file_t *file = file_of(base);
     int code;
     if (file->gathered == NULL)
-        return file->real->pMethods->xWrite(file->real, data, length, offset);
+        return pass_on(file, data, length, offset);
     if (file->length > 0 &&
         (offset != file->offset + file->length || file->length + length > ROOM)) {
         code = flush(file);
@@ -96,6 +109,7 @@ static int file_truncate(sqlite3_file *base, sqlite3_int64 size)
 static int file_sync(sqlite3_file *base, int flags)
 {
     int code = flush(file_of(base));
+    file_of(base)->unsynced = 0;
     return code != SQLITE_OK ? code : real_of(base)->pMethods->xSync(real_of(base), flags);
 }
 
@@ -219,6 +233,7 @@ static int open_file(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *base
         return code;
     if (code == SQLITE_OK && (flags & SQLITE_OPEN_WAL) != 0)
         file->gathered = malloc(ROOM); /* without memory for it, it works as before */
+    file->database = (flags & SQLITE_OPEN_MAIN_DB) != 0;
     file->base.pMethods = &methods;
     return code;
 }

@@ -20,23 +20,10 @@
  * and synced.  Who had it open when the sync failed is told so by his own next
  * sync; for those who open it later a file says so, FAILED_MARK.  A crash makes
  * the file meaningless: what is read then is what the disk has.
- *
- * A checkpoint moves the log's pages into the database.  A thread does it in two
- * steps: the bulk beside the writers, then the small rest in their turn, so that
- * the log starts again from its beginning.
  */
 
-#define TURN_BYTE 0
-#define CHECKPOINT_BYTE 1
-#define LOG_LIMIT                                                                                  \
-    16384 /* pages in the log that make a checkpoint due: seldom, for writers wait for its end */
-#define LOG_STEP                                                                                   \
-    4096 /* and more that make the next one due, when readers kept the log from its start */
-#define REST_LIMIT 256 /* pages for which writers may wait */
-#define BULK_ROUNDS 4
 #define ARRIVALS_KEPT 20000
 #define ARRIVALS_TRIM 1024
-#define STACK_SIZE (256 * 1024)
 #define FAILED_MARK "log-failed"
 #define REWRITE_STEP 65536
 
@@ -44,7 +31,7 @@
 
 static void pass_turn(zm_emulated_t *e)
 {
-    zm_file_unlock(e->turn, TURN_BYTE, 1);
+    zm_file_unlock(e->turn, ZM_EMULATED_TURN_BYTE, 1);
     apr_thread_mutex_unlock(e->writer.lock);
 }
 
@@ -52,7 +39,7 @@ apr_status_t zm_emulated_begin(zm_emulated_t *e)
 {
     apr_status_t status;
     apr_thread_mutex_lock(e->writer.lock);
-    status = zm_file_lock(e->turn, TURN_BYTE, 1, true);
+    status = zm_file_lock(e->turn, ZM_EMULATED_TURN_BYTE, 1, true);
     if (status != APR_SUCCESS) {
         apr_thread_mutex_unlock(e->writer.lock);
         return status;
@@ -150,7 +137,7 @@ static apr_status_t mend_log(zm_emulated_t *e)
 {
     apr_status_t status;
     apr_thread_mutex_lock(e->writer.lock);
-    status = zm_file_lock(e->turn, TURN_BYTE, 1, true);
+    status = zm_file_lock(e->turn, ZM_EMULATED_TURN_BYTE, 1, true);
     if (status == APR_SUCCESS) {
         status = rewrite_log(e);
         if (status == APR_SUCCESS) {
@@ -159,7 +146,7 @@ static apr_status_t mend_log(zm_emulated_t *e)
             e->broken = APR_SUCCESS;
             apr_thread_mutex_unlock(e->lock);
         }
-        zm_file_unlock(e->turn, TURN_BYTE, 1);
+        zm_file_unlock(e->turn, ZM_EMULATED_TURN_BYTE, 1);
     }
     apr_thread_mutex_unlock(e->writer.lock);
     return status;
@@ -262,141 +249,4 @@ apr_status_t zm_emulated_add_name(zm_emulated_t *e, const char *name, uint64_t i
     }
     status = zm_connection_run(&e->writer, statement);
     return status == APR_SUCCESS && watched && !is_hidden(name) ? tell_arrival(e, name) : status;
-}
-
-/* -- checkpoints --------------------------------------------------------------------------------
- */
-
-/* Moves what it can without stopping anybody; says how much is left. */
-static int move_bulk(sqlite3 *db, int *left)
-{
-    int round, in_log = 0, moved = 0, code = SQLITE_OK;
-    for (round = 0; round < BULK_ROUNDS && code == SQLITE_OK; round++) {
-        code = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log, &moved);
-        *left = in_log - moved;
-        if (*left <= REST_LIMIT)
-            break;
-    }
-    return code;
-}
-
-/* In the writers' turn: readers of older states may still make it end early; the next one goes on.
- */
-static void move_rest(zm_emulated_t *e, sqlite3 *db)
-{
-    if (zm_file_lock(e->turn, TURN_BYTE, 1, true) != APR_SUCCESS)
-        return;
-    sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
-    zm_file_unlock(e->turn, TURN_BYTE, 1);
-}
-
-static void checkpoint(zm_emulated_t *e, sqlite3 *db)
-{
-    int left = 0;
-    if (zm_file_lock(e->turn, CHECKPOINT_BYTE, 1, false) != APR_SUCCESS)
-        return; /* another process is at it */
-    if (move_bulk(db, &left) == SQLITE_OK) {
-        /* The turn's lock is the process's, so our own writers are kept out by theirs. */
-        apr_thread_mutex_lock(e->writer.lock);
-        move_rest(e, db);
-        apr_thread_mutex_unlock(e->writer.lock);
-    }
-    zm_file_unlock(e->turn, CHECKPOINT_BYTE, 1);
-}
-
-static void *APR_THREAD_FUNC checkpointer(apr_thread_t *thread, void *data)
-{
-    zm_emulated_t *e = data;
-    sqlite3 *db = NULL;
-    char path[4096];
-    (void)thread;
-    sqlite3_snprintf(sizeof path, path, "%s/spool.db", e->location);
-    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) ==
-        SQLITE_OK) {
-        sqlite3_busy_timeout(db, 100);
-        sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-        sqlite3_exec(db, "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0", NULL, NULL,
-                     NULL);
-    }
-    apr_thread_mutex_lock(e->lock);
-    while (!e->checkpoint.stopping || e->checkpoint.sweep) {
-        bool wanted = e->checkpoint.wanted && !e->checkpoint.stopping;
-        if (!wanted && !e->checkpoint.sweep) {
-            apr_thread_cond_wait(e->checkpoint.wake, e->lock);
-            continue;
-        }
-        e->checkpoint.wanted = e->checkpoint.sweep = false;
-        apr_thread_mutex_unlock(e->lock);
-        if (wanted)
-            checkpoint(e, db);
-        zm_side_sweep_dead(e);
-        apr_thread_mutex_lock(e->lock);
-    }
-    apr_thread_mutex_unlock(e->lock);
-    sqlite3_close(db);
-    return NULL;
-}
-
-/* Started when first needed: many programs never see a log that is long enough. */
-static void want(zm_emulated_t *e, bool *what)
-{
-    apr_thread_mutex_lock(e->lock);
-    *what = true;
-    if (!e->checkpoint.started) {
-        apr_threadattr_t *attributes;
-        if (apr_threadattr_create(&attributes, e->pool) == APR_SUCCESS &&
-            apr_threadattr_stacksize_set(attributes, STACK_SIZE) == APR_SUCCESS &&
-            apr_thread_create(&e->checkpoint.thread, attributes, checkpointer, e, e->pool) ==
-                APR_SUCCESS)
-            e->checkpoint.started = true;
-    }
-    apr_thread_cond_signal(e->checkpoint.wake);
-    apr_thread_mutex_unlock(e->lock);
-}
-
-void zm_emulated_want_checkpoint(zm_emulated_t *e)
-{
-    want(e, &e->checkpoint.wanted);
-}
-
-void zm_emulated_want_sweep(zm_emulated_t *e)
-{
-    want(e, &e->checkpoint.sweep);
-}
-
-/* Called with every commit, under the writer's lock. */
-static int on_commit(void *data, sqlite3 *db, const char *name, int pages)
-{
-    zm_emulated_t *e = data;
-    (void)db;
-    (void)name;
-    if (pages < e->log_pages)
-        e->log_due = LOG_LIMIT; /* the log has begun anew */
-    e->log_pages = pages;
-    if (pages >= e->log_due) {
-        e->log_due = pages + LOG_STEP;
-        zm_emulated_want_checkpoint(e);
-    }
-    return SQLITE_OK;
-}
-
-apr_status_t zm_emulated_start_checkpoints(zm_emulated_t *e)
-{
-    e->log_due = LOG_LIMIT;
-    if (e->wal)
-        sqlite3_wal_hook(e->writer.db, on_commit, e);
-    return apr_thread_cond_create(&e->checkpoint.wake, e->pool);
-}
-
-void zm_emulated_stop_checkpoints(zm_emulated_t *e)
-{
-    apr_status_t ignored;
-    if (!e->checkpoint.started)
-        return;
-    apr_thread_mutex_lock(e->lock);
-    e->checkpoint.stopping = true;
-    apr_thread_cond_signal(e->checkpoint.wake);
-    apr_thread_mutex_unlock(e->lock);
-    apr_thread_join(&ignored, e->checkpoint.thread);
-    e->checkpoint.started = false;
 }
