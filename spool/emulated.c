@@ -374,6 +374,7 @@ static apr_status_t open_emulated(zm_engine_t **engine, const char *location,
 const zm_engine_ops_t zm_engine_emulated = {
     .name = "emulated",
     .groups_at_once = 2, /* one adds rows while the log is synced for the other */
+    .groups_staggered = 8,
     .open = open_emulated,
     .close = close_emulated,
     .free_space = free_space,

@@ -56,6 +56,7 @@ struct zm_commit_t {
 typedef struct zm_engine_ops_t {
     const char *name;   /**< "native" */
     int groups_at_once; /**< how many calls of commit_group at a time serve it best, at most 64 */
+    int groups_staggered; /**< so many, where each begins a while after the one before; 0: no more, at most 64 */
     int group_limit;    /**< the most members of one; 0: no limit */
 
     /** Opens the engine's store at a directory; options->create: make what is missing.  The pool outlives the engine. */

@@ -292,7 +292,7 @@ void zm_native_dirs_shrink(zm_native_dirs_t *dirs)
  */
 #define SYNCS_AT_ONCE 2
 #define SYNCS_LIMIT 16
-#define STAGGER 500 /* microseconds between the beginnings of more syncs */
+#define STAGGER 1000 /* microseconds between the beginnings of more syncs */
 
 static bool may_sync(const zm_native_dir_t *dir)
 {

@@ -1,13 +1,15 @@
 #include "spool/publisher.h"
-#include "platform/clock.h"
 
 #include <apr_thread_cond.h>
 #include <apr_thread_mutex.h>
 #include <apr_thread_proc.h>
 #include <stdlib.h>
 
+#include "platform/clock.h"
+
 #define GROUP_LIMIT 256
 #define THREAD_LIMIT 64
+#define STAGGER 1000    /* microseconds between the beginnings of more groups than are best */
 #define LATER_LIMIT 256 /* that the engine will answer; they hold memory and descriptors */
 #define STACK_SIZE (256 * 1024)
 
@@ -40,7 +42,8 @@ struct zm_publisher_t {
     apr_thread_cond_t *event; /* for waiting callers: a group has ended */
     zm_publishing_t *first, **end;
     int queued;
-    int at_once, leaders; /* groups that may be, and are, under way */
+    int at_once, most, leaders; /* groups that may be, may be staggered, and are under way */
+    apr_time_t begun;           /* the latest */
     int later; /* members that the engine will answer, less those whose leader is not back */
     int group_limit;
     worker_t workers[THREAD_LIMIT];
@@ -156,10 +159,17 @@ static void count_group(zm_publisher_t *publisher, zm_publishing_t *const *group
         publisher->figures.largest_group = (uint64_t)count;
 }
 
+/*
+ * Where a sync takes long, a new group need not wait for the end of one under way:
+ * they follow each other.
+ */
 static bool may_lead(const zm_publisher_t *publisher)
 {
-    return publisher->first != NULL && publisher->leaders < publisher->at_once &&
-           publisher->later < LATER_LIMIT;
+    if (publisher->first == NULL || publisher->later >= LATER_LIMIT)
+        return false;
+    return publisher->leaders < publisher->at_once ||
+           (publisher->leaders < publisher->most &&
+            zm_clock_monotonic() - publisher->begun >= STAGGER);
 }
 
 /* With the lock held: takes the worker that has been idle for the shortest time. */
@@ -227,6 +237,8 @@ static void lead(zm_publisher_t *publisher)
     zm_engine_figures_t figures = {0};
     int i, count = take_group(publisher, group);
     publisher->leaders++;
+    if (publisher->most > publisher->at_once)
+        publisher->begun = zm_clock_monotonic();
     apr_thread_mutex_unlock(publisher->lock);
     for (i = 0; i < count; i++)
         commits[i] = &group[i]->commit;
@@ -301,10 +313,12 @@ static void start_worker(zm_publisher_t *publisher)
 static bool have_thread(zm_publisher_t *publisher, worker_t **worker)
 {
     *worker = NULL;
+    if (publisher->thread_count > 0 && !may_lead(publisher))
+        return true; /* who ends with a group goes on */
     if (publisher->called * publisher->group_limit >= publisher->queued)
         return true; /* those that were called have not come yet: each takes a group */
     *worker = call_idle(publisher);
-    if (*worker == NULL && publisher->thread_count < publisher->at_once)
+    if (*worker == NULL && publisher->thread_count < publisher->most)
         start_worker(publisher);
     return publisher->thread_count > 0;
 }
@@ -385,6 +399,8 @@ apr_status_t zm_publisher_create(zm_publisher_t **result, const zm_engine_ops_t 
     publisher->at_once = at_once > 0 ? at_once : ops->groups_at_once;
     if (publisher->at_once > THREAD_LIMIT)
         publisher->at_once = THREAD_LIMIT;
+    publisher->most =
+        ops->groups_staggered > publisher->at_once ? ops->groups_staggered : publisher->at_once;
     publisher->group_limit = ops->group_limit > 0 ? ops->group_limit : GROUP_LIMIT;
     status = create_outbox(&publisher->outbox);
     if (status == APR_SUCCESS)
