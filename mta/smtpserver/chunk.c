@@ -147,9 +147,11 @@ void command_bdat(session_t *session, zm_str_t arguments, apr_size_t column)
         session_finish(session, "malformed BDAT");
         return;
     }
-    if (session->state == SESSION_RECIPIENT_OR_DATA)
+    if (session->state == SESSION_RECIPIENT_OR_DATA) {
         data_begin(session);
-    else if (session->state != SESSION_CHUNKS)
+        if (data_is_spray(session))
+            transaction_fail(session->transaction, ZM_E_PROTOCOL);
+    } else if (session->state != SESSION_CHUNKS)
         transaction_end(session);
     session->chunk_left = session->chunk_size;
     session->chunk_return = session->state;

@@ -1,4 +1,5 @@
 /* Command lines: reading them, finding the verb, and the verbs that need no file of their own. */
+#include <apr_strings.h>
 #include <string.h>
 
 #include "mta/smtpserver/count.h"
@@ -159,6 +160,10 @@ static const verb_t verbs[] = {
     {"SEND", command_obsolete, false, NULL, ZM_COUNTERS},
     {"SOML", command_obsolete, false, NULL, ZM_COUNTERS},
     {"SAML", command_obsolete, false, NULL, ZM_COUNTERS},
+    {"EMAL", command_obsolete, false, NULL, ZM_COUNTERS},
+    {"ESND", command_obsolete, false, NULL, ZM_COUNTERS},
+    {"ESOM", command_obsolete, false, NULL, ZM_COUNTERS},
+    {"ESAM", command_obsolete, false, NULL, ZM_COUNTERS},
     {"TURN", command_obsolete, false, NULL, ZM_COUNT_SS_SMTP_TURN},
     {"550", command_echo, false, NULL, ZM_COUNTERS},
 };
@@ -170,6 +175,29 @@ static const verb_t *find(zm_str_t name)
         if (zm_str_equal_nocase(name, zm_str(verbs[i].name)))
             return &verbs[i];
     return NULL;
+}
+
+/* Whether a command is offered to this client. */
+static bool is_offered(const session_t *session, const verb_t *verb)
+{
+    const config_group_t *group = session->group;
+    if (verb->help == NULL)
+        return false;
+    return (verb->run != command_bdat || group->chunking) &&
+           (verb->run != command_etrn || group->etrn) &&
+           (verb->run != command_expn || referral_of_expn(session)) &&
+           (!verb->greeting || verb->name[0] != 'E' || group->ehlo);
+}
+
+static void list_verbs(session_t *session)
+{
+    char line[160] = "";
+    apr_size_t i, used = 0;
+    for (i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+        if (is_offered(session, &verbs[i]))
+            used += (apr_size_t)apr_snprintf(line + used, sizeof line - used, "%s%s",
+                                             used > 0 ? " " : "", verbs[i].name);
+    reply_list(session, 214, "%s", line);
 }
 
 static void command_help(session_t *session, zm_str_t arguments, apr_size_t column)
@@ -184,7 +212,7 @@ static void command_help(session_t *session, zm_str_t arguments, apr_size_t colu
     }
     for (i = 0; i < config->help_lines; i++)
         reply_list(session, 214, "%s", config->help[i]);
-    reply_list(session, 214, "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP QUIT HELP VRFY");
+    list_verbs(session);
     reply_list(session, 214, "The usual order: EHLO, MAIL, RCPT one or more times, DATA, QUIT.");
     reply(session, 214, NULL, "A person answers at postmaster@%s.", session->server->hostname);
 }

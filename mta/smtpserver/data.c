@@ -47,6 +47,18 @@ static void wrong_state(session_t *session)
     command_error(session, 503, "5.5.2", hint);
 }
 
+bool data_is_spray(const session_t *session)
+{
+    const transaction_t *transaction = session->transaction;
+    return transaction->sender.length == 0 &&
+           transaction->attempts > session->group->error_recipients;
+}
+
+static void refuse_spray(session_t *session)
+{
+    reply(session, 550, "5.7.1", "too many recipients for a message without sender");
+}
+
 void data_begin(session_t *session)
 {
     transaction_t *transaction = session->transaction;
@@ -69,6 +81,11 @@ void command_data(session_t *session, zm_str_t arguments, apr_size_t column)
     }
     if (session->state != SESSION_RECIPIENT_OR_DATA) {
         wrong_state(session);
+        return;
+    }
+    if (data_is_spray(session)) {
+        transaction_end(session);
+        refuse_spray(session);
         return;
     }
     data_begin(session);
@@ -169,7 +186,9 @@ bool data_input(session_t *session)
 void data_refuse(session_t *session)
 {
     const transaction_t *transaction = session->transaction;
-    if (transaction->too_big)
+    if (data_is_spray(session))
+        refuse_spray(session);
+    else if (transaction->too_big)
         reply(session, 552, "5.3.4", "the message is too big: the limit is %lld octets",
               (long long)session->server->config->max_size);
     else if (has_bare_newline(session))

@@ -233,6 +233,9 @@ command_fn command_etrn; /* etrn.c */
 
 /* -- data.c, for chunk.c ------------------------------------------------------------------ */
 
+/** Whether a message without sender has been offered to more recipients than such a one may have.
+ */
+bool data_is_spray(const session_t *session);
 /** Writes the end of the envelope and makes ready for data.  A failure is remembered. */
 void data_begin(session_t *session);
 /** Keeps text, which stands for that many octets of the wire. */

@@ -5,6 +5,7 @@
 #include "mta/smtpserver/count.h"
 #include "platform/log.h"
 
+#define HELO_LIMIT 199     /* bytes of the greeting that a message carries */
 #define REFUSED_LIMIT 4096 /* bytes about refused recipients that a message carries */
 
 /* -- the transaction ---------------------------------------------------------------------- */
@@ -64,8 +65,10 @@ static apr_status_t begin_submission(session_t *session)
         .with = protocol(session),
         .sender = transaction->sender,
         .mail = transaction->mail};
-    apr_status_t status =
-        zm_submit_begin(&transaction->submission, session->server->submitter, &options);
+    apr_status_t status;
+    if (head.helo.length > HELO_LIMIT)
+        head.helo.length = HELO_LIMIT;
+    status = zm_submit_begin(&transaction->submission, session->server->submitter, &options);
     if (status != APR_SUCCESS) {
         transaction->submission = NULL;
         return status;
@@ -329,8 +332,7 @@ static void accept_recipient(session_t *session, zm_str_t address, const inquiry
     apr_status_t status;
     if (!check_size(session, transaction->mail.size, transaction->announced))
         return;
-    if (transaction->sender.length == 0 &&
-        transaction->attempts > session->group->error_recipients) {
+    if (data_is_spray(session)) {
         session_tarpit(session);
         reply(session, 552, "5.7.1", "too many recipients for a message without sender");
         return;

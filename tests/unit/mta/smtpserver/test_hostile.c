@@ -232,7 +232,46 @@ static void chunks_can_be_cut_anywhere(void)
     client_done(client);
 }
 
-ZM_TESTS("smtpserver hostile", ZM_TEST(only_crlf_dot_crlf_ends_data),
+static client_t *spray(void)
+{
+    client_t *client = client_connect("PARAM max-error-recipients 2", STRANGER);
+    (void)say(client, "EHLO peer.test\r\n");
+    ASSERT_HAS(say(client, "MAIL FROM:<>\r\nRCPT TO:<a@local.test>\r\nRCPT TO:<b@local.test>\r\n"
+                           "RCPT TO:<c@local.test>\r\n"),
+               "552 5.7.1");
+    return client;
+}
+
+static void a_message_without_sender_to_too_many_is_not_taken(void)
+{
+    client_t *client = spray();
+    ZM_ASSERT_STR(say(client, "DATA\r\n"),
+                  "550 5.7.1 too many recipients for a message without sender\r\n");
+    ASSERT_HAS(say(client, "MAIL FROM:<a@far.test>\r\n"), "250 2.1.0");
+    client_done(client);
+    client = spray();
+    ASSERT_HAS(say(client, "BDAT 2\r\nx\nBDAT 0 LAST\r\n"), "550 5.7.1 too many");
+    CU_ASSERT_EQUAL(fake_spool.committed, 0);
+    client_done(client);
+}
+
+static void a_long_greeting_is_cut(void)
+{
+    client_t *client = client_connect("", STRANGER);
+    char line[2000];
+    memset(line, 'a', sizeof line);
+    memcpy(line, "EHLO ", 5);
+    memcpy(line + sizeof line - 2, "\r\n", 2);
+    ASSERT_HAS(say_bytes(client, line, sizeof line), "250 HELP");
+    (void)say(client, "MAIL FROM:<a@far.test>\r\nRCPT TO:<bob@local.test>\r\nDATA\r\n");
+    ASSERT_HAS(say(client, "x\r\n.\r\n"), "250 2.0.0");
+    CU_ASSERT_EQUAL(fake_spool.committed, 1);
+    CU_ASSERT_TRUE(strlen(fake_spool.messages[0]) < 1500);
+    client_done(client);
+}
+
+ZM_TESTS("smtpserver hostile", ZM_TEST(a_message_without_sender_to_too_many_is_not_taken),
+         ZM_TEST(a_long_greeting_is_cut), ZM_TEST(only_crlf_dot_crlf_ends_data),
          ZM_TEST(bare_newlines_can_be_let_pass), ZM_TEST(odd_bytes_in_commands_are_refused),
          ZM_TEST(a_megabyte_without_an_end_is_one_error), ZM_TEST(a_megabyte_line_of_data_is_kept),
          ZM_TEST(a_header_line_without_end_is_refused), ZM_TEST(loops_are_noticed),

@@ -338,6 +338,8 @@ static void commands_out_of_order_are_refused(void)
     ASSERT_HAS(say(client, "VRFY x\r\n"), "252 2.5.2");
     ASSERT_HAS(say(client, "TURN\r\n"), "502");
     ASSERT_HAS(say(client, "HELP\r\n"), "214 A person");
+    ASSERT_HAS(say(client, "HELP\r\n"),
+               "214-EHLO HELO MAIL RCPT DATA BDAT RSET NOOP QUIT HELP VRFY ETRN\r\n");
     client_done(client);
 }
 
