@@ -244,6 +244,7 @@ static void work(zm_timer_t *timer, void *baton)
     zm_intake_t *intake = baton;
     zm_due_t *delayed;
 
+    intake->take.early = !intake->opened;
     if (take_some(intake, STEP_FILES, STEP_TIME)) {
         zm_timer_set(timer, 0);
     } else if ((delayed = zm_due_first(&intake->delayed)) != NULL) {
@@ -256,6 +257,7 @@ static void work(zm_timer_t *timer, void *baton)
 
 void zm_intake_drain(zm_intake_t *intake)
 {
+    intake->take.early = false;
     while (take_some(intake, STEP_FILES, STEP_TIME))
         continue;
 }

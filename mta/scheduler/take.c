@@ -121,13 +121,20 @@ static zm_taken_t discard(taking_t *taking, const char *why)
     return ZM_TAKEN_NOTHING;
 }
 
+/* Not a job, but a request for delivery (ETRN). */
+static bool is_command(const taking_t *taking)
+{
+    const zm_control_file_t *file = taking->opened.file;
+    return file->message.length == 0 && file->turn_count > 0;
+}
+
 /* ZM_TAKEN when the file may become a job. */
 static zm_taken_t examine(taking_t *taking)
 {
     const zm_control_file_t *file = taking->opened.file;
     apr_status_t status;
 
-    if (file->message.length == 0 && file->turn_count > 0)
+    if (is_command(taking))
         return discard(taking, "it was a command");
     if (file->message.length == 0)
         return park(taking, "it has no i line");
@@ -274,6 +281,10 @@ zm_taken_t zm_take_file(zm_take_t *take, const char *prefixed_leaf, apr_pool_t *
         if (!APR_STATUS_IS_ENOENT(status))
             tell_unopened(take, reason->text);
         return ZM_TAKEN_NOTHING;
+    }
+    if (take->early && is_command(&taking)) {
+        zm_opened_close(&taking.opened);
+        return ZM_TAKEN_LATER;
     }
     obey_turns(&taking);
     taken = examine(&taking);

@@ -9,7 +9,7 @@
 
 typedef enum zm_taken_t {
     ZM_TAKEN,         /**< in the queue now */
-    ZM_TAKEN_LATER,   /**< locked by a live process: look again in a while */
+    ZM_TAKEN_LATER,   /**< locked by a live process, or too early: look again in a while */
     ZM_TAKEN_NOTHING, /**< it is not there, cannot be opened now, or was a command and is gone */
     ZM_TAKEN_PARKED   /**< it is no job as it stands: look again when it has changed */
 } zm_taken_t;
@@ -18,6 +18,7 @@ typedef struct zm_take_t {
     zm_scheduler_t *scheduler;
     zm_files_t *files;
     int hash_levels;
+    bool early; /**< the spool is being read at the start: commands wait until all jobs are there */
     uint32_t told_since; /**< private: trouble with many files is told a few times in a while */
     int told;
 } zm_take_t;

@@ -104,6 +104,10 @@ static void command_file_starts_threads_and_goes(void)
     thread = zm_queue_thread(place->scheduler, zm_str("smtp-etrn"), zm_str("host.org"));
     CU_ASSERT_FALSE(thread->ready);
     place_control(place, 77, "-etrn", "T HOST.org [192.0.2.1]\n");
+    place->take.early = true; /* the jobs that it is for may not be read yet */
+    CU_ASSERT_EQUAL(zm_take_file(&place->take, "77-etrn", zm_test_pool(), &reason), ZM_TAKEN_LATER);
+    CU_ASSERT_FALSE(thread->ready);
+    place->take.early = false;
     CU_ASSERT_EQUAL(zm_take_file(&place->take, "77-etrn", zm_test_pool(), &reason),
                     ZM_TAKEN_NOTHING);
     CU_ASSERT(thread->ready);
