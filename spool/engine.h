@@ -6,6 +6,17 @@
  * and calls the table; engines decide nothing about mail.  A function may be
  * called from any thread, but only one at a time for one object.
  *
+ * An engine need not be made of files, nor be on this machine.  Names, objects,
+ * listings and watches are its own; a location is text that only it understands.
+ * native_path and adopt alone speak of the filesystem, for programs that are not
+ * ours and for files that a privileged helper opened: an engine without files
+ * answers ZM_E_UNSUPPORTED, and who calls them must do without.
+ *
+ * An open object is a lease.  What it held stays readable until close_object, or
+ * until the process that opened it is dead, whoever removes its names meanwhile;
+ * its locks end then too.  list_next does a bounded amount of work a call, and
+ * holds nothing that keeps others from writing between two.
+ *
  * Publishing lets an engine commit many objects at once: the committer takes
  * the waiting publishes of the process as one group and calls commit_group.  A
  * failing member fails alone.
