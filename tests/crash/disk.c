@@ -297,6 +297,8 @@ apr_status_t disk_create(disk_t *disk, int *inode, int directory, const char *na
     int freed;
     if (entry->inode >= 0)
         return APR_EEXIST;
+    if (disk_fails(disk, DISK_FAULT_NAMES))
+        return APR_ENOSPC;
     while (number_taken(disk, number))
         number++;
     if (disk->fresh != 0)
@@ -330,6 +332,8 @@ apr_status_t disk_rename(disk_t *disk, int from, const char *name, int to, const
     inode = source->inode;
     if (target->inode == inode)
         return APR_SUCCESS;
+    if (disk_fails(disk, DISK_FAULT_NAMES))
+        return APR_ENOSPC;
     op = note(disk, replace ? DISK_REPLACE : DISK_RENAME, inode);
     op->from = from;
     op->to = to;
@@ -355,6 +359,8 @@ apr_status_t disk_link(disk_t *disk, int inode, int to, const char *new_name)
     disk_op_t *op;
     if (target->inode >= 0)
         return APR_EEXIST;
+    if (disk_fails(disk, DISK_FAULT_NAMES))
+        return APR_ENOSPC;
     op = note(disk, DISK_LINK, inode);
     op->to = to;
     op->new_name = target->name;
@@ -429,6 +435,11 @@ apr_status_t disk_write(disk_t *disk, int inode, uint64_t offset, const void *da
         if (length > 1)
             store(disk, inode, offset, data, length / 2);
         return APR_ENOSPC;
+    }
+    if (disk_fails(disk, DISK_FAULT_WRITE)) {
+        if (length > 1)
+            store(disk, inode, offset, data, length / 2);
+        return APR_FROM_OS_ERROR(5);
     }
     store(disk, inode, offset, data, length);
     return APR_SUCCESS;

@@ -88,7 +88,10 @@ typedef enum disk_fault_t {
     DISK_FAULT_SPACE,      /**< ENOSPC, after some of a write was done */
     DISK_FAULT_SYNC,       /**< EIO of a file's sync */
     DISK_FAULT_SYNC_NAMES, /**< EIO of a directory's sync */
-    DISK_FAULT_OPEN        /**< EMFILE */
+    DISK_FAULT_OPEN,       /**< EMFILE */
+    DISK_FAULT_WRITE,      /**< EIO, after some of a write was done */
+    DISK_FAULT_NAMES,      /**< ENOSPC of a new name: its directory would have to grow */
+    DISK_FAULT_COUNT
 } disk_fault_t;
 
 /** Mistakes that are put in deliberately, to see that they are found. */

@@ -76,10 +76,11 @@ static int file_read(sqlite3_file *base, void *data, int length, sqlite3_int64 o
 static int file_write(sqlite3_file *base, const void *data, int length, sqlite3_int64 offset)
 {
     file_t *file = file_of(base);
-    return disk_write(file->disk, file->inode, (uint64_t)offset, data, (size_t)length) ==
-                   APR_SUCCESS
-               ? SQLITE_OK
-               : SQLITE_FULL;
+    apr_status_t status =
+        disk_write(file->disk, file->inode, (uint64_t)offset, data, (size_t)length);
+    return status == APR_SUCCESS          ? SQLITE_OK
+           : APR_STATUS_IS_ENOSPC(status) ? SQLITE_FULL
+                                          : SQLITE_IOERR_WRITE;
 }
 
 static int file_truncate(sqlite3_file *base, sqlite3_int64 size)

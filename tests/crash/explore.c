@@ -69,8 +69,9 @@ static bool is_over(const explorer_t *explorer)
 /* -- telling -------------------------------------------------------------------------------- */
 
 static const char *const model_names[] = {"ordered", "loose"};
-static const char *const fault_names[] = {"none", "no-space", "sync-error", "directory-sync-error",
-                                          "no-descriptors"};
+static const char *const fault_names[] = {
+    "none",           "no-space",    "sync-error",        "directory-sync-error",
+    "no-descriptors", "write-error", "no-space-for-names"};
 
 static void show_trace(const disk_past_t *past, int names, int most)
 {
@@ -243,8 +244,9 @@ static void set_up_run(explorer_t *explorer)
     play->seed = disk_mix(explorer->seed * 1000003 + explorer->run);
     play->steps = 24;
     play->model = explorer->run % 2 == 0 ? DISK_ORDERED : DISK_LOOSE;
-    play->fault =
-        explorer->run / 2 % 3 == 0 ? DISK_FAULT_NONE : (disk_fault_t)(1 + explorer->run / 6 % 4);
+    play->fault = explorer->run / 2 % 3 == 0
+                      ? DISK_FAULT_NONE
+                      : (disk_fault_t)(1 + explorer->run / 6 % (DISK_FAULT_COUNT - 1));
     if (play->plant == DISK_PLANT_IGNORE_EIO)
         play->fault = explorer->run / 2 % 2 == 0 ? DISK_FAULT_SYNC : DISK_FAULT_SYNC_NAMES;
 }
