@@ -1,7 +1,8 @@
 /*
  * zm-crash: see README.md.
  *
- *     zm-crash --engine native|emulated --share DIR --scratch DIR [--seed N] [--states N]
+ *     zm-crash --engine native|emulated --share DIR --scratch DIR [--seed N] [--states N] [--from
+ * RUN]
  *              [--plant NAME] [--state ID]
  */
 #include <apr_general.h>
@@ -383,7 +384,7 @@ static disk_plant_t plant_named(const char *name)
 static void usage(void)
 {
     fprintf(stderr, "usage: zm-crash --engine native|emulated --share DIR --scratch DIR "
-                    "[--seed N] [--states N] [--plant NAME] [--state ID]\n");
+                    "[--seed N] [--states N] [--from RUN] [--plant NAME] [--state ID]\n");
     exit(64);
 }
 
@@ -403,6 +404,8 @@ static const char *options_of(explorer_t *explorer, int argc, char **argv, const
             explorer->seed = strtoull(value, NULL, 10);
         else if (strcmp(argv[i], "--states") == 0)
             explorer->wanted = strtoull(value, NULL, 10);
+        else if (strcmp(argv[i], "--from") == 0)
+            explorer->run = strtoull(value, NULL, 10);
         else if (strcmp(argv[i], "--plant") == 0)
             explorer->play.plant = plant_named(value);
         else if (strcmp(argv[i], "--state") == 0)
