@@ -466,6 +466,69 @@ static void newer_and_foreign_databases_are_refused(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "spool.db"));
 }
 
+static void remove_database(void)
+{
+    ZM_ASSERT_OK(zm_file_unlink(NULL, path("spool", "spool.db")));
+    (void)zm_file_unlink(NULL, path("spool", "spool.db-wal"));
+    (void)zm_file_unlink(NULL, path("spool", "spool.db-shm"));
+}
+
+/* A new one would take the old one's bodies for strays. */
+static void lost_database_is_never_made_anew(void)
+{
+    zm_spool_t *spool = make_spool();
+    zm_error_t error = {0};
+    publish(spool, "router", 200000);
+    zm_spool_close(spool);
+    remove_database();
+    CU_ASSERT_EQUAL(open_at(&spool, "spool", false, &error), ZM_E_CORRUPT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "missing"));
+    CU_ASSERT_EQUAL(open_at(&spool, "spool", true, &error), ZM_E_CORRUPT);
+    ZM_ASSERT_OK(zm_file_unlink(NULL, path("spool", ".engine")));
+    CU_ASSERT_EQUAL(open_at(&spool, "spool", true, &error), ZM_E_CORRUPT);
+    write_file(path("spool", "spool.db"), "", 0);
+    CU_ASSERT_EQUAL(open_at(&spool, "spool", true, &error), ZM_E_CORRUPT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "empty"));
+    CU_ASSERT_EQUAL(side_files("spool"), 1);
+}
+
+static void lost_mark_is_written_again_when_asked_for(void)
+{
+    zm_spool_t *spool = make_spool();
+    zm_spool_options_t options = {
+        .location = apr_pstrcat(zm_test_pool(), zm_test_directory(), "/spool", NULL)};
+    const char *name = publish(spool, "router", 10);
+    zm_object_info_t info;
+    zm_error_t error = {0};
+    zm_spool_close(spool);
+    ZM_ASSERT_OK(zm_file_unlink(NULL, path("spool", ".engine")));
+    CU_ASSERT_EQUAL(zm_spool_open(&spool, &options, zm_test_pool(), &error), ZM_E_CONFIG);
+    options.create = true; /* no native spool is made beside it */
+    CU_ASSERT_EQUAL(zm_spool_open(&spool, &options, zm_test_pool(), &error), ZM_E_CONFIG);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "zmailer spool init"));
+    ZM_ASSERT_OK(open_at(&spool, "spool", true, &error));
+    ZM_ASSERT_OK(zm_spool_info(&info, spool, name));
+    zm_spool_close(spool);
+    options.create = false;
+    ZM_ASSERT_OK(zm_spool_open(&spool, &options, zm_test_pool(), &error));
+    zm_spool_close(spool);
+}
+
+static void foreign_files_are_told_and_left(void)
+{
+    zm_spool_t *spool = make_spool();
+    const char *found;
+    write_file(path("spool", "note"), "x", 1);
+    write_file(path("spool", "bodies/A/evil"), "x", 1);
+    ZM_ASSERT_OK(zm_dir_make(NULL, path("spool", "queue"), 0755));
+    found = check(spool, true);
+    CU_ASSERT_PTR_NOT_NULL(strstr(found, "foreign=note "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(found, "foreign=bodies/A/evil "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(found, "foreign=queue "));
+    ZM_ASSERT_STR(check(spool, false), found);
+    zm_spool_close(spool);
+}
+
 static void two_engines_are_never_pointed_at_one_directory(void)
 {
     zm_spool_t *spool = make_spool();
@@ -493,4 +556,7 @@ ZM_TESTS("spool emulated", ZM_TEST(large_body_stays_for_its_readers),
          ZM_TEST(log_cut_anywhere_keeps_the_first_publishes),
          ZM_TEST(log_stays_short_while_messages_flow),
          ZM_TEST(newer_and_foreign_databases_are_refused),
-         ZM_TEST(two_engines_are_never_pointed_at_one_directory))
+         ZM_TEST(two_engines_are_never_pointed_at_one_directory),
+         ZM_TEST(lost_database_is_never_made_anew),
+         ZM_TEST(lost_mark_is_written_again_when_asked_for),
+         ZM_TEST(foreign_files_are_told_and_left))
