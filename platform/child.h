@@ -78,6 +78,8 @@ apr_status_t zm_child_own_passed(apr_socket_t **passed, int index, apr_pool_t *p
 /** Whether a process of that number lives (a foreign one counts). */
 bool zm_process_alive(apr_int64_t pid);
 apr_int64_t zm_process_own(void);
+/** What this process has used of the processors, in microseconds. */
+void zm_process_times(apr_time_t *user, apr_time_t *system);
 /** Changes our own priority by so much, or to that; a refusal is returned and changes nothing. */
 apr_status_t zm_process_nice(int nice, bool absolute);
 /** Raises our soft limit of open files to what is allowed, and returns it; 0: there is none. */

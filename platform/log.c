@@ -196,7 +196,7 @@ void zm_log_syslog(zm_log_level_t level, const char *ident, const char *format, 
     zm_buf_vprintf(&line, format, arguments);
     va_end(arguments);
     for (i = 0; i < line.length; i++)
-        if ((unsigned char)line.data[i] < ' ' || line.data[i] == 0x7f)
+        if (((unsigned char)line.data[i] < ' ' && line.data[i] != '\t') || line.data[i] == 0x7f)
             line.data[i] = ' ';
     zm_system_log(level, ident, zm_buf_c(&line));
     zm_buf_free(&line);

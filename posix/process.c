@@ -19,6 +19,19 @@ apr_int64_t zm_process_own(void)
     return getpid();
 }
 
+static apr_time_t microseconds(const struct timeval *time)
+{
+    return apr_time_from_sec(time->tv_sec) + time->tv_usec;
+}
+
+void zm_process_times(apr_time_t *user, apr_time_t *system)
+{
+    struct rusage usage = {0};
+    (void)getrusage(RUSAGE_SELF, &usage);
+    *user = microseconds(&usage.ru_utime);
+    *system = microseconds(&usage.ru_stime);
+}
+
 apr_status_t zm_process_nice(int increment, bool absolute)
 {
     int now = absolute ? 0 : getpriority(PRIO_PROCESS, 0);

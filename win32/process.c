@@ -25,6 +25,20 @@ apr_int64_t zm_process_own(void)
     return (apr_int64_t)GetCurrentProcessId();
 }
 
+/* Intervals of 100 ns. */
+static apr_time_t microseconds(const FILETIME *time)
+{
+    return (apr_time_t)((((uint64_t)time->dwHighDateTime << 32) | time->dwLowDateTime) / 10);
+}
+
+void zm_process_times(apr_time_t *user, apr_time_t *system)
+{
+    FILETIME made, ended, in_system = {0, 0}, in_user = {0, 0};
+    (void)GetProcessTimes(GetCurrentProcess(), &made, &ended, &in_system, &in_user);
+    *user = microseconds(&in_user);
+    *system = microseconds(&in_system);
+}
+
 apr_status_t zm_process_nice(int nice, bool absolute)
 {
     DWORD priority = NORMAL_PRIORITY_CLASS;

@@ -194,6 +194,8 @@ router_outcome_t router_message_route(router_worker_t *worker, const char *name,
     message->name = name;
     message->argument = argument;
     message->started = apr_time_now();
+    if (worker->syslog != NULL)
+        zm_process_times(&message->user_time, &message->system_time);
     message->with = message->via = message->envid = message->ret = message->verbose =
         message->authres = ZM_S("");
     message->error_address = message->error_header = message->message_id = ZM_S("");

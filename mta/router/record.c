@@ -3,6 +3,7 @@
 #include <apr_strings.h>
 #include <string.h>
 
+#include "platform/child.h"
 #include "platform/clock.h"
 
 #define LINE_LENGTH 700  /* of a fromto line, about */
@@ -110,22 +111,42 @@ static zm_str_t last_sender(const router_plan_t *plan)
     return zm_str_equal_c(sender->channel, "error") ? ZM_S("") : sender->user;
 }
 
+/* A value between separators: it can hold neither kind, nor what ends a line. */
+static void add_value(zm_buf_t *line, zm_str_t value)
+{
+    apr_size_t i;
+    value = cut(value);
+    for (i = 0; i < value.length; i++)
+        zm_buf_add_byte(line, (unsigned char)value.data[i] < ' ' ? ' ' : value.data[i]);
+}
+
+static void add_used(zm_buf_t *line, apr_time_t used)
+{
+    zm_buf_printf(line, "%d.%02d", (int)apr_time_sec(used), (int)(apr_time_usec(used) / 10000));
+}
+
 static void record_in_syslog(const router_message_t *message, const router_plan_t *plan)
 {
     const char *separator = message->worker->syslog[0] == 'r' ? "\t" : ", ";
-    zm_str_t from = cut(last_sender(plan)), relay = cut(message->relay),
-             id = cut(message->message_id);
     zm_buf_t line = ZM_BUF_INIT;
-    apr_time_t now = apr_time_now();
-    zm_buf_printf(&line, "%s:%sfrom=<%.*s>", message->spool_id, separator[0] == '\t' ? "\t" : " ",
-                  (int)from.length, from.data);
-    zm_buf_printf(&line, "%srrelay=%.*s", separator, (int)relay.length, relay.data);
+    apr_time_t now = apr_time_now(), user, system;
+    zm_process_times(&user, &system);
+    zm_buf_printf(&line, "%s:%sfrom=<", message->spool_id, separator[0] == '\t' ? "\t" : " ");
+    add_value(&line, last_sender(plan));
+    zm_buf_printf(&line, ">%srrelay=", separator);
+    add_value(&line, message->relay);
     zm_buf_printf(&line, "%ssize=%" APR_UINT64_T_FMT "%snrcpts=%d", separator,
                   (apr_uint64_t)message->file->info.size, separator, plan->recipients);
-    zm_buf_printf(&line, "%smsgid=%.*s%s", separator, (int)id.length, id.data, separator);
+    zm_buf_printf(&line, "%smsgid=", separator);
+    add_value(&line, message->message_id);
+    zm_buf_add_c(&line, separator);
     add_time(&line, "delay", now - message->arrived);
     zm_buf_add_c(&line, separator);
     add_time(&line, "xdelay", now - message->started);
+    zm_buf_printf(&line, "%srusage=", separator);
+    add_used(&line, user - message->user_time);
+    zm_buf_add_byte(&line, '/');
+    add_used(&line, system - message->system_time);
     zm_log_syslog(ZM_LOG_INFO, "router", "%s", zm_buf_c(&line));
     zm_buf_free(&line);
 }

@@ -6,7 +6,8 @@
  *
  * and, in the system's log,
  *
- *     S1234AbcDefGh: from=<ann@a.test>, rrelay=..., size=1234, nrcpts=2, ...
+ *     S1234AbcDefGh: from=<ann@a.test>, rrelay=..., size=1234, nrcpts=2,
+ *         msgid=<...>, delay=00:00:02, xdelay=00:00:00, rusage=0.00/0.00
  *
  * and what the counters RT.Received... and RT.Transmitted... of the system count:
  * messages, their recipients, and kilobytes, begun ones as whole ones.

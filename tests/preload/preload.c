@@ -11,6 +11,7 @@
  *     ZM_KILL_BELOW=/spool  only files below it count, and directories that lie there
  *     ZM_STEPS=FILE         appends the number of steps to FILE at the end of the process
  *     ZM_NO_ACCOUNT=ann,5   the system cannot tell whether there are these users and groups
+ *     ZM_SYSLOG=FILE        what goes to the system's log goes to FILE, with its priority before it
  *     ZM_NO_OPEN=/.forward  files whose path ends so cannot be opened, by EIO
  *
  * A step is a file being created, written, truncated, renamed, linked, unlinked or
@@ -34,6 +35,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -238,6 +240,38 @@ static int is_listed(const char *word)
 LOOKUP(getpwnam_r, const char *, passwd, "%s")
 LOOKUP(getpwuid_r, uid_t, passwd, "%u")
 LOOKUP(getgrnam_r, const char *, group, "%s")
+
+/* -- the system's log ------------------------------------------------------------------------- */
+
+static void tell(int priority, const char *format, va_list arguments)
+{
+    const char *path = getenv("ZM_SYSLOG");
+    FILE *file = path != NULL ? fopen(path, "a") : NULL;
+    if (file == NULL)
+        return;
+    fprintf(file, "%d ", priority);
+    vfprintf(file, format, arguments);
+    fputc('\n', file);
+    fclose(file);
+}
+
+void syslog(int priority, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    tell(priority, format, arguments);
+    va_end(arguments);
+}
+
+void __syslog_chk(int priority, int flag, const char *format, ...);
+void __syslog_chk(int priority, int flag, const char *format, ...)
+{
+    va_list arguments;
+    (void)flag;
+    va_start(arguments, format);
+    tell(priority, format, arguments);
+    va_end(arguments);
+}
 
 static int cannot_open(const char *path)
 {

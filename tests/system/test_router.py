@@ -125,6 +125,29 @@ def test_what_the_system_cannot_tell_waits():
         check(i.spool('transport'), 'not routed when the system can tell')
 
 
+def test_the_system_log_has_a_line_for_each_message():
+    preload = need_preload()
+    with Instance(users=('alice', 'bob')) as i:
+        told = i.path('syslog')
+
+        def line(letters, text):
+            i.append('etc/zmailer.conf', 'SYSLOGFLG=%s\n' % letters)
+            put_raw(i, 'router/77', text.encode())
+            left = [os.path.basename(n) for n in (i.spool('router') if not i.emulated() else ['77'])]
+            run(ROUTER, '--root', i.root, *left, code=None, env=dict(os.environ, LD_PRELOAD=preload, ZM_SYSLOG=told))
+            with open(told) as f:
+                said = f.read()
+            os.unlink(told)
+            return [l for l in said.splitlines() if 'rrelay=' in l][0]
+        text = 'rcvdfrom far.test\nfrom <ann@far.test>\nto bob\nto x@y.test\nenv-end\nMessage-Id: <%s@far.test>\n\n' % ('m' * 300)
+        said = line('R', text)
+        check(re.fullmatch(r'\d+ (router: )?S\w+: from=<ann@far\.test>, rrelay=far\.test, size=%d, nrcpts=2, msgid=<m{199}, '
+                           r'delay=\d\d:\d\d:\d\d, xdelay=00:00:\d\d, rusage=\d+\.\d\d/\d+\.\d\d' % len(text), said), said)
+        said = line('r', text.replace('from <ann@far.test>', 'channel error').replace('m' * 300, 'm\tm'))
+        check(re.fullmatch(r'\d+ (router: )?S\w+:\tfrom=<>\trrelay=far\.test\tsize=\d+\tnrcpts=2\tmsgid=<m ?m@far\.test>\t'
+                           r'delay=\S+\txdelay=\S+\trusage=\S+', said), repr(said))
+
+
 def test_the_command_daemon_routes_what_comes():
     with Instance(users=('alice', 'bob')) as i:
         i.zmailer('newaliases')
