@@ -4,6 +4,8 @@
 #ifndef ZM_PLATFORM_MACHINE_H
 #define ZM_PLATFORM_MACHINE_H
 
+#include <apr_pools.h>
+
 #include "platform/status.h"
 
 /** Processors that this process may use; at least 1. */
@@ -13,5 +15,12 @@ int zm_machine_processors(void);
 apr_status_t zm_machine_load(double *load);
 /** Those of the last minute and of the last five. */
 apr_status_t zm_machine_loads(double *one, double *five);
+
+/** The addresses of its interfaces, "192.0.2.1" and "2001:db8::1", link-local ones left out; null
+ * ended. */
+apr_status_t zm_machine_addresses(const char *const **addresses, apr_pool_t *pool);
+
+/** The file of hosts that the system's resolver reads. */
+const char *zm_machine_hosts_file(apr_pool_t *pool);
 
 #endif

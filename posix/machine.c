@@ -1,6 +1,14 @@
 #include "platform/machine.h"
 
+#include <apr_strings.h>
+#include <apr_tables.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #ifdef __linux__
@@ -32,4 +40,42 @@ apr_status_t zm_machine_loads(double *one, double *five)
     *one = loads[0];
     *five = loads[1];
     return APR_SUCCESS;
+}
+
+static bool print_address(char *text, const struct sockaddr *address)
+{
+    const void *bytes = NULL;
+    if (address == NULL)
+        return false;
+    if (address->sa_family == AF_INET) {
+        bytes = &((const struct sockaddr_in *)(const void *)address)->sin_addr;
+    } else if (address->sa_family == AF_INET6) {
+        const struct in6_addr *six =
+            &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+        if (!IN6_IS_ADDR_LINKLOCAL(six))
+            bytes = six;
+    }
+    return bytes != NULL && inet_ntop(address->sa_family, bytes, text, INET6_ADDRSTRLEN) != NULL;
+}
+
+apr_status_t zm_machine_addresses(const char *const **addresses, apr_pool_t *pool)
+{
+    apr_array_header_t *list = apr_array_make(pool, 8, sizeof(const char *));
+    struct ifaddrs *first, *one;
+    char text[INET6_ADDRSTRLEN];
+    if (getifaddrs(&first) != 0)
+        return errno;
+    for (one = first; one != NULL; one = one->ifa_next)
+        if (print_address(text, one->ifa_addr))
+            APR_ARRAY_PUSH(list, const char *) = apr_pstrdup(pool, text);
+    freeifaddrs(first);
+    APR_ARRAY_PUSH(list, const char *) = NULL;
+    *addresses = (const char *const *)(const void *)list->elts;
+    return APR_SUCCESS;
+}
+
+const char *zm_machine_hosts_file(apr_pool_t *pool)
+{
+    (void)pool;
+    return "/etc/hosts";
 }

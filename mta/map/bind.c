@@ -12,8 +12,10 @@
 
 #include "mta/map/resolver.h"
 #include "mta/map/types.h"
+#include "platform/machine.h"
 
 #define MOST_VALUES 20
+#define HOSTS_LIMIT (1u << 24)
 
 typedef struct bind_t bind_t;
 typedef zm_map_outcome_t bind_fn(bind_t *bind, zm_str_t key, zm_map_answer_t *answer,
@@ -304,8 +306,56 @@ static zm_map_outcome_t bind_lookup(void *state, zm_str_t key, zm_map_answer_t *
 const zm_map_type_t zm_map_bind = {.name = "bind",
                                    .answers_lists = true,
                                    .waits = true,
+                                   .holds_nothing = true,
                                    .check = bind_check,
                                    .open = bind_open,
                                    .lookup = bind_lookup};
-const zm_map_type_t zm_map_hostsfile = {
-    .name = "hostsfile", .waits = true, .open = hostsfile_open, .lookup = bind_lookup};
+
+/* A line "ADDRESS CANONICAL ALIAS..." of the file of hosts.  False: enough. */
+static bool each_name(zm_str_t line, zm_map_each_fn *fn, void *baton)
+{
+    zm_str_t text, comment, word, canonical;
+    bool going = true;
+    zm_str_cut(line, '#', &text, &comment);
+    text = zm_str_trim(text);
+    if (!zm_str_word(&text, &word) || !zm_str_word(&text, &canonical))
+        return true;
+    going = fn(baton, canonical, canonical);
+    while (going && zm_str_word(&text, &word))
+        going = fn(baton, word, canonical);
+    return going;
+}
+
+/* What the file of hosts has; the name service cannot be asked for all it knows. */
+static apr_status_t hostsfile_each(void *state, zm_map_each_fn *fn, void *baton, zm_error_t *error)
+{
+    const char *path;
+    apr_pool_t *pool;
+    apr_size_t length;
+    char *data;
+    bool going = true;
+    apr_status_t status = apr_pool_create(&pool, NULL);
+    (void)state;
+    if (status != APR_SUCCESS)
+        return zm_error_system(error, status, "cannot read the file of hosts");
+    path = zm_machine_hosts_file(pool);
+    status = zm_file_slurp(&data, &length, path, HOSTS_LIMIT, pool);
+    if (status != APR_SUCCESS)
+        zm_error_system(error, status, "cannot read %s", path);
+    else {
+        zm_str_t rest = zm_str_of(data, length), line;
+        while (going && rest.length > 0) {
+            zm_str_cut(rest, '\n', &line, &rest);
+            going = each_name(line, fn, baton);
+        }
+    }
+    apr_pool_destroy(pool);
+    return status;
+}
+
+const zm_map_type_t zm_map_hostsfile = {.name = "hostsfile",
+                                        .waits = true,
+                                        .holds_nothing = true,
+                                        .open = hostsfile_open,
+                                        .lookup = bind_lookup,
+                                        .each = hostsfile_each};

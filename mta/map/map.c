@@ -190,6 +190,8 @@ apr_status_t zm_map_remove(zm_map_t *map, zm_str_t key, zm_error_t *error)
 
 apr_status_t zm_map_flush(zm_map_t *map)
 {
+    if (map->type->holds_nothing)
+        return ZM_E_UNSUPPORTED;
     if (map->type->flush != NULL)
         return map->state != NULL ? map->type->flush(map->state) : APR_SUCCESS;
     close_state(map);

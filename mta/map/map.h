@@ -88,7 +88,8 @@ void zm_map_look_again(void);
 apr_status_t zm_map_add(zm_map_t *map, zm_str_t key, zm_str_t value, zm_error_t *error);
 apr_status_t zm_map_remove(zm_map_t *map, zm_str_t key,
                            zm_error_t *error); /**< APR_ENOENT: no such key */
-apr_status_t zm_map_flush(zm_map_t *map);      /**< close the file; in-core maps lose all entries */
+apr_status_t
+zm_map_flush(zm_map_t *map); /**< close the file or connection; in-core maps lose all entries */
 apr_status_t zm_map_count(zm_map_t *map, uint64_t *count, zm_error_t *error);
 apr_status_t zm_map_owner(zm_map_t *map, zm_uid_t *owner, zm_error_t *error);
 
@@ -120,9 +121,10 @@ void zm_map_set_waiting(void (*fn)(void *baton), void *baton);
 typedef struct zm_map_type_t {
     const char *name;
     bool answers_lists;
-    bool add_reopens; /**< what is open does not show additions: open anew after each */
-    bool waits;       /**< lookups wait for others: their time is bounded */
-    bool blocks;      /**< and do not tell that they wait */
+    bool add_reopens;   /**< what is open does not show additions: open anew after each */
+    bool waits;         /**< lookups wait for others: their time is bounded */
+    bool blocks;        /**< and do not tell that they wait */
+    bool holds_nothing; /**< there is nothing to flush */
     apr_status_t (*check)(const zm_map_options_t *options, zm_error_t *error);
     apr_status_t (*open)(void **state, const zm_map_options_t *options, apr_pool_t *pool,
                          zm_error_t *error);

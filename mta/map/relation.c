@@ -392,9 +392,9 @@ apr_size_t zm_relation_cached(const zm_relation_t *relation)
     return relation->cache != NULL ? zm_map_cache_count(relation->cache) : 0;
 }
 
-void zm_relation_flush(zm_relation_t *relation)
+apr_status_t zm_relation_flush(zm_relation_t *relation)
 {
     if (relation->cache != NULL)
         zm_map_cache_clear(relation->cache);
-    (void)zm_map_flush(relation->map);
+    return zm_map_flush(relation->map);
 }

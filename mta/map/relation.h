@@ -65,6 +65,7 @@ zm_str_t zm_relation_fold(const zm_relation_t *relation, zm_str_t key, apr_pool_
 zm_map_t *zm_relation_map(zm_relation_t *relation);
 const zm_relation_options_t *zm_relation_options(const zm_relation_t *relation);
 apr_size_t zm_relation_cached(const zm_relation_t *relation); /**< entries in the cache */
-void zm_relation_flush(zm_relation_t *relation); /**< drops the cache and flushes the map */
+/** Drops the cache and flushes the map.  ZM_E_UNSUPPORTED where there is no map to flush. */
+apr_status_t zm_relation_flush(zm_relation_t *relation);
 
 #endif

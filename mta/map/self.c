@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mta/map/types.h"
+#include "platform/machine.h"
 
 /* An address belongs to this machine exactly if a socket can be bound to it. */
 static bool can_bind(const char *ip, int family, apr_pool_t *pool)
@@ -112,5 +113,54 @@ static zm_map_outcome_t selfmatch_lookup(void *state, zm_str_t key, zm_map_answe
                                                                                    : ZM_MAP_ABSENT;
 }
 
-const zm_map_type_t zm_map_selfmatch = {
-    .name = "selfmatch", .open = selfmatch_open, .lookup = selfmatch_lookup};
+/* The addresses of the interfaces, and those of the variable, as keys. */
+static apr_status_t selfmatch_each(void *state, zm_map_each_fn *fn, void *baton, zm_error_t *error)
+{
+    const zm_map_options_t *options = ((const selfmatch_t *)state)->options;
+    const char *const *addresses;
+    zm_str_t rest, word;
+    bool going = true, more;
+    apr_pool_t *pool;
+    apr_status_t status = apr_pool_create(&pool, NULL);
+    if (status != APR_SUCCESS)
+        return zm_error_system(error, status, "cannot tell our addresses");
+    status = zm_machine_addresses(&addresses, pool);
+    if (status != APR_SUCCESS)
+        zm_error_system(error, status, "cannot tell our addresses");
+    for (; status == APR_SUCCESS && going && *addresses != NULL; addresses++)
+        going =
+            fn(baton,
+               zm_str(strchr(*addresses, ':') != NULL ? apr_pstrcat(pool, "IPv6:", *addresses, NULL)
+                                                      : *addresses),
+               zm_str(strncmp(*addresses, "127.", 4) == 0 ? "2" : "1"));
+    rest = zm_str(listed(options, pool));
+    for (more = rest.length > 0; status == APR_SUCCESS && going && more;) {
+        more = zm_str_cut(rest, ',', &word, &rest);
+        word = zm_str_trim(word);
+        if (word.length > 0)
+            going = fn(baton, word, ZM_S("1"));
+    }
+    apr_pool_destroy(pool);
+    return status;
+}
+
+static bool count_one(void *baton, zm_str_t key, zm_str_t value)
+{
+    (void)key;
+    (void)value;
+    ++*(uint64_t *)baton;
+    return true;
+}
+
+static apr_status_t selfmatch_count(void *state, uint64_t *count, zm_error_t *error)
+{
+    *count = 0;
+    return selfmatch_each(state, count_one, count, error);
+}
+
+const zm_map_type_t zm_map_selfmatch = {.name = "selfmatch",
+                                        .holds_nothing = true,
+                                        .open = selfmatch_open,
+                                        .lookup = selfmatch_lookup,
+                                        .count = selfmatch_count,
+                                        .each = selfmatch_each};

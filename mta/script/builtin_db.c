@@ -149,8 +149,11 @@ static int do_db(zm_call_t *call)
         return delete_key(call, entry);
     case 'f':
     case 'n':
-        zm_relation_flush(entry->relation);
-        return 0;
+        if (zm_relation_flush(entry->relation) != ZM_E_UNSUPPORTED)
+            return 0;
+        zm_call_complain(call, "%.*s: a relation of this type keeps nothing but its cache",
+                         (int)name.length, name.data);
+        return 1;
     case 'o':
         return print_owner(call, entry);
     case 'p':

@@ -143,6 +143,7 @@ static apr_status_t yp_map_owner(void *state, zm_uid_t *owner, zm_error_t *error
 static const zm_map_type_t type = {.name = "yp",
                                    .waits = true,
                                    .blocks = true,
+                                   .holds_nothing = true,
                                    .check = yp_map_check,
                                    .open = yp_map_open,
                                    .close = yp_map_close,

@@ -224,14 +224,57 @@ static void our_own_addresses_are_known(void)
     ZM_ASSERT_STR(lookup(map, "nonsense"), "-");
 }
 
+typedef struct listing_t {
+    bool loopback;
+    uint64_t count;
+} listing_t;
+
+static bool note_address(void *baton, zm_str_t key, zm_str_t value)
+{
+    listing_t *listing = baton;
+    listing->count++;
+    if (zm_str_equal_c(key, "127.0.0.1"))
+        listing->loopback = zm_str_equal_c(value, "2");
+    return true;
+}
+
+static void our_own_addresses_can_be_listed_and_counted(void)
+{
+    zm_map_t *map = map_of("selfmatch", NULL);
+    listing_t listing = {0};
+    uint64_t count = 0;
+    zm_error_t error;
+    ZM_ASSERT_OK(zm_map_each(map, note_address, &listing, &error));
+    ZM_ASSERT_OK(zm_map_count(map, &count, &error));
+    CU_ASSERT_EQUAL(count, listing.count);
+    CU_ASSERT_TRUE(listing.loopback || zm_test_on_wine());
+    CU_ASSERT_EQUAL(zm_map_flush(map), ZM_E_UNSUPPORTED);
+}
+
+static void services_have_nothing_to_add_remove_or_flush(void)
+{
+    static const char *const types[] = {"hostsfile", "selfmatch"};
+    zm_error_t error;
+    apr_size_t i;
+    for (i = 0; i < 2; i++) {
+        zm_map_t *map = map_of(types[i], NULL);
+        zm_uid_t owner;
+        CU_ASSERT_EQUAL(zm_map_add(map, ZM_S("k"), ZM_S("v"), &error), ZM_E_UNSUPPORTED);
+        CU_ASSERT_EQUAL(zm_map_remove(map, ZM_S("k"), &error), ZM_E_UNSUPPORTED);
+        CU_ASSERT_EQUAL(zm_map_owner(map, &owner, &error), ZM_E_UNSUPPORTED);
+        CU_ASSERT_EQUAL(zm_map_flush(map), ZM_E_UNSUPPORTED);
+    }
+}
+
 static void an_unknown_type_or_a_missing_file_name_is_refused(void)
 {
     zm_map_options_t options = {0};
     zm_error_t error;
     zm_map_t *map;
-    CU_ASSERT_EQUAL(zm_map_create(&map, "yp", &options, zm_test_pool(), &error), ZM_E_UNSUPPORTED);
+    CU_ASSERT_EQUAL(zm_map_create(&map, "oracle", &options, zm_test_pool(), &error),
+                    ZM_E_UNSUPPORTED);
     CU_ASSERT_EQUAL(zm_map_create(&map, "ordered", &options, zm_test_pool(), &error), ZM_E_CONFIG);
-    CU_ASSERT_FALSE(zm_map_type_exists("yp"));
+    CU_ASSERT_FALSE(zm_map_type_exists("oracle"));
     CU_ASSERT_TRUE(zm_map_type_exists("gdbm"));
 }
 
@@ -242,5 +285,6 @@ ZM_TESTS("map types", ZM_TEST(in_memory_entries_come_and_go),
          ZM_TEST(a_changed_database_is_a_new_file), ZM_TEST(a_database_holds_values_of_any_length),
          ZM_TEST(a_missing_or_foreign_file_is_a_failure_and_not_an_absence),
          ZM_TEST(a_replaced_file_is_read_again), ZM_TEST(expressions_fill_in_their_groups),
-         ZM_TEST(our_own_addresses_are_known),
+         ZM_TEST(our_own_addresses_are_known), ZM_TEST(our_own_addresses_can_be_listed_and_counted),
+         ZM_TEST(services_have_nothing_to_add_remove_or_flush),
          ZM_TEST(an_unknown_type_or_a_missing_file_name_is_refused))
