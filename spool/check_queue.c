@@ -274,6 +274,8 @@ static void check_contents(pair_t *pair)
         zm_object_open(&object, pair->checking->spool, pair->name, ZM_OBJECT_UPDATE);
     if (APR_STATUS_IS_ENOENT(status))
         return;
+    if (status != APR_SUCCESS && !pair->checking->options->repair) /* as on a read-only disk */
+        status = zm_object_open(&object, pair->checking->spool, pair->name, ZM_OBJECT_READ);
     if (status == APR_SUCCESS) {
         status = zm_object_read_all(object, &data, &length, CONTROL_LIMIT, pair->pool);
         if (status != APR_SUCCESS)

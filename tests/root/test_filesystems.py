@@ -119,17 +119,24 @@ def full_disk(mount, engine):
     zmailer('spool', 'check', where)
 
 
+CONTROL = ('@ 0x00000007\ni 4711\no 8\nl <x@mail.test>\ns local ann ann@mail.test 0\n'
+           'r           local bob bob@mail.test 0\nm\nSubject: x\n\n')
+
+
 def test_a_read_only_filesystem_is_named():
     for kind, mount in each('ext4'):
         for engine in ('native', 'emulated'):
             where = mount + '/' + engine
             zmailer('spool', 'init', '--engine', engine, where)
             zmailer('spool', 'put', '--spool', where, 'deferred/1', data='before')
+            zmailer('spool', 'put', '--spool', where, 'queue/4711', data='to bob\n\nhello\n')
+            zmailer('spool', 'put', '--spool', where, 'transport/4711', data=CONTROL)
         run('mount', '-o', 'remount,ro', mount)
         for engine in ('native', 'emulated'):
             p = zmailer('spool', 'put', '--spool', mount + '/' + engine, 'deferred/2', data='x', code=None)
             check(p.returncode != 0 and ('read-only' in p.err.lower() or 'readonly' in p.err.lower()), p.err)
         check(zmailer('spool', 'cat', '--spool', mount + '/native', 'deferred/1').out == 'before', 'not readable')
+        check('nothing is wrong' in zmailer('spool', 'check', mount + '/native').out, 'what cannot be written is not wrong')
         run('mount', '-o', 'remount,rw', mount)
 
 
