@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "mta/admin/metrics.h"
 #include "mta/conf/counters.h"
 #include "mta/conf/options.h"
 #include "platform/identity.h"
@@ -57,22 +58,17 @@ static int print_counters(mailq_t *mailq)
 {
     zm_counters_t *counters = zm_counters_read(mailq->zenv, mailq->pool);
     zm_buf_t text = ZM_BUF_INIT;
-    int i;
 
     if (counters == NULL)
         return mailq_complain(EXIT_OSFILE,
                               "the counters cannot be read; no scheduler has run on %s",
                               zm_zenv_postoffice(mailq->zenv));
-    if (!mailq->json) {
+    if (mailq->json)
+        (void)metrics_print(&text, mailq->zenv, true, mailq->pool);
+    else
         zm_counters_print(&text, counters);
-        fwrite(text.data, 1, text.length, stdout);
-        zm_buf_free(&text);
-        return 0;
-    }
-    for (i = 0; i < ZM_COUNTERS; i++)
-        printf("%s\"%s\":%lld", i > 0 ? ",\n " : "{", zm_counter_name((zm_counter_t)i),
-               (long long)zm_counter_get(counters, (zm_counter_t)i));
-    printf("}\n");
+    fwrite(text.data, 1, text.length, stdout);
+    zm_buf_free(&text);
     return 0;
 }
 

@@ -13,6 +13,7 @@
 
 #include "mta/admin/daemons.h"
 #include "mta/admin/instance.h"
+#include "mta/admin/metrics.h"
 #include "mta/admin/spool_commands.h"
 #include "mta/admin/upkeep.h"
 #include "mta/conf/options.h"
@@ -21,7 +22,7 @@
 #include "platform/service.h"
 
 #define STOP_SECONDS 30
-enum { EXIT_FROZEN = 2, EXIT_NOT_RUNNING = 3, EXIT_PARTLY = 4 };
+enum { EXIT_FROZEN = 2, EXIT_NOT_RUNNING = 3, EXIT_PARTLY = 4, EXIT_NOTHING_YET = 72 };
 
 typedef enum manner_t { START, STOP, NUKE } manner_t;
 
@@ -283,6 +284,16 @@ static void do_check(zmailer_t *zmailer)
         zmailer->code = 1;
 }
 
+static void do_metrics(zmailer_t *zmailer)
+{
+    zm_buf_t text = ZM_BUF_INIT;
+    if (metrics_print(&text, zmailer->zenv, zmailer->json, zmailer->pool) != APR_SUCCESS)
+        fail(zmailer, EXIT_NOTHING_YET, "the counters cannot be read; no daemon has run yet");
+    else
+        fwrite(text.data, 1, text.length, stdout);
+    zm_buf_free(&text);
+}
+
 static void do_newaliases(zmailer_t *zmailer)
 {
     become(zmailer, "newaliases", NULL, 0);
@@ -342,6 +353,7 @@ static const operation_t operations[] = {
     {"thaw", do_thaw, false},
     {"unfreeze", do_thaw, false},
     {"check", do_check, false},
+    {"metrics", do_metrics, false},
     {"newaliases", do_newaliases, false},
     {"newfqdnaliases", do_newfqdnaliases, false},
     {"newdb", do_newdb, false},
@@ -438,7 +450,7 @@ static int run_words(zmailer_t *zmailer, int argc, char **argv)
 int main(int argc, char **argv)
 {
     static const char operands[] =
-        "[init | start | stop | restart | nuke | status | reload | check | mailq |\n"
+        "[init | start | stop | restart | nuke | status | reload | check | metrics | mailq |\n"
         "       resubmit | cleanup | bootclean | freeze | thaw | logsync | newaliases |\n"
         "       newfqdnaliases | newdb | newfqdnroutes | new-routes | new-localnames |\n"
         "       router | scheduler | smtpserver] ...\n"
@@ -447,7 +459,7 @@ int main(int argc, char **argv)
     zm_error_t error = {0};
     const zm_option_t table[] = {
         {'q', "quiet", ZM_OPTION_FLAG, &zmailer.quiet, NULL, NULL, "say nothing but errors"},
-        {0, "json", ZM_OPTION_FLAG, &zmailer.json, NULL, NULL, "status as JSON"},
+        {0, "json", ZM_OPTION_FLAG, &zmailer.json, NULL, NULL, "status and metrics as JSON"},
         {0, "foreground", ZM_OPTION_FLAG, &zmailer.foreground, NULL, NULL,
          "start: stay, and restart daemons that end"},
         {0, "hostname", ZM_OPTION_TEXT, &zmailer.instance.hostname, NULL, "NAME",

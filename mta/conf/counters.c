@@ -217,16 +217,6 @@ static void add_line(zm_buf_t *out, const char *name, const char *value)
     zm_buf_printf(out, "%s%*s", name, width > 1 ? width : 1, value);
 }
 
-static void add_load(zm_buf_t *out, zm_counter_t counter)
-{
-    double one = 0, five = 0;
-    char text[40];
-    if (zm_machine_loads(&one, &five) != APR_SUCCESS)
-        one = five = 0;
-    apr_snprintf(text, sizeof text, "%.2f", counter == ZM_COUNT_SYS_Load_Avg_1_min_G ? one : five);
-    add_line(out, names[counter].name, text);
-}
-
 static int64_t value_of(const zm_counters_t *counters, zm_counter_t counter)
 {
     if (counter == ZM_COUNT_Time_now)
@@ -242,17 +232,37 @@ static bool names_a_process(const char *name)
     return length > 3 && strcmp(name + length - 3, "PID") == 0;
 }
 
+#define VALUE_SIZE 40
+
+static const char *value_text(char text[VALUE_SIZE], const zm_counters_t *counters,
+                              zm_counter_t counter)
+{
+    bool first = counter == ZM_COUNT_SYS_Load_Avg_1_min_G;
+    double one = 0, five = 0;
+
+    if (!first && counter != ZM_COUNT_SYS_Load_Avg_5_min_G) {
+        apr_snprintf(text, VALUE_SIZE, "%" APR_INT64_T_FMT,
+                     (apr_int64_t)value_of(counters, counter));
+        return text;
+    }
+    if (zm_machine_loads(&one, &five) != APR_SUCCESS)
+        one = five = 0;
+    apr_snprintf(text, VALUE_SIZE, "%.2f", first ? one : five);
+    return text;
+}
+
+void zm_counter_print(zm_buf_t *out, const zm_counters_t *counters, zm_counter_t counter)
+{
+    char text[VALUE_SIZE];
+    zm_buf_add_c(out, value_text(text, counters, counter));
+}
+
 static void add_counter(zm_buf_t *out, const zm_counters_t *counters, zm_counter_t counter)
 {
     int64_t value = value_of(counters, counter);
-    char text[40];
+    char text[VALUE_SIZE];
 
-    if (counter == ZM_COUNT_SYS_Load_Avg_1_min_G || counter == ZM_COUNT_SYS_Load_Avg_5_min_G) {
-        add_load(out, counter);
-    } else {
-        apr_snprintf(text, sizeof text, "%" APR_INT64_T_FMT, (apr_int64_t)value);
-        add_line(out, names[counter].name, text);
-    }
+    add_line(out, names[counter].name, value_text(text, counters, counter));
     if (names_a_process(names[counter].name) && value > 0 && !zm_process_alive(value))
         zm_buf_add_c(out, " NOT PRESENT!");
     zm_buf_add_byte(out, '\n');

@@ -71,6 +71,9 @@ void zm_counters_started(zm_counters_t *counters, zm_counter_t pid);
 /** Its name in the listing; "" for none. */
 const char *zm_counter_name(zm_counter_t counter);
 
+/** Appends its value as the listing has it: the time now and the load averages too. */
+void zm_counter_print(zm_buf_t *out, const zm_counters_t *counters, zm_counter_t counter);
+
 /** The listing: a first line, then a line for each counter, with empty lines between groups. */
 void zm_counters_print(zm_buf_t *out, const zm_counters_t *counters);
 

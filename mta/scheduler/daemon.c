@@ -83,6 +83,7 @@ static void open_mailqd(zm_daemon_t *daemon)
     options.authfile = daemon->config->authfile;
     options.version = daemon->options->mailq_version;
     options.summary = daemon->options->summary_only;
+    options.zenv = daemon->options->zenv;
     options.settle = settle;
     options.baton = daemon;
     if (zm_mailqd_open(&daemon->mailqd, &options, daemon->pool, &error) == APR_SUCCESS)

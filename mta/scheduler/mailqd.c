@@ -59,6 +59,7 @@ static void session_end(session_t *session)
     zm_mailqd_t *mailqd = session->mailqd;
     int i;
 
+    zm_extra_cancel(session->extra);
     end_show(session);
     for (i = 0; i < ZM_MAILQ_OPEN; i++)
         zm_show_end(session->open[i]);
@@ -104,6 +105,31 @@ void zm_mailq_show(zm_mailq_session_t *session, zm_show_t *show)
         zm_show_page(show, session->page, handle + 1);
     }
     begin_reply(session, show);
+}
+
+static zm_show_t *counters(session_t *session, zm_str_t extra)
+{
+    zm_show_t *show =
+        zm_show_begin(session->scheduler, ZM_SHOW_COUNTERS, ZM_S(""), ZM_S(""), false, true);
+    zm_show_extra(show, extra);
+    return show;
+}
+
+static void extra_done(void *baton, zm_str_t text)
+{
+    session_t *session = baton;
+    session->extra = NULL;
+    zm_mailq_show(session, counters(session, text));
+}
+
+void zm_mailq_show_counters(zm_mailq_session_t *session)
+{
+    const zm_mailqd_options_t *options = &session->mailqd->options;
+
+    if (options->zenv != NULL)
+        session->extra = zm_extra_start(options->loop, options->zenv, extra_done, session);
+    if (session->extra == NULL)
+        zm_mailq_show(session, counters(session, ZM_S("")));
 }
 
 void zm_mailq_show_next(zm_mailq_session_t *session, int handle, uint32_t lines)
@@ -214,7 +240,8 @@ static void take_commands(session_t *session)
     zm_line_t line;
     apr_status_t status = APR_SUCCESS;
 
-    while (session->show == NULL && !session->ending && !session->one_shot) {
+    while (session->show == NULL && session->extra == NULL && !session->ending &&
+           !session->one_shot) {
         status = zm_stream_line(session->stream, &line);
         if (status == ZM_E_LIMIT)
             zm_stream_write_c(session->stream, "-Line too long\n");

@@ -13,11 +13,12 @@ typedef struct zm_mailqd_t zm_mailqd_t;
 typedef struct zm_mailqd_options_t {
     zm_loop_t *loop;
     zm_scheduler_t *scheduler;
-    const char *socket;   /**< PARAMmailqsock, null: the mailq port */
-    const char *bind;     /**< BINDADDR, null: any */
-    const char *authfile; /**< PARAMauthfile, null: none */
-    int version;          /**< 1 or 2; a readable account file makes it 2 */
-    bool summary;         /**< version 1 without vertices */
+    const char *socket;    /**< PARAMmailqsock, null: the mailq port */
+    const char *bind;      /**< BINDADDR, null: any */
+    const char *authfile;  /**< PARAMauthfile, null: none */
+    int version;           /**< 1 or 2; a readable account file makes it 2 */
+    bool summary;          /**< version 1 without vertices */
+    const zm_zenv_t *zenv; /**< for SCHEDULER_M_EXTRA; null: none */
     void (*settle)(void *baton);
     void *baton;
 } zm_mailqd_options_t;

@@ -91,7 +91,8 @@ static bool show(zm_mailq_session_t *session, zm_show_kind_t kind, zm_str_t chan
 static bool show_counters(zm_mailq_session_t *session, zm_str_t rest)
 {
     (void)rest;
-    return show(session, ZM_SHOW_COUNTERS, ZM_S(""), ZM_S(""));
+    zm_mailq_show_counters(session);
+    return true;
 }
 
 static bool show_snmp(zm_mailq_session_t *session, zm_str_t rest)

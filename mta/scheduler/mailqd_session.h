@@ -6,6 +6,7 @@
 #define ZM_SCHEDULER_MAILQD_SESSION_H
 
 #include "mta/net/stream.h"
+#include "mta/scheduler/extra.h"
 #include "mta/scheduler/mailqd.h"
 #include "mta/scheduler/show.h"
 
@@ -24,11 +25,12 @@ typedef struct zm_mailq_session_t {
     zm_show_t *open[ZM_MAILQ_OPEN]; /**< listings in pages: to go on, or being written */
     uint32_t page;                  /**< lines that the command may write; 0: all */
     int rights;
-    int failures;  /**< commands before the login that were not one */
-    bool known;    /**< logged in */
-    bool one_shot; /**< version 1 */
-    bool ending;   /**< no more commands; to be finished when the event is over */
-    bool finished; /**< the stream has been told */
+    int failures;      /**< commands before the login that were not one */
+    zm_extra_t *extra; /**< the program whose output the counters wait for; null: none */
+    bool known;        /**< logged in */
+    bool one_shot;     /**< version 1 */
+    bool ending;       /**< no more commands; to be finished when the event is over */
+    bool finished;     /**< the stream has been told */
     zm_timer_t login_limit;
     char challenge[ZM_CHALLENGE_SIZE];
 } zm_mailq_session_t;
@@ -37,6 +39,8 @@ typedef struct zm_mailq_session_t {
 bool zm_mailq_command(zm_mailq_session_t *session, zm_str_t line);
 /** Writes a listing as a reply of several lines, or its first page. */
 void zm_mailq_show(zm_mailq_session_t *session, zm_show_t *show);
+/** Shows the counters, when the program that adds to them has run. */
+void zm_mailq_show_counters(zm_mailq_session_t *session);
 /** Writes the next page of an open listing. */
 void zm_mailq_show_next(zm_mailq_session_t *session, int handle, uint32_t lines);
 

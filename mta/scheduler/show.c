@@ -55,6 +55,7 @@ struct zm_show_t {
     uint32_t told; /* keys of it */
     uint32_t page; /* lines that may still be handed on; ALL_LINES: no pages */
     int handle;    /* of the client's, to go on */
+    zm_buf_t extra;
     zm_buf_t buffer;
 };
 
@@ -169,6 +170,7 @@ void zm_show_end(zm_show_t *show)
     zm_text_drop(&show->scheduler->texts, show->channel);
     zm_text_drop(&show->scheduler->texts, show->host);
     zm_visit_end(&show->visit);
+    zm_buf_free(&show->extra);
     zm_buf_free(&show->buffer);
     zm_scheduler_free(show);
 }
@@ -441,7 +443,7 @@ static void begin(zm_show_t *show)
         show->phase = PHASE_OVER;
         break;
     case ZM_SHOW_COUNTERS:
-        zm_show_counters(out, show->scheduler);
+        zm_show_counters(out, show->scheduler, zm_buf_str(&show->extra));
         show->phase = PHASE_OVER;
         break;
     }
@@ -503,6 +505,12 @@ void zm_show_page(zm_show_t *show, uint32_t lines, int handle)
 {
     show->page = lines;
     show->handle = handle;
+}
+
+void zm_show_extra(zm_show_t *show, zm_str_t text)
+{
+    zm_buf_clear(&show->extra);
+    zm_buf_add_str(&show->extra, text);
 }
 
 bool zm_show_has_more(const zm_show_t *show)

@@ -36,6 +36,8 @@ zm_show_t *zm_show_begin_job(zm_scheduler_t *scheduler, zm_show_kind_t kind, uin
  */
 void zm_show_page(zm_show_t *show, uint32_t lines, int handle);
 bool zm_show_has_more(const zm_show_t *show);
+/** Of ZM_SHOW_COUNTERS: lines that go behind the load averages. */
+void zm_show_extra(zm_show_t *show, zm_str_t text);
 /** Appends about room bytes.  APR_SUCCESS: there is more; APR_EOF: that was all, or the page. */
 apr_status_t zm_show_more(zm_show_t *show, zm_buf_t *out, apr_size_t room);
 void zm_show_end(zm_show_t *show); /**< null allowed */
@@ -49,7 +51,7 @@ void zm_show_thread_fields(zm_buf_t *out, zm_scheduler_t *scheduler, zm_thread_t
                            bool tabs);
 void zm_show_thread_name(zm_buf_t *out, const zm_thread_t *thread);
 void zm_show_totals(zm_buf_t *out, const zm_scheduler_t *scheduler, bool seconds);
-void zm_show_counters(zm_buf_t *out, zm_scheduler_t *scheduler);
+void zm_show_counters(zm_buf_t *out, zm_scheduler_t *scheduler, zm_str_t extra);
 /** Lines of SHOW THREAD for one vertex; with its thread in front, "CHANNEL TAB HOST TAB", those of
  * SHOW MSG. */
 void zm_show_recipients(zm_buf_t *out, zm_scheduler_t *scheduler, zm_vertex_t *vertex,

@@ -270,9 +270,24 @@ void zm_show_totals(zm_buf_t *out, const zm_scheduler_t *scheduler, bool seconds
                   (unsigned long long)scheduler->recipient_count);
 }
 
-void zm_show_counters(zm_buf_t *out, zm_scheduler_t *scheduler)
+void zm_show_counters(zm_buf_t *out, zm_scheduler_t *scheduler, zm_str_t extra)
 {
+    zm_buf_t text = ZM_BUF_INIT;
+    zm_str_t rest, line;
+
     zm_scheduler_publish(scheduler);
     if (scheduler->shared != NULL)
-        zm_counters_print(out, scheduler->shared);
+        zm_counters_print(&text, scheduler->shared);
+    rest = zm_buf_str(&text);
+    while (extra.length > 0 && rest.length > 0) {
+        zm_str_t after = ZM_S("");
+        zm_str_cut(rest, '\n', &line, &after);
+        zm_buf_add(out, line.data, line.length + 1);
+        rest = after;
+        if (zm_str_starts(line, ZM_S("SYS.Load-Avg-5-min-G ")))
+            break;
+    }
+    zm_buf_add_str(out, extra);
+    zm_buf_add_str(out, rest);
+    zm_buf_free(&text);
 }

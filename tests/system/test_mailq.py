@@ -214,7 +214,32 @@ def test_listings_of_version_1_can_be_narrowed():
         text = i.mailq('-v').out
         check('\t  from\talice@mail.test\n' in text and '\t  id\t' in text and '\t  age\t' not in text, text)
         text = i.mailq('-vv').out
-        check('\t  age\t' in text and re.search('\t  size\t\\d+\\+\\d+ bytes\n', text), text)
+        check('\t  age\t' in text and re.search(r'\t  size\t\d+\+\d+ bytes\n', text), text)
+
+
+def test_counters_for_people_and_programs():
+    with Instance() as i:
+        check('no daemon has run' in i.zmailer('metrics', code=72).err, 'counters of nobody')
+        i.write('extra', '#!/bin/sh\necho "EXTRA.Probe 7"; test -w / && echo "EXTRA.Root 1"; printf "half a line"\n')
+        os.chmod(i.path('extra'), 0o755)
+        i.append('etc/zmailer.conf', 'SCHEDULER_M_EXTRA=%s\n' % i.path('extra'))
+        i.start()
+        i.submit('alice@mail.test', ['bob@mail.test'], letter())
+        i.wait_mail('bob')
+        wait(lambda: 'zmailer_sc_transmitted_recipients_total 1\n' in i.zmailer('metrics').out, 'a count', instances=[i])
+        text = i.zmailer('metrics').out
+        check('# TYPE zmailer_sc_stored_messages gauge\nzmailer_sc_stored_messages 0\n' in text, text)
+        check(text.endswith('# EOF\n') and text.count('# TYPE ') == len(text.splitlines()) // 2, text)
+        for line in text.splitlines():
+            check(re.fullmatch(r'# (TYPE [a-z0-9_]+ (gauge|counter)|EOF)|[a-z0-9_]+ -?\d+(\.\d+)?', line), line)
+        counters = json.loads(i.zmailer('--json', 'metrics').out)
+        check(counters['SC.TransmittedRecipients'] == 1 and counters['Time_now'] > 1700000000, counters)
+        text = i.mailq('-QQQQ').out
+        check(re.search(r'\nSYS.Load-Avg-5-min-G +\S+\nEXTRA.Probe 7\n\n', text), text)
+        check('half a line' not in text, 'a line without end is shown')
+        os.unlink(i.path('extra'))
+        check('SC.ReceivedMessages' in i.mailq('-QQQQ').out, 'no counters without the program')
+        check('SC.ReceivedMessages' in i.mailq('-M').out, 'no counters')
 
 
 def test_etrn_starts_what_waits_to_be_called():
