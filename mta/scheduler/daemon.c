@@ -84,6 +84,7 @@ static void open_mailqd(zm_daemon_t *daemon)
     options.version = daemon->options->mailq_version;
     options.summary = daemon->options->summary_only;
     options.zenv = daemon->options->zenv;
+    options.syslog = daemon->syslog;
     options.settle = settle;
     options.baton = daemon;
     if (zm_mailqd_open(&daemon->mailqd, &options, daemon->pool, &error) == APR_SUCCESS)
@@ -338,6 +339,8 @@ static apr_status_t open_intake(zm_daemon_t *daemon, zm_error_t *error)
     options.scheduler = daemon->scheduler;
     options.files = &daemon->files;
     options.hash_levels = daemon->options->hash_levels;
+    options.postoffice = daemon->postoffice;
+    options.syslog = daemon->syslog;
     options.scan_entries = daemon->options->scan_entries;
     if (options.scan_entries == 0 || options.scan_entries > SCAN_STEP)
         options.scan_entries = SCAN_STEP;

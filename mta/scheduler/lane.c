@@ -5,12 +5,18 @@
 
 /* -- the order of a lane ------------------------------------------------------------------- */
 
+/* Put behind all that have an age. */
+static uint64_t back_of(const zm_vertex_t *vertex)
+{
+    return (vertex->flags & ZM_VERTEX_BACK) != 0 ? UINT64_C(1) << 63 : 0;
+}
+
 static zm_order_t order_of(const zm_lane_t *lane, const zm_vertex_t *vertex)
 {
     const zm_job_t *job = vertex->job;
     zm_order_t order = {0, job->id};
     if (lane->aged)
-        order.key = (uint64_t)job->arrived << 30 | job->arrived_ns;
+        order.key = ((uint64_t)job->arrived << 30 | job->arrived_ns) + back_of(vertex);
     else
         order.key = zm_mix(job->id ^ UINT64_C(0x9e3779b97f4a7c15));
     return order;
@@ -203,9 +209,28 @@ static bool unfed(const zm_lane_t *lane, zm_order_t order)
     return before(lane->cursor, order) || !before(start, order);
 }
 
+/* One that was put back after it had been given out in this run stands before the cursor's way. */
+static bool was_put_back(const zm_vertex_t *vertex)
+{
+    const zm_thread_t *thread = vertex->lane->thread;
+    return (vertex->flags & ZM_VERTEX_BACK) != 0 && vertex->fed_run == (uint8_t)thread->run &&
+           vertex->fed != 0 && vertex->fed >= thread->run_began;
+}
+
 bool zm_vertex_is_unfed(const zm_vertex_t *vertex)
 {
-    return unfed(vertex->lane, order_of(vertex->lane, vertex));
+    return unfed(vertex->lane, order_of(vertex->lane, vertex)) && !was_put_back(vertex);
+}
+
+void zm_lane_put_back(zm_vertex_t *vertex, bool back)
+{
+    zm_lane_t *lane = vertex->lane;
+
+    if (!lane->aged || ((vertex->flags & ZM_VERTEX_BACK) != 0) == back)
+        return;
+    tree_remove(lane, vertex);
+    vertex->flags ^= ZM_VERTEX_BACK;
+    tree_insert(lane, vertex);
 }
 
 /* Lanes spent in an earlier run come back one by one as the run goes on. */
@@ -230,6 +255,10 @@ static zm_vertex_t *lane_peek(zm_scheduler_t *scheduler, zm_lane_t *lane)
         lane->wrapped = false;
     }
     vertex = tree_after(lane, lane->cursor);
+    while (vertex != NULL && was_put_back(vertex)) {
+        lane->cursor = order_of(lane, vertex);
+        vertex = tree_after(lane, lane->cursor);
+    }
     if (vertex == NULL && !lane->aged && !lane->wrapped) {
         lane->wrapped = true;
         lane->cursor.key = lane->cursor.id = 0;

@@ -16,6 +16,10 @@ void zm_lane_insert(zm_scheduler_t *scheduler, zm_thread_t *thread, zm_vertex_t 
 /** Takes it out, and frees the lane when it was the last. */
 void zm_lane_remove(zm_scheduler_t *scheduler, zm_vertex_t *vertex);
 
+/** Where messages go in the order of age: behind the others of its lane from the next run on, or
+ * back to its place. */
+void zm_lane_put_back(zm_vertex_t *vertex, bool back);
+
 /** A new run: everything is to be given out again. */
 void zm_lanes_begin_run(zm_scheduler_t *scheduler, zm_thread_t *thread);
 /** The next vertex of the run, or null.  Its lane's turn ends. */

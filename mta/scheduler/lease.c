@@ -222,6 +222,7 @@ static void feed_one(zm_scheduler_t *scheduler, zm_lease_t *lease, zm_vertex_t *
     zm_vertex_sync(scheduler, vertex);
     vertex->flags = (uint8_t)((vertex->flags & ~ZM_VERTEX_FRESH) | ZM_VERTEX_OUTSTANDING);
     vertex->fed = lease->fed_at = scheduler->now;
+    vertex->fed_run = (uint8_t)thread->run;
     lease->jobs++;
     feed_add(scheduler, lease, vertex);
     zm_shape_count(scheduler, thread, ZM_PACED_MESSAGES);

@@ -38,8 +38,7 @@ struct zm_mailqd_t {
 
 /* -- sessions ------------------------------------------------------------------------------ */
 
-/* Ends the listing that was written, unless there are further pages of it. */
-static void end_show(session_t *session)
+void zm_mailq_show_over(zm_mailq_session_t *session)
 {
     int i;
 
@@ -54,15 +53,24 @@ static void end_show(session_t *session)
     session->show = NULL;
 }
 
-static void session_end(session_t *session)
+void zm_mailq_end_shows(zm_mailq_session_t *session)
 {
-    zm_mailqd_t *mailqd = session->mailqd;
     int i;
 
     zm_extra_cancel(session->extra);
-    end_show(session);
-    for (i = 0; i < ZM_MAILQ_OPEN; i++)
+    session->extra = NULL;
+    zm_mailq_show_over(session);
+    for (i = 0; i < ZM_MAILQ_OPEN; i++) {
         zm_show_end(session->open[i]);
+        session->open[i] = NULL;
+    }
+}
+
+static void session_end(session_t *session)
+{
+    zm_mailqd_t *mailqd = session->mailqd;
+
+    zm_mailq_end_shows(session);
     if (session->next != NULL)
         session->next->previous = session->previous;
     if (session->previous != NULL)
@@ -124,10 +132,8 @@ static void extra_done(void *baton, zm_str_t text)
 
 void zm_mailq_show_counters(zm_mailq_session_t *session)
 {
-    const zm_mailqd_options_t *options = &session->mailqd->options;
-
-    if (options->zenv != NULL)
-        session->extra = zm_extra_start(options->loop, options->zenv, extra_done, session);
+    if (session->loop != NULL && session->zenv != NULL)
+        session->extra = zm_extra_start(session->loop, session->zenv, extra_done, session);
     if (session->extra == NULL)
         zm_mailq_show(session, counters(session, ZM_S("")));
 }
@@ -262,7 +268,7 @@ static void on_event(zm_stream_t *stream, zm_stream_event_t event, void *baton)
 
     switch (event) {
     case ZM_STREAM_DRAINED:
-        end_show(session);
+        zm_mailq_show_over(session);
         if (session->one_shot)
             session->ending = true;
         take_commands(session);
@@ -365,6 +371,9 @@ static void session_begin(zm_mailqd_t *mailqd, apr_socket_t *socket, apr_pool_t 
     session = apr_pcalloc(pool, sizeof *session);
     session->mailqd = mailqd;
     session->scheduler = mailqd->options.scheduler;
+    session->syslog = mailqd->options.syslog;
+    session->loop = mailqd->options.loop;
+    session->zenv = mailqd->options.zenv;
     session->pool = pool;
     session->peer = peer;
     zm_timer_init(&session->login_limit, mailqd->options.loop, login_late, session);

@@ -17,6 +17,7 @@ typedef struct zm_mailqd_options_t {
     const char *bind;      /**< BINDADDR, null: any */
     const char *authfile;  /**< PARAMauthfile, null: none */
     int version;           /**< 1 or 2; a readable account file makes it 2 */
+    bool syslog;           /**< messages that are killed are told there */
     bool summary;          /**< version 1 without vertices */
     const zm_zenv_t *zenv; /**< for SCHEDULER_M_EXTRA; null: none */
     void (*settle)(void *baton);

@@ -284,6 +284,16 @@ static bool release_msg(zm_mailq_session_t *session, zm_str_t rest)
 
 /* -- taking out of the queue --------------------------------------------------------------- */
 
+static void tell_syslog(const zm_mailq_session_t *session, const zm_job_t *job)
+{
+    char spool_id[ZM_SPOOL_ID_SIZE];
+    if (!session->syslog)
+        return;
+    zm_layout_spool_id(spool_id, job->id, job->arrived, job->arrived_ns);
+    zm_log_syslog(ZM_LOG_INFO, "scheduler", "%s: %llu killed", spool_id,
+                  (unsigned long long)job->id);
+}
+
 static bool kill_msg(zm_mailq_session_t *session, zm_str_t rest)
 {
     zm_job_t *job;
@@ -294,8 +304,10 @@ static bool kill_msg(zm_mailq_session_t *session, zm_str_t rest)
         return false;
     job = find_job(session->scheduler, id);
     session->scheduler->counters.kill_job++;
-    if (job != NULL)
+    if (job != NULL) {
+        tell_syslog(session, job);
         zm_scheduler_kill(session->scheduler, job);
+    }
     return reply(session, job != NULL ? "+OK; killed" : "+OK; no such message in the queue");
 }
 

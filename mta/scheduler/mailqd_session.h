@@ -25,12 +25,15 @@ typedef struct zm_mailq_session_t {
     zm_show_t *open[ZM_MAILQ_OPEN]; /**< listings in pages: to go on, or being written */
     uint32_t page;                  /**< lines that the command may write; 0: all */
     int rights;
-    int failures;      /**< commands before the login that were not one */
-    zm_extra_t *extra; /**< the program whose output the counters wait for; null: none */
-    bool known;        /**< logged in */
-    bool one_shot;     /**< version 1 */
-    bool ending;       /**< no more commands; to be finished when the event is over */
-    bool finished;     /**< the stream has been told */
+    bool syslog;
+    int failures;          /**< commands before the login that were not one */
+    zm_loop_t *loop;       /**< for that program; null: do not run it */
+    const zm_zenv_t *zenv; /**< that names it */
+    zm_extra_t *extra;     /**< the program whose output the counters wait for; null: none */
+    bool known;            /**< logged in */
+    bool one_shot;         /**< version 1 */
+    bool ending;           /**< no more commands; to be finished when the event is over */
+    bool finished;         /**< the stream has been told */
     zm_timer_t login_limit;
     char challenge[ZM_CHALLENGE_SIZE];
 } zm_mailq_session_t;
@@ -41,6 +44,10 @@ bool zm_mailq_command(zm_mailq_session_t *session, zm_str_t line);
 void zm_mailq_show(zm_mailq_session_t *session, zm_show_t *show);
 /** Shows the counters, when the program that adds to them has run. */
 void zm_mailq_show_counters(zm_mailq_session_t *session);
+/** The listing has been written: it ends, unless there are further pages of it. */
+void zm_mailq_show_over(zm_mailq_session_t *session);
+/** Ends all listings, and the run of that program. */
+void zm_mailq_end_shows(zm_mailq_session_t *session);
 /** Writes the next page of an open listing. */
 void zm_mailq_show_next(zm_mailq_session_t *session, int handle, uint32_t lines);
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "mta/scheduler/expiry.h"
+#include "mta/scheduler/lane.h"
 #include "mta/scheduler/retry.h"
 #include "mta/scheduler/scheduler.h"
 #include "mta/scheduler/shape.h"
@@ -219,6 +220,7 @@ static bool apply(result_t *result, zm_str_t word)
         finished(result, ZM_STATE_ERROR2);
     } else if (zm_str_equal_c(word, "deferred") || zm_str_equal_c(word, "deferback")) {
         transient(result, result->text);
+        zm_lane_put_back(result->vertex, zm_str_equal_c(word, "deferback"));
         expire_early(result);
     } else if (zm_str_equal_c(word, "retryat")) {
         retry_time(result);

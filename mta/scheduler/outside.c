@@ -51,6 +51,8 @@ static void half_close_agent(void *baton, zm_ta_t *ta, bool quit)
 static void kill_agent(void *baton, zm_ta_t *ta)
 {
     (void)baton;
+    zm_log_syslog(ZM_LOG_ERROR, "scheduler", "agent %ld of channel %s is killed", (long)ta->pid,
+                  ta->ring->channel->name->data);
     zm_process_kill(ta->process);
 }
 
@@ -144,9 +146,8 @@ static void fed(void *baton, zm_ta_t *ta, zm_vertex_t *vertex, zm_str_t line)
 
     if (vertex->job->rare == NULL || vertex->job->rare->verbose == NULL)
         return;
-    zm_buf_printf(&text,
-                  "Feeding to child; pid %lld command \"%s\" chan = '%s' cmd: ", (long long)ta->pid,
-                  ta->ring->selection->params.command, ta->ring->channel->name->data);
+    zm_buf_printf(&text, "Feeding to child; ce.argv = \"%s\" chan = '%s' cmd: ",
+                  zm_process_words(ta->process), ta->ring->channel->name->data);
     zm_buf_add_str(&text, line);
     zm_trace(daemon->postoffice, vertex->job, zm_buf_str(&text));
     zm_buf_free(&text);

@@ -6,10 +6,13 @@
 #include "mta/scheduler/memory.h"
 #include "mta/scheduler/ta.h"
 #include "platform/child.h"
+#include "platform/log.h"
 
 /* A line longer than this is dropped and logged: no agent has so much to say. */
 #define LINE_LIMIT (1u << 20)
 #define READ_SIZE 32768
+/* EX_SOFTWARE: an agent found itself in a state that must not be. */
+#define INTERNAL_ERROR 70
 /* An agent that closed its channel and does not end is killed after this, microseconds. */
 #define END_PATIENCE (10 * APR_USEC_PER_SEC)
 
@@ -21,6 +24,7 @@ struct zm_process_t {
     apr_socket_t *channel;
     zm_watch_t *watch;
     zm_timer_t patience;
+    const char *words; /* of its command line */
     zm_buf_t in, out;
     apr_size_t searched; /* bytes of in without an LF */
     bool overlong;       /* the rest of a line that was too long is being skipped */
@@ -127,9 +131,12 @@ static void child_ended(zm_child_t *child, const zm_child_end_t *end, void *bato
     process->ended = true;
     process->abnormal = end->signalled || end->code != 0;
     zm_scheduler_tick(scheduler);
+    if (!end->signalled && end->code == INTERNAL_ERROR)
+        zm_log_syslog(ZM_LOG_ERROR, "scheduler", "agent %ld of channel %s ended with status %d",
+                      (long)process->ta->pid, process->ta->ring->channel->name->data, end->code);
     if (process->abnormal)
-        zm_log(end->code == 70 ? ZM_LOG_ERROR : ZM_LOG_WARNING, NULL, "agent ended badly",
-               ZM_F_I("pid", process->ta->pid),
+        zm_log(end->code == INTERNAL_ERROR ? ZM_LOG_ERROR : ZM_LOG_WARNING, NULL,
+               "agent ended badly", ZM_F_I("pid", process->ta->pid),
                ZM_F_S("channel", process->ta->ring->channel->name->data),
                ZM_F_S(end->signalled ? "by" : "with", end->signalled ? "signal" : "status"),
                ZM_F_I("code", end->code));
@@ -194,6 +201,11 @@ static void ready(zm_watch_t *watch, int events, void *baton)
     processes->settle(processes->baton);
 }
 
+const char *zm_process_words(const zm_process_t *process)
+{
+    return process->words;
+}
+
 bool zm_process_send(zm_process_t *process, const char *data, apr_size_t length)
 {
     bool waiting = process->out.length > 0;
@@ -224,6 +236,18 @@ void zm_process_leave(zm_process_t *process)
 
 /* -- starting ------------------------------------------------------------------------------ */
 
+static const char *quoted_words(const char *const *argv, apr_pool_t *pool)
+{
+    zm_buf_t text = ZM_BUF_INIT;
+    const char *words;
+
+    for (; *argv != NULL; argv++)
+        zm_buf_printf(&text, "%s'%s'", text.length > 0 ? " " : "", *argv);
+    words = zm_str_c(pool, zm_buf_str(&text));
+    zm_buf_free(&text);
+    return words;
+}
+
 static apr_status_t start_child(zm_process_t *process, const zm_thread_t *thread, zm_error_t *error)
 {
     zm_processes_t *processes = process->processes;
@@ -238,6 +262,7 @@ static apr_status_t start_child(zm_process_t *process, const zm_thread_t *thread
         zm_command_build(&command, params->command, &what, processes->zenv, process->pool, error);
     if (status != APR_SUCCESS)
         return status;
+    process->words = quoted_words(command.argv, process->pool);
     spec.argv = command.argv;
     spec.environment = command.environment;
     spec.directory = processes->directory;

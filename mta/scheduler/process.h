@@ -25,6 +25,8 @@ typedef struct zm_process_t zm_process_t;
 
 apr_status_t zm_process_start(zm_processes_t *processes, zm_ta_t *ta, zm_thread_t *thread,
                               zm_process_t **process, zm_error_t *error);
+/** Its words: "'/path/agent' '-c' 'x'". */
+const char *zm_process_words(const zm_process_t *process);
 /** False: some of it waits. */
 bool zm_process_send(zm_process_t *process, const char *data, apr_size_t length);
 void zm_process_half_close(zm_process_t *process, bool quit);

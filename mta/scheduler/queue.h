@@ -104,6 +104,7 @@ const char *zm_job_path(char path[ZM_JOB_PATH_SIZE], const zm_job_t *job);
 
 #define ZM_VERTEX_OUTSTANDING 1 /**< an agent has it */
 #define ZM_VERTEX_FRESH 2       /**< never given to an agent (see zm_vertex_is_fresh) */
+#define ZM_VERTEX_BACK 4        /**< to be tried behind those that come in order of age */
 
 struct zm_vertex_t {
     zm_job_t *job;
@@ -121,6 +122,7 @@ struct zm_vertex_t {
     uint16_t mark; /**< thread's refusals already counted in attempts */
     uint8_t flags;
     uint8_t reports;    /**< delay reports made */
+    uint8_t fed_run;    /**< low bits of the thread's run in which it was last given out */
     bool single;        /**< made for one recipient: from the slab */
     uint32_t offsets[]; /**< of the recipients left, ascending */
 };

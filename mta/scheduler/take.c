@@ -3,6 +3,7 @@
 #include <apr_strings.h>
 #include <string.h>
 
+#include "mta/scheduler/statlog.h"
 #include "spool/layout.h"
 
 /* Files that cannot be opened are named in the log so often in so many seconds. */
@@ -101,6 +102,9 @@ static void obey_obsoletes(taking_t *taking)
             continue;
         zm_log(ZM_LOG_NOTICE, NULL, "obsoleted", ZM_F_N("id", id),
                ZM_F_N("by", taking->parts.leaf));
+        if (taking->take->syslog)
+            zm_log_syslog(ZM_LOG_INFO, "scheduler", "%llu: obsoleted by %llu",
+                          (unsigned long long)job->id, (unsigned long long)taking->parts.id);
         zm_scheduler_kill(taking->take->scheduler, job);
     }
 }
@@ -212,6 +216,18 @@ static void fill_recipients(taking_t *taking, const uint32_t *offsets, uint32_t 
     }
 }
 
+static void trace_locked(taking_t *taking)
+{
+    zm_str_t trace = taking->opened.file->verbose;
+    zm_job_rare_t rare = {NULL, zm_str_c(taking->pool, trace)};
+    zm_job_t job = {.owner = (uint32_t)taking->message.uid, .rare = &rare};
+
+    if (trace.length > 0 && taking->take->postoffice != NULL)
+        zm_trace(taking->take->postoffice, &job,
+                 zm_str(apr_pstrcat(taking->pool, "scheduler skips ", taking->prefix, taking->leaf,
+                                    " for now: a live process has locked it", NULL)));
+}
+
 static zm_taken_t enqueue(taking_t *taking)
 {
     const zm_control_file_t *file = taking->opened.file;
@@ -225,8 +241,10 @@ static zm_taken_t enqueue(taking_t *taking)
         return park(taking, "it is too large");
     if (status != APR_SUCCESS)
         return ZM_TAKEN_NOTHING;
-    if (locked)
+    if (locked) {
+        trace_locked(taking);
         return ZM_TAKEN_LATER;
+    }
     rehash(taking);
     recipients = apr_pcalloc(taking->pool, (count + (apr_size_t)1) * sizeof *recipients);
     fill_recipients(taking, offsets, count, recipients);

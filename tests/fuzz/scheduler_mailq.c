@@ -26,8 +26,7 @@ static void on_event(zm_stream_t *stream, zm_stream_event_t event, void *baton)
     (void)stream;
     if (event != ZM_STREAM_DRAINED || talk->session.show == NULL)
         return;
-    zm_show_end(talk->session.show);
-    talk->session.show = NULL;
+    zm_mailq_show_over(&talk->session);
 }
 
 /* Reads what was written until all is. */
@@ -86,7 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         rest = after;
     }
     zm_stream_close(talk.session.stream);
-    zm_show_end(talk.session.show);
+    zm_mailq_end_shows(&talk.session);
     life_close(&talk.life);
     apr_socket_close(talk.pair[1]);
     return 0;

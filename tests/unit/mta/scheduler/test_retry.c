@@ -1,4 +1,6 @@
 /* When a destination is tried again, and when a recipient is given up. */
+#include <stdio.h>
+
 #include "mta/scheduler/dispatch.h"
 #include "mta/scheduler/retry.h"
 #include "tests/unit/harness.h"
@@ -184,6 +186,90 @@ static void delays_are_reported_at_their_times(void)
     world_close(world);
 }
 
+/* -- behind the others --------------------------------------------------------------------- */
+
+/* The jobs that the agent is given one by one, with a result for each. */
+static void run(world_t *world, const char *const *results, const char *expected)
+{
+    zm_buf_t order = ZM_BUF_INIT;
+    for (;;) {
+        const char *sent = world_sent(world, 0);
+        char line[80];
+        if (sent[0] == '\0' || sent[0] == '#')
+            break;
+        zm_buf_add_byte(&order, sent[0]);
+        snprintf(line, sizeof line, "%c/100\t\t%s", sent[0], results[sent[0] - '1']);
+        world_say(world, 0, line);
+        world_say(world, 0, "#hungry");
+    }
+    world_say(world, 0, "#hungry"); /* to "#idle" */
+    ZM_ASSERT_STR(zm_str_c(zm_test_pool(), zm_buf_str(&order)), expected);
+    zm_buf_free(&order);
+}
+
+static void deferback_goes_behind_the_others_from_the_next_run_on(void)
+{
+    static const char *const first[] = {"deferback later", "deferred x", "deferred x"},
+                             *const then[] = {"deferred x", "deferred x", "deferback x"},
+                             *const all[] = {"deferback x", "deferback x", "deferback x"};
+    world_t *world = world_open("*/* interval=1m retries=\"1\" skew=1 idlemax=1h ageorder\n"
+                                "smtp/* maxring=1 command=smtp\n");
+    uint64_t id;
+    for (id = 1; id <= 3; id++)
+        world_add(world, id, (int64_t)id, "s@x", "smtp/a");
+    world_say(world, 0, "#hungry");
+    run(world, first, "123");
+    world_pass(world, 61);
+    run(world, then, "231"); /* 1 stands behind; it is back in its place now, and 3 is not */
+    world_pass(world, 61);
+    run(world, all, "123");
+    world_pass(world, 61);
+    run(world, all, "123"); /* all are behind: in the order of age again */
+    world_add(world, 4, 9, "s@x", "smtp/a");
+    CU_ASSERT_EQUAL(world_thread(world, "smtp", "a")->vertices, 4);
+    world_close(world);
+}
+
+static void put_back_message_is_given_in_a_run_of_the_same_second(void)
+{
+    static const char *const all[] = {"deferback x"};
+    world_t *world = world_open("*/* interval=1m retries=\"1\" skew=1 idlemax=1h ageorder\n"
+                                "smtp/* maxring=1 command=smtp\n");
+    world_add(world, 1, 1, "s@x", "smtp/a");
+    world_say(world, 0, "#hungry");
+    run(world, all, "1");
+    CU_ASSERT_EQUAL(zm_scheduler_retry(world->scheduler, world_thread(world, "smtp", "a")), 1);
+    world_pass(world, 0);
+    run(world, all, "1");
+    world_close(world);
+}
+
+static void many_recipients_of_one_message_expire_in_steps(void)
+{
+    world_t *world =
+        world_open("*/* interval=1m retries=\"1\" expiry=1h expiry2=0\nsmtp/* command=smtp\n");
+    zm_recipient_facts_t recipients[1000] = {0};
+    zm_job_facts_t facts = {.id = 5, .leaf = "5", .prefix = "", .recipients = recipients};
+    int calls;
+
+    for (facts.recipient_count = 0; facts.recipient_count < 1000; facts.recipient_count++) {
+        recipients[facts.recipient_count].channel = ZM_S("smtp");
+        recipients[facts.recipient_count].host = ZM_S("a");
+        recipients[facts.recipient_count].offset = 100 + 10 * facts.recipient_count;
+    }
+    facts.arrived = facts.routed_at = WORLD_START;
+    facts.total = facts.recipient_count;
+    zm_scheduler_tick(world->scheduler);
+    ZM_ASSERT_OK(zm_queue_add(world->scheduler, &facts));
+    world_pass(world, 7201);
+    CU_ASSERT_EQUAL(world->scheduler->recipient_count, 800);
+    CU_ASSERT_EQUAL(zm_scheduler_next(world->scheduler), world->scheduler->now);
+    for (calls = 1; world->scheduler->recipient_count > 0 && calls < 20; calls++)
+        world_pass(world, 0);
+    CU_ASSERT_EQUAL(calls, 5);
+    world_close(world);
+}
+
 ZM_TESTS("scheduler_retry", ZM_TEST(retry_sequence_follows_the_factors),
          ZM_TEST(one_run_moves_the_sequence_once_and_success_resets_it),
          ZM_TEST(deferall_counts_for_all_that_wait),
@@ -192,4 +278,7 @@ ZM_TESTS("scheduler_retry", ZM_TEST(retry_sequence_follows_the_factors),
          ZM_TEST(expired_recipient_says_failed_whatever_the_agent_said),
          ZM_TEST(unattempted_recipient_expires_by_the_second_limit),
          ZM_TEST(recipient_that_cannot_be_expired_stays),
-         ZM_TEST(delays_are_reported_at_their_times))
+         ZM_TEST(delays_are_reported_at_their_times),
+         ZM_TEST(deferback_goes_behind_the_others_from_the_next_run_on),
+         ZM_TEST(put_back_message_is_given_in_a_run_of_the_same_second),
+         ZM_TEST(many_recipients_of_one_message_expire_in_steps))
