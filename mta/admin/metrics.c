@@ -27,6 +27,19 @@ static bool is_lower(char c)
     return c >= 'a' && c <= 'z';
 }
 
+/* Whether a word begins here: "StoredMessages", "SMTPconnects", "MQ2Connects", but not "kB". */
+static bool begins_word(const char *name, apr_size_t i)
+{
+    if (i == 0)
+        return false;
+    if (is_lower(name[i]))
+        return i > 1 && is_upper(name[i - 1]) && is_upper(name[i - 2]);
+    if (!is_upper(name[i]))
+        return false;
+    return zm_is_digit(name[i - 1]) ||
+           (is_lower(name[i - 1]) && (name[i - 1] != 'k' || i < 2 || name[i - 2] != '-'));
+}
+
 /* "SC.StoredMessages-G": zmailer_sc_stored_messages */
 static void add_name(zm_buf_t *out, const char *name)
 {
@@ -36,8 +49,7 @@ static void add_name(zm_buf_t *out, const char *name)
     zm_buf_add_c(out, "zmailer_");
     for (i = 0; i < length; i++) {
         char c = name[i];
-        bool word = is_upper(c) && i > 0 &&
-                    (is_lower(name[i - 1]) || (is_upper(name[i - 1]) && is_lower(name[i + 1])));
+        bool word = begins_word(name, i);
         if (!is_upper(c) && !is_lower(c) && !zm_is_digit(c))
             c = '_';
         if ((word && last != '_') || (c == '_' && last != '_'))
