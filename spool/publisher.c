@@ -10,7 +10,7 @@
 #define GROUP_LIMIT 256
 #define THREAD_LIMIT 64
 #define STAGGER 1000    /* microseconds between the beginnings of more groups than are best */
-#define LATER_LIMIT 256 /* that the engine will answer; they hold memory and descriptors */
+#define LATER_LIMIT 128 /* that the engine will answer; they hold memory and descriptors */
 #define STACK_SIZE (256 * 1024)
 
 /*
