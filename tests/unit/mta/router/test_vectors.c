@@ -203,7 +203,12 @@ static void a_configuration_of_the_nineties(void)
     run_file("classic");
 }
 
-ZM_TESTS("router vectors", ZM_TEST(a_configuration_of_the_nineties),
+static void unusual_addresses(void)
+{
+    run_file("unusual");
+}
+
+ZM_TESTS("router vectors", ZM_TEST(unusual_addresses), ZM_TEST(a_configuration_of_the_nineties),
          ZM_TEST(stock_rules_route_as_documented), ZM_TEST(every_source_of_local_names),
          ZM_TEST(whole_addresses), ZM_TEST(routes_of_domains), ZM_TEST(delayed_routes),
          ZM_TEST(a_null_client), ZM_TEST(unknown_names_for_another_host),
