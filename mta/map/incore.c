@@ -11,8 +11,12 @@ typedef struct entry_t {
     char bytes[];
 } entry_t;
 
+#define MOST_BYTES ((apr_size_t)256 * 1024 * 1024)
+#define OVERHEAD 100 /* of an entry, about */
+
 typedef struct incore_t {
     apr_hash_t *table;
+    apr_size_t bytes;
     apr_pool_t *pool;
 } incore_t;
 
@@ -28,6 +32,11 @@ static apr_status_t incore_open(void **state, const zm_map_options_t *options, a
     return APR_SUCCESS;
 }
 
+static apr_size_t size_of(zm_str_t key, zm_str_t value)
+{
+    return key.length + value.length + OVERHEAD;
+}
+
 static apr_status_t incore_remove(void *state, zm_str_t key, zm_error_t *error)
 {
     incore_t *incore = state;
@@ -36,6 +45,7 @@ static apr_status_t incore_remove(void *state, zm_str_t key, zm_error_t *error)
     if (entry == NULL)
         return APR_ENOENT;
     apr_hash_set(incore->table, key.data, (apr_ssize_t)key.length, NULL);
+    incore->bytes -= size_of(entry->key, entry->value);
     free(entry);
     return APR_SUCCESS;
 }
@@ -49,6 +59,7 @@ static apr_status_t incore_flush(void *state)
         apr_hash_set(incore->table, entry->key.data, (apr_ssize_t)entry->key.length, NULL);
         free(entry); /* only now: its key lies in it */
     }
+    incore->bytes = 0;
     return APR_SUCCESS;
 }
 
@@ -71,10 +82,15 @@ static zm_map_outcome_t incore_lookup(void *state, zm_str_t key, zm_map_answer_t
 static apr_status_t incore_add(void *state, zm_str_t key, zm_str_t value, zm_error_t *error)
 {
     incore_t *incore = state;
-    entry_t *entry = malloc(sizeof *entry + key.length + value.length + 1);
+    entry_t *entry;
+    (void)incore_remove(state, key, NULL);
+    if (incore->bytes + size_of(key, value) > MOST_BYTES)
+        return zm_error_set(error, ZM_E_LIMIT, "holds more than %d MiB",
+                            (int)(MOST_BYTES / 1024 / 1024));
+    entry = malloc(sizeof *entry + key.length + value.length + 1);
     if (entry == NULL)
         return zm_error_set(error, APR_ENOMEM, "out of memory");
-    (void)incore_remove(state, key, NULL);
+    incore->bytes += size_of(key, value);
     if (key.length > 0)
         memcpy(entry->bytes, key.data, key.length);
     if (value.length > 0)

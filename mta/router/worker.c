@@ -16,6 +16,7 @@
 #include "platform/sandbox.h"
 
 #define LINE_LIMIT 4096
+#define MOST_LINES 10000 /* of what scripts print, for one message */
 #define MESSAGE_STEPS                                                                              \
     160000000 /* of the interpreter, for one message; an eighth for one address                    \
                */
@@ -23,12 +24,17 @@
 /* What scripts print and complain about goes to the log, line by line. */
 static void on_output(void *baton, int stream, const char *data, apr_size_t length)
 {
-    const router_worker_t *worker = baton;
+    router_worker_t *worker = baton;
     const char *id = worker->message != NULL ? worker->message->spool_id : NULL;
     zm_str_t rest = zm_str_trim(zm_str_of(data, length)), line;
     bool more = rest.length > 0;
     while (more) {
         more = zm_str_cut(rest, '\n', &line, &rest);
+        if (worker->lines++ >= MOST_LINES) {
+            if (worker->lines == MOST_LINES + 1)
+                zm_log(ZM_LOG_WARNING, id, "what the configuration says more is not logged");
+            return;
+        }
         if (stream == 1)
             router_log_text(ZM_LOG_NOTICE, id, line);
         else
@@ -203,6 +209,7 @@ void router_worker_process(router_worker_t *worker, const char *name)
     zm_value_t argument;
     apr_status_t status;
     zm_map_look_again();
+    worker->lines = 0;
     zm_script_run_traps(worker->script);
     zm_script_begin(worker->script);
     argument = zm_script_string_c(worker->script, script_name(worker, name));

@@ -57,6 +57,7 @@ typedef struct router_worker_t {
     bool no_fromto;               /**< -l */
     bool fromto_syslog;           /**< -S */
     bool served;                  /**< by a master */
+    unsigned lines;               /**< logged for the scripts in this message */
     bool alone;                   /**< the command daemon was given: see alone.h */
     bool unstable;                /**< said by the command stability; changes nothing */
     bool assisting;               /**< serves the SMTP server's questions */

@@ -120,6 +120,11 @@ zm_value_t zm_script_gensym(zm_script_t *script, zm_value_t property_list)
     zm_symbol_t *symbol;
     if (!script->in_scope && script->gensym >= ZM_GENSYMS)
         script->gensym = 1;
+    if (script->in_scope && script->gensym >= script->gensym_limit) {
+        zm_abort(script, "the evaluation made more than %u symbols",
+                 script->gensym_limit - script->gensym_kept);
+        return ZM_VALUE("g0");
+    }
     apr_snprintf(text, sizeof text, "g%u", script->gensym++);
     symbol = zm_symbol_intern(&script->symbols, zm_str(text));
     zm_variable_set(script, symbol, property_list);

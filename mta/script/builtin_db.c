@@ -6,6 +6,8 @@
 
 static int failed(zm_call_t *call, const zm_relation_entry_t *entry, const zm_error_t *error)
 {
+    if (error->status == ZM_E_LIMIT)
+        zm_abort(call->script, "%s: %s", entry->name, error->text);
     if (error->status == ZM_E_UNSUPPORTED)
         zm_call_complain(call, "%s: relations of type %s have no such operation", entry->name,
                          zm_map_type(zm_relation_map(entry->relation)));

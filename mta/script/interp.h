@@ -23,7 +23,8 @@
 #define ZM_SIFT_LABELS 10000   /* labels tried in one sift */
 #define ZM_LIST_DEPTH 200      /* lists within lists */
 #define ZM_SIGNALS 64
-#define ZM_GENSYMS 100000 /* made outside of scopes; then the oldest ones are made anew */
+#define ZM_GENSYMS 100000        /* made outside of scopes; then the oldest ones are made anew */
+#define ZM_SCOPE_GENSYMS 1000000 /* made in one scope */
 
 /** Set options, by letter. */
 typedef enum zm_flag_t {
@@ -108,9 +109,10 @@ struct zm_script_t {
     uint64_t version;
     zm_symbol_t **dirty;
     uint32_t dirty_count, dirty_size;
-    uint32_t gensym;      /**< next number */
-    uint32_t gensym_kept; /**< numbers below stand for good: given before the first scope */
-    void **retired;       /**< blocks freed when the scope ends */
+    uint32_t gensym;       /**< next number */
+    uint32_t gensym_limit; /**< in a scope: no more than up to here */
+    uint32_t gensym_kept;  /**< numbers below stand for good: given before the first scope */
+    void **retired;        /**< blocks freed when the scope ends */
     uint32_t retired_count, retired_size;
     zm_read_t *reads;
     uint32_t read_count, read_size;

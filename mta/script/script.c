@@ -179,6 +179,7 @@ void zm_script_begin(zm_script_t *script)
     if (!script->in_scope)
         script->gensym_kept = script->gensym > 0 ? script->gensym : 1;
     script->gensym = script->gensym_kept;
+    script->gensym_limit = script->gensym_kept + ZM_SCOPE_GENSYMS;
     script->in_scope = true;
 }
 
@@ -211,6 +212,7 @@ typedef struct zm_entry_t {
     bool want_value;
     const char *stack_base;
     uint64_t steps_kept; /* of the outer entry */
+    uint32_t gensym_limit;
     apr_size_t memory_limit;
     bool exhausted;
 } zm_entry_t;
@@ -224,6 +226,10 @@ static void inner_begin(zm_script_t *script, zm_entry_t *entry)
     uint64_t share = script->steps_left / STEP_SHARE;
     entry->steps_kept = script->steps_left - share;
     entry->memory_limit = arena->limit;
+    entry->gensym_limit = script->gensym_limit;
+    if (script->gensym < script->gensym_limit)
+        script->gensym_limit =
+            script->gensym + (script->gensym_limit - script->gensym) / MEMORY_SHARE;
     entry->exhausted = arena->exhausted;
     script->steps_left = share;
     if (arena->used < arena->limit)
@@ -234,6 +240,7 @@ static void inner_end(zm_script_t *script, const zm_entry_t *entry, bool failed)
 {
     script->steps_left += entry->steps_kept;
     script->arena.limit = entry->memory_limit;
+    script->gensym_limit = entry->gensym_limit;
     script->arena.exhausted = entry->exhausted || script->arena.used > script->arena.limit;
     if (failed && !script->arena.exhausted && entry->steps_kept > 0)
         script->reason[0] = '\0';

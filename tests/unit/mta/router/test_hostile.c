@@ -65,7 +65,51 @@ static void nobody_includes_files(void)
     world_end(world);
 }
 
-ZM_TESTS("hostile messages", ZM_TEST(addresses_of_any_length_are_routed_or_rejected),
+/* Each domain makes the rules of the site do something without end. */
+static void rules_without_end_hold_the_address_and_no_other(void)
+{
+    static const struct {
+        const char *domain, *rule, *reason;
+    } cases[] = {
+        {"steps", "while :; do :; done", " steps"},
+        {"memory", "x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done", " bytes of memory"},
+        {"text", "x=$(while :; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; done)", ""},
+        {"nested", "x=(a); while :; do x=($x); done", "lists are nested more than 200 deep"},
+        {"words", "x=(a b); while :; do x=($(elements $x) $(elements $x)); done",
+         "holds more than 262144 words"},
+        {"depth", "endless_neighbour \"$domain\" \"$address\" $A",
+         "calls are nested more than 200"},
+        {"symbols", "while :; do gensym; done > /dev/null", " symbols"},
+        {"entries",
+         "x=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; n=; while :; do "
+         "n=a$n; db add expansions $n $x$x$x$x$x$x$x$x$x$x$x$x$x$x$x$x$x$x$x$x$n; done",
+         "holds more than 256 MiB"},
+        {"log", "while :; do echo a line >&2; done", " steps"},
+    };
+    zm_buf_t rules = ZM_BUF_INIT;
+    world_t *world = world_begin();
+    apr_size_t i;
+    zm_buf_add_c(&rules, "protocols=(endless smtp)\nendless_neighbour (domain, address, A) {\n"
+                         "local x n\ncase $domain in\n");
+    for (i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        zm_buf_printf(&rules, "%s.test) %s ;;\n", cases[i].domain, cases[i].rule);
+    zm_buf_add_c(&rules, "esac\nreturn 1\n}\n");
+    world_file(world, "var/router.local.cf", zm_buf_c(&rules));
+    zm_buf_free(&rules);
+    world_start(world);
+    for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint64_t id = world_take(
+            world, world_format("from <a@a.test>\nto u@%s.test\nto bob\n\n", cases[i].domain));
+        CU_ASSERT_TRUE(world_has(world_recipients(world, id), "hold/IO:limit/"));
+        CU_ASSERT_TRUE(world_has(world_recipients(world, id), "local/bob/bob@mail.test/"));
+        CU_ASSERT_TRUE(world_logged(world, cases[i].reason));
+    }
+    CU_ASSERT_TRUE(world_logged(world, "what the configuration says more is not logged"));
+    world_end(world);
+}
+
+ZM_TESTS("hostile messages", ZM_TEST(rules_without_end_hold_the_address_and_no_other),
+         ZM_TEST(addresses_of_any_length_are_routed_or_rejected),
          ZM_TEST(source_routes_and_percents_do_not_recurse_without_end),
          ZM_TEST(bytes_that_are_no_text_do_no_harm), ZM_TEST(names_of_files_cannot_leave_the_lists),
          ZM_TEST(nobody_includes_files))
