@@ -18,6 +18,7 @@ typedef struct queue_t {
 struct inquiries_t {
     zm_loop_t *loop;
     const char *path;
+    apr_interval_time_t attach;
     apr_pool_t *pool;
     zm_stream_t *stream; /* null: not connected */
     apr_pool_t *stream_pool;
@@ -222,11 +223,13 @@ static void on_timer(zm_timer_t *timer, void *baton)
 /* -- questions ------------------------------------------------------------------------------------
  */
 
-inquiries_t *inquiries_create(zm_loop_t *loop, const char *path, apr_pool_t *pool)
+inquiries_t *inquiries_create(zm_loop_t *loop, const char *path, apr_interval_time_t attach,
+                              apr_pool_t *pool)
 {
     inquiries_t *made = apr_pcalloc(pool, sizeof *made);
     made->loop = loop;
     made->path = path;
+    made->attach = attach;
     made->pool = pool;
     made->unsent.last = &made->unsent.first;
     made->sent.last = &made->sent.first;
@@ -266,7 +269,7 @@ void inquiry_put(inquiry_t *inquiry, inquiries_t *line, const char *key, zm_str_
     inquiry->baton = baton;
     zm_buf_clear(&inquiry->question);
     zm_buf_clear(&inquiry->answer);
-    inquiry->until = zm_clock_monotonic() + INQUIRY_ATTACH;
+    inquiry->until = zm_clock_monotonic() + line->attach;
     if (strlen(key) + argument.length > INQUIRY_LIMIT) {
         zm_buf_add_c(&inquiry->answer, "550 5.1.3 the address is too long\n");
         inquiry->until = AT_ONCE;

@@ -36,8 +36,10 @@ struct inquiry_t {
     void *baton;
 };
 
-/** path: of the desk's socket. */
-inquiries_t *inquiries_create(zm_loop_t *loop, const char *path, apr_pool_t *pool);
+/** path: of the desk's socket.  attach: how long a question waits for it, INQUIRY_ATTACH, or 0
+ * where nobody starts a desk. */
+inquiries_t *inquiries_create(zm_loop_t *loop, const char *path, apr_interval_time_t attach,
+                              apr_pool_t *pool);
 /** Questions under way are dropped without a call. */
 void inquiries_close(inquiries_t *line);
 

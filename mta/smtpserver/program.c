@@ -167,7 +167,9 @@ apr_status_t program_server(const program_t *program, server_t *server, const co
     space_init(&server->space, spool, (uint64_t)config->min_space * 1024);
     server->turns = turn_file_turns(spool, loop, server->hostname, config, zenv, pool);
     if (config->router)
-        server->inquiries = inquiries_create(loop, program_desk_path(program), pool);
+        server->inquiries =
+            inquiries_create(loop, program_desk_path(program),
+                             arguments->interactive || arguments->inetd ? 0 : INQUIRY_ATTACH, pool);
     return APR_SUCCESS;
 }
 
