@@ -51,6 +51,22 @@ def await_letter(mailbox, mark):
     return False
 
 
+def start(place, root):
+    """Starts the instance, with an SMTP server that asks the router about recipients; the exit code."""
+    conf = root / "share" / "smtpserver.conf"
+    conf.write_text("PARAM enable-router\n" + conf.read_text())
+    return run("zmailer", *place, "start", root=root).returncode
+
+
+def unknown_is_refused(port):
+    with smtplib.SMTP("127.0.0.1", port, timeout=90) as client:
+        client.ehlo()
+        replies = [client.docmd("MAIL", "FROM:<x@far.example>"), client.docmd("RCPT", "TO:<nosuch@localhost>"),
+                   client.docmd("RCPT", "TO:<anna@localhost>")]
+    print(f"replies: {replies}", flush=True)
+    return [code for code, _ in replies] == [250, 554, 250]
+
+
 def show_logs(root):
     for log in sorted((root / "log").glob("*")):
         print(f"-- {log.name}\n{log.read_text(errors='replace')[-3000:]}")
@@ -65,9 +81,11 @@ def main():
     try:
         if run("zmailer", *place, "--smtp-port", str(port), "--users", "anna", "init", root=root).returncode:
             failed.append("init")
-        elif run("zmailer", *place, "start", root=root).returncode:
+        elif start(place, root):
             failed.append("start")
         else:
+            if not unknown_is_refused(port):
+                failed.append("the refusal of an unknown recipient")
             with smtplib.SMTP("127.0.0.1", port, timeout=30) as client:
                 client.sendmail("anna@localhost", ["anna@localhost"],
                                 "From: anna@localhost\nTo: anna@localhost\nSubject: by SMTP\n\nHello\n")
