@@ -343,6 +343,47 @@ static void concurrent_publishers_share_one_spool(void)
     zm_test_spool_end(&test);
 }
 
+static void *APR_THREAD_FUNC wait_for_many(apr_thread_t *thread, void *baton)
+{
+    zm_create_options_t options = {.directory = "public", .uid = ZM_UID_NONE, .gid = ZM_UID_NONE};
+    zm_target_t target = {.directory = "router"};
+    apr_status_t status = APR_SUCCESS;
+    int i;
+    for (i = 0; i < 25 && status == APR_SUCCESS; i++) {
+        zm_object_t *object;
+        status = zm_object_create(&object, baton, &options);
+        if (status == APR_SUCCESS)
+            status = zm_object_publish_wait(object, &target, NULL, NULL);
+    }
+    apr_thread_exit(thread, status);
+    return NULL;
+}
+
+/* One sync of the directory may serve both kinds, done by a thread of either. */
+static void publishers_that_wait_and_that_do_not_share_a_directory(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    zm_target_t target = {.directory = "router"};
+    results_t results = {.returned = true};
+    apr_thread_t *threads[4];
+    apr_status_t status;
+    int i;
+    for (i = 0; i < 4; i++)
+        ZM_ASSERT_OK(
+            apr_thread_create(&threads[i], NULL, wait_for_many, test.spool, zm_test_pool()));
+    for (i = 0; i < 200; i++)
+        zm_object_publish(create(test.spool, "public", NULL), &target, note_result, &results);
+    while (results.good + results.bad < 200)
+        ZM_ASSERT_OK(zm_loop_once(test.loop, -1));
+    for (i = 0; i < 4; i++) {
+        ZM_ASSERT_OK(apr_thread_join(&status, threads[i]));
+        ZM_ASSERT_OK(status);
+    }
+    CU_ASSERT_EQUAL(results.good, 200);
+    CU_ASSERT_EQUAL(count_names(test.spool, "router", false), 300);
+    zm_test_spool_end(&test);
+}
+
 /* -- rename, link, identity ------------------------------------------------------------ */
 
 static void rename_and_link_keep_identity(void)
@@ -567,9 +608,11 @@ ZM_TESTS("spool engine " ZM_TEST_ENGINE,
          ZM_TEST(control_file_takes_the_name_of_its_message),
          ZM_TEST(message_moves_with_its_control_file), ZM_TEST(pair_is_removed),
          ZM_TEST(rewinding_replaces_a_preamble), ZM_TEST(large_object_passes_through),
-         ZM_TEST(concurrent_publishers_share_one_spool), ZM_TEST(rename_and_link_keep_identity),
-         ZM_TEST(rename_and_link_never_overwrite), ZM_TEST(live_objects_have_different_identities),
-         ZM_TEST(hostile_names_are_refused), ZM_TEST(open_object_survives_its_last_name),
+         ZM_TEST(concurrent_publishers_share_one_spool),
+         ZM_TEST(publishers_that_wait_and_that_do_not_share_a_directory),
+         ZM_TEST(rename_and_link_keep_identity), ZM_TEST(rename_and_link_never_overwrite),
+         ZM_TEST(live_objects_have_different_identities), ZM_TEST(hostile_names_are_refused),
+         ZM_TEST(open_object_survives_its_last_name),
          ZM_TEST(overwrite_is_seen_by_another_handle_and_keeps_the_length),
          ZM_TEST(appended_text_follows_what_is_there),
          ZM_TEST(byte_range_locks_exclude_other_handles_and_end_with_theirs),
