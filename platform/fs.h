@@ -91,6 +91,9 @@ apr_status_t zm_dir_make(zm_file_t *at, const char *path, uint32_t mode);
 /** Asks the filesystem to keep what is made in the directories below this one far apart, which ext4
  * does by block groups; where it knows no such thing nothing happens. */
 void zm_dir_spread(zm_file_t *at, const char *path);
+/** Asks the filesystem to keep what is made in this directory from now on where it is when it is overwritten, so
+ * that overwriting takes no space: for btrfs, which else copies and keeps sums. */
+void zm_dir_in_place(zm_file_t *at, const char *path);
 /** And its missing parents; success when it is there already. */
 apr_status_t zm_dir_make_all(const char *path, uint32_t mode, apr_pool_t *pool);
 apr_status_t zm_dir_remove(zm_file_t *at, const char *path);

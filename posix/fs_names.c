@@ -89,18 +89,36 @@ apr_status_t zm_dir_make(zm_file_t *at, const char *path, uint32_t mode)
     return correct_directory_mode(at, path, mode);
 }
 
-void zm_dir_spread(zm_file_t *at, const char *path)
+/* A wish: who does not know it lets it be. */
+#ifdef FS_IOC_SETFLAGS
+static void set_flag(zm_file_t *at, const char *path, int flag)
 {
-#ifdef FS_TOPDIR_FL
     int descriptor, flags;
     if (zm_open_descriptor(&descriptor, at, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0) !=
         APR_SUCCESS)
         return;
-    if (ioctl(descriptor, FS_IOC_GETFLAGS, &flags) == 0 && (flags & FS_TOPDIR_FL) == 0) {
-        flags |= FS_TOPDIR_FL;
+    if (ioctl(descriptor, FS_IOC_GETFLAGS, &flags) == 0 && (flags & flag) == 0) {
+        flags |= flag;
         (void)ioctl(descriptor, FS_IOC_SETFLAGS, &flags);
     }
     close(descriptor);
+}
+#endif
+
+void zm_dir_spread(zm_file_t *at, const char *path)
+{
+#ifdef FS_TOPDIR_FL
+    set_flag(at, path, FS_TOPDIR_FL);
+#else
+    (void)at;
+    (void)path;
+#endif
+}
+
+void zm_dir_in_place(zm_file_t *at, const char *path)
+{
+#ifdef FS_NOCOW_FL
+    set_flag(at, path, FS_NOCOW_FL);
 #else
     (void)at;
     (void)path;

@@ -290,15 +290,24 @@ static apr_status_t check_files(zm_emulated_t *e, bool create, zm_error_t *error
     return status;
 }
 
+/* SQLite maps a file of the database, and writes to it even for reading: a disk that is full must
+ * have room for that.  Large bodies are written once, and may as well be copied. */
+static apr_status_t make_files(zm_emulated_t *e)
+{
+    apr_status_t status = zm_side_make_directories(e, e->pool);
+    if (status != APR_SUCCESS)
+        return status;
+    zm_dir_in_place(NULL, apr_pstrcat(e->pool, e->location, "/.", NULL));
+    return make_database(e);
+}
+
 static apr_status_t open_files(zm_emulated_t *e, bool create)
 {
-    apr_status_t status = create ? make_database(e) : APR_SUCCESS;
+    apr_status_t status = create ? make_files(e) : APR_SUCCESS;
     if (status == APR_SUCCESS)
         status = make_file(e, &e->turn, "turn", create);
     if (status == APR_SUCCESS)
         status = make_file(e, &e->locks, "locks", create);
-    if (status == APR_SUCCESS && create)
-        status = zm_side_make_directories(e, e->pool);
     return status;
 }
 

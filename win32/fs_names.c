@@ -125,6 +125,12 @@ void zm_dir_spread(zm_file_t *at, const char *path) /* NTFS keeps all records in
     (void)path;
 }
 
+void zm_dir_in_place(zm_file_t *at, const char *path) /* NTFS and FAT do nothing else */
+{
+    (void)at;
+    (void)path;
+}
+
 /* A link to a directory is none unless its path ends in "/.". */
 static apr_status_t check_is_directory(const zm_wide_path_t *path)
 {
