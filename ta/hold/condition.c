@@ -122,13 +122,33 @@ static zm_condition_state_t try_io(attempt_t *attempt)
 
 /* -- home ------------------------------------------------------------------ */
 
+/* "uid#N": an owner whose name could not be told.  Met when it can, and while it is not known it
+ * would only come back at once. */
+static zm_condition_state_t try_owner(attempt_t *attempt, zm_str_t number)
+{
+    zm_user_t *user;
+    int64_t uid;
+    apr_status_t status;
+    if (zm_str_i64(number, &uid) != APR_SUCCESS)
+        return senseless(attempt, "a uid");
+    status = zm_user_by_uid(&user, uid, attempt->pool);
+    if (status == APR_SUCCESS)
+        return ZM_CONDITION_MET;
+    return wait_because(attempt, APR_STATUS_IS_ENOENT(status) ? "there is no account of that number"
+                                                              : "accounts cannot be looked up");
+}
+
 static zm_condition_state_t try_home(attempt_t *attempt)
 {
     zm_hold_t *hold = attempt->hold;
     zm_account_t *account;
     zm_file_info_t info;
     const char *name = zm_str_c(attempt->pool, attempt->parameter);
-    apr_status_t status = zm_accounts_find(&account, hold->accounts, name, attempt->pool);
+    apr_status_t status;
+    if (zm_str_starts(attempt->parameter, ZM_S("uid#")))
+        return try_owner(attempt,
+                         zm_str_of(attempt->parameter.data + 4, attempt->parameter.length - 4));
+    status = zm_accounts_find(&account, hold->accounts, name, attempt->pool);
     if (APR_STATUS_IS_ENOENT(status))
         return ZM_CONDITION_MET;
     if (status != APR_SUCCESS)

@@ -159,6 +159,10 @@ static void homes_of_nobody_are_not_waited_for(void)
     begin();
     CU_ASSERT_EQUAL(try("home:no-such-user-here"), ZM_CONDITION_MET);
     CU_ASSERT_EQUAL(try("home:carol"), ZM_CONDITION_MET);
+    CU_ASSERT_EQUAL(try("home:uid#x"), ZM_CONDITION_UNKNOWN);
+    CU_ASSERT_EQUAL(try("home:uid#987654321"), ZM_CONDITION_WAITS);
+    if (!zm_test_on_windows())
+        CU_ASSERT_EQUAL(try("home:uid#0"), ZM_CONDITION_MET);
     end();
 }
 
