@@ -278,7 +278,7 @@ int zm_scheduler_etrn(zm_scheduler_t *scheduler, zm_str_t host)
         zm_thread_t *thread =
             zm_queue_thread(scheduler, zm_text_str(channel->name), zm_text_str(lower));
         if (thread != NULL)
-            count += zm_scheduler_retry(scheduler, thread);
+            count += thread->lease_count > 0 ? 1 : zm_scheduler_retry(scheduler, thread);
     }
     scheduler->counters.etrn++;
     zm_text_drop(&scheduler->texts, lower);

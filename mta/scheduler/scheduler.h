@@ -132,7 +132,8 @@ bool zm_scheduler_slow_stop(zm_scheduler_t *scheduler);
 /** Takes on another configuration; the old one may go afterwards. Jobs, threads and agents stay. */
 void zm_scheduler_reload(zm_scheduler_t *scheduler, zm_config_t *config);
 
-/** Serves all threads of that host now, queue-only ones too.  How many there are. */
+/** Serves all threads of that host now, queue-only ones too, but not those on hold.  How many there
+ * are, those included that are being served already. */
 int zm_scheduler_etrn(zm_scheduler_t *scheduler, zm_str_t host);
 /** Serves a thread now, queue-only or not.  1; 0 when it is being served, or on hold. */
 int zm_scheduler_retry(zm_scheduler_t *scheduler, zm_thread_t *thread);
