@@ -109,8 +109,14 @@ static bool all_held(zm_value_t result)
     return zm_value_count(result) > 0;
 }
 
-/* A member of whom something cannot be told now waits, and the others do not.  What was deferred
- * before stays so. */
+/* Programs, files and includes mean something in lists only: alone they could not come back. */
+static bool stands_alone(zm_str_t address)
+{
+    return address.length > 0 && strchr("\"|/:\\", address.data[0]) == NULL;
+}
+
+/* A member of whom something cannot be told now waits, and the others do not; one that cannot wait
+ * alone lets the whole list wait.  What was deferred before stays so. */
 static void route_member(expansion_t *expansion, zm_str_t address)
 {
     zm_script_t *script = expansion->worker->script;
@@ -129,7 +135,9 @@ static void route_member(expansion_t *expansion, zm_str_t address)
     routed = zm_call_call(expansion->call, "rrouter", arguments, 5, &result) == APR_SUCCESS &&
              result.has_value;
     now = zm_str_c(pool, zm_script_deferred(script));
-    if (now[0] != '\0' && !(routed && all_held(result.value))) {
+    if (now[0] != '\0' && !(routed && all_held(result.value)) && !stands_alone(address)) {
+        before = now;
+    } else if (now[0] != '\0' && !(routed && all_held(result.value))) {
         zm_value_t quad[4] = {ZM_VALUE("hold"), zm_value_of(zm_str(now)), arguments[0],
                               arguments[2]};
         add_result(expansion, zm_script_list(script, quad, 4));

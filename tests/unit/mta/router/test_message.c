@@ -472,6 +472,27 @@ static void a_member_that_waits_does_not_keep_the_others_waiting(void)
     world_end(world);
 }
 
+static void a_list_waits_for_an_include_that_cannot_be_read(void)
+{
+    world_t *world = world_begin();
+    const char *recipients;
+    uint64_t id;
+    world_map(world, "aliases", "team", "alice, \":include:/no/where\", bob");
+    world_map(world, "aliases", "outer", "carl@far.test, team");
+    world_file(world, "var/router.local.cf", "include () {\n\tdefer=IO:include\n\treturn 1\n}\n");
+    world_start(world);
+    id = world_take(world, "from <ann@a.test>\nto team\n\nbody\n");
+    recipients = world_recipients(world, id);
+    CU_ASSERT_EQUAL(world_control(world, id)->recipient_count, 1);
+    CU_ASSERT_TRUE(world_has(recipients, "hold/IO:include/team/"));
+    id = world_take(world, "from <ann@a.test>\nto outer\n\nbody\n");
+    recipients = world_recipients(world, id);
+    CU_ASSERT_EQUAL(world_control(world, id)->recipient_count, 2);
+    CU_ASSERT_TRUE(world_has(recipients, "hold/IO:include/team/"));
+    CU_ASSERT_TRUE(world_has(recipients, "smtp/far.test/carl@far.test/"));
+    world_end(world);
+}
+
 static void a_crossbar_without_sense_defers_the_message(void)
 {
     world_t *world = world_with("crossbar (from, to) { returns (null $from) }\n");
@@ -590,6 +611,7 @@ ZM_TESTS("router message", ZM_TEST(what_a_header_lacks_is_added),
          ZM_TEST(a_script_that_does_not_end_is_stopped_and_the_address_held),
          ZM_TEST(a_lookup_that_fails_for_now_holds_the_address_alone),
          ZM_TEST(a_member_that_waits_does_not_keep_the_others_waiting),
+         ZM_TEST(a_list_waits_for_an_include_that_cannot_be_read),
          ZM_TEST(a_crossbar_without_sense_defers_the_message),
          ZM_TEST(a_crossbar_may_drop_recipients),
          ZM_TEST(of_alternatives_the_one_without_a_host_is_taken),
