@@ -297,52 +297,6 @@ static void two_thousand_recipients_are_routed(void)
     world_end(world);
 }
 
-static void an_alias_of_ten_thousand_members_is_expanded(void)
-{
-    world_t *world = world_begin();
-    char *list = apr_palloc(zm_test_pool(), 10000 * 20 + 1), *at = list;
-    uint64_t id;
-    int i;
-    for (i = 0; i < 10000; i++)
-        at += sprintf(at, "u%d@b.test, ", i);
-    world_map(world, "aliases", "many", list);
-    world_start(world);
-    id = world_take(world, "from <a@a.test>\nto many\n\n");
-    CU_ASSERT_EQUAL(world_control(world, id)->recipient_count, 10000);
-    world_end(world);
-}
-
-static void a_list_sends_with_its_owner_as_sender(void)
-{
-    world_t *world = world_begin();
-    const char *text;
-    uint64_t id;
-    world_file(world, "var/lists/club", "x@l.test\nalice\n# y@l.test\n");
-    world_start(world);
-    id = world_take(world,
-                    "from <a@a.test>\ntodsn NOTIFY=SUCCESS\nto club@mail.test\nto u@b.test\n\n");
-    text = world_control_text(world, id);
-    CU_ASSERT_TRUE(world_has(text, "s local club-owner@mail.test club-owner@mail.test "));
-    CU_ASSERT_TRUE(world_has(text, "s local a@a.test a@a.test "));
-    CU_ASSERT_TRUE(world_has(text, "N ORCPT=rfc822;x@l.test\n"));
-    CU_ASSERT_EQUAL(world_control(world, id)->recipient_count, 3);
-    world_end(world);
-}
-
-static void a_bad_line_of_a_list_is_told_to_its_owner(void)
-{
-    world_t *world = world_begin();
-    uint64_t id;
-    world_file(world, "var/lists/club", "x@l.test\nJ. Random <y@l.test>\n");
-    world_start(world);
-    id = world_take(world, "from <a@a.test>\nto club\n\n");
-    CU_ASSERT_EQUAL(world_control(world, id)->recipient_count, 1);
-    CU_ASSERT_TRUE(world_has(world_report(world), "\nto club-owner@mail.test\n"));
-    CU_ASSERT_TRUE(world_has(world_report(world), "\nto postmaster\n"));
-    CU_ASSERT_TRUE(world_has(world_report(world), "line 2"));
-    world_end(world);
-}
-
 /* -- what the configuration says --------------------------------------------------------------- */
 
 static void each_rewriting_group_has_its_own_header(void)
@@ -446,50 +400,6 @@ static void a_lookup_that_fails_for_now_holds_the_address_alone(void)
     CU_ASSERT_TRUE(world_has(world_recipients(world, id), "hold/IO:"));
     CU_ASSERT_TRUE(world_has(world_recipients(world, id), "smtp/b.test/u@b.test/"));
     CU_ASSERT_TRUE(world_logged(world, ": deferred: IO:"));
-    world_end(world);
-}
-
-static void a_member_that_waits_does_not_keep_the_others_waiting(void)
-{
-    world_t *world = world_begin();
-    const char *recipients;
-    uint64_t id;
-    world_map(world, "aliases", "team", "x@slow.test, inner, alice, y@slow.test");
-    world_map(world, "aliases", "inner", "z@slow.test, bob");
-    world_file(world, "var/router.local.cf",
-               "protocols=(slow routes smtp)\n"
-               "slow_neighbour (domain) {\n\t[ \"$domain\" = slow.test ] || return 1\n"
-               "\tdefer=NS:slow.test/mx\n\treturn 1\n}\n");
-    world_start(world);
-    id = world_take(world, "from <ann@a.test>\nto team\n\nbody\n");
-    recipients = world_recipients(world, id);
-    CU_ASSERT_EQUAL(world_control(world, id)->recipient_count, 5);
-    CU_ASSERT_TRUE(world_has(recipients, "hold/NS:slow.test/mx/x@slow.test/"));
-    CU_ASSERT_TRUE(world_has(recipients, "hold/NS:slow.test/mx/y@slow.test/"));
-    CU_ASSERT_TRUE(world_has(recipients, "hold/NS:slow.test/mx/z@slow.test/"));
-    CU_ASSERT_TRUE(world_has(recipients, "local/team/bob@mail.test/"));
-    CU_ASSERT_TRUE(world_has(recipients, "local/team/alice@mail.test/"));
-    world_end(world);
-}
-
-static void a_list_waits_for_an_include_that_cannot_be_read(void)
-{
-    world_t *world = world_begin();
-    const char *recipients;
-    uint64_t id;
-    world_map(world, "aliases", "team", "alice, \":include:/no/where\", bob");
-    world_map(world, "aliases", "outer", "carl@far.test, team");
-    world_file(world, "var/router.local.cf", "include () {\n\tdefer=IO:include\n\treturn 1\n}\n");
-    world_start(world);
-    id = world_take(world, "from <ann@a.test>\nto team\n\nbody\n");
-    recipients = world_recipients(world, id);
-    CU_ASSERT_EQUAL(world_control(world, id)->recipient_count, 1);
-    CU_ASSERT_TRUE(world_has(recipients, "hold/IO:include/team/"));
-    id = world_take(world, "from <ann@a.test>\nto outer\n\nbody\n");
-    recipients = world_recipients(world, id);
-    CU_ASSERT_EQUAL(world_control(world, id)->recipient_count, 2);
-    CU_ASSERT_TRUE(world_has(recipients, "hold/IO:include/team/"));
-    CU_ASSERT_TRUE(world_has(recipients, "smtp/far.test/carl@far.test/"));
     world_end(world);
 }
 
@@ -600,9 +510,6 @@ ZM_TESTS("router message", ZM_TEST(what_a_header_lacks_is_added),
          ZM_TEST(a_local_author_of_a_bad_field_is_warned), ZM_TEST(the_same_recipient_twice_is_one),
          ZM_TEST(of_duplicates_everybody_is_told_what_anybody_asked_for),
          ZM_TEST(notify_of_duplicates_is_joined), ZM_TEST(two_thousand_recipients_are_routed),
-         ZM_TEST(an_alias_of_ten_thousand_members_is_expanded),
-         ZM_TEST(a_list_sends_with_its_owner_as_sender),
-         ZM_TEST(a_bad_line_of_a_list_is_told_to_its_owner),
          ZM_TEST(each_rewriting_group_has_its_own_header),
          ZM_TEST(a_function_for_fields_adds_changes_and_removes_them),
          ZM_TEST(values_survive_being_made_visible),
@@ -610,8 +517,6 @@ ZM_TESTS("router message", ZM_TEST(what_a_header_lacks_is_added),
          ZM_TEST(what_the_rules_do_not_route_is_held),
          ZM_TEST(a_script_that_does_not_end_is_stopped_and_the_address_held),
          ZM_TEST(a_lookup_that_fails_for_now_holds_the_address_alone),
-         ZM_TEST(a_member_that_waits_does_not_keep_the_others_waiting),
-         ZM_TEST(a_list_waits_for_an_include_that_cannot_be_read),
          ZM_TEST(a_crossbar_without_sense_defers_the_message),
          ZM_TEST(a_crossbar_may_drop_recipients),
          ZM_TEST(of_alternatives_the_one_without_a_host_is_taken),
