@@ -158,7 +158,7 @@ static apr_status_t policy_line(policy_run_t *policy, zm_str_t line)
 {
     zm_buf_t key = ZM_BUF_INIT, record = ZM_BUF_INIT;
     const char *problem = NULL;
-    zm_str_t rest = line, word;
+    zm_str_t rest = line, word = ZM_S("");
     apr_status_t status = APR_SUCCESS;
     unsigned class = 0;
     if (line.length == 0 || line.data[0] == '#' || zm_is_blank(line.data[0]))
