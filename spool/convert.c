@@ -77,7 +77,7 @@ static apr_status_t copy_object(copy_t *copy, const char *name, zm_object_t *fro
 static apr_status_t settle_name(copy_t *copy, const char **name, const zm_object_info_t *old,
                                 apr_pool_t *pool)
 {
-    zm_object_info_t info;
+    zm_object_info_t info = {0};
     zm_name_t parts;
     const char *better;
     apr_status_t status = zm_layout_parse(&parts, zm_str(*name));

@@ -55,10 +55,10 @@ void *zm_slab_get(zm_slab_t *slab)
         memcpy(&slab->freed, object, sizeof(void *));
     } else {
         if (slab->left == 0) {
-            char *block = zm_scheduler_alloc(sizeof(void *) + BLOCK_OBJECTS * slab->size);
-            memcpy(block, &slab->blocks, sizeof(void *));
+            char *block = zm_scheduler_alloc(sizeof slab->blocks + BLOCK_OBJECTS * slab->size);
+            memcpy(block, &slab->blocks, sizeof slab->blocks);
             slab->blocks = block;
-            slab->next = block + sizeof(void *);
+            slab->next = block + sizeof slab->blocks;
             slab->left = BLOCK_OBJECTS;
         }
         object = slab->next;
