@@ -34,6 +34,8 @@ typedef struct zm_native_dir_t {
     int syncing;
     apr_time_t sync_begun;            /* the latest */
     struct zm_native_sync_t *waiting; /* for the next sync */
+    volatile apr_uint32_t failures;   /* syncs that failed */
+    apr_status_t failure;             /* the latest of these */
     uint64_t last_use;
     apr_pool_t *pool;
     char path[ZM_ENGINE_NAME_SIZE];
@@ -47,6 +49,7 @@ typedef struct zm_native_sync_t {
     /** By the thread that did the sync.  served: told to one of them, how many they are; else 0. */
     void (*done)(void *baton, apr_status_t status, int served);
     void *baton;
+    apr_uint32_t failures; /**< zm_native_dir_failures before the name was made */
     apr_thread_cond_t *end; /**< without done: shared by those who wait for the same sync */
     bool ended;
     apr_status_t status;
@@ -63,8 +66,15 @@ void zm_native_dirs_destroy(zm_native_dirs_t *dirs);
  */
 apr_status_t zm_native_dir_get(zm_native_dir_t **dir, zm_native_dirs_t *dirs, zm_str_t path, bool make);
 void zm_native_dir_put(zm_native_dirs_t *dirs, zm_native_dir_t *dir); /**< null allowed */
+/**
+ * To be asked before a name is made in it, and told to the sync of that name: the system reports a
+ * failure once only, so when a sync has failed since, the name may be lost though the next succeeds.
+ */
+apr_uint32_t zm_native_dir_failures(zm_native_dir_t *dir);
+/** A sync of it failed. */
+void zm_native_dir_failed(zm_native_dirs_t *dirs, zm_native_dir_t *dir, apr_status_t status);
 /** Makes the names that are in it durable, sharing the sync with others that want the same. *ours: we did it. */
-apr_status_t zm_native_dir_sync(zm_native_dirs_t *dirs, zm_native_dir_t *dir, bool *ours);
+apr_status_t zm_native_dir_sync(zm_native_dirs_t *dirs, zm_native_dir_t *dir, apr_uint32_t failures, bool *ours);
 /** The same without waiting: sync->done is called, perhaps by this thread before this returns. */
 void zm_native_dir_sync_later(zm_native_dirs_t *dirs, zm_native_dir_t *dir, zm_native_sync_t *sync);
 /** After an ENOENT: whether the name now belongs to another directory, or to none; it is forgotten then. */

@@ -22,52 +22,18 @@
  * 0002 has figures.
  *
  * A failed sync is never repeated: the system may have thrown the data away and
- * would call the next one a success.
+ * would call the next one a success.  So when that of a directory fails, all fail
+ * whose names were there by then, also those who wait for the next.
  */
 
 #define NAME_TRIES 8
 
-#include <stdatomic.h>
-#include <stdio.h>
-#include "platform/clock.h"
-#define PH 8
-static const char *const ph_name[PH] = {"queue",  "create",  "write+stat", "sync",
-                                        "rename", "dirsync", "close",      "total"};
-static int ph[PH][200000];
-static atomic_int phn[PH];
-static int ph_cmp(const void *a, const void *b)
-{
-    return *(const int *)a - *(const int *)b;
-}
-static void ph_dump(void)
-{
-    for (int i = 0; i < PH; i++) {
-        int n = phn[i];
-        if (n > 200000)
-            n = 200000;
-        if (n == 0)
-            continue;
-        qsort(ph[i], (size_t)n, sizeof(int), ph_cmp);
-        fprintf(stderr, "%-10s n=%d p50 %d p90 %d p99 %d p99.9 %d\n", ph_name[i], n, ph[i][n / 2],
-                ph[i][n * 9 / 10], ph[i][n * 99 / 100], ph[i][(long)n * 999 / 1000]);
-    }
-}
-static apr_time_t ph_add(int i, apr_time_t since)
-{
-    apr_time_t now = zm_clock_monotonic();
-    int k = phn[i]++;
-    if (k < 200000)
-        ph[i][k] = (int)(now - since);
-    if (i == 0 && k == 0)
-        atexit(ph_dump);
-    return now;
-}
-static __thread apr_time_t ph_t;
 typedef struct member_t {
     zm_native_t *native;
     zm_commit_t *commit;
     zm_native_object_t *object;
     zm_native_dir_t *dir;  /* where its name stands; held until that is synced */
+    apr_uint32_t failures; /* of that directory's syncs, before the name was made */
     zm_native_sync_t sync; /* of that, when it is answered later */
 } member_t;
 
@@ -80,7 +46,6 @@ static apr_status_t write_member(member_t *member, zm_engine_figures_t *figures)
     apr_status_t status = APR_SUCCESS;
     if (member->object == NULL)
         status = zm_native_make(&member->object, member->native, &commit->create);
-    ph_t = ph_add(1, ph_t);
     if (status == APR_SUCCESS && commit->length != 0)
         status = zm_native_write(member->object, commit->data, commit->length);
     if (status == APR_SUCCESS)
@@ -91,10 +56,7 @@ static apr_status_t write_member(member_t *member, zm_engine_figures_t *figures)
     if (commit->target.unsynced)
         return APR_SUCCESS;
     figures->syncs++;
-    ph_t = ph_add(2, ph_t);
-    status = zm_file_sync(member->object->file);
-    ph_t = ph_add(3, ph_t);
-    return status;
+    return zm_file_sync(member->object->file);
 }
 
 /* -- step 3: names --------------------------------------------------------------------------- */
@@ -126,6 +88,7 @@ static apr_status_t rename_member(member_t *member)
             zm_native_leave(&from, native);
             return status;
         }
+        member->failures = zm_native_dir_failures(to.dir);
         status = zm_file_rename(from.dir->handle, from.leaf, to.dir->handle, to.leaf);
         again = zm_native_leave_again(&from, native, status);
         if (status != APR_SUCCESS)
@@ -282,11 +245,12 @@ static bool make_name_durable(const member_t *member, apr_status_t *status,
     member_t *kept = member->commit->done != NULL ? malloc(sizeof *kept) : NULL;
     if (kept != NULL) {
         *kept = *member;
-        kept->sync = (zm_native_sync_t){.done = on_synced, .baton = kept};
+        kept->sync =
+            (zm_native_sync_t){.done = on_synced, .baton = kept, .failures = member->failures};
         zm_native_dir_sync_later(kept->native->dirs, kept->dir, &kept->sync);
         return false;
     }
-    *status = zm_native_dir_sync(member->native->dirs, member->dir, &ours);
+    *status = zm_native_dir_sync(member->native->dirs, member->dir, member->failures, &ours);
     figures->directory_syncs += ours;
     return true;
 }

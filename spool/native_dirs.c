@@ -1,3 +1,4 @@
+#include <apr_atomic.h>
 #include <apr_strings.h>
 #include <apr_thread_cond.h>
 #include <stdlib.h>
@@ -285,7 +286,7 @@ void zm_native_dirs_shrink(zm_native_dirs_t *dirs)
  * for the next, which one of those who come does for all of them.  Two may be
  * under way, and where a sync takes long more, begun one after the other.  What
  * came of a sync is told to each that it was for, and a failed one is not
- * repeated.
+ * repeated, but fails all whose names were made before its end.
  *
  * Some of those who wait sleep until then, others are called by the thread that
  * did the sync.  It goes on to the next sync until nobody is left who could.
@@ -301,14 +302,33 @@ static bool may_sync(const zm_native_dir_t *dir)
     return dir->syncing < SYNCS_AT_ONCE || zm_clock_monotonic() - dir->sync_begun >= STAGGER;
 }
 
-/* With the lock held: wakes those who sleep; those to be called remain. */
-static zm_native_sync_t *wake_sleepers(zm_native_sync_t *list, apr_status_t status, int *served)
+apr_uint32_t zm_native_dir_failures(zm_native_dir_t *dir)
 {
+    return apr_atomic_read32(&dir->failures);
+}
+
+static void note_failure(zm_native_dir_t *dir, apr_status_t status)
+{
+    dir->failure = status;
+    apr_atomic_inc32(&dir->failures);
+}
+
+void zm_native_dir_failed(zm_native_dirs_t *dirs, zm_native_dir_t *dir, apr_status_t status)
+{
+    apr_thread_mutex_lock(dirs->lock);
+    note_failure(dir, status);
+    apr_thread_mutex_unlock(dirs->lock);
+}
+
+/* With the lock held: tells what came of it to those who sleep; those to be called remain. */
+static zm_native_sync_t *wake_sleepers(zm_native_dir_t *dir, zm_native_sync_t *list, int *served)
+{
+    apr_uint32_t failures = zm_native_dir_failures(dir);
     zm_native_sync_t *called = NULL, *next;
     apr_thread_cond_t *end = NULL;
     for (; list != NULL; list = next) {
         next = list->next; /* it may be gone as soon as it has ended */
-        list->status = status;
+        list->status = list->failures == failures ? APR_SUCCESS : dir->failure;
         (*served)++;
         if (list->done != NULL) {
             list->next = called;
@@ -337,14 +357,16 @@ static void sync_for_all(zm_native_dirs_t *dirs, zm_native_dir_t *dir)
     if (status == ZM_E_UNSUPPORTED)
         status = APR_SUCCESS;
     apr_thread_mutex_lock(dirs->lock);
+    if (status != APR_SUCCESS)
+        note_failure(dir, status);
     dir->syncing--;
-    list = wake_sleepers(list, status, &served);
+    list = wake_sleepers(dir, list, &served);
     if (list == NULL)
         return;
     apr_thread_mutex_unlock(dirs->lock);
     for (; list != NULL; list = next, served = 0) {
         next = list->next;
-        list->done(list->baton, status, served);
+        list->done(list->baton, list->status, served);
     }
     apr_thread_mutex_lock(dirs->lock);
 }
@@ -369,9 +391,10 @@ void zm_native_dir_sync_later(zm_native_dirs_t *dirs, zm_native_dir_t *dir, zm_n
     apr_thread_mutex_unlock(dirs->lock);
 }
 
-apr_status_t zm_native_dir_sync(zm_native_dirs_t *dirs, zm_native_dir_t *dir, bool *ours)
+apr_status_t zm_native_dir_sync(zm_native_dirs_t *dirs, zm_native_dir_t *dir, apr_uint32_t failures,
+                                bool *ours)
 {
-    zm_native_sync_t sync = {.ended = false};
+    zm_native_sync_t sync = {.failures = failures};
     *ours = false;
     apr_thread_mutex_lock(dirs->lock);
     sync.end = sleeper(dir);

@@ -5,6 +5,7 @@
 #include "platform/fs.h"
 #include "spool/layout.h"
 #include "spool/mark.h"
+#include "spool/native.h"
 #include "spool/check.h"
 #include "spool/probe.h"
 #include "spool/spool.h"
@@ -314,6 +315,30 @@ static void many_publishes_are_synced_by_few_calls(void)
     zm_spool_close(spool);
 }
 
+/* The system tells of a failed write once, so a later sync that succeeds says nothing of it. */
+static void a_failed_sync_fails_all_whose_names_were_there(void)
+{
+    zm_spool_t *spool = make_spool();
+    zm_native_dirs_t *dirs;
+    zm_native_dir_t *dir;
+    zm_file_t *top;
+    apr_uint32_t before, after;
+    bool ours;
+    ZM_ASSERT_OK(zm_dir_handle(&top, NULL, root(), zm_test_pool()));
+    ZM_ASSERT_OK(zm_native_dirs_create(&dirs, top, 4, zm_test_pool()));
+    ZM_ASSERT_OK(zm_native_dir_get(&dir, dirs, ZM_S("router"), false));
+    before = zm_native_dir_failures(dir);
+    ZM_ASSERT_OK(zm_native_dir_sync(dirs, dir, before, &ours));
+    zm_native_dir_failed(dirs, dir, APR_ENOSPC);
+    after = zm_native_dir_failures(dir);
+    CU_ASSERT_EQUAL(zm_native_dir_sync(dirs, dir, before, &ours), APR_ENOSPC);
+    ZM_ASSERT_OK(zm_native_dir_sync(dirs, dir, after, &ours));
+    zm_native_dir_put(dirs, dir);
+    zm_native_dirs_destroy(dirs);
+    zm_file_close(top);
+    zm_spool_close(spool);
+}
+
 ZM_TESTS("spool native tree", ZM_TEST(new_spool_has_its_directories_and_its_mark),
          ZM_TEST(missing_spool_is_named), ZM_TEST(missing_directory_is_named),
          ZM_TEST(unsafe_permissions_are_refused), ZM_TEST(mark_decides_the_engine),
@@ -324,4 +349,5 @@ ZM_TESTS("spool native tree", ZM_TEST(new_spool_has_its_directories_and_its_mark
          ZM_TEST(replaced_hash_directory_is_found_again),
          ZM_TEST(more_hash_directories_than_handles_work),
          ZM_TEST(missing_input_hash_directory_is_a_failure),
-         ZM_TEST(many_publishes_are_synced_by_few_calls))
+         ZM_TEST(many_publishes_are_synced_by_few_calls),
+         ZM_TEST(a_failed_sync_fails_all_whose_names_were_there))
