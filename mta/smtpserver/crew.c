@@ -3,6 +3,7 @@
 #include <apr_strings.h>
 #include <string.h>
 
+#include "mta/smtpserver/said.h"
 #include "platform/child.h"
 #include "platform/clock.h"
 #include "platform/log.h"
@@ -110,8 +111,9 @@ static void fail(crew_t *crew, int code, const char *reason)
 
 /* -- workers --------------------------------------------------------------------------------- */
 
-static void heard(post_t *post, zm_str_t line)
+static void heard(zm_str_t line, void *baton)
 {
+    post_t *post = baton;
     const zm_str_t failure = ZM_STR("fail ");
     if (zm_str_equal_c(line, "ready")) {
         post->ready = true;
@@ -128,24 +130,10 @@ static void heard(post_t *post, zm_str_t line)
 
 static void listen_to(post_t *post)
 {
-    apr_status_t status;
-    do {
-        char piece[1024];
-        apr_size_t length = sizeof piece;
-        zm_str_t line, rest;
-        status = apr_socket_recv(zm_child_channel(post->child), piece, &length);
-        if (status != APR_SUCCESS)
-            break;
-        zm_buf_add(&post->said, piece, length);
-        while (zm_str_cut(zm_buf_str(&post->said), '\n', &line, &rest)) {
-            heard(post, line);
-            zm_buf_consume(&post->said, line.length + 1);
-        }
-    } while (post->said.length < 8192);
-    if (!APR_STATUS_IS_EAGAIN(status) && post->watch != NULL) {
-        zm_watch_close(post->watch);
-        post->watch = NULL;
-    }
+    if (said_take(&post->said, post->child, heard, post))
+        return;
+    zm_watch_close(post->watch);
+    post->watch = NULL;
 }
 
 static void on_channel(zm_watch_t *watch, int events, void *baton)

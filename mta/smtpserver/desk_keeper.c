@@ -3,6 +3,7 @@
 #include <apr_strings.h>
 #include <string.h>
 
+#include "mta/smtpserver/said.h"
 #include "platform/child.h"
 #include "platform/clock.h"
 #include "platform/log.h"
@@ -10,7 +11,6 @@
 
 #define FIRST_PAUSE apr_time_from_msec(200)
 #define LAST_PAUSE apr_time_from_sec(60)
-#define SAID_LIMIT 8192
 
 struct desk_keeper_t {
     program_t *program;
@@ -27,36 +27,22 @@ struct desk_keeper_t {
 
 /* -- what it says ------------------------------------------------------------------------------ */
 
-static void heard(desk_keeper_t *keeper, zm_str_t line)
+static void heard(zm_str_t line, void *baton)
 {
     const zm_str_t failure = ZM_STR("fail ");
+    (void)baton;
     if (zm_str_starts(line, failure))
         zm_log(
             ZM_LOG_ERROR, NULL, "desk cannot start",
             ZM_F_N("reason", zm_str_of(line.data + failure.length, line.length - failure.length)));
-    (void)keeper;
 }
 
 static void listen_to(desk_keeper_t *keeper)
 {
-    apr_status_t status;
-    do {
-        char piece[1024];
-        apr_size_t length = sizeof piece;
-        zm_str_t line, rest;
-        status = apr_socket_recv(zm_child_channel(keeper->child), piece, &length);
-        if (status != APR_SUCCESS)
-            break;
-        zm_buf_add(&keeper->said, piece, length);
-        while (zm_str_cut(zm_buf_str(&keeper->said), '\n', &line, &rest)) {
-            heard(keeper, line);
-            zm_buf_consume(&keeper->said, line.length + 1);
-        }
-    } while (keeper->said.length < SAID_LIMIT);
-    if (!APR_STATUS_IS_EAGAIN(status)) {
-        zm_watch_close(keeper->watch);
-        keeper->watch = NULL;
-    }
+    if (said_take(&keeper->said, keeper->child, heard, keeper))
+        return;
+    zm_watch_close(keeper->watch);
+    keeper->watch = NULL;
 }
 
 static void on_channel(zm_watch_t *watch, int events, void *baton)
