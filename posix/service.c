@@ -179,8 +179,7 @@ apr_status_t zm_service_detach(zm_error_t *error)
                      : zm_error_system(error, code, "cannot detach from the standard streams");
 }
 
-/* -- readiness ----------------------------------------------------------------------------------
- */
+/* -- readiness --------------------------------------------------------------------------------- */
 
 static void tell_original(const void *data, apr_size_t length)
 {

@@ -200,8 +200,7 @@ static apr_status_t copy_all(copy_t *copy, apr_pool_t *pool)
                                  zm_spool_location(copy->to));
 }
 
-/* -- the new spool ------------------------------------------------------------------------------
- */
+/* -- the new spool ----------------------------------------------------------------------------- */
 
 static apr_status_t check_empty(const char *location, apr_pool_t *pool, zm_error_t *error)
 {

@@ -160,8 +160,7 @@ static apr_status_t remove_stray(void *baton)
     return zm_side_remove(q->e, q->side);
 }
 
-/* -- the parts of a check ------------------------------------------------------------------------
- */
+/* -- the parts of a check ---------------------------------------------------------------------- */
 
 static void tell(question_t *q, const char *kind, const char *name, const char *detail,
                  const char *remedy, zm_remedy_fn *do_it)
@@ -361,8 +360,7 @@ apr_status_t zm_emulated_check(zm_engine_t *engine, const zm_check_options_t *op
     return status;
 }
 
-/* -- from another spool
- * ------------------------------------------------------------------------------ */
+/* -- from another spool ------------------------------------------------------------------------ */
 
 #define KEPT_ID_LIMIT ((uint64_t)INT64_MAX / 2) /* there shall be numbers left above it */
 #define ID_TRIES 4

@@ -206,8 +206,7 @@ static void settle_refused(zm_emulated_t *e, member_t *member)
         fail(member, member->refused);
 }
 
-/* -- after it ------------------------------------------------------------------------------------
- */
+/* -- after it ---------------------------------------------------------------------------------- */
 
 static void take_back(zm_emulated_t *e, member_t *member, apr_status_t status)
 {

@@ -215,8 +215,7 @@ apr_status_t zm_child_start(zm_child_t **child, const zm_child_spec_t *spec, zm_
     return APR_SUCCESS;
 }
 
-/* -- the running child ---------------------------------------------------------------------------
- */
+/* -- the running child ------------------------------------------------------------------------- */
 
 apr_socket_t *zm_child_channel(zm_child_t *child)
 {
@@ -262,8 +261,7 @@ void zm_child_close(zm_child_t *child)
     child->channel = NULL;
 }
 
-/* -- in the child
- * ----------------------------------------------------------------------------------- */
+/* -- in the child ------------------------------------------------------------------------------ */
 
 static bool is_socket(SOCKET handle)
 {

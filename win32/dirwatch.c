@@ -183,8 +183,7 @@ static apr_status_t instance_of(instance_t **instance, zm_loop_t *loop)
     return apr_pool_userdata_setn(*instance, INSTANCE_KEY, NULL, pool);
 }
 
-/* -- the interface ------------------------------------------------------------------------------
- */
+/* -- the interface ----------------------------------------------------------------------------- */
 
 static apr_status_t open_directory(HANDLE *directory, const char *path)
 {

@@ -114,8 +114,7 @@ apr_status_t zm_service_detach(zm_error_t *error)
     return zm_error_system(error, status, "cannot detach");
 }
 
-/* -- readiness -----------------------------------------------------------------------------------
- */
+/* -- readiness --------------------------------------------------------------------------------- */
 
 static void tell_original(const void *data, apr_size_t length)
 {

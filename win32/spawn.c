@@ -240,8 +240,7 @@ apr_status_t zm_create_process(PROCESS_INFORMATION *process, const wchar_t *prog
     return made ? APR_SUCCESS : zm_os_status(error);
 }
 
-/* -- what the specification says ------------------------------------------------------------------
- */
+/* -- what the specification says --------------------------------------------------------------- */
 
 static DWORD priority_flag(const zm_child_spec_t *spec)
 {

@@ -140,8 +140,7 @@ void mailq_json_members(zm_str_t fields);
 /** A further member of an object. */
 void mailq_json_field(const char *name, zm_str_t value);
 
-/* -- mailq_v1.c -----------------------------------------------------------------------------------
- */
+/* -- mailq_v1.c -------------------------------------------------------------------------------- */
 
 /** Reads a queue of version 1 and lists it as the options say. */
 int mailq_list_v1(mailq_t *mailq);

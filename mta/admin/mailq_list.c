@@ -87,8 +87,7 @@ bool mailq_row_parse(mailq_row_t *row, zm_str_t line)
     return true;
 }
 
-/* -- threads ------------------------------------------------------------------------------------
- */
+/* -- threads ----------------------------------------------------------------------------------- */
 
 typedef struct thread_t {
     zm_str_t channel, host, fields;
@@ -150,8 +149,7 @@ int mailq_each_thread(mailq_t *mailq, mailq_thread_fn *each)
     return code;
 }
 
-/* -- plain and verbose listing --------------------------------------------------------------------
- */
+/* -- plain and verbose listing ----------------------------------------------------------------- */
 
 static void print_texts(zm_str_t text)
 {

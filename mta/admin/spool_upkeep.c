@@ -154,8 +154,7 @@ static void on_finding(const zm_finding_t *finding, void *baton)
     fflush(stdout);
 }
 
-/* -- check and repair -----------------------------------------------------------------------------
- */
+/* -- check and repair -------------------------------------------------------------------------- */
 
 static int examine(spool_command_t *command, zm_spool_t *spool, bool repair,
                    zm_check_report_t *report)
@@ -255,8 +254,7 @@ int spool_repair(spool_command_t *command)
     return code;
 }
 
-/* -- convert
- * ----------------------------------------------------------------------------------------- */
+/* -- convert ----------------------------------------------------------------------------------- */
 
 /* The old spool's directory, for its pid files. */
 static const char *directory_of(const char *location)

@@ -134,8 +134,7 @@ static zm_map_outcome_t mxlocal(bind_t *bind, zm_str_t key, zm_map_answer_t *ans
     return found(answer, values, 1, dns->ttl);
 }
 
-/* -- the other types -----------------------------------------------------------------------------
- */
+/* -- the other types --------------------------------------------------------------------------- */
 
 static zm_map_outcome_t addresses(bind_t *bind, zm_str_t key, zm_map_answer_t *answer,
                                   apr_pool_t *pool)
@@ -224,8 +223,7 @@ static zm_map_outcome_t host(bind_t *bind, zm_str_t key, zm_map_answer_t *answer
     return canonical(bind, key, answer, pool);
 }
 
-/* -- the map types
- * ---------------------------------------------------------------------------------- */
+/* -- the map types ----------------------------------------------------------------------------- */
 
 static const struct {
     const char *word;

@@ -56,8 +56,7 @@ bool zm_policy_is_switch(unsigned attribute)
     return attribute > 0 && attribute < ZM_POLICY_ATTRIBUTES && attributes[attribute].is_switch;
 }
 
-/* -- keys ---------------------------------------------------------------------------------------
- */
+/* -- keys -------------------------------------------------------------------------------------- */
 
 static void add_address(zm_buf_t *out, const zm_ip_t *ip, unsigned width)
 {
@@ -142,8 +141,7 @@ unsigned zm_policy_key_class(zm_str_t key)
     return memchr(key.data + 2, '\0', key.length - 2) == key.data + key.length - 1 ? class : 0;
 }
 
-/* -- records ------------------------------------------------------------------------------------
- */
+/* -- records ----------------------------------------------------------------------------------- */
 
 void zm_policy_add_entry(zm_buf_t *out, unsigned attribute, zm_str_t value)
 {

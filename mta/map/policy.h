@@ -62,8 +62,7 @@ typedef enum zm_policy_class_t {
 #define ZM_POLICY_VALUE_TEXT 250 /**< octets of a value */
 #define ZM_POLICY_HOPS 5         /**< tags that may name a tag */
 
-/* -- compiling ----------------------------------------------------------------------------------
- */
+/* -- compiling --------------------------------------------------------------------------------- */
 
 /** "relaytarget"; "" for none. */
 const char *zm_policy_name(unsigned attribute);
@@ -86,8 +85,7 @@ bool zm_policy_next(zm_str_t *record, unsigned *attribute, zm_str_t *value);
  * value is none of ours; what is left out is left out. */
 bool zm_policy_print(zm_buf_t *out, zm_str_t key, zm_str_t record);
 
-/* -- looking up ---------------------------------------------------------------------------------
- */
+/* -- looking up -------------------------------------------------------------------------------- */
 
 /** A set of attributes. */
 typedef uint32_t zm_policy_set_t;

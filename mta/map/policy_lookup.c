@@ -96,8 +96,7 @@ static zm_map_outcome_t try_word(lookup_t *lookup, zm_str_t word)
     return outcome;
 }
 
-/* -- addresses ----------------------------------------------------------------------------------
- */
+/* -- addresses --------------------------------------------------------------------------------- */
 
 static zm_map_outcome_t try_address(lookup_t *lookup, const zm_ip_t *ip)
 {
@@ -133,8 +132,7 @@ zm_map_outcome_t zm_policy_ip(zm_policy_answer_t *answer, zm_map_t *map, zm_poli
     return outcome;
 }
 
-/* -- names --------------------------------------------------------------------------------------
- */
+/* -- names ------------------------------------------------------------------------------------- */
 
 /* The domain with a dot before it, and then its parents, likewise. */
 static zm_map_outcome_t try_dotted(lookup_t *lookup, zm_str_t domain)

@@ -138,8 +138,7 @@ const zm_dns_answer_t *zm_map_resolver_ask(zm_map_resolver_t *resolver, zm_dns_t
     return &question->answer;
 }
 
-/* -- what the system knows itself ---------------------------------------------------------------
- */
+/* -- what the system knows itself -------------------------------------------------------------- */
 
 static bool open_hosts(zm_map_resolver_t *resolver)
 {

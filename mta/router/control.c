@@ -155,8 +155,7 @@ static apr_status_t make_control(router_message_t *message, const router_plan_t 
     return status;
 }
 
-/* -- the commit ----------------------------------------------------------------------------------
- */
+/* -- the commit -------------------------------------------------------------------------------- */
 
 static apr_status_t write_control(router_message_t *message, zm_str_t text, zm_object_t **object)
 {

@@ -42,8 +42,7 @@ static bool rewrite_address(void *baton, const zm_header_t *header, zm_str_t pla
     return true;
 }
 
-/* -- whole fields -------------------------------------------------------------------------------
- */
+/* -- whole fields ------------------------------------------------------------------------------ */
 
 static bool is_field_name(zm_str_t name)
 {
@@ -136,8 +135,7 @@ static void rewrite_fields(rewriting_t *rewriting)
         add_pairs(rewriting, NULL, answer);
 }
 
-/* -- both ---------------------------------------------------------------------------------------
- */
+/* -- both -------------------------------------------------------------------------------------- */
 
 static const char *function_name(router_message_t *message, zm_value_t value)
 {

@@ -275,8 +275,7 @@ static void control(zm_control_t event, void *baton)
     settle(daemon);
 }
 
-/* -- putting it together --------------------------------------------------------------------------
- */
+/* -- putting it together ----------------------------------------------------------------------- */
 
 static void open_core(zm_daemon_t *daemon)
 {

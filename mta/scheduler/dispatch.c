@@ -233,8 +233,7 @@ bool zm_dispatch_contended(const zm_scheduler_t *scheduler, const zm_ring_t *rin
            starves(scheduler, ring->channel->waiting, ring);
 }
 
-/* -- serving ------------------------------------------------------------------------------------
- */
+/* -- serving ----------------------------------------------------------------------------------- */
 
 static bool only_others(const zm_scheduler_t *scheduler, const zm_thread_t *thread)
 {

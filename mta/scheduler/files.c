@@ -94,8 +94,7 @@ static apr_status_t hold(zm_files_t *files, const zm_job_t *job, uint32_t offset
     return *recipient != NULL ? APR_SUCCESS : APR_ENOENT;
 }
 
-/* -- diagnostics --------------------------------------------------------------------------------
- */
+/* -- diagnostics ------------------------------------------------------------------------------- */
 
 static apr_status_t diagnose(const zm_opened_t *opened, const zm_control_recipient_t *recipient,
                              zm_str_t notary, zm_str_t text)
@@ -254,8 +253,7 @@ apr_status_t zm_files_delayed(zm_files_t *files, zm_job_t *job, uint32_t offset,
     return zm_object_overwrite(files->last.object, offset + DELAY_COLUMN, slot, DELAY_WIDTH);
 }
 
-/* -- what is left to do --------------------------------------------------------------------------
- */
+/* -- what is left to do ------------------------------------------------------------------------ */
 
 apr_status_t zm_files_pending(const zm_opened_t *opened, uint32_t **offsets, uint32_t *count,
                               bool *locked)

@@ -156,8 +156,7 @@ uint32_t zm_intake_pending(const zm_intake_t *intake)
     return intake->known.count;
 }
 
-/* -- taking them ----------------------------------------------------------------------------------
- */
+/* -- taking them ------------------------------------------------------------------------------- */
 
 static void park(zm_intake_t *intake, const entry_t *entry, const char *reason)
 {

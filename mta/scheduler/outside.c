@@ -122,8 +122,7 @@ static void reportable(void *baton, zm_job_t *job)
     zm_reports_interim(daemon->reports, job);
 }
 
-/* -- logs ---------------------------------------------------------------------------------------
- */
+/* -- logs -------------------------------------------------------------------------------------- */
 
 static void finished(void *baton, const zm_job_t *job, const zm_thread_t *thread, zm_state_t state)
 {

@@ -394,8 +394,7 @@ apr_status_t zm_queue_add(zm_scheduler_t *scheduler, const zm_job_facts_t *facts
     return APR_SUCCESS;
 }
 
-/* -- reading a job again -------------------------------------------------------------------------
- */
+/* -- reading a job again ----------------------------------------------------------------------- */
 
 static bool among(const uint32_t *left, uint32_t count, uint32_t offset)
 {

@@ -197,8 +197,7 @@ void zm_show_job(zm_buf_t *out, const zm_job_t *job, bool fields)
         zm_buf_add_c(out, "All its recipients are done; reports on them are being written.\n");
 }
 
-/* -- version 1 ----------------------------------------------------------------------------------
- */
+/* -- version 1 --------------------------------------------------------------------------------- */
 
 static void add_state(zm_buf_t *out, const zm_scheduler_t *scheduler, const zm_vertex_t *vertex)
 {

@@ -119,8 +119,7 @@ void zm_ta_update(zm_scheduler_t *scheduler, zm_ta_t *ta)
         zm_dispatch_released(scheduler, ta->ring);
 }
 
-/* -- beginning and end --------------------------------------------------------------------------
- */
+/* -- beginning and end ------------------------------------------------------------------------- */
 
 static uint32_t feed_hash(const void *item)
 {
@@ -303,8 +302,7 @@ void zm_ta_writable(zm_scheduler_t *scheduler, zm_ta_t *ta)
     zm_ta_update(scheduler, ta);
 }
 
-/* -- what agents say ------------------------------------------------------------------------------
- */
+/* -- what agents say --------------------------------------------------------------------------- */
 
 static void kind_known(zm_scheduler_t *scheduler, zm_ta_t *ta, zm_ta_kind_t kind)
 {

@@ -146,8 +146,7 @@ void zm_script_set_attribute(zm_script_t *script, zm_str_t variable, zm_str_t ke
     zm_variable_set(script, symbol, zm_script_with_property(script, list, key, value));
 }
 
-/* -- temporary failures ---------------------------------------------------------------------------
- */
+/* -- temporary failures ------------------------------------------------------------------------ */
 
 void zm_script_defer(zm_script_t *script, const char *reason)
 {
@@ -165,8 +164,7 @@ zm_str_t zm_script_deferred(zm_script_t *script)
     return zm_variable_get(script, script->symbol_defer, &value) ? zm_value_str(value) : ZM_S("");
 }
 
-/* -- built-ins
- * --------------------------------------------------------------------------------------- */
+/* -- built-ins --------------------------------------------------------------------------------- */
 
 void zm_script_define(zm_script_t *script, const char *name, zm_builtin_kind_t kind,
                       zm_builtin_fn *fn, void *baton)

@@ -147,8 +147,7 @@ static zm_flow_t run_returns(zm_script_t *script, const zm_value_t *args, uint32
     return ZM_FLOW_RETURN;
 }
 
-/* -- break, continue, exit ----------------------------------------------------------------------
- */
+/* -- break, continue, exit --------------------------------------------------------------------- */
 
 static zm_flow_t run_break(zm_script_t *script, zm_flow_t flow, const zm_value_t *args,
                            uint32_t count)
@@ -172,8 +171,7 @@ static zm_flow_t run_exit(zm_script_t *script, const zm_value_t *args, uint32_t 
     return ZM_FLOW_EXIT;
 }
 
-/* -- eval, dot, exec, builtin -------------------------------------------------------------------
- */
+/* -- eval, dot, exec, builtin ------------------------------------------------------------------ */
 
 static zm_flow_t run_eval(zm_script_t *script, const zm_value_t *args, uint32_t count)
 {

@@ -196,8 +196,7 @@ static apr_status_t connect_streams(zm_script_t *script, zm_external_t *program,
     return file == NULL ? APR_ENOENT : apr_procattr_child_err_set(attributes, file, NULL);
 }
 
-/* -- starting ------------------------------------------------------------------------------------
- */
+/* -- starting ---------------------------------------------------------------------------------- */
 
 static apr_status_t start(zm_script_t *script, zm_external_t *program, const char *path,
                           const zm_value_t *words, uint32_t count)
@@ -254,8 +253,7 @@ bool zm_external_start(zm_script_t *script, zm_external_t *program, zm_symbol_t 
     return false;
 }
 
-/* -- ending
- * ------------------------------------------------------------------------------------------ */
+/* -- ending ------------------------------------------------------------------------------------ */
 
 static void copy_output(zm_script_t *script, apr_file_t *from, zm_stream_t *to)
 {

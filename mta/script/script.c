@@ -197,8 +197,7 @@ apr_pool_t *zm_script_pool(zm_script_t *script)
     return script->arena.pool;
 }
 
-/* -- entries -------------------------------------------------------------------------------------
- */
+/* -- entries ----------------------------------------------------------------------------------- */
 
 /*
  * Everything an entry from C may find changed afterwards.

@@ -64,8 +64,7 @@ static uint32_t covers(const zm_instruction_t *element, const zm_sift_tokens_t *
     }
 }
 
-/* -- the machine ----------------------------------------------------------------------------------
- */
+/* -- the machine ------------------------------------------------------------------------------- */
 
 typedef enum zm_choice_kind_t { CHOICE_BRANCH, CHOICE_RANGE, CHOICE_RESTORE } zm_choice_kind_t;
 
@@ -216,8 +215,7 @@ static apr_status_t run(zm_machine_t *m, uint32_t start)
     return APR_SUCCESS;
 }
 
-/* -- results
- * -------------------------------------------------------------------------------------------- */
+/* -- results ----------------------------------------------------------------------------------- */
 
 /* The tokens from start to end as they are printed: comments without parentheses. */
 static zm_str_t printed(const zm_sift_tokens_t *tokens, uint32_t start, uint32_t end, bool stripped,

@@ -332,8 +332,7 @@ int desk_workers(const desk_t *desk)
     return desk->visitor_count;
 }
 
-/* -- the desk -----------------------------------------------------------------------------------
- */
+/* -- the desk ---------------------------------------------------------------------------------- */
 
 apr_status_t desk_create(desk_t **desk, zm_loop_t *loop, const desk_options_t *options,
                          apr_pool_t *pool)

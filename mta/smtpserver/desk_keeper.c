@@ -52,8 +52,7 @@ static void on_channel(zm_watch_t *watch, int events, void *baton)
     listen_to(baton);
 }
 
-/* -- the process ----------------------------------------------------------------------------------
- */
+/* -- the process ------------------------------------------------------------------------------- */
 
 /* The end of the channel tells it to finish. */
 static void leave(desk_keeper_t *keeper)
@@ -134,8 +133,7 @@ static void on_again(zm_timer_t *timer, void *baton)
     zm_timer_set(timer, LAST_PAUSE);
 }
 
-/* -- the keeper
- * -------------------------------------------------------------------------------------- */
+/* -- the keeper -------------------------------------------------------------------------------- */
 
 desk_keeper_t *desk_keeper_create(program_t *program, zm_loop_t *loop, zm_counters_t *counters)
 {

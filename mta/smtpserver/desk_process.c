@@ -42,8 +42,7 @@ static void tell_master(const reception_t *reception, const char *text)
     (void)apr_socket_send(reception->channel, text, &length);
 }
 
-/* -- the end -------------------------------------------------------------------------------------
- */
+/* -- the end ----------------------------------------------------------------------------------- */
 
 static void end_if_done(reception_t *reception)
 {
@@ -88,8 +87,7 @@ static void on_control(zm_control_t event, void *baton)
         (void)zm_log_reopen();
 }
 
-/* -- workers
- * --------------------------------------------------------------------------------------- */
+/* -- workers ----------------------------------------------------------------------------------- */
 
 static bool is_ours(const reception_t *reception, apr_socket_t *socket)
 {
@@ -115,8 +113,7 @@ static void on_door(zm_watch_t *watch, int events, void *baton)
         apr_pool_destroy(pool);
 }
 
-/* -- starting
- * ---------------------------------------------------------------------------------------- */
+/* -- starting ---------------------------------------------------------------------------------- */
 
 static const char *const *router_command(const reception_t *reception, const char *log)
 {

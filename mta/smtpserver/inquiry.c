@@ -70,8 +70,7 @@ static void finish(inquiry_t *inquiry, bool failed)
     zm_buf_free(&text);
 }
 
-/* -- the connection -----------------------------------------------------------------------------
- */
+/* -- the connection ---------------------------------------------------------------------------- */
 
 static void set_timer(inquiries_t *line)
 {
@@ -191,8 +190,7 @@ static void send_all(inquiries_t *line)
     }
 }
 
-/* -- time ---------------------------------------------------------------------------------------
- */
+/* -- time -------------------------------------------------------------------------------------- */
 
 static void withdraw(inquiries_t *line, uint64_t number)
 {
@@ -220,8 +218,7 @@ static void on_timer(zm_timer_t *timer, void *baton)
     set_timer(line);
 }
 
-/* -- questions ------------------------------------------------------------------------------------
- */
+/* -- questions --------------------------------------------------------------------------------- */
 
 inquiries_t *inquiries_create(zm_loop_t *loop, const char *path, apr_interval_time_t attach,
                               apr_pool_t *pool)
@@ -295,8 +292,7 @@ void inquiry_cancel(inquiry_t *inquiry)
     set_timer(line);
 }
 
-/* -- answers
- * --------------------------------------------------------------------------------------- */
+/* -- answers ----------------------------------------------------------------------------------- */
 
 /* Takes "x.y.z" and a blank off *text, if that is how it begins. */
 static void take_enhanced(zm_str_t *text, char *enhanced, apr_size_t size)

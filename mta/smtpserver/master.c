@@ -102,8 +102,7 @@ static void reload(master_t *master)
     }
 }
 
-/* -- crews ---------------------------------------------------------------------------------------
- */
+/* -- crews ------------------------------------------------------------------------------------- */
 
 static void retire(master_t *master, crew_t *crew, bool slowly)
 {
@@ -192,8 +191,7 @@ static void on_crew(crew_t *crew, crew_event_t event, void *baton)
     }
 }
 
-/* -- orders --------------------------------------------------------------------------------------
- */
+/* -- orders ------------------------------------------------------------------------------------ */
 
 static void on_give_up(zm_timer_t *timer, void *baton)
 {
@@ -280,8 +278,7 @@ static void on_look(zm_timer_t *timer, void *baton)
     reload(master);
 }
 
-/* -- the run
- * ---------------------------------------------------------------------------------------- */
+/* -- the run ----------------------------------------------------------------------------------- */
 
 static const char *pid_path(const program_t *program)
 {

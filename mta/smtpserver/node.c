@@ -69,8 +69,7 @@ static void on_deadline(zm_timer_t *timer, void *baton)
         finish(call, false, "no answer in time");
 }
 
-/* -- the conversation
- * ------------------------------------------------------------------------------ */
+/* -- the conversation -------------------------------------------------------------------------- */
 
 static const char *rest_of(const node_call_t *call, zm_str_t line)
 {
@@ -137,8 +136,7 @@ static void talk(node_call_t *call, apr_socket_t *socket)
     call->stage = GREETING;
 }
 
-/* -- reaching it
- * --------------------------------------------------------------------------------------- */
+/* -- reaching it ------------------------------------------------------------------------------- */
 
 static void try_next(node_call_t *call);
 

@@ -44,8 +44,7 @@ bool referral_of_expn(const session_t *session)
            (session->style & PATTERN_EXPAND) != 0;
 }
 
-/* -- asking --------------------------------------------------------------------------------------
- */
+/* -- asking ------------------------------------------------------------------------------------ */
 
 static void on_answer(const inquiry_answer_t *answer, void *baton)
 {
@@ -83,8 +82,7 @@ zm_str_t referral_address(session_t *session, zm_str_t address)
     return zm_str(apr_psprintf(pool, "<%.*s>", (int)address.length, address.data));
 }
 
-/* -- answers
- * --------------------------------------------------------------------------------------- */
+/* -- answers ----------------------------------------------------------------------------------- */
 
 referral_t referral_read(const session_t *session, const inquiry_answer_t *answer)
 {
@@ -127,8 +125,7 @@ void referral_refuse(session_t *session, const referral_t *referral, const inqui
           (int)line->text.length, line->text.data);
 }
 
-/* -- VRFY and EXPN
- * ----------------------------------------------------------------------------------- */
+/* -- VRFY and EXPN ----------------------------------------------------------------------------- */
 
 /* One reply has one code: that of the last line.  The codes of the lines tell the rest. */
 static void relay(session_t *session, const inquiry_answer_t *answer)

@@ -37,8 +37,7 @@ struct turn_t {
     zm_timer_t news;
 };
 
-/* -- how often ----------------------------------------------------------------------------------
- */
+/* -- how often --------------------------------------------------------------------------------- */
 
 bool turns_allow(turns_t *turns, const zm_ip_t *client)
 {
@@ -55,8 +54,7 @@ bool turns_allow(turns_t *turns, const zm_ip_t *client)
     return ++place->count <= TURN_RATE;
 }
 
-/* -- the end --------------------------------------------------------------------------------------
- */
+/* -- the end ----------------------------------------------------------------------------------- */
 
 static void on_news(zm_timer_t *timer, void *baton)
 {
@@ -74,8 +72,7 @@ static void finish(turn_t *turn, turn_result_t result)
     zm_timer_set(&turn->news, 0);
 }
 
-/* -- the file
- * ---------------------------------------------------------------------------------------- */
+/* -- the file ---------------------------------------------------------------------------------- */
 
 static void on_filed(apr_status_t status, void *baton)
 {
@@ -95,8 +92,7 @@ static void file(turn_t *turn)
     options->file(options->baton, zm_str(content), on_filed, turn);
 }
 
-/* -- the nodes
- * ---------------------------------------------------------------------------------------- */
+/* -- the nodes --------------------------------------------------------------------------------- */
 
 static void ask_next(turn_t *turn);
 
@@ -152,8 +148,7 @@ static void ask_next(turn_t *turn)
         finish(turn, turn->started > 0 ? TURN_STARTED : TURN_NOTHING);
 }
 
-/* -- requests
- * ------------------------------------------------------------------------------------------ */
+/* -- requests ---------------------------------------------------------------------------------- */
 
 turns_t *turns_create(zm_loop_t *loop, const turns_options_t *options, apr_pool_t *pool)
 {

@@ -356,8 +356,7 @@ int mail_link(const char *from, char **path)
     return result;
 }
 
-/* -- what an application may replace ------------------------------------------------------------
- */
+/* -- what an application may replace ----------------------------------------------------------- */
 
 __attribute__((weak)) void *mail_alloc(unsigned size)
 {

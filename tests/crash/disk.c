@@ -464,8 +464,7 @@ void disk_set_mtime(disk_t *disk, int inode, int64_t mtime)
     disk->inodes[inode]->mtime = mtime;
 }
 
-/* -- durability
- * ------------------------------------------------------------------------------------ */
+/* -- durability -------------------------------------------------------------------------------- */
 
 static apr_status_t sync_now(disk_t *disk, disk_kind_t kind, int inode, disk_fault_t fault)
 {
@@ -513,8 +512,7 @@ apr_status_t disk_sync_all(disk_t *disk)
     return sync_now(disk, DISK_SYNC_ALL, -1, DISK_FAULT_SYNC);
 }
 
-/* -- locks
- * ------------------------------------------------------------------------------------------- */
+/* -- locks ------------------------------------------------------------------------------------- */
 
 static uint64_t end_of(uint64_t start, uint64_t length)
 {

@@ -246,8 +246,7 @@ REAL(apr_status_t, zm_file_truncate, zm_file_t *file, uint64_t length)
                           : disk_truncate(disk_of(handle), handle->inode, length);
 }
 
-/* -- durability
- * ------------------------------------------------------------------------------------ */
+/* -- durability -------------------------------------------------------------------------------- */
 
 REAL(apr_status_t, zm_file_sync, zm_file_t *file)
 {
@@ -269,8 +268,7 @@ REAL(apr_status_t, zm_file_sync_all, zm_file_t *any)
     return handle == NULL ? __real_zm_file_sync_all(any) : disk_sync_all(disk_of(handle));
 }
 
-/* -- names
- * -------------------------------------------------------------------------------------------- */
+/* -- names ------------------------------------------------------------------------------------- */
 
 static apr_status_t move(zm_file_t *from_at, const char *from, zm_file_t *to_at, const char *to,
                          bool replace)
@@ -415,8 +413,7 @@ REAL(apr_status_t, zm_fs_free_space, uint64_t *bytes, uint64_t *inodes, const ch
     return APR_SUCCESS;
 }
 
-/* -- listing
- * ---------------------------------------------------------------------------------------- */
+/* -- listing ----------------------------------------------------------------------------------- */
 
 typedef struct listing_t {
     disk_t *disk; /* null: free */
@@ -489,8 +486,7 @@ REAL(void, zm_dir_close, zm_dir_t *directory)
         apr_pool_cleanup_run(listing->pool, listing, close_listing);
 }
 
-/* -- locks
- * -------------------------------------------------------------------------------------------- */
+/* -- locks ------------------------------------------------------------------------------------- */
 
 /* Whoever would wait here waits for ever: there is one thread. */
 REAL(apr_status_t, zm_file_lock, zm_file_t *file, uint64_t offset, uint64_t length, bool wait)

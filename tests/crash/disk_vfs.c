@@ -165,8 +165,7 @@ static int file_check_reserved(sqlite3_file *base, int *held)
     return SQLITE_OK;
 }
 
-/* -- the log's index
- * --------------------------------------------------------------------------------- */
+/* -- the log's index --------------------------------------------------------------------------- */
 
 static int file_map(sqlite3_file *base, int region, int size, int extend, void volatile **memory)
 {
@@ -239,8 +238,7 @@ static int file_unmap(sqlite3_file *base, int remove)
     return SQLITE_OK;
 }
 
-/* -- what it is like
- * ------------------------------------------------------------------------------------ */
+/* -- what it is like --------------------------------------------------------------------------- */
 
 static int file_control(sqlite3_file *base, int operation, void *argument)
 {
@@ -282,8 +280,7 @@ static const sqlite3_io_methods methods = {
     .xShmUnmap = file_unmap,
 };
 
-/* -- the table
- * -------------------------------------------------------------------------------------------- */
+/* -- the table --------------------------------------------------------------------------------- */
 
 static sqlite3_vfs *system_vfs;
 

@@ -164,8 +164,7 @@ static void judge_nested(explorer_t *explorer, const disk_t *recorded, const cra
     }
 }
 
-/* -- all states of a run
- * ----------------------------------------------------------------------------- */
+/* -- all states of a run ----------------------------------------------------------------------- */
 
 static void explore_contents(explorer_t *explorer, const disk_past_t *past, const crash_t *crash,
                              int names, uint64_t random)
@@ -296,8 +295,7 @@ static void explore(explorer_t *explorer)
     }
 }
 
-/* -- one state by its name
- * ------------------------------------------------------------------------------ */
+/* -- one state by its name --------------------------------------------------------------------- */
 
 static void log_loudly(void)
 {
@@ -367,8 +365,7 @@ static bool show_state(explorer_t *explorer, const char *id)
     return true;
 }
 
-/* -- the program
- * ------------------------------------------------------------------------------------------ */
+/* -- the program ------------------------------------------------------------------------------- */
 
 static disk_plant_t plant_named(const char *name)
 {

@@ -197,8 +197,7 @@ static void a_crash_at_any_step_of_routing_loses_nothing(void)
     end(f);
 }
 
-/* -- delivery
- * -------------------------------------------------------------------------------------- */
+/* -- delivery ---------------------------------------------------------------------------------- */
 
 static void a_crash_at_any_step_of_delivery_loses_nothing(void)
 {

@@ -280,8 +280,7 @@ static int cannot_open(const char *path)
     return length > 0 && whole >= length && strcmp(path + whole - length, end) == 0;
 }
 
-/* -- files --------------------------------------------------------------------------------------
- */
+/* -- files ------------------------------------------------------------------------------------- */
 
 int openat(int at, const char *path, int flags, ...)
 {
@@ -358,8 +357,7 @@ int ftruncate(int file, off_t length)
 
 int ftruncate64(int file, off64_t length) __attribute__((alias("ftruncate")));
 
-/* -- names
- * ----------------------------------------------------------------------------------------- */
+/* -- names ------------------------------------------------------------------------------------- */
 
 int mkdirat(int at, const char *path, mode_t mode)
 {

@@ -229,8 +229,7 @@ static int connect_now(ldap_map_t *map)
     return code;
 }
 
-/* -- lookup -------------------------------------------------------------------------------------
- */
+/* -- lookup ------------------------------------------------------------------------------------ */
 
 /* The filter with the key in it. */
 static const char *make_filter(const ldap_map_t *map, zm_str_t key, apr_pool_t *pool)

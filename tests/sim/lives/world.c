@@ -365,8 +365,7 @@ sim_job_t *sim_plain_job(sim_t *sim, int channel, int host, const char *sender)
     return job;
 }
 
-/* -- limits ---------------------------------------------------------------------------------------
- */
+/* -- limits ------------------------------------------------------------------------------------ */
 
 /* Which hosts an agent has jobs for that it has not finished: as the lines in its inbox say. */
 static unsigned hosts_of(const sim_agent_t *agent)

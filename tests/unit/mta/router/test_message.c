@@ -131,8 +131,7 @@ static void own_authentication_results_take_the_place_of_forged_ones(void)
     world_end(world);
 }
 
-/* -- loops and rejects ---------------------------------------------------------------------------
- */
+/* -- loops and rejects ------------------------------------------------------------------------- */
 
 static void the_fiftieth_received_line_ends_a_loop(void)
 {
@@ -193,8 +192,7 @@ static void a_report_is_routed_like_other_mail(void)
     world_end(world);
 }
 
-/* -- bad header fields ---------------------------------------------------------------------------
- */
+/* -- bad header fields ------------------------------------------------------------------------- */
 
 static void a_bad_field_goes_on_as_it_came(void)
 {
@@ -231,8 +229,7 @@ static void a_local_author_of_a_bad_field_is_warned(void)
     world_end(world);
 }
 
-/* -- recipients ----------------------------------------------------------------------------------
- */
+/* -- recipients -------------------------------------------------------------------------------- */
 
 static void the_same_recipient_twice_is_one(void)
 {

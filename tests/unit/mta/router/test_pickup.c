@@ -50,8 +50,7 @@ static int play_helper(const char *directory, apr_pool_t *pool)
 
 static const zm_role_t roles[] = {{"helper", play_helper}};
 
-/* -- the clients' side ---------------------------------------------------------------------------
- */
+/* -- the clients' side ------------------------------------------------------------------------- */
 
 typedef struct pickup_world_t {
     zm_loop_t *loop;
@@ -167,8 +166,7 @@ static const char *answer_to(const char *line)
     return answer;
 }
 
-/* -- messages ------------------------------------------------------------------------------------
- */
+/* -- messages ---------------------------------------------------------------------------------- */
 
 static void a_message_is_handed_over_to_be_read_and_locked(void)
 {
@@ -287,8 +285,7 @@ static void other_accounts_read_what_they_may(void)
     end(world);
 }
 
-/* -- traces --------------------------------------------------------------------------------------
- */
+/* -- traces ------------------------------------------------------------------------------------ */
 
 static apr_status_t open_trace(pickup_world_t *world, zm_uid_t uid, const char *leaf)
 {
@@ -320,8 +317,7 @@ static void a_trace_is_an_existing_file_of_its_owner(void)
     end(world);
 }
 
-/* -- the protocol
- * ---------------------------------------------------------------------------------- */
+/* -- the protocol ------------------------------------------------------------------------------ */
 
 static void nonsense_is_answered_with_no(void)
 {

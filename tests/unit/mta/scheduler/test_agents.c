@@ -112,8 +112,7 @@ static void too_many_resyncs_forget_the_job(void)
     world_close(world);
 }
 
-/* -- several threads at once ---------------------------------------------------------------------
- */
+/* -- several threads at once ------------------------------------------------------------------- */
 
 static void multi_agent_serves_threads_side_by_side(void)
 {

@@ -320,8 +320,7 @@ static void fork_rate_is_kept(void)
     world_close(world);
 }
 
-/* -- the administrator ---------------------------------------------------------------------------
- */
+/* -- the administrator ------------------------------------------------------------------------- */
 
 static void killed_job_is_completed_without_results(void)
 {
