@@ -1,5 +1,6 @@
 #include "mta/map/module.h"
 
+#include <apr_allocator.h>
 #include <apr_dso.h>
 #include <apr_strings.h>
 #include <string.h>
@@ -15,6 +16,7 @@ static const struct {
 
 static const zm_map_type_t *loaded[MODULES];
 static apr_pool_t *pool; /* of what is loaded, until the program ends */
+static apr_allocator_t *allocator;
 
 static const zm_map_type_t *load(const char *file, zm_error_t *error)
 {
@@ -52,8 +54,10 @@ const zm_map_type_t *zm_map_module_find(const char *name, zm_error_t *error)
         i++;
     if (i == MODULES)
         return NULL;
+    if (allocator == NULL && apr_allocator_create(&allocator) != APR_SUCCESS)
+        return NULL;
     if (loaded[i] == NULL &&
-        (pool != NULL || apr_pool_create_unmanaged_ex(&pool, NULL, NULL) == APR_SUCCESS))
+        (pool != NULL || apr_pool_create_unmanaged_ex(&pool, NULL, allocator) == APR_SUCCESS))
         loaded[i] = load(modules[i].file, error);
     return loaded[i];
 }
