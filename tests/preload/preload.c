@@ -255,7 +255,7 @@ static void tell(int priority, const char *format, va_list arguments)
     fclose(file);
 }
 
-void syslog(int priority, const char *format, ...)
+void(syslog)(int priority, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
