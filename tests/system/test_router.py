@@ -141,10 +141,10 @@ def test_the_system_log_has_a_line_for_each_message():
             return [l for l in said.splitlines() if 'rrelay=' in l][0]
         text = 'rcvdfrom far.test\nfrom <ann@far.test>\nto bob\nto x@y.test\nenv-end\nMessage-Id: <%s@far.test>\n\n' % ('m' * 300)
         said = line('R', text)
-        check(re.fullmatch(r'\d+ (router: )?S\w+: from=<ann@far\.test>, rrelay=far\.test, size=%d, nrcpts=2, msgid=<m{199}, '
+        check(re.fullmatch(r'\d+ (router: )?S[\w-]+: from=<ann@far\.test>, rrelay=far\.test, size=%d, nrcpts=2, msgid=<m{199}, '
                            r'delay=\d\d:\d\d:\d\d, xdelay=00:00:\d\d, rusage=\d+\.\d\d/\d+\.\d\d' % len(text), said), said)
         said = line('r', text.replace('from <ann@far.test>', 'channel error').replace('m' * 300, 'm\tm'))
-        check(re.fullmatch(r'\d+ (router: )?S\w+:\tfrom=<>\trrelay=far\.test\tsize=\d+\tnrcpts=2\tmsgid=<m ?m@far\.test>\t'
+        check(re.fullmatch(r'\d+ (router: )?S[\w-]+:\tfrom=<>\trrelay=far\.test\tsize=\d+\tnrcpts=2\tmsgid=<m ?m@far\.test>\t'
                            r'delay=\S+\txdelay=\S+\trusage=\S+', said), repr(said))
 
 
