@@ -16,6 +16,13 @@ apr_status_t zm_machine_load(double *load);
 /** Those of the last minute and of the last five. */
 apr_status_t zm_machine_loads(double *one, double *five);
 
+/**
+ * Asks for large pages under that memory, of which only the aligned inner part can have them: for
+ * hundreds of megabytes read in no order, where most misses would be of addresses and not of data.
+ * Advice: the contents stay, and nothing happens where the system has none to give.
+ */
+void zm_machine_large_pages(void *memory, apr_size_t size);
+
 /** The addresses of its interfaces, "192.0.2.1" and "2001:db8::1", link-local ones left out; null
  * ended. */
 apr_status_t zm_machine_addresses(const char *const **addresses, apr_pool_t *pool);

@@ -7,7 +7,9 @@
 #include <ifaddrs.h>
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -78,4 +80,21 @@ const char *zm_machine_hosts_file(apr_pool_t *pool)
 {
     (void)pool;
     return "/etc/hosts";
+}
+
+/* -- large pages --------------------------------------------------------------------------- */
+
+#define LARGE_PAGE ((uintptr_t)2 << 20)
+
+void zm_machine_large_pages(void *memory, apr_size_t size)
+{
+#ifdef MADV_HUGEPAGE
+    uintptr_t begin = ((uintptr_t)memory + LARGE_PAGE - 1) & ~(LARGE_PAGE - 1);
+    uintptr_t end = ((uintptr_t)memory + size) & ~(LARGE_PAGE - 1);
+    if (begin < end)
+        (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+#else
+    (void)memory;
+    (void)size;
+#endif
 }

@@ -82,3 +82,10 @@ const char *zm_machine_hosts_file(apr_pool_t *pool)
     return apr_pstrcat(pool, root != NULL ? root : "C:\\Windows", "\\System32\\drivers\\etc\\hosts",
                        NULL);
 }
+
+/* Large pages would need a privilege and all of their memory at once. */
+void zm_machine_large_pages(void *memory, apr_size_t size)
+{
+    (void)memory;
+    (void)size;
+}

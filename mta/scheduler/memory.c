@@ -4,6 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "platform/machine.h"
+
+/* From here on, large pages are worth their rounding. */
+#define LARGE ((apr_size_t)4 << 20)
+
 static void exhausted(apr_size_t size)
 {
     fprintf(stderr, "scheduler: out of memory (%lu bytes)\n", (unsigned long)size);
@@ -15,6 +20,8 @@ void *zm_scheduler_alloc(apr_size_t size)
     void *memory = calloc(1, size);
     if (memory == NULL)
         exhausted(size);
+    if (size >= LARGE)
+        zm_machine_large_pages(memory, size);
     return memory;
 }
 
@@ -28,6 +35,8 @@ void *zm_scheduler_grow(void *array, apr_uint32_t *capacity, apr_uint32_t wanted
     array = realloc(array, size * item);
     if (array == NULL)
         exhausted(size * item);
+    if (size * item >= LARGE)
+        zm_machine_large_pages(array, size * item);
     *capacity = size;
     return array;
 }
@@ -39,7 +48,8 @@ void zm_scheduler_free(void *memory)
 
 /* -- slabs --------------------------------------------------------------------------------- */
 
-#define BLOCK_OBJECTS 500
+#define FIRST_OBJECTS 500 /* in the first block */
+#define GROWTH 4          /* a later one is that part of what there is */
 
 void zm_slab_init(zm_slab_t *slab, apr_size_t size)
 {
@@ -55,11 +65,14 @@ void *zm_slab_get(zm_slab_t *slab)
         memcpy(&slab->freed, object, sizeof(void *));
     } else {
         if (slab->left == 0) {
-            char *block = zm_scheduler_alloc(sizeof slab->blocks + BLOCK_OBJECTS * slab->size);
+            apr_size_t more =
+                slab->total > GROWTH * FIRST_OBJECTS ? slab->total / GROWTH : FIRST_OBJECTS;
+            char *block = zm_scheduler_alloc(sizeof slab->blocks + more * slab->size);
             memcpy(block, &slab->blocks, sizeof slab->blocks);
             slab->blocks = block;
             slab->next = block + sizeof slab->blocks;
-            slab->left = BLOCK_OBJECTS;
+            slab->left = more;
+            slab->total += more;
         }
         object = slab->next;
         slab->next += slab->size;

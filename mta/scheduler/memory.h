@@ -16,14 +16,16 @@ void zm_scheduler_free(void *memory); /**< null allowed */
 
 /**
  * Objects of one size, without an allocator's overhead for each.  Freed ones are
- * used again; the memory is given back with the whole slab.
+ * used again; the memory is given back with the whole slab.  Blocks grow with
+ * the slab, and large ones lie on large pages.
  */
 typedef struct zm_slab_t {
-    apr_size_t size; /**< of an object */
-    void *freed;     /**< chain of objects to use again */
-    void *blocks;    /**< chain of all memory */
-    char *next;      /**< unused rest of the latest block */
-    apr_size_t left; /**< objects in that rest */
+    apr_size_t size;  /**< of an object */
+    void *freed;      /**< chain of objects to use again */
+    void *blocks;     /**< chain of all memory */
+    char *next;       /**< unused rest of the latest block */
+    apr_size_t left;  /**< objects in that rest */
+    apr_size_t total; /**< objects in all blocks */
 } zm_slab_t;
 
 void zm_slab_init(zm_slab_t *slab, apr_size_t size);

@@ -1,5 +1,8 @@
 #include "platform/machine.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "tests/unit/harness.h"
 
 static void there_is_a_processor(void)
@@ -14,4 +17,18 @@ static void the_load_is_told_or_refused(void)
     CU_ASSERT_TRUE(status == APR_SUCCESS ? load >= 0 : status == ZM_E_UNSUPPORTED);
 }
 
-ZM_TESTS("machine", ZM_TEST(there_is_a_processor), ZM_TEST(the_load_is_told_or_refused))
+static void advice_leaves_the_contents(void)
+{
+    const apr_size_t size = (apr_size_t)5 << 20;
+    char *memory = malloc(size);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(memory);
+    memset(memory, 'm', size);
+    zm_machine_large_pages(memory, size);
+    zm_machine_large_pages(memory, 10); /* too small for one */
+    CU_ASSERT_EQUAL(memory[0], 'm');
+    CU_ASSERT_EQUAL(memcmp(memory, memory + 1, size - 1), 0);
+    free(memory);
+}
+
+ZM_TESTS("machine", ZM_TEST(there_is_a_processor), ZM_TEST(the_load_is_told_or_refused),
+         ZM_TEST(advice_leaves_the_contents))
