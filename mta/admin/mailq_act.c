@@ -5,14 +5,17 @@
 
 /*
  * What a word names: a message is a file name below transport/ ("4711",
- * "A/B/4711") or a spool id ("S4711Ab..."), anything else a destination.
+ * "A/B/4711"), a spool id ("S4711Ab...") or a Message-ID in its angle brackets,
+ * anything else a destination.
  */
 static bool is_message(zm_str_t word)
 {
+    if (zm_str_starts(word, ZM_S("<")) && zm_str_ends_nocase(word, ZM_S(">")))
+        return true;
     while (word.length > 2 && word.data[0] >= 'A' && word.data[0] <= 'Z' && word.data[1] == '/')
-        word = zm_str_of(word.data + 2, word.length - 2);
+        word = zm_str_from(word, 2);
     if (word.length > 1 && word.data[0] == 'S')
-        word = zm_str_of(word.data + 1, word.length - 1);
+        word = zm_str_from(word, 1);
     return word.length > 0 && zm_is_digit(word.data[0]) && zm_str_find(word, '/') < 0;
 }
 

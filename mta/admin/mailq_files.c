@@ -123,6 +123,10 @@ int mailq_explain_file(mailq_t *mailq, zm_str_t id)
             start = i + 1;
     for (end = start; end < id.length && zm_is_digit(id.data[end]); end++)
         continue;
+    if (zm_str_starts(id, ZM_S("<"))) {
+        printf("%.*s is not in the scheduler's queue; the logs tell\n", (int)id.length, id.data);
+        return 0;
+    }
     if (spool_of(mailq) == NULL ||
         zm_str_u64(zm_str_of(id.data + start, end - start), &number) != APR_SUCCESS)
         return mailq_complain(EXIT_UNAVAILABLE,

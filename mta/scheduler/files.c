@@ -69,9 +69,8 @@ void zm_files_release(zm_files_t *files, uint64_t job)
     files->held = 0;
 }
 
-/* Opens a job's file, or takes the one held, and finds the recipient. */
-static apr_status_t hold(zm_files_t *files, const zm_job_t *job, uint32_t offset,
-                         const zm_control_recipient_t **recipient)
+/* Opens a job's file, or takes the one held. */
+static apr_status_t hold_file(zm_files_t *files, const zm_job_t *job)
 {
     apr_status_t status;
     zm_error_t error;
@@ -90,8 +89,23 @@ static apr_status_t hold(zm_files_t *files, const zm_job_t *job, uint32_t offset
         }
         files->held = job->id;
     }
+    return APR_SUCCESS;
+}
+
+/* And finds the recipient. */
+static apr_status_t hold(zm_files_t *files, const zm_job_t *job, uint32_t offset,
+                         const zm_control_recipient_t **recipient)
+{
+    apr_status_t status = hold_file(files, job);
+    if (status != APR_SUCCESS)
+        return status;
     *recipient = zm_files_recipient(files->last.file, offset);
     return *recipient != NULL ? APR_SUCCESS : APR_ENOENT;
+}
+
+bool zm_files_has_log_id(zm_files_t *files, const zm_job_t *job, zm_str_t log_id)
+{
+    return hold_file(files, job) == APR_SUCCESS && zm_str_equal(files->last.file->log_id, log_id);
 }
 
 /* -- diagnostics ------------------------------------------------------------------------------- */

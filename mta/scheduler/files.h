@@ -48,6 +48,7 @@ apr_status_t zm_files_delayed(zm_files_t *files, zm_job_t *job, uint32_t offset,
 
 apr_status_t zm_files_deadline(zm_files_t *files, const zm_job_t *job, uint32_t offset, int64_t *by,
                                char *mode);
+bool zm_files_has_log_id(zm_files_t *files, const zm_job_t *job, zm_str_t log_id);
 /** Whether DSN parameters say which reports are wanted. */
 bool zm_files_has_notify(zm_str_t dsn);
 

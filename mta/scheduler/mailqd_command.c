@@ -21,8 +21,22 @@ static void count(zm_mailq_session_t *session, zm_counter_t counter)
 
 /* -- what commands name -------------------------------------------------------------------- */
 
+/* A job by its Message-ID, with its angle brackets or without. */
+static zm_job_t *find_message(const zm_scheduler_t *scheduler, zm_str_t id)
+{
+    zm_buf_t whole = ZM_BUF_INIT;
+    zm_job_t *job = zm_queue_find_message(scheduler, id);
+
+    if (job == NULL && id.length > 0 && id.data[0] != '<') {
+        zm_buf_printf(&whole, "<%.*s>", (int)id.length, id.data);
+        job = zm_queue_find_message(scheduler, zm_buf_str(&whole));
+        zm_buf_free(&whole);
+    }
+    return job;
+}
+
 /* A job by its file name, perhaps with hash directories or a suffix, or by its spool id. */
-static zm_job_t *find_job(const zm_scheduler_t *scheduler, zm_str_t id)
+static zm_job_t *find_file(const zm_scheduler_t *scheduler, zm_str_t id)
 {
     char spool_id[ZM_SPOOL_ID_SIZE];
     apr_size_t start = 0, end, i;
@@ -32,7 +46,7 @@ static zm_job_t *find_job(const zm_scheduler_t *scheduler, zm_str_t id)
     for (i = 0; i < id.length; i++)
         if (id.data[i] == '/')
             start = i + 1;
-    id = zm_str_of(id.data + start, id.length - start);
+    id = zm_str_from(id, start);
     start = id.length > 0 && id.data[0] == 'S' ? 1 : 0;
     for (end = start; end < id.length && zm_is_digit(id.data[end]); end++)
         continue;
@@ -43,6 +57,12 @@ static zm_job_t *find_job(const zm_scheduler_t *scheduler, zm_str_t id)
         return job;
     zm_layout_spool_id(spool_id, job->id, job->arrived, job->arrived_ns);
     return zm_str_equal_c(id, spool_id) ? job : NULL; /* the number may be another's by now */
+}
+
+static zm_job_t *find_job(const zm_scheduler_t *scheduler, zm_str_t id)
+{
+    zm_job_t *job = zm_str_find(id, '@') < 0 ? find_file(scheduler, id) : NULL;
+    return job != NULL ? job : find_message(scheduler, id);
 }
 
 typedef struct place_t {

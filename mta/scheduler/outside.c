@@ -104,6 +104,12 @@ static apr_status_t deadline(void *baton, const zm_job_t *job, uint32_t offset, 
     return zm_files_deadline(&daemon->files, job, offset, by, mode);
 }
 
+static bool has_log_id(void *baton, const zm_job_t *job, zm_str_t log_id)
+{
+    zm_daemon_t *daemon = baton;
+    return zm_files_has_log_id(&daemon->files, job, log_id);
+}
+
 static void reread(void *baton, zm_job_t *job)
 {
     zm_daemon_t *daemon = baton;
@@ -169,6 +175,7 @@ const zm_outside_t zm_daemon_outside = {
     .discard = discard,
     .delayed = delayed,
     .deadline = deadline,
+    .has_log_id = has_log_id,
     .complete = complete,
     .reportable = reportable,
     .reread = reread,

@@ -52,6 +52,9 @@ typedef struct zm_outside_t {
     /** The time by which a recipient is to be delivered, Unix seconds, and 'R' or 'N'; 0: none. */
     apr_status_t (*deadline)(void *baton, const zm_job_t *job, uint32_t offset, int64_t *by,
                              char *mode);
+    /** Whether the log id of a job, its Message-ID as a rule, is that one: the job itself knows a
+     * hash only. */
+    bool (*has_log_id)(void *baton, const zm_job_t *job, zm_str_t log_id);
     /** Reports and removes a job without recipients; zm_job_free when that is done, or after the
      * call. */
     void (*complete)(void *baton, zm_job_t *job);

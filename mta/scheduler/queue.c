@@ -89,19 +89,20 @@ zm_job_t *zm_queue_find(const zm_scheduler_t *scheduler, uint64_t id)
 
 typedef struct log_key_t {
     uint32_t hash, owner;
+    bool any_owner;
 } log_key_t;
 
 static uint32_t log_hash(const void *item)
 {
     const zm_job_t *job = item;
-    return job->log_hash ^ (uint32_t)zm_mix(job->owner);
+    return job->log_hash;
 }
 
 static bool log_equal(const void *item, const void *key)
 {
     const zm_job_t *job = item;
     const log_key_t *wanted = key;
-    return job->log_hash == wanted->hash && job->owner == wanted->owner;
+    return job->log_hash == wanted->hash && (wanted->any_owner || job->owner == wanted->owner);
 }
 
 void zm_logs_init(zm_table_t *table)
@@ -111,8 +112,16 @@ void zm_logs_init(zm_table_t *table)
 
 zm_job_t *zm_queue_find_log(const zm_scheduler_t *scheduler, zm_str_t log_id, uint32_t owner)
 {
-    log_key_t key = {zm_hash(log_id.data, log_id.length), owner};
-    return zm_table_find(&scheduler->logs, key.hash ^ (uint32_t)zm_mix(owner), &key);
+    log_key_t key = {zm_hash(log_id.data, log_id.length), owner, false};
+    return zm_table_find(&scheduler->logs, key.hash, &key);
+}
+
+zm_job_t *zm_queue_find_message(const zm_scheduler_t *scheduler, zm_str_t log_id)
+{
+    log_key_t key = {zm_hash(log_id.data, log_id.length), 0, true};
+    zm_job_t *job = zm_table_find(&scheduler->logs, key.hash, &key);
+    return job != NULL && scheduler->outside->has_log_id(scheduler->baton, job, log_id) ? job
+                                                                                        : NULL;
 }
 
 void zm_job_free(zm_scheduler_t *scheduler, zm_job_t *job)

@@ -290,6 +290,8 @@ apr_status_t zm_queue_add(zm_scheduler_t *scheduler, const zm_job_facts_t *facts
 zm_job_t *zm_queue_find(const zm_scheduler_t *scheduler, uint64_t id);
 /** A job of that owner whose log id has the same hash; the caller must compare the ids. */
 zm_job_t *zm_queue_find_log(const zm_scheduler_t *scheduler, zm_str_t log_id, uint32_t owner);
+/** A job with that log id, whoever sent it; of several any one. */
+zm_job_t *zm_queue_find_message(const zm_scheduler_t *scheduler, zm_str_t log_id);
 zm_thread_t *zm_queue_thread(const zm_scheduler_t *scheduler, zm_str_t channel, zm_str_t host);
 /** The same, made when there is none. */
 zm_thread_t *zm_thread_get(zm_scheduler_t *scheduler, zm_str_t channel, zm_str_t host);

@@ -281,7 +281,7 @@ static bool on_line(session_t *session, zm_str_t text)
         return false;
     }
     if (session->state == HELLO && !session->load->options.no_pipelining && text.length >= 14 &&
-        zm_str_equal_nocase(zm_str_of(text.data + 4, text.length - 4), ZM_S("PIPELINING")))
+        zm_str_equal_nocase(zm_str_from(text, 4), ZM_S("PIPELINING")))
         session->pipelining = true;
     if (text.length == 3 || text.data[3] != '-')
         on_reply(session, (int)code, text);

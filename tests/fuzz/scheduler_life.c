@@ -131,6 +131,12 @@ static void event(void *baton, zm_log_level_t level, const zm_job_t *job, const 
     (void)text;
 }
 
+static bool has_log_id(void *baton, const zm_job_t *job, zm_str_t log_id)
+{
+    (void)baton;
+    return job->id % 2 == log_id.length % 2;
+}
+
 static const zm_outside_t outside = {
     .start = start,
     .send = send_lines,
@@ -141,6 +147,7 @@ static const zm_outside_t outside = {
     .discard = discard,
     .delayed = delayed,
     .deadline = deadline,
+    .has_log_id = has_log_id,
     .complete = complete,
     .reportable = reportable,
     .reread = reread,
@@ -161,6 +168,7 @@ void life_add_job(life_t *life)
 
     facts.id = life->next_job++ % LIFE_JOBS + 1;
     facts.recipient_count = facts.total = 3;
+    facts.log_id = ZM_S("<id@fuzz.test>");
     facts.arrived = 1700000000;
     snprintf(leaf, sizeof leaf, "%d", (int)facts.id);
     zm_queue_add(life->scheduler, &facts);

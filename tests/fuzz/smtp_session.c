@@ -189,7 +189,7 @@ static void talk(apr_socket_t *socket, zm_str_t text, apr_size_t piece)
         first = 0;
         if (apr_socket_send(socket, text.data, &length) != APR_SUCCESS)
             break;
-        text = zm_str_of(text.data + length, text.length - length);
+        text = zm_str_from(text, length);
         run();
         open = hear(socket, &replies);
     }

@@ -146,7 +146,7 @@ static void text_line(reader_t *reader, zm_str_t line)
 static void read_line(reader_t *reader, zm_str_t line)
 {
     if (zm_str_starts(line, ZM_S("```"))) {
-        fence(reader, zm_str_of(line.data + 3, line.length - 3));
+        fence(reader, zm_str_from(line, 3));
     } else if (reader->block == BLOCK_NONE) {
         text_line(reader, line);
     } else if (reader->block == BLOCK_FILE) {

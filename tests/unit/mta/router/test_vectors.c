@@ -103,7 +103,7 @@ static void read_line(reader_t *reader, zm_str_t line)
 {
     zm_str_t key, value;
     if (zm_str_starts(line, ZM_S("== "))) {
-        begin_section(reader, zm_str_of(line.data + 3, line.length - 3));
+        begin_section(reader, zm_str_from(line, 3));
         return;
     }
     if (reader->section == SECTION_FILE) {

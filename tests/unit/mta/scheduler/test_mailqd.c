@@ -28,7 +28,7 @@ static void answer_follows_the_vector(void)
 {
     char answer[33];
     zm_challenge_answer(answer, zm_str("220 MAILQ-V2-CHALLENGE: 1700000000.123456.7"),
-                      zm_str("nobody"));
+                        zm_str("nobody"));
     ZM_ASSERT_STR(answer, "26f34cd96148a914ef5298dafcaf826e");
 }
 
@@ -259,6 +259,22 @@ static void kill_needs_its_right(void)
     talk_close(talk);
 }
 
+static void message_is_found_by_its_message_id(void)
+{
+    talk_t *talk = talk_open("boss:b:ALL:\n");
+    fill(talk->world);
+    authenticate(talk, "boss", "b");
+    hear(talk, "+OK\n");
+    tell(talk, "KILL MSG <8@world.test>");
+    hear(talk, "+OK; no such message in the queue\n");
+    tell(talk, "HOLD MSG <7@world.test>");
+    hear(talk, "+OK; on hold, but for 2 recipients delivery is being tried just now\n");
+    tell(talk, "KILL MSG 7@world.test");
+    hear(talk, "+OK; killed\n");
+    CU_ASSERT_PTR_NULL(zm_queue_find(talk->world->scheduler, 7));
+    talk_close(talk);
+}
+
 static void address_without_account_is_turned_away(void)
 {
     talk_t *talk = talk_open("nobody:nobody:ALL:[192.0.2.1]\n");
@@ -396,6 +412,7 @@ ZM_TESTS("scheduler_mailqd", ZM_TEST(answer_follows_the_vector),
          ZM_TEST(account_lines_grant_by_user_and_address), ZM_TEST(socket_names_are_read),
          ZM_TEST(version_one_writes_the_queue_and_closes), ZM_TEST(version_two_wants_a_login_first),
          ZM_TEST(version_two_shows_and_obeys), ZM_TEST(kill_needs_its_right),
+         ZM_TEST(message_is_found_by_its_message_id),
          ZM_TEST(address_without_account_is_turned_away),
          ZM_TEST(overlong_line_is_refused_and_forgotten),
          ZM_TEST(long_listing_survives_a_changing_queue), ZM_TEST(listing_comes_in_pages),

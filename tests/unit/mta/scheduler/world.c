@@ -141,6 +141,17 @@ static void event(void *baton, zm_log_level_t level, const zm_job_t *job, const 
     zm_buf_printf(&world->log, "event %s\n", text);
 }
 
+const char *world_log_id(uint64_t id)
+{
+    return apr_psprintf(zm_test_pool(), "<%" APR_UINT64_T_FMT "@world.test>", id);
+}
+
+static bool has_log_id(void *baton, const zm_job_t *job, zm_str_t log_id)
+{
+    (void)baton;
+    return zm_str_equal_c(log_id, world_log_id(job->id));
+}
+
 static const zm_outside_t outside = {
     .start = start,
     .send = send_line,
@@ -150,6 +161,7 @@ static const zm_outside_t outside = {
     .expire = expire,
     .discard = discard,
     .delayed = delayed,
+    .has_log_id = has_log_id,
     .complete = complete,
     .reportable = reportable,
     .reread = reread,
@@ -196,6 +208,7 @@ void world_add(world_t *world, uint64_t id, int64_t age, const char *sender, con
         recipient->offset = 100 + 10 * facts.recipient_count++;
     }
     facts.total = facts.recipient_count;
+    facts.log_id = zm_str(world_log_id(id));
     zm_scheduler_tick(world->scheduler);
     ZM_ASSERT_OK(zm_queue_add(world->scheduler, &facts));
     zm_scheduler_settle(world->scheduler);

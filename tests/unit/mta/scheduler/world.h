@@ -30,6 +30,7 @@ typedef struct world_t {
 world_t *world_open(const char *conf);
 /** Adds a job "id" that arrived at WORLD_START + age; recipients "channel/host channel/host ...".
  */
+const char *world_log_id(uint64_t id); /**< "<id@world.test>" */
 void world_add(world_t *world, uint64_t id, int64_t age, const char *sender, const char *places);
 /** What an agent says; then the scheduler settles. */
 void world_say(world_t *world, int agent, const char *line);
