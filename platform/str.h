@@ -29,6 +29,11 @@ typedef struct zm_str_t {
 /** Of a C string; null gives the empty string. */
 static inline zm_str_t zm_str(const char *text) { return (zm_str_t){text, text != NULL ? strlen(text) : 0}; }
 static inline zm_str_t zm_str_of(const char *data, apr_size_t length) { return (zm_str_t){data, length}; }
+/** What follows the first so many bytes, of which there are no fewer. */
+static inline zm_str_t zm_str_from(zm_str_t string, apr_size_t count)
+{
+    return (zm_str_t){count > 0 ? string.data + count : string.data, string.length - count};
+}
 zm_str_t zm_str_copy(apr_pool_t *pool, zm_str_t string); /**< the copy is also NUL terminated */
 char *zm_str_c(apr_pool_t *pool, zm_str_t string);       /**< NUL-terminated copy; embedded NULs stay */
 

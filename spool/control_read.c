@@ -425,7 +425,7 @@ static bool parameter(zm_str_t word, const char *key, zm_str_t *value)
     apr_size_t length = strlen(key);
     if (!zm_str_starts_nocase(word, zm_str_of(key, length)))
         return false;
-    *value = zm_str_of(word.data + length, word.length - length);
+    *value = zm_str_from(word, length);
     return true;
 }
 

@@ -191,7 +191,7 @@ static apr_status_t find_header_end(scan_t *scan, zm_message_t *message)
             return status;
         if (at == scan->buffer.length)
             break;
-        line = cut_line(zm_str_of(scan->buffer.data + at, scan->buffer.length - at), &taken);
+        line = cut_line(zm_str_from(zm_buf_str(&scan->buffer), at), &taken);
         kind = classify(line, &state, &name);
         if (kind != LINE_BODY)
             at += taken;
@@ -231,7 +231,7 @@ static void add_envelope(zm_message_t *message, zm_str_t line, apr_size_t name)
     apr_size_t skip = name < line.length ? name + 1 : name;
     out->name = zm_str_of(line.data, name);
     out->keyword = zm_envelope_keyword(out->name);
-    out->value = zm_str_of(line.data + skip, line.length - skip);
+    out->value = zm_str_from(line, skip);
 }
 
 static void add_continuation(zm_message_t *message, char **to, zm_str_t line)

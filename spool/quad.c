@@ -125,7 +125,7 @@ static bool take_host(zm_str_t *rest, zm_str_t *field)
     if (i == 0)
         return take_field(rest, field);
     *field = zm_str_of(text.data, i);
-    *rest = zm_str_of(text.data + i, text.length - i);
+    *rest = zm_str_from(text, i);
     return depth == 0;
 }
 

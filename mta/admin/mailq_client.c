@@ -34,7 +34,7 @@ bool mailq_line(mailq_t *mailq, zm_str_t *line, apr_pool_t *pool)
 {
     apr_size_t searched = 0;
     for (;;) {
-        zm_str_t here = zm_str_of(mailq->input.data + searched, mailq->input.length - searched);
+        zm_str_t here = zm_str_from(zm_buf_str(&mailq->input), searched);
         apr_ssize_t at = here.length > 0 ? zm_str_find(here, '\n') : -1;
         if (at >= 0) {
             apr_size_t length = searched + (apr_size_t)at;
@@ -87,7 +87,7 @@ bool mailq_reply_line(mailq_t *mailq, zm_str_t *line, apr_pool_t *pool)
     if (!mailq_line(mailq, line, pool) || zm_str_equal_c(*line, "."))
         return false;
     if (line->length > 0 && line->data[0] == '.')
-        *line = zm_str_of(line->data + 1, line->length - 1);
+        *line = zm_str_from(*line, 1);
     return true;
 }
 

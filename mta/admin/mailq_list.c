@@ -106,7 +106,7 @@ static apr_array_header_t *read_page(mailq_t *mailq, zm_str_t *handle, apr_pool_
     while (mailq_reply_line(mailq, &line, pool)) {
         thread_t thread;
         if (zm_str_starts(line, ZM_S("#more ")))
-            *handle = zm_str_of(line.data + 6, line.length - 6);
+            *handle = zm_str_from(line, 6);
         else if (zm_str_cut(line, '\t', &thread.channel, &line) &&
                  zm_str_cut(line, '\t', &thread.host, &thread.fields) &&
                  mailq_filter_thread(mailq, thread.channel, thread.host))
@@ -174,7 +174,7 @@ static zm_str_t chief_text(zm_str_t text)
         more = zm_str_cut(text, '\r', &line, &rest);
         text = rest;
         if (zm_str_starts(line, ZM_S("->> ")))
-            return zm_str_of(line.data + 4, line.length - 4);
+            return zm_str_from(line, 4);
         if (chief.length == 0)
             chief = line;
     }

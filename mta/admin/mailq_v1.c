@@ -25,11 +25,11 @@ static void take_vertex(queue_t *queue, zm_str_t line)
 
     if (!zm_str_cut(line, ':', &key, &rest) || rest.length == 0)
         return;
-    rest = zm_str_of(rest.data + 1, rest.length - 1);
+    rest = zm_str_from(rest, 1);
     if (!zm_str_cut(rest, '\t', &vertex->file, &rest) ||
         !zm_str_cut(rest, '\t', &vertex->offsets, &rest))
         return;
-    vertex->text = rest.length > 0 ? zm_str_of(rest.data + 1, rest.length - 1) : rest;
+    vertex->text = rest.length > 0 ? zm_str_from(rest, 1) : rest;
     if (zm_str_cut(vertex->offsets, ';', &count, &vertex->offsets))
         (void)zm_str_i64(zm_str_trim(count), &vertex->count);
     apr_hash_set(queue->vertices, zm_str_c(pool, key), (apr_ssize_t)key.length, vertex);

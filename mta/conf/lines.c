@@ -60,7 +60,7 @@ apr_status_t zm_conf_lines_of(zm_conf_lines_t **lines, zm_str_t text, const char
     zm_conf_lines_t *made = apr_pcalloc(pool, sizeof *made);
     made->file = apr_pstrdup(pool, file);
     if (zm_str_starts(text, ZM_S("\xef\xbb\xbf")))
-        text = zm_str_of(text.data + 3, text.length - 3);
+        text = zm_str_from(text, 3);
     made->text = text;
     *lines = made;
     return check_text(made, error);

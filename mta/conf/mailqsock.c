@@ -37,13 +37,13 @@ apr_status_t zm_mailqsock_parse(zm_mailqsock_t *sock, const char *text, apr_pool
         return APR_SUCCESS;
     }
     if (zm_str_starts_nocase(value, ZM_S("UNIX:")))
-        sock->path = zm_str_c(pool, zm_str_of(value.data + 5, value.length - 5));
+        sock->path = zm_str_c(pool, zm_str_from(value, 5));
     else if (value.data[0] == '/' || is_drive(value))
         sock->path = zm_str_c(pool, value);
     if (sock->path != NULL)
         return sock->path[0] != '\0' ? APR_SUCCESS : ZM_E_SYNTAX;
     if (zm_str_starts_nocase(value, ZM_S("TCP:")))
-        value = zm_str_of(value.data + 4, value.length - 4);
+        value = zm_str_from(value, 4);
     if (zm_str_u64(value, &number) == APR_SUCCESS)
         sock->port = number <= 65535 ? (uint16_t)number : 0;
     else
@@ -78,7 +78,7 @@ const char *zm_mailqsock_configured(const char *scheduler_conf, const zm_zenv_t 
         if (is_setting(line, &value))
             found = zm_str_trim(value);
     if (found.length > 0 && found.data[0] == '"')
-        zm_str_cut(zm_str_of(found.data + 1, found.length - 1), '"', &found, &value);
+        zm_str_cut(zm_str_from(found, 1), '"', &found, &value);
     else if (zm_str_word(&found, &word))
         found = word;
     if (found.length == 0)

@@ -199,7 +199,7 @@ zm_str_t zm_zenv_expand(const zm_zenv_t *zenv, zm_str_t text, int flags, zm_zenv
                    (flags & ZM_EXPAND_EMPTY) == 0) {
             zm_buf_add(&result, from.data, found.length);
         }
-        rest = zm_str_of(from.data + found.length, from.length - found.length);
+        rest = zm_str_from(from, found.length);
     }
     zm_buf_add_str(&result, head);
     copy = zm_str_copy(pool, zm_buf_str(&result));

@@ -145,8 +145,7 @@ static apr_status_t plain_line(zm_run_t *run, zm_str_t line, unsigned number)
         return APR_SUCCESS;
     }
     key = fold(run, key);
-    return zm_compile_add(run, key, key, skip_blanks(zm_str_of(rest.data + i, rest.length - i)),
-                          number);
+    return zm_compile_add(run, key, key, skip_blanks(zm_str_from(rest, i)), number);
 }
 
 static apr_status_t read_plain(zm_run_t *run, zm_str_t text)

@@ -51,7 +51,7 @@ static bool take_token(zm_str_t *rest, zm_str_t *token, const char **problem)
             return false;
         }
     }
-    *rest = zm_str_of(rest->data + i, rest->length - i);
+    *rest = zm_str_from(*rest, i);
     return true;
 }
 

@@ -72,7 +72,7 @@ static void spam_line(joining_t *joining, zm_str_t line, const char *rule)
 {
     (void)rule;
     if (line.data[0] == '@')
-        line = zm_str_trim(zm_str_of(line.data + 1, line.length - 1));
+        line = zm_str_trim(zm_str_from(line, 1));
     if (line.length > 0)
         APR_ARRAY_PUSH(joining->spam, const char *) =
             zm_str_c(joining->pool, zm_str_lower(joining->pool, line));

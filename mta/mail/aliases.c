@@ -118,7 +118,7 @@ static apr_size_t key_length(zm_str_t line)
 static void start_entry(reading_t *reading, zm_str_t line, unsigned number)
 {
     apr_size_t length = key_length(line), i;
-    zm_str_t rest = zm_str_of(line.data + length, line.length - length);
+    zm_str_t rest = zm_str_from(line, length);
     rest = zm_str_trim(rest);
     if (length == 0 || rest.length == 0 || rest.data[0] != ':') {
         reading->reader->complain(reading->reader->baton, number,
@@ -131,7 +131,7 @@ static void start_entry(reading_t *reading, zm_str_t line, unsigned number)
     for (i = 0; i < length; i++)
         zm_buf_add_byte(&reading->key, (char)zm_to_lower((unsigned char)line.data[i]));
     zm_buf_clear(&reading->value);
-    zm_buf_add_str(&reading->value, zm_str_trim(zm_str_of(rest.data + 1, rest.length - 1)));
+    zm_buf_add_str(&reading->value, zm_str_trim(zm_str_from(rest, 1)));
 }
 
 static void continue_entry(reading_t *reading, zm_str_t line, unsigned number)

@@ -101,7 +101,7 @@ zm_str_t zm_dsn_original(zm_str_t orcpt, apr_pool_t *pool)
     if (!zm_str_starts_nocase(plain, ZM_S("utf-8;")))
         return plain;
     while (i < plain.length) {
-        uint32_t c = embedded(zm_str_of(plain.data + i, plain.length - i), &length);
+        uint32_t c = embedded(zm_str_from(plain, i), &length);
         if (c < ' ' || c == 127) {
             zm_buf_add_byte(&text, plain.data[i++]);
         } else {

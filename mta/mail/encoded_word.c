@@ -46,7 +46,7 @@ bool zm_is_utf8(zm_str_t text)
         apr_size_t length = character_length(text);
         if (length == 0)
             return false;
-        text = zm_str_of(text.data + length, text.length - length);
+        text = zm_str_from(text, length);
     }
     return true;
 }
@@ -120,7 +120,7 @@ static void add_encoded(encoder_t *encoder, zm_str_t text)
                 break;
             for (i = 0; i < length; i++)
                 add_encoded_byte(encoder->buffer, (unsigned char)text.data[i]);
-            text = zm_str_of(text.data + length, text.length - length);
+            text = zm_str_from(text, length);
         }
         zm_buf_add_c(encoder->buffer, "?=");
         if (text.length > 0)
@@ -172,7 +172,7 @@ static zm_str_t leading_word(zm_str_t text)
 
 static zm_str_t behind(zm_str_t text, zm_str_t part)
 {
-    return zm_str_of(text.data + part.length, text.length - part.length);
+    return zm_str_from(text, part.length);
 }
 
 /** Free text: runs of words that need it are encoded together with the blanks between them. */
@@ -216,7 +216,7 @@ static bool is_address_field(zm_str_t name)
 {
     static const char *const names[] = {"From", "To", "Cc", "Bcc", "Sender", "Reply-To", NULL};
     if (zm_str_starts_nocase(name, ZM_S("Resent-")))
-        name = zm_str_of(name.data + 7, name.length - 7);
+        name = zm_str_from(name, 7);
     return is_one_of(name, names);
 }
 

@@ -36,7 +36,7 @@ zm_form_t *zm_form_parse(zm_str_t data, apr_pool_t *pool)
         zm_str_cut(rest, '\n', &line, &after);
         while (line.length > 0 && line.data[line.length - 1] == '\r')
             line.length--;
-        field = line.length > 4 ? zm_str_of(line.data + 4, line.length - 4) : ZM_S("");
+        field = line.length > 4 ? zm_str_from(line, 4) : ZM_S("");
         if (zm_str_starts(line, ZM_S("HDR "))) {
             APR_ARRAY_PUSH(headers, zm_str_t) = field;
         } else if (zm_str_starts(line, ZM_S("ADR "))) {

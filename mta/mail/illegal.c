@@ -26,7 +26,7 @@ static zm_str_t window(const zm_address_list_t *list, zm_str_t source, apr_size_
         return source;
     while (skip > 0 && skip < source.length && is_continuation(source.data[skip]))
         skip--;
-    source = zm_str_of(source.data + skip, source.length - skip);
+    source = zm_str_from(source, skip);
     if (source.length > SHOWN)
         source.length = SHOWN;
     return source;

@@ -38,7 +38,7 @@ static apr_size_t value_column(const zm_header_t *header)
 static zm_str_t without_blanks(zm_str_t value)
 {
     while (value.length > 0 && zm_is_blank(value.data[0]))
-        value = zm_str_of(value.data + 1, value.length - 1);
+        value = zm_str_from(value, 1);
     return value;
 }
 

@@ -81,7 +81,7 @@ static bool cut_tag(zm_str_t local, const char *tag, bool with_separator, zm_str
     if (local.length < 6 || !zm_str_starts_nocase(local, zm_str(tag)) ||
         strchr("=+-", local.data[4]) == NULL || local.data[4] == '\0')
         return false;
-    *rest = zm_str_of(local.data + skip, local.length - skip);
+    *rest = zm_str_from(local, skip);
     return true;
 }
 
@@ -95,7 +95,7 @@ static bool split(zm_str_t address, zm_str_t *local, zm_str_t *domain)
         zm_str_find(address, '"') >= 0) /* quotes cannot stand inside of a word */
         return false;
     *local = zm_str_of(address.data, i - 1);
-    *domain = zm_str_of(address.data + i, address.length - i);
+    *domain = zm_str_from(address, i);
     return true;
 }
 

@@ -87,7 +87,7 @@ static bool add_network(zm_buf_t *out, zm_str_t word, const char **problem)
     }
     if (address.length > 5 && zm_str_equal_nocase(zm_str_of(address.data, 4), ZM_S("ipv6")) &&
         (address.data[4] == ':' || address.data[4] == '.'))
-        address = zm_str_of(address.data + 5, address.length - 5);
+        address = zm_str_from(address, 5);
     six = zm_str_find(address, ':') >= 0;
     if (zm_ip_parse(&ip, address) != APR_SUCCESS) {
         *problem = six ? "this is no IPv6 address" : "this is no IPv4 address";

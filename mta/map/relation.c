@@ -120,7 +120,7 @@ static zm_map_outcome_t try_suffixes(search_t *search, zm_str_t domain, bool dot
             continue;
         if (dot_before && !(front.length > 0 && front.data[0] == '.'))
             front = zm_str(apr_pstrcat(search->pool, ".", zm_str_c(search->pool, front), NULL));
-        outcome = probe(search, zm_str_of(domain.data + i, domain.length - i), front);
+        outcome = probe(search, zm_str_from(domain, i), front);
     }
     return outcome;
 }

@@ -108,7 +108,7 @@ static zm_map_outcome_t selfmatch_lookup(void *state, zm_str_t key, zm_map_answe
     }
     if (!zm_str_starts_nocase(key, ZM_S("IPv6")) || key.length < 6)
         return ZM_MAP_ABSENT;
-    key = zm_str_of(key.data + 5, key.length - 5);
+    key = zm_str_from(key, 5);
     return zm_str_find(key, ':') >= 0 && zm_map_is_own_address(key, options, pool) ? ZM_MAP_FOUND
                                                                                    : ZM_MAP_ABSENT;
 }

@@ -65,8 +65,7 @@ static bool parse_groups(uint8_t *bytes, zm_str_t text, int *used, int *gap)
         if (*used > 14 || !parse_group(text, &at, &value))
             return false;
         if (at < text.length && text.data[at] == '.') {
-            bool tail = *used <= 12 &&
-                        parse_v4(bytes + *used, zm_str_of(text.data + group, text.length - group));
+            bool tail = *used <= 12 && parse_v4(bytes + *used, zm_str_from(text, group));
             *used += 4;
             return tail;
         }
@@ -132,7 +131,7 @@ static apr_status_t parse_tagged(zm_ip_t *ip, zm_str_t text, bool strict)
 {
     bool tagged = zm_str_starts_nocase(text, ZM_S("IPv6:"));
     if (tagged)
-        text = zm_str_of(text.data + 5, text.length - 5);
+        text = zm_str_from(text, 5);
     if (strict || tagged) {
         bool colon = zm_str_find(text, ':') >= 0;
         if (colon != tagged)
@@ -178,7 +177,7 @@ static apr_status_t split_endpoint(zm_str_t text, zm_str_t *address, zm_str_t *r
             end++;
         *address = zm_str_of(text.data, end);
     }
-    *rest = zm_str_of(text.data + end, text.length - end);
+    *rest = zm_str_from(text, end);
     return APR_SUCCESS;
 }
 
@@ -194,7 +193,7 @@ apr_status_t zm_endpoint_parse(zm_endpoint_t *endpoint, zm_str_t text, uint16_t 
     if (status == APR_SUCCESS && rest.length != 0) {
         if (rest.data[0] != ':' && rest.data[0] != ',' && !zm_is_blank(rest.data[0]))
             return ZM_E_SYNTAX;
-        status = parse_port(&result.port, zm_str_trim(zm_str_of(rest.data + 1, rest.length - 1)));
+        status = parse_port(&result.port, zm_str_trim(zm_str_from(rest, 1)));
     }
     if (status == APR_SUCCESS)
         *endpoint = result;

@@ -127,8 +127,7 @@ static bool filepriv_arguments(filepriv_t *what, zm_call_t *call)
     what->most = 0644;
     if (next < call->count && zm_str_starts(zm_call_arg(call, next), ZM_S("-M"))) {
         zm_str_t option = zm_call_arg(call, next++);
-        zm_str_t value = option.length > 2 ? zm_str_of(option.data + 2, option.length - 2)
-                                           : zm_call_arg(call, next++);
+        zm_str_t value = option.length > 2 ? zm_str_from(option, 2) : zm_call_arg(call, next++);
         if (!read_octal(value, &what->most) || what->most > 0664)
             return false;
     }

@@ -103,7 +103,7 @@ static const char *spool_name(zm_call_t *call)
 {
     zm_str_t name = zm_call_arg(call, 0);
     if (zm_str_starts(name, ZM_S("../")))
-        return zm_str_c(zm_script_pool(call->script), zm_str_of(name.data + 3, name.length - 3));
+        return zm_str_c(zm_script_pool(call->script), zm_str_from(name, 3));
     return apr_pstrcat(zm_script_pool(call->script), ZM_DIR_ROUTER "/", zm_call_arg_c(call, 0),
                        NULL);
 }

@@ -101,7 +101,7 @@ static void take_comment(router_message_t *message, zm_str_t value)
 {
     zm_str_t text = zm_str_trim(value);
     if (message->trusted && zm_str_starts_nocase(text, ZM_S("authres:")))
-        message->authres = zm_str_trim(zm_str_of(text.data + 8, text.length - 8));
+        message->authres = zm_str_trim(zm_str_from(text, 8));
 }
 
 static void take_line(router_message_t *message, int index, zm_str_t *claimed)

@@ -275,7 +275,7 @@ static void worker_line(worker_t *worker, zm_str_t line)
     else if (zm_str_equal_c(line, "#waiting"))
         worker->waiting = true;
     else if (zm_str_starts(line, ZM_S("#return ")))
-        worker_return(worker, zm_str_of(line.data + 8, line.length - 8));
+        worker_return(worker, zm_str_from(line, 8));
     else if (line.length > 0)
         zm_log(ZM_LOG_NOTICE, NULL, "worker says", ZM_F_I("pid", zm_child_pid(worker->child)),
                ZM_F_N("text", line));

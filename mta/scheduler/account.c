@@ -65,7 +65,7 @@ static bool next_item(zm_str_t *rest, zm_str_t *item)
     while (i < rest->length && !zm_is_space(rest->data[i]) && rest->data[i] != ',')
         i++;
     *item = zm_str_of(rest->data + start, i - start);
-    *rest = zm_str_of(rest->data + i, rest->length - i);
+    *rest = zm_str_from(*rest, i);
     return item->length > 0;
 }
 
@@ -86,7 +86,7 @@ static bool item_matches(zm_str_t item, const zm_ip_t *peer)
     if (zm_str_equal_nocase(inside, ZM_S("unix")))
         return peer->family == 0;
     if (zm_str_starts_nocase(inside, ZM_S("ipv6.")) || zm_str_starts_nocase(inside, ZM_S("ipv6:")))
-        inside = zm_str_of(inside.data + 5, inside.length - 5);
+        inside = zm_str_from(inside, 5);
     if (zm_ip_parse(&network.ip, inside) != APR_SUCCESS)
         return false;
     bits = network.ip.family == 4 ? 32 : 128;
@@ -109,7 +109,7 @@ static bool admits(zm_str_t addresses, const zm_ip_t *peer)
     while (next_item(&addresses, &item)) {
         bool refuses = item.data[0] == '!';
         if (refuses)
-            item = zm_str_of(item.data + 1, item.length - 1);
+            item = zm_str_from(item, 1);
         if (item_matches(item, peer))
             return !refuses;
     }

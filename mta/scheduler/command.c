@@ -40,7 +40,7 @@ static const char *destination(void *baton, zm_str_t name)
 static const char *expand(zm_str_t word, names_t *names, const zm_zenv_t *zenv)
 {
     if (zm_str_equal_c(word, "$channel") || zm_str_equal_c(word, "$host"))
-        return destination(names, zm_str_of(word.data + 1, word.length - 1));
+        return destination(names, zm_str_from(word, 1));
     return zm_zenv_expand(zenv, word, ZM_EXPAND_BRACES | ZM_EXPAND_EMPTY, destination, names,
                           names->pool)
         .data;

@@ -162,8 +162,7 @@ static const char *expanded(reader_t *reader, zm_str_t value)
 
 static bool is_param(const zm_token_t *token, const char *name)
 {
-    return zm_str_equal_nocase(zm_str_of(token->name.data + 5, token->name.length - 5),
-                               zm_str(name));
+    return zm_str_equal_nocase(zm_str_from(token->name, 5), zm_str(name));
 }
 
 static void notify_socket(reader_t *reader, const zm_token_t *token)

@@ -16,7 +16,7 @@ static void add_text(zm_buf_t *out, zm_str_t text)
 {
     apr_size_t i;
     while (text.length > 0 && text.data[0] == '\r')
-        text = zm_str_of(text.data + 1, text.length - 1);
+        text = zm_str_from(text, 1);
     for (i = 0; i < text.length; i++) {
         unsigned char c = (unsigned char)text.data[i];
         if (c == '\r')

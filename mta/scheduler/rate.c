@@ -41,7 +41,7 @@ static bool last_equals(zm_str_t text, zm_str_t *pattern, zm_str_t *time)
     if (i < 2)
         return false;
     *pattern = zm_str_trim(zm_str_of(text.data, i - 1));
-    *time = zm_str_trim(zm_str_of(text.data + i, text.length - i));
+    *time = zm_str_trim(zm_str_from(text, i));
     return pattern->length > 0;
 }
 

@@ -351,7 +351,7 @@ static zm_lease_t *lease_named(const zm_ta_t *ta, zm_str_t rest)
         return NULL;
     for (i = path.length; i > 0 && path.data[i - 1] != '/'; i--)
         continue;
-    digits = zm_str_of(path.data + i, path.length - i);
+    digits = zm_str_from(path, i);
     for (i = 0; i < digits.length && zm_is_digit(digits.data[i]); i++)
         continue;
     if (zm_str_u64(zm_str_of(digits.data, i), &id) != APR_SUCCESS)
@@ -362,7 +362,7 @@ static zm_lease_t *lease_named(const zm_ta_t *ta, zm_str_t rest)
 
 static void hungry(zm_scheduler_t *scheduler, zm_ta_t *ta, zm_str_t line)
 {
-    zm_str_t rest = zm_str_of(line.data + 7, line.length - 7);
+    zm_str_t rest = zm_str_from(line, 7);
     zm_lease_t *lease = NULL;
 
     if (!ta->hungry) {
@@ -423,9 +423,9 @@ void zm_ta_line(zm_scheduler_t *scheduler, zm_ta_t *ta, zm_str_t line)
     if (zm_str_starts(line, ZM_S("#hungry"))) {
         hungry(scheduler, ta, line);
     } else if (zm_str_starts(line, ZM_S("#resync "))) {
-        resync(scheduler, ta, zm_str_of(line.data + 8, line.length - 8));
+        resync(scheduler, ta, zm_str_from(line, 8));
     } else if (zm_str_starts(line, ZM_S("#multi "))) {
-        multi(scheduler, ta, zm_str_of(line.data + 7, line.length - 7));
+        multi(scheduler, ta, zm_str_from(line, 7));
     } else if (line.length == 0 || line.data[0] == '#') {
         scheduler->outside->comment(scheduler->baton, ta, line, false);
     } else if (!zm_outcome_line(scheduler, ta, line)) {

@@ -216,7 +216,7 @@ static int next_option(zm_call_t *call, zm_str_t options, const zm_value_t *word
     if (place >= 0 && (apr_size_t)place + 1 < options.length && options.data[place + 1] == ':') {
         zm_value_t argument = ZM_VALUE_NULL;
         if (at < word.length)
-            argument = zm_value_of(zm_str_of(word.data + at, word.length - at));
+            argument = zm_value_of(zm_str_from(word, at));
         else if (++index < count)
             argument = words[index];
         if (index >= count) {

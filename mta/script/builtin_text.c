@@ -26,7 +26,7 @@ static int do_basename(zm_call_t *call)
         return usage(call, "path [suffix]");
     for (i = name.length; i > 0 && name.data[i - 1] != '/';)
         i--;
-    name = zm_str_of(name.data + i, name.length - i);
+    name = zm_str_from(name, i);
     if (suffix.length > 0 && name.length > suffix.length &&
         memcmp(name.data + name.length - suffix.length, suffix.data, suffix.length) == 0)
         name.length -= suffix.length;

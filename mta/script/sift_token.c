@@ -42,7 +42,7 @@ static void delimited(zm_sift_token_t *token, zm_str_t text, uint32_t at)
     if (end == 0) {
         token->kind = ZM_SIFT_ATOM;
         token->end = (uint32_t)text.length;
-        token->text = zm_str_of(text.data + at, text.length - at);
+        token->text = zm_str_from(text, at);
         return;
     }
     token->kind = text.data[at] == '"'   ? ZM_SIFT_QUOTED

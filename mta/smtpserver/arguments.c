@@ -54,7 +54,7 @@ static apr_status_t set_pretend(void *target, const char *argument, zm_error_t *
         text = zm_str_of(text.data + 1, text.length - 2);
         if (zm_str_starts_nocase(text, ZM_S("ipv6")) && text.length > 5 &&
             strchr(" :.", text.data[4]) != NULL)
-            text = zm_str_of(text.data + 5, text.length - 5);
+            text = zm_str_from(text, 5);
         arguments->pretend.port = 25;
         if (zm_ip_parse(&arguments->pretend.ip, text) == APR_SUCCESS)
             return APR_SUCCESS;

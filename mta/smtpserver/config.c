@@ -88,13 +88,13 @@ static bool take_word(config_reader_t *reader, zm_str_t *rest, zm_str_t *word)
     apr_size_t end = 0;
     char quote;
     while (rest->length > 0 && zm_is_blank(rest->data[0]))
-        *rest = zm_str_of(rest->data + 1, rest->length - 1);
+        *rest = zm_str_from(*rest, 1);
     if (rest->length == 0 || rest->data[0] == '#')
         return false;
     quote = rest->data[0];
     if (quote != '"' && quote != '\'')
         return zm_str_word(rest, word);
-    *rest = zm_str_of(rest->data + 1, rest->length - 1);
+    *rest = zm_str_from(*rest, 1);
     while (end < rest->length && rest->data[end] != quote)
         end++;
     *word = zm_str_of(rest->data, end);
@@ -103,7 +103,7 @@ static bool take_word(config_reader_t *reader, zm_str_t *rest, zm_str_t *word)
                      reader->keyword.data, quote);
     else
         end++;
-    *rest = zm_str_of(rest->data + end, rest->length - end);
+    *rest = zm_str_from(*rest, end);
     return true;
 }
 
@@ -115,7 +115,7 @@ static void read_parameter(config_reader_t *reader, zm_str_t line)
         return;
     }
     reader->count = 0;
-    reader->rest = rest.length > 0 ? zm_str_of(rest.data + 1, rest.length - 1) : rest;
+    reader->rest = rest.length > 0 ? zm_str_from(rest, 1) : rest;
     if (!config_is_raw(reader->keyword)) {
         rest = zm_zenv_expand(reader->options->zenv, rest,
                               ZM_EXPAND_BRACES | ZM_EXPAND_NAMES | ZM_EXPAND_PARENS |
@@ -141,7 +141,7 @@ static void read_line(config_reader_t *reader, zm_str_t line)
     if (line.length == 0 || line.data[0] == '#' || zm_is_space((unsigned char)line.data[0]))
         return;
     if (zm_str_starts(line, param))
-        read_parameter(reader, zm_str_of(line.data + param.length, line.length - param.length));
+        read_parameter(reader, zm_str_from(line, param.length));
     else
         read_pattern(reader, line);
 }

@@ -32,9 +32,8 @@ static void heard(zm_str_t line, void *baton)
     const zm_str_t failure = ZM_STR("fail ");
     (void)baton;
     if (zm_str_starts(line, failure))
-        zm_log(
-            ZM_LOG_ERROR, NULL, "desk cannot start",
-            ZM_F_N("reason", zm_str_of(line.data + failure.length, line.length - failure.length)));
+        zm_log(ZM_LOG_ERROR, NULL, "desk cannot start",
+               ZM_F_N("reason", zm_str_from(line, failure.length)));
 }
 
 static void listen_to(desk_keeper_t *keeper)

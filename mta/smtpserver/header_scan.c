@@ -39,8 +39,7 @@ static void end_line(header_scan_t *scan)
     else if (zm_str_starts_nocase(start, ZM_S("Received:")))
         scan->received++;
     else if (zm_str_starts_nocase(start, precedence))
-        scan->priority = priority_of(
-            zm_str_of(start.data + precedence.length, start.length - precedence.length));
+        scan->priority = priority_of(zm_str_from(start, precedence.length));
     scan->start_length = scan->line_length = 0;
 }
 
@@ -76,7 +75,7 @@ static int is_mbox(zm_str_t start)
     static const zm_str_t mark = ZM_STR("From ");
     zm_str_t common;
     if (start.length > 0 && start.data[0] == '>')
-        start = zm_str_of(start.data + 1, start.length - 1);
+        start = zm_str_from(start, 1);
     if (start.length >= mark.length)
         return zm_str_starts(start, mark);
     common = zm_str_of(mark.data, start.length);
@@ -91,7 +90,7 @@ static apr_status_t first(header_scan_t *scan, zm_str_t *text, header_sink_fn *s
     int mbox = -1;
     while (mbox < 0 && text->length > 0) {
         scan->start[scan->start_length++] = text->data[0];
-        *text = zm_str_of(text->data + 1, text->length - 1);
+        *text = zm_str_from(*text, 1);
         mbox = is_mbox(zm_str_of(scan->start, scan->start_length));
     }
     if (mbox < 0)

@@ -309,7 +309,7 @@ static void take_enhanced(zm_str_t *text, char *enhanced, apr_size_t size)
     memcpy(enhanced, text->data, at);
     enhanced[at] = '\0';
     at += at < text->length;
-    *text = zm_str_of(text->data + at, text->length - at);
+    *text = zm_str_from(*text, at);
 }
 
 static void read_line(zm_str_t text, inquiry_line_t *line)
@@ -322,7 +322,7 @@ static void read_line(zm_str_t text, inquiry_line_t *line)
         (text.length > 3 && text.data[3] != ' ' && text.data[3] != '-'))
         return;
     line->code = (text.data[0] - '0') * 100 + (text.data[1] - '0') * 10 + (text.data[2] - '0');
-    line->text = text.length > 4 ? zm_str_of(text.data + 4, text.length - 4) : ZM_S("");
+    line->text = text.length > 4 ? zm_str_from(text, 4) : ZM_S("");
     take_enhanced(&line->text, line->enhanced, sizeof line->enhanced);
 }
 

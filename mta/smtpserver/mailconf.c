@@ -24,7 +24,7 @@ static zm_str_t value_of(zm_str_t text, const zm_zenv_t *zenv, apr_table_t *seen
     char quote = text.length > 0 ? text.data[0] : '\0';
     apr_size_t end = 0;
     if (quote == '"' || quote == '\'') {
-        text = zm_str_of(text.data + 1, text.length - 1);
+        text = zm_str_from(text, 1);
         while (end < text.length && text.data[end] != quote)
             end++;
     } else {

@@ -73,9 +73,9 @@ static void on_deadline(zm_timer_t *timer, void *baton)
 
 static const char *rest_of(const node_call_t *call, zm_str_t line)
 {
-    line = line.length > 0 ? zm_str_trim(zm_str_of(line.data + 1, line.length - 1)) : line;
+    line = line.length > 0 ? zm_str_trim(zm_str_from(line, 1)) : line;
     if (zm_str_starts(line, ZM_S("OK;")))
-        line = zm_str_trim(zm_str_of(line.data + 3, line.length - 3));
+        line = zm_str_trim(zm_str_from(line, 3));
     return zm_str_c(call->pool, line);
 }
 

@@ -175,7 +175,7 @@ apr_status_t pattern_add(pattern_list_t *list, zm_str_t line, const char **probl
     rest = zm_str_trim(rest);
     if (rest.length > 0 && rest.data[0] == '!') {
         made->flags = PATTERN_REJECT;
-        rest = zm_str_trim(zm_str_of(rest.data + 1, rest.length - 1));
+        rest = zm_str_trim(zm_str_from(rest, 1));
         made->text = zm_str_c(pool, rest);
     } else if (zm_str_word(&rest, &word) && word.data[0] != '#' &&
                !pattern_flags(word, &made->flags, &bad)) {

@@ -52,7 +52,7 @@ static bool inner_address(zm_str_t local, zm_str_t *user, zm_str_t *domain)
     for (at = local.length; at > 0; at--) {
         if (local.data[at - 1] == '@' || local.data[at - 1] == '%') {
             *user = zm_str_of(local.data, at - 1);
-            *domain = zm_str_of(local.data + at, local.length - at);
+            *domain = zm_str_from(local, at);
             return true;
         }
     }

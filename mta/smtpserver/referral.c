@@ -153,7 +153,7 @@ static void relay(session_t *session, const inquiry_answer_t *answer)
 static zm_str_t question_of(zm_str_t arguments)
 {
     while (arguments.length > 0 && arguments.data[0] == '-')
-        arguments = zm_str_of(arguments.data + 1, arguments.length - 1);
+        arguments = zm_str_from(arguments, 1);
     return zm_str_trim(arguments);
 }
 

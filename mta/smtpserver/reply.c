@@ -56,7 +56,7 @@ static void emit(session_t *session, int code, const char *enhanced, bool last, 
         clean(line, zm_str_of(text.data, length));
         zm_buf_add(line, "\r\n", 2);
         put(session, line);
-        text = zm_str_of(text.data + length, text.length - length);
+        text = zm_str_from(text, length);
     } while (folded);
 }
 

@@ -104,7 +104,7 @@ static int parameter_flags(const session_t *session)
 
 static zm_str_t from(zm_str_t text, apr_size_t at)
 {
-    return zm_str_of(text.data + at, text.length - at);
+    return zm_str_from(text, at);
 }
 
 /* Where the path begins in "FROM:<...>"; false: the words are not there. */

@@ -175,8 +175,7 @@ void zm_channel_close(zm_channel_t *channel)
 apr_status_t zm_channel_line(zm_channel_t *channel, zm_str_t *line)
 {
     zm_str_t head, rest;
-    zm_str_t left =
-        zm_str_of(channel->input.data + channel->taken, channel->input.length - channel->taken);
+    zm_str_t left = zm_str_from(zm_buf_str(&channel->input), channel->taken);
     if (left.length > 0 && zm_str_cut(left, '\n', &head, &rest)) {
         channel->taken += head.length + 1;
         *line = head;

@@ -55,7 +55,7 @@ void zm_fields_parse(zm_fields_t *fields, zm_str_t text, apr_pool_t *pool)
             *add_slot(fields, fields->count) = field_of(zm_str_of(text.data, length));
         if (length < text.length)
             length++;
-        text = zm_str_of(text.data + length, text.length - length);
+        text = zm_str_from(text, length);
     }
 }
 

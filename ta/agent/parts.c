@@ -136,12 +136,12 @@ static int boundary_level(const zm_parts_t *parts, zm_str_t line, bool *last)
     for (level = parts->depth - 1; level >= 0; level--) {
         zm_str_t boundary = parts->levels[level].boundary;
         zm_str_t rest;
-        if (!zm_str_starts(zm_str_of(line.data + 2, line.length - 2), boundary))
+        if (!zm_str_starts(zm_str_from(line, 2), boundary))
             continue;
         rest = zm_str_of(line.data + 2 + boundary.length, line.length - 2 - boundary.length);
         *last = zm_str_starts(rest, ZM_S("--"));
         if (*last)
-            rest = zm_str_of(rest.data + 2, rest.length - 2);
+            rest = zm_str_from(rest, 2);
         if (zm_str_trim(rest).length == 0)
             return level;
     }

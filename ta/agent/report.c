@@ -111,7 +111,7 @@ static void add_stat(zm_buf_t *out, report_t *report, apr_size_t limit)
     apr_size_t start = text.length;
     while (start > 0 && text.data[start - 1] != '\r')
         start--;
-    text = zm_str_of(text.data + start, text.length - start);
+    text = zm_str_from(text, start);
     if (text.length > limit)
         text.length = limit;
     zm_buf_add_c(out, "stat=");

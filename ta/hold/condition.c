@@ -146,8 +146,7 @@ static zm_condition_state_t try_home(attempt_t *attempt)
     const char *name = zm_str_c(attempt->pool, attempt->parameter);
     apr_status_t status;
     if (zm_str_starts(attempt->parameter, ZM_S("uid#")))
-        return try_owner(attempt,
-                         zm_str_of(attempt->parameter.data + 4, attempt->parameter.length - 4));
+        return try_owner(attempt, zm_str_from(attempt->parameter, 4));
     status = zm_accounts_find(&account, hold->accounts, name, attempt->pool);
     if (APR_STATUS_IS_ENOENT(status))
         return ZM_CONDITION_MET;

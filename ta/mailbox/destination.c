@@ -62,13 +62,13 @@ apr_status_t zm_destination_parse(zm_destination_t *destination, zm_str_t raw, z
     const char *plus;
     *destination = (zm_destination_t){ZM_TO_USER, "", "", "", ""};
     while (plain.length > 0 && plain.data[0] == '\\')
-        plain = zm_str_of(plain.data + 1, plain.length - 1);
+        plain = zm_str_from(plain, 1);
     if (plain.length == 0 || zm_str_find(plain, '\0') >= 0)
         return ZM_E_SYNTAX;
     destination->domain = domain_of(plain, pool);
     if (plain.data[0] == '|') {
         destination->kind = ZM_TO_PROGRAM;
-        destination->text = zm_str_c(pool, zm_str_of(plain.data + 1, plain.length - 1));
+        destination->text = zm_str_c(pool, zm_str_from(plain, 1));
         return APR_SUCCESS;
     }
     if (plain.data[0] == '/' && raw.length > 0 && raw.data[0] == '"')

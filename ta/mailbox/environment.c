@@ -53,7 +53,7 @@ static void add_notify(list_t *list, const zm_dsn_t *dsn)
         if (flags[i].on)
             zm_buf_add_c(&words, flags[i].word);
     if (words.length > 0)
-        add(list, "NOTIFY", zm_str_of(words.data + 1, words.length - 1));
+        add(list, "NOTIFY", zm_str_from(zm_buf_str(&words), 1));
     zm_buf_free(&words);
 }
 

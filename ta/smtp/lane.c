@@ -130,8 +130,8 @@ static void end_task(lane_t *lane, zm_task_t *task)
     zm_buf_add_str(&line, job->path);
     zm_buf_add_str(&line, job->host);
     zm_job_close(job);
-    zm_agent_done(agent, zm_str_of(line.data, path),
-                  zm_str_of(line.data + path, line.length - path), with_host);
+    zm_agent_done(agent, zm_str_of(line.data, path), zm_str_from(zm_buf_str(&line), path),
+                  with_host);
     zm_buf_free(&line);
     free(task);
 }

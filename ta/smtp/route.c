@@ -320,7 +320,7 @@ void zm_route_find_one(zm_str_t destination, bool may_be_unix, const zm_smtp_opt
     search->baton = baton;
     search->pool = pool;
     if (destination.length > 1 && destination.data[0] == '"' && destination.data[1] == '[')
-        destination = zm_str_of(destination.data + 1, destination.length - 1);
+        destination = zm_str_from(destination, 1);
     if (destination.length > 0 && destination.data[destination.length - 1] == '"')
         destination.length--;
     search->name = zm_str_c(pool, destination);

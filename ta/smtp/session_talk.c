@@ -275,7 +275,7 @@ static void read_capabilities(zm_session_t *session)
     do {
         more = zm_str_cut(rest, '\r', &line, &rest);
         if (!first && line.length > 8) /* "->> 250-" */
-            zm_peer_keyword(&session->peer, zm_str_of(line.data + 8, line.length - 8));
+            zm_peer_keyword(&session->peer, zm_str_from(line, 8));
         first = false;
     } while (more);
     if (session->smtp->options->seven_bit > 0)
