@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <ifaddrs.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -80,6 +81,20 @@ const char *zm_machine_hosts_file(apr_pool_t *pool)
 {
     (void)pool;
     return "/etc/hosts";
+}
+
+/* -- names ------------------------------------------------------------------------------------- */
+
+const char *zm_machine_canonical_name(const char *host, apr_pool_t *pool)
+{
+    struct addrinfo wanted = {.ai_flags = AI_CANONNAME, .ai_socktype = SOCK_STREAM}, *found;
+    const char *name = host;
+    if (getaddrinfo(host, NULL, &wanted, &found) != 0)
+        return host;
+    if (found->ai_canonname != NULL)
+        name = apr_pstrdup(pool, found->ai_canonname);
+    freeaddrinfo(found);
+    return name;
 }
 
 /* -- large pages --------------------------------------------------------------------------- */

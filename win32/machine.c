@@ -83,6 +83,20 @@ const char *zm_machine_hosts_file(apr_pool_t *pool)
                        NULL);
 }
 
+/* -- names ------------------------------------------------------------------------------------- */
+
+const char *zm_machine_canonical_name(const char *host, apr_pool_t *pool)
+{
+    struct addrinfo wanted = {.ai_flags = AI_CANONNAME, .ai_socktype = SOCK_STREAM}, *found;
+    const char *name = host;
+    if (getaddrinfo(host, NULL, &wanted, &found) != 0)
+        return host;
+    if (found->ai_canonname != NULL)
+        name = apr_pstrdup(pool, found->ai_canonname);
+    freeaddrinfo(found);
+    return name;
+}
+
 /* Large pages would need a privilege and all of their memory at once. */
 void zm_machine_large_pages(void *memory, apr_size_t size)
 {

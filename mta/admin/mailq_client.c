@@ -7,6 +7,7 @@
 
 #include "mta/conf/mailqsock.h"
 #include "platform/localsock.h"
+#include "platform/machine.h"
 #include "platform/service.h"
 
 #define PATIENCE (60 * APR_USEC_PER_SEC)
@@ -178,7 +179,7 @@ static int open_connection(mailq_t *mailq)
         return connect_local(mailq, where.path);
     code = connect_tcp(mailq, server != NULL ? server : "localhost", where.port);
     if (code == 0 && server != NULL && !mailq->json && strcmp(server, "localhost") != 0)
-        printf("[%s]\n", server);
+        printf("[%s]\n", zm_machine_canonical_name(server, mailq->pool));
     return code;
 }
 

@@ -30,5 +30,11 @@ static void advice_leaves_the_contents(void)
     free(memory);
 }
 
+static void an_address_is_its_own_name(void)
+{
+    CU_ASSERT_STRING_EQUAL(zm_machine_canonical_name("127.0.0.1", zm_test_pool()), "127.0.0.1");
+    CU_ASSERT_STRING_EQUAL(zm_machine_canonical_name("no host", zm_test_pool()), "no host");
+}
+
 ZM_TESTS("machine", ZM_TEST(there_is_a_processor), ZM_TEST(the_load_is_told_or_refused),
-         ZM_TEST(advice_leaves_the_contents))
+         ZM_TEST(advice_leaves_the_contents), ZM_TEST(an_address_is_its_own_name))
