@@ -191,6 +191,8 @@ apr_status_t zm_compile(zm_compile_t *compile, zm_str_t text, zm_map_t *map, apr
     apr_status_t status = apr_pool_create(&run.pool, pool);
     if (status != APR_SUCCESS)
         return zm_error_system(error, status, "cannot compile");
+    if (zm_str_starts(text, ZM_S("\xef\xbb\xbf"))) /* editors put it before UTF-8 */
+        text = zm_str_from(text, 3);
     status = zm_map_begin(map, error);
     if (status == APR_SUCCESS)
         status = compile->form == ZM_COMPILE_ALIASES  ? zm_aliases_read(text, &reader, pool)

@@ -31,8 +31,8 @@ static void add_quoted(zm_buf_t *out, zm_str_t text)
     zm_buf_add_byte(out, '"');
 }
 
-/* The value as it is stored.  Lives until the next entry. */
-static zm_str_t with_quotes(reading_t *reading, const zm_address_list_t *list)
+/* The value as it is stored, of what has been parsed in its place.  Lives until the next entry. */
+static zm_str_t with_quotes(reading_t *reading, zm_str_t value, const zm_address_list_t *list)
 {
     const zm_aliases_reader_t *reader = reading->reader;
     const zm_address_t *item;
@@ -48,13 +48,13 @@ static zm_str_t with_quotes(reading_t *reading, const zm_address_list_t *list)
                            "programs, files and :include: should stand in quotes");
         source = zm_address_source(list, item);
         offset = (apr_size_t)(source.data - list->text.data);
-        zm_buf_add(&reading->quoted, list->text.data + done, offset - done);
-        add_quoted(&reading->quoted, source);
+        zm_buf_add(&reading->quoted, value.data + done, offset - done);
+        add_quoted(&reading->quoted, zm_str_of(value.data + offset, source.length));
         done = offset + source.length;
     }
     if (done == 0)
-        return list->text;
-    zm_buf_add(&reading->quoted, list->text.data + done, list->text.length - done);
+        return value;
+    zm_buf_add(&reading->quoted, value.data + done, value.length - done);
     return zm_buf_str(&reading->quoted);
 }
 
@@ -70,11 +70,22 @@ static const char *list_problem(const zm_address_list_t *list)
     return item != NULL ? zm_address_problem(list, item, &offset) : "not an address list";
 }
 
+/* Where a lookup will put a part of the key, %0 to %9, there is a word. */
+static zm_address_list_t *parse(zm_str_t value, apr_pool_t *pool)
+{
+    char *text = zm_str_c(pool, value);
+    apr_size_t i;
+    for (i = 0; i + 1 < value.length; i++)
+        if (text[i] == '%' && zm_is_digit(text[i + 1]))
+            text[i] = 'x';
+    return zm_address_parse(ZM_RULE_LIST_LINE, zm_str_of(text, value.length), pool);
+}
+
 /* Ends the entry in hand: its value must be an address list. */
 static apr_status_t finish_entry(reading_t *reading)
 {
     const zm_aliases_reader_t *reader = reading->reader;
-    zm_str_t value = zm_str_trim(zm_buf_str(&reading->value));
+    zm_str_t value = zm_str_trim(zm_buf_str(&reading->value)), plain;
     zm_address_list_t *list;
     const char *problem;
     apr_status_t status = APR_SUCCESS;
@@ -83,12 +94,13 @@ static apr_status_t finish_entry(reading_t *reading)
     reading->open = false;
     while (value.length > 0 && value.data[value.length - 1] == ',')
         value = zm_str_trim(zm_str_of(value.data, value.length - 1));
-    list = zm_address_parse(ZM_RULE_LIST_LINE, value, reading->pool);
+    list = parse(value, reading->pool);
     problem = list_problem(list);
     if (problem == NULL) {
-        value = with_quotes(reading, list);
-        if (value.data != list->text.data) /* without quotes more was allowed around it */
-            problem = list_problem(zm_address_parse(ZM_RULE_LIST_LINE, value, reading->pool));
+        plain = value;
+        value = with_quotes(reading, plain, list);
+        if (value.data != plain.data) /* without quotes more was allowed around it */
+            problem = list_problem(parse(value, reading->pool));
     }
     if (problem != NULL)
         reader->complain(reader->baton, reading->line, problem);

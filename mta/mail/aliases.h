@@ -12,6 +12,7 @@
  * continues the entry, whose text so far must end in a comma.  Empty lines and
  * comments end an entry.  A line with a NUL byte is wrong.
  *
+ * %0 to %9, for which a lookup puts parts of the key and of the address, count as words.
  * Programs, files and includes may stand without quotes, up to the next comma:
  * the reader tells so, and gives the value with quotes around them.
  */

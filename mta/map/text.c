@@ -122,6 +122,8 @@ static apr_status_t unordered_open(void **state, const zm_map_options_t *options
     if (status != APR_SUCCESS)
         return zm_error_system(error, status, "cannot read %s", text->path);
     text->data = zm_str_of(data, length);
+    if (zm_str_starts(text->data, ZM_S("\xef\xbb\xbf"))) /* editors put it before UTF-8 */
+        text->data = zm_str_from(text->data, 3);
     text->index = apr_hash_make(pool);
     index_lines(text);
     *state = text;

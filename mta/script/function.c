@@ -233,15 +233,13 @@ static zm_stream_t *open_source(zm_script_t *script, zm_str_t name)
     return NULL;
 }
 
-#define SOURCE_LIMIT ((apr_size_t)64 * 1024 * 1024)
-
 static zm_flow_t run_dot(zm_script_t *script, const zm_value_t *args, uint32_t count)
 {
     zm_buf_t text = ZM_BUF_INIT;
     zm_stream_t *stream;
     zm_unit_t *unit;
     zm_flow_t flow;
-    zm_str_t name = count > 0 ? zm_value_str(args[0]) : ZM_S("");
+    zm_str_t name = count > 0 ? zm_value_str(args[0]) : ZM_S(""), source;
     apr_status_t parsed;
     if (count != 1 || args[0].is_list) {
         zm_complain(script, "usage: . file");
@@ -254,10 +252,9 @@ static zm_flow_t run_dot(zm_script_t *script, const zm_value_t *args, uint32_t c
         script->status = 1;
         return ZM_FLOW_NORMAL;
     }
-    zm_stream_drain(stream, &text, SOURCE_LIMIT);
+    source = zm_stream_source(stream, &text);
     zm_stream_release(script, stream);
-    parsed = zm_unit_parse(&unit, script, zm_buf_str(&text), zm_str_c(script->arena.pool, name),
-                           false, NULL);
+    parsed = zm_unit_parse(&unit, script, source, zm_str_c(script->arena.pool, name), false, NULL);
     zm_buf_free(&text);
     script->status = 0;
     if (parsed != APR_SUCCESS)

@@ -138,6 +138,24 @@ void zm_stream_drain(zm_stream_t *stream, zm_buf_t *out, apr_size_t limit)
     } while (limit > 0 && stream->kind == ZM_STREAM_FILE && fill(stream));
 }
 
+#define SOURCE_LIMIT ((apr_size_t)64 * 1024 * 1024)
+
+zm_str_t zm_stream_source(zm_stream_t *stream, zm_buf_t *text)
+{
+    zm_str_t whole;
+    apr_size_t i, kept = 0;
+    zm_stream_drain(stream, text, SOURCE_LIMIT);
+    whole = zm_buf_str(text);
+    if (zm_str_starts(whole, ZM_S("\xef\xbb\xbf")))
+        whole = zm_str_from(whole, 3);
+    if (whole.length == 0 || memchr(whole.data, '\r', whole.length) == NULL)
+        return whole;
+    for (i = 0; i < whole.length; i++)
+        if (whole.data[i] != '\r' || i + 1 == whole.length || whole.data[i + 1] != '\n')
+            text->data[kept++] = whole.data[i];
+    return zm_str_of(text->data, kept);
+}
+
 /* -- descriptors -------------------------------------------------------------------------- */
 
 void zm_descriptor_set(zm_script_t *script, int descriptor, zm_stream_t *stream)

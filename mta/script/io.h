@@ -51,6 +51,9 @@ void zm_stream_write(zm_script_t *script, zm_stream_t *stream, zm_str_t text);
 int zm_stream_byte(zm_stream_t *stream);
 /** Everything up to the end, appended; at most limit bytes. */
 void zm_stream_drain(zm_stream_t *stream, zm_buf_t *out, apr_size_t limit);
+/** Reads a script into text: without the mark that editors put before UTF-8, and with lines that
+ * end in LF alone. */
+zm_str_t zm_stream_source(zm_stream_t *stream, zm_buf_t *text);
 /** Opens a file as a stream; flags as for apr_file_open. */
 apr_status_t zm_stream_open(zm_stream_t **stream, zm_script_t *script, const char *path,
                             apr_int32_t flags);

@@ -322,19 +322,18 @@ apr_status_t zm_script_run(zm_script_t *script, zm_str_t text, const char *name,
     return run_text(script, text, name, status, error);
 }
 
-#define SOURCE_LIMIT ((apr_size_t)64 * 1024 * 1024)
-
 apr_status_t zm_script_source(zm_script_t *script, const char *path, int *status, zm_error_t *error)
 {
     zm_buf_t text = ZM_BUF_INIT;
     zm_stream_t *stream;
+    zm_str_t source;
     apr_status_t result = zm_stream_open(&stream, script, path, APR_FOPEN_READ);
     if (result != APR_SUCCESS)
         return zm_error_system(error, result, "cannot read %s", path);
-    zm_stream_drain(stream, &text, SOURCE_LIMIT);
+    source = zm_stream_source(stream, &text);
     zm_stream_release(script, stream);
     script->status = 0;
-    result = run_text(script, zm_buf_str(&text), path, status, error);
+    result = run_text(script, source, path, status, error);
     zm_buf_free(&text);
     return result;
 }

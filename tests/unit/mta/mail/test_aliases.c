@@ -51,6 +51,14 @@ static void entries_have_lower_case_keys_and_lists(void)
                   "2 postmaster=root\n4 ann=bob, carol@x.test\n");
 }
 
+static void parts_of_the_key_may_stand_in_a_value(void)
+{
+    seen_t seen = {ZM_BUF_INIT, 0};
+    ZM_ASSERT_STR(read("@old.test: %1@new.test\n@x.test: |run %1 %2, \"%0\"@y.test\n", &seen),
+                  "1 @old.test=%1@new.test\n2?\n2 @x.test=\"|run %1 %2\", \"%0\"@y.test\n");
+    ZM_ASSERT_STR(read("a: %@new.test\n", &seen), "1!\n");
+}
+
 static void a_comma_lets_an_entry_go_on(void)
 {
     seen_t seen = {ZM_BUF_INIT, 0};
@@ -92,6 +100,7 @@ static void a_nul_byte_costs_its_line(void)
 }
 
 ZM_TESTS("aliases", ZM_TEST(entries_have_lower_case_keys_and_lists),
-         ZM_TEST(a_comma_lets_an_entry_go_on), ZM_TEST(quoted_keys_and_programs_are_kept),
+         ZM_TEST(parts_of_the_key_may_stand_in_a_value), ZM_TEST(a_comma_lets_an_entry_go_on),
+         ZM_TEST(quoted_keys_and_programs_are_kept),
          ZM_TEST(bare_programs_files_and_includes_get_their_quotes),
          ZM_TEST(a_nul_byte_costs_its_line), ZM_TEST(bad_lines_cost_only_themselves))

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "mta/mail/aliases.h"
 #include "platform/fs.h"
 #include "tests/unit/mta/router/world.h"
 
@@ -29,14 +30,34 @@ typedef struct reader_t {
 
 /* -- files ---------------------------------------------------------------------------------- */
 
+typedef struct compiling_t {
+    reader_t *reader;
+    const char *name;
+} compiling_t;
+
+static apr_status_t add_entry(void *baton, zm_str_t key, zm_str_t value, unsigned line)
+{
+    const compiling_t *compiling = baton;
+    (void)line;
+    world_map(compiling->reader->world, compiling->name, zm_str_c(zm_test_pool(), key),
+              zm_str_c(zm_test_pool(), value));
+    return APR_SUCCESS;
+}
+
+static void complain(void *baton, unsigned line, const char *what)
+{
+    const compiling_t *compiling = baton;
+    fprintf(stderr, "recipes.md: %s: %s, line %u: %s\n", compiling->reader->title, compiling->name,
+            line, what);
+    CU_FAIL("newaliases would refuse a file of the guide");
+}
+
 /* Sources of compiled databases go in as newaliases would put them. */
 static void write_aliases(reader_t *reader, const char *name)
 {
-    zm_str_t rest = zm_buf_str(&reader->text), line, key, value;
-    while (zm_str_cut(rest, '\n', &line, &rest))
-        if (zm_str_cut(line, ':', &key, &value))
-            world_map(reader->world, name, zm_str_c(zm_test_pool(), zm_str_trim(key)),
-                      zm_str_c(zm_test_pool(), zm_str_trim(value)));
+    compiling_t compiling = {reader, name};
+    zm_aliases_reader_t aliases = {add_entry, complain, complain, &compiling};
+    ZM_ASSERT_OK(zm_aliases_read(zm_buf_str(&reader->text), &aliases, zm_test_pool()));
 }
 
 static void finish_file(reader_t *reader)

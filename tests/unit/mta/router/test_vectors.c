@@ -12,6 +12,7 @@ typedef enum section_t {
     SECTION_NONE,
     SECTION_SET,
     SECTION_FILE,
+    SECTION_DOS,
     SECTION_MAP,
     SECTION_RECIPIENTS,
     SECTION_SENDERS,
@@ -31,7 +32,7 @@ typedef struct reader_t {
 
 static void finish_section(reader_t *reader)
 {
-    if (reader->section == SECTION_FILE)
+    if (reader->section == SECTION_FILE || reader->section == SECTION_DOS)
         world_file(reader->world, reader->name, zm_buf_c(&reader->text));
     zm_buf_clear(&reader->text);
 }
@@ -41,9 +42,13 @@ static void begin_section(reader_t *reader, zm_str_t title)
     static const struct {
         const char *name;
         section_t section;
-    } sections[] = {{"set", SECTION_SET},         {"file", SECTION_FILE},
-                    {"map", SECTION_MAP},         {"recipients", SECTION_RECIPIENTS},
-                    {"senders", SECTION_SENDERS}, {"calls", SECTION_CALLS}};
+    } sections[] = {{"set", SECTION_SET},
+                    {"file", SECTION_FILE},
+                    {"dos", SECTION_DOS},
+                    {"map", SECTION_MAP},
+                    {"recipients", SECTION_RECIPIENTS},
+                    {"senders", SECTION_SENDERS},
+                    {"calls", SECTION_CALLS}};
     zm_str_t word = ZM_S(""), name = ZM_S("");
     apr_size_t i;
     finish_section(reader);
@@ -54,6 +59,9 @@ static void begin_section(reader_t *reader, zm_str_t title)
         if (zm_str_equal_c(word, sections[i].name))
             reader->section = sections[i].section;
     reader->name = zm_str_c(zm_test_pool(), name);
+    if (zm_str_equal_c(word, "absent"))
+        ZM_ASSERT_OK(zm_file_unlink(
+            NULL, apr_pstrcat(zm_test_pool(), reader->world->directory, "/", reader->name, NULL)));
     if (zm_str_equal_c(word, "config"))
         reader->world->config =
             apr_pstrcat(zm_test_pool(), reader->world->directory, "/", reader->name, NULL);
@@ -106,9 +114,11 @@ static void read_line(reader_t *reader, zm_str_t line)
         begin_section(reader, zm_str_from(line, 3));
         return;
     }
-    if (reader->section == SECTION_FILE) {
+    if (reader->section == SECTION_FILE || reader->section == SECTION_DOS) {
+        if (reader->section == SECTION_DOS && reader->text.length == 0)
+            zm_buf_add_c(&reader->text, "\xef\xbb\xbf");
         zm_buf_add_c(&reader->text, expand(reader, line));
-        zm_buf_add_byte(&reader->text, '\n');
+        zm_buf_add_c(&reader->text, reader->section == SECTION_DOS ? "\r\n" : "\n");
         return;
     }
     if (zm_str_trim(line).length == 0 || line.data[0] == '#')
@@ -208,9 +218,20 @@ static void unusual_addresses(void)
     run_file("unusual");
 }
 
-ZM_TESTS("router vectors", ZM_TEST(unusual_addresses), ZM_TEST(a_configuration_of_the_nineties),
-         ZM_TEST(stock_rules_route_as_documented), ZM_TEST(every_source_of_local_names),
-         ZM_TEST(whole_addresses), ZM_TEST(routes_of_domains), ZM_TEST(delayed_routes),
-         ZM_TEST(a_null_client), ZM_TEST(unknown_names_for_another_host),
+static void files_as_other_systems_write_them(void)
+{
+    run_file("awkward");
+}
+
+static void names_of_mail_conf_alone(void)
+{
+    run_file("plain");
+}
+
+ZM_TESTS("router vectors", ZM_TEST(files_as_other_systems_write_them),
+         ZM_TEST(names_of_mail_conf_alone), ZM_TEST(unusual_addresses),
+         ZM_TEST(a_configuration_of_the_nineties), ZM_TEST(stock_rules_route_as_documented),
+         ZM_TEST(every_source_of_local_names), ZM_TEST(whole_addresses), ZM_TEST(routes_of_domains),
+         ZM_TEST(delayed_routes), ZM_TEST(a_null_client), ZM_TEST(unknown_names_for_another_host),
          ZM_TEST(old_names_of_an_organisation), ZM_TEST(functions_of_a_site),
          ZM_TEST(control_files_of_qmail), ZM_TEST(questions_of_the_smtp_server))
