@@ -7,6 +7,8 @@
 #include "mta/map/types.h"
 #include "platform/clock.h"
 
+#define FILE_PAUSE apr_time_from_msec(250) /* between tries to read a file */
+
 struct zm_map_t {
     const zm_map_type_t *type;
     const char *name; /* as it was asked for */
@@ -14,6 +16,7 @@ struct zm_map_t {
     void *state; /* null: not open */
     apr_pool_t *pool, *state_pool;
     uint64_t looked; /* the value of looks when the file was looked at */
+    bool given_up;   /* waiting for the file was in vain */
 };
 
 /* Counts units of work; 0: the program does not tell. */
@@ -80,6 +83,7 @@ apr_status_t zm_map_create(zm_map_t **map, const char *type, const zm_map_option
     made->options.config = copy(pool, options->config);
     made->options.variable = options->variable;
     made->options.variable_baton = options->variable_baton;
+    made->options.patient = options->patient;
     made->pool = pool;
     status = apr_pool_create(&made->state_pool, pool);
     if (status != APR_SUCCESS)
@@ -102,10 +106,38 @@ static apr_status_t open_state(zm_map_t *map, zm_error_t *error)
     return status;
 }
 
+static zm_map_outcome_t look_up(zm_map_t *map, zm_str_t key, zm_map_answer_t *answer,
+                                apr_pool_t *pool)
+{
+    zm_error_t error = {0};
+    if (open_state(map, &error) == APR_SUCCESS)
+        return map->type->lookup(map->state, key, answer, pool);
+    answer->reason = apr_pstrcat(pool, "IO:", error.text, NULL);
+    return ZM_MAP_FAILED;
+}
+
+/* A file could not be read: it is opened anew, now if somebody has time, else at the next lookup.
+ */
+static zm_map_outcome_t try_again(zm_map_t *map, zm_str_t key, zm_map_answer_t *answer,
+                                  apr_pool_t *pool)
+{
+    zm_map_outcome_t outcome = ZM_MAP_FAILED;
+    apr_time_t end = zm_clock_monotonic() + ZM_MAP_FILE_PATIENCE;
+    bool patient = map->options.patient && !map->given_up;
+    close_state(map);
+    while (patient && outcome == ZM_MAP_FAILED && zm_clock_monotonic() < end) {
+        zm_map_tell_waiting();
+        apr_sleep(FILE_PAUSE);
+        outcome = look_up(map, key, answer, pool);
+        if (outcome == ZM_MAP_FAILED)
+            close_state(map);
+    }
+    return outcome;
+}
+
 zm_map_outcome_t zm_map_lookup(zm_map_t *map, zm_str_t key, zm_map_answer_t *answer,
                                apr_pool_t *pool)
 {
-    zm_error_t error = {0};
     zm_map_outcome_t outcome;
     apr_time_t start;
     memset(answer, 0, sizeof *answer);
@@ -116,11 +148,11 @@ zm_map_outcome_t zm_map_lookup(zm_map_t *map, zm_str_t key, zm_map_answer_t *ans
     if (map->type->blocks)
         zm_map_tell_waiting();
     start = map->type->waits ? zm_clock_monotonic() : 0;
-    if (open_state(map, &error) != APR_SUCCESS) {
-        answer->reason = apr_pstrcat(pool, "IO:", error.text, NULL);
-        outcome = ZM_MAP_FAILED;
-    } else {
-        outcome = map->type->lookup(map->state, key, answer, pool);
+    outcome = look_up(map, key, answer, pool);
+    if (map->type->reads_file) {
+        if (outcome == ZM_MAP_FAILED)
+            outcome = try_again(map, key, answer, pool);
+        map->given_up = outcome == ZM_MAP_FAILED;
     }
     if (map->type->waits)
         waited += zm_clock_monotonic() - start;

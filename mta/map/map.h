@@ -44,7 +44,13 @@ typedef struct zm_map_options_t {
     const char *config;           /**< further configuration file, or null */
     zm_map_variable_fn *variable; /**< null: there are no variables */
     void *variable_baton;
+    /** A lookup in a file that cannot be read tries again for ZM_MAP_FILE_PATIENCE before it fails:
+     * the file may be away for a moment while another takes its place.  Once; then lookups fail
+     * at once until one could read the file. */
+    bool patient;
 } zm_map_options_t;
+
+#define ZM_MAP_FILE_PATIENCE apr_time_from_sec(3)
 
 /**
  * What the original does differently, for sites whose data live on it:
@@ -122,6 +128,7 @@ typedef struct zm_map_type_t {
     const char *name;
     bool answers_lists;
     bool add_reopens;   /**< what is open does not show additions: open anew after each */
+    bool reads_file;    /**< lookups fail because a file cannot be read */
     bool waits;         /**< lookups wait for others: their time is bounded */
     bool blocks;        /**< and do not tell that they wait */
     bool holds_nothing; /**< there is nothing to flush */

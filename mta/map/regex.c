@@ -138,6 +138,7 @@ static apr_status_t regex_owner(void *state, zm_uid_t *owner, zm_error_t *error)
 
 const zm_map_type_t zm_map_regex = {
     .name = "regex",
+    .reads_file = true,
     .check = zm_map_needs_file,
     .open = regex_open,
     .close = regex_close,

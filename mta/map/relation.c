@@ -6,13 +6,14 @@
 #include "mta/map/cache.h"
 #include "mta/map/types.h"
 
-#define UNORDERED_CACHE 10   /* entries, where nothing is said */
-#define INDIRECT_LIMIT 65536 /* bytes of an indirect value */
+#define UNORDERED_CACHE 10         /* entries, where nothing is said */
+#define INDIRECT_LIMIT (16u << 20) /* bytes of an indirect value */
 
 struct zm_relation_t {
     zm_relation_options_t options;
     zm_map_t *map;
     zm_map_cache_t *cache; /* null: none */
+    zm_file_info_t data;   /* of indirect values: their file as it was */
 };
 
 bool zm_relation_driver(const char *name, zm_relation_driver_t *driver)
@@ -39,8 +40,10 @@ apr_status_t zm_relation_create(zm_relation_t **relation, const zm_relation_opti
 {
     zm_relation_t *made = apr_pcalloc(pool, sizeof *made);
     bool text = strcmp(options->type, "unordered") == 0;
+    zm_map_options_t map = options->map;
     int size = options->cache;
     apr_status_t status;
+    map.patient = true;
     made->options = *options;
     made->options.type = apr_pstrdup(pool, options->type);
     if (options->post == ZM_POST_INDIRECT && !text && strcmp(options->type, "ordered") != 0)
@@ -48,8 +51,7 @@ apr_status_t zm_relation_create(zm_relation_t **relation, const zm_relation_opti
                             "indirect values need a map of type ordered or unordered");
     if (options->post == ZM_POST_INDIRECT && options->map.subtype == NULL)
         return zm_error_set(error, ZM_E_CONFIG, "indirect values need a file as the map's subtype");
-    if ((status = zm_map_create(&made->map, options->type, &options->map, pool, error)) !=
-        APR_SUCCESS)
+    if ((status = zm_map_create(&made->map, options->type, &map, pool, error)) != APR_SUCCESS)
         return status;
     made->options.map = *zm_map_options(made->map);
     if (size < 0)
@@ -150,10 +152,14 @@ static zm_map_outcome_t pathalias_nodot(search_t *search, zm_str_t key)
 
 static zm_map_outcome_t pathalias_at(search_t *search, zm_str_t key)
 {
-    zm_str_t user, domain;
+    apr_size_t at = key.length;
+    zm_str_t domain;
     zm_map_outcome_t outcome;
-    if (!zm_str_cut(key, '@', &user, &domain))
+    while (at > 0 && key.data[at - 1] != '@') /* from the end: a quoted user may hold others */
+        at--;
+    if (at == 0)
         return pathalias(search, key);
+    domain = zm_str_from(key, at);
     outcome = probe(search, key, key);
     if (outcome != ZM_MAP_ABSENT)
         return outcome;
@@ -223,40 +229,66 @@ static zm_map_outcome_t run_driver(search_t *search, zm_str_t key)
 
 /* -- after the search ----------------------------------------------------------------------- */
 
-/* The text in the subtype file from the offset that the value says, up to the next line that is no
- * continuation. */
+/* Adds what a block goes on with; false once a line begins that is no continuation.  *ended: the
+ * text before the block ends with a line. */
+static bool add_lines(zm_buf_t *out, zm_str_t block, bool *ended)
+{
+    apr_size_t i;
+    for (i = 0; i < block.length; i++) {
+        char c = block.data[i];
+        if (*ended && !zm_is_blank(c))
+            return false;
+        if (*ended && c == '\t')
+            c = ' ';
+        *ended = c == '\n';
+        if (!*ended)
+            zm_buf_add_byte(out, c);
+    }
+    return true;
+}
+
+/* The text of a file from an offset up to the next line that is no continuation. */
+static apr_status_t read_record(zm_buf_t *out, const char *path, uint64_t offset, apr_pool_t *pool)
+{
+    char block[4096];
+    apr_size_t length = sizeof block;
+    bool ended = false;
+    zm_file_t *file;
+    apr_status_t status = zm_file_open(&file, NULL, path, ZM_OPEN_READ | ZM_OPEN_FOLLOW, 0, pool);
+    if (status != APR_SUCCESS)
+        return status;
+    status = zm_file_read_at(file, offset, block, &length);
+    while (status == APR_SUCCESS && add_lines(out, zm_str_of(block, length), &ended)) {
+        offset += length;
+        length = sizeof block;
+        status = zm_file_read_at(file, offset, block, &length);
+        if (APR_STATUS_IS_EOF(status)) {
+            status = APR_SUCCESS;
+            break;
+        }
+        if (out->length > INDIRECT_LIMIT)
+            status = ZM_E_LIMIT;
+    }
+    zm_file_close(file);
+    return status;
+}
+
+/* The value is an offset into the subtype file. */
 static zm_map_outcome_t follow(search_t *search)
 {
     const char *path = search->relation->options.map.subtype;
-    char *block = apr_palloc(search->pool, INDIRECT_LIMIT);
-    apr_size_t length = INDIRECT_LIMIT, i;
     zm_buf_t out = ZM_BUF_INIT;
     uint64_t offset;
-    zm_file_t *file;
     apr_status_t status;
     if (zm_str_u64(search->answer.value, &offset) != APR_SUCCESS)
         return ZM_MAP_ABSENT;
-    status = zm_file_open(&file, NULL, path, ZM_OPEN_READ | ZM_OPEN_FOLLOW, 0, search->pool);
-    if (status == APR_SUCCESS) {
-        status = zm_file_read_at(file, offset, block, &length);
-        zm_file_close(file);
-    }
-    if (status != APR_SUCCESS) {
+    status = read_record(&out, path, offset, search->pool);
+    if (status == APR_SUCCESS)
+        search->answer.value = zm_str_copy(search->pool, zm_buf_str(&out));
+    else
         search->answer.reason = apr_pstrcat(search->pool, "IO:", path, NULL);
-        return ZM_MAP_FAILED;
-    }
-    for (i = 0; i < length; i++) {
-        bool goes_on = i + 1 < length && zm_is_blank(block[i + 1]);
-        if (block[i] == '\n' && !goes_on)
-            break;
-        if (block[i] == '\n' && block[i + 1] == '\t')
-            block[i + 1] = ' ';
-        if (block[i] != '\n')
-            zm_buf_add_byte(&out, block[i]);
-    }
-    search->answer.value = zm_str_copy(search->pool, zm_buf_str(&out));
     zm_buf_free(&out);
-    return ZM_MAP_FOUND;
+    return status == APR_SUCCESS ? ZM_MAP_FOUND : ZM_MAP_FAILED;
 }
 
 static zm_map_outcome_t post_process(search_t *search, zm_str_t key, zm_map_outcome_t outcome)
@@ -352,6 +384,18 @@ static zm_map_outcome_t find(search_t *search, zm_str_t key, zm_map_found_t *fou
     return outcome;
 }
 
+/* Whether what answers come from is another file, or in another state, than before. */
+static bool changed(zm_relation_t *relation)
+{
+    const char *data = relation->options.map.subtype;
+    bool any = zm_map_changed(relation->map);
+    if (relation->options.post != ZM_POST_INDIRECT || relation->cache == NULL ||
+        !zm_map_file_changed(data, &relation->data))
+        return any;
+    (void)zm_map_file_look(data, &relation->data);
+    return true;
+}
+
 zm_map_outcome_t zm_relation_lookup(zm_relation_t *relation, const zm_relation_query_t *query,
                                     zm_map_answer_t *answer, apr_pool_t *pool)
 {
@@ -365,7 +409,7 @@ zm_map_outcome_t zm_relation_lookup(zm_relation_t *relation, const zm_relation_q
     search.relation = relation;
     search.query = query;
     search.pool = pool;
-    if (relation->options.check && zm_map_changed(relation->map) && relation->cache != NULL)
+    if (relation->options.check && changed(relation) && relation->cache != NULL)
         zm_map_cache_clear(relation->cache);
     outcome = find(&search, key, &found);
     *answer = search.answer;

@@ -448,6 +448,7 @@ static apr_status_t sqlite_commit(void *state, zm_error_t *error)
 
 const zm_map_type_t zm_map_sqlite = {
     .name = "sqlite",
+    .reads_file = true,
     .check = zm_map_needs_file,
     .open = sqlite_open,
     .close = sqlite_close,

@@ -339,6 +339,7 @@ static apr_status_t ordered_count(void *state, uint64_t *count, zm_error_t *erro
 
 const zm_map_type_t zm_map_unordered = {
     .name = "unordered",
+    .reads_file = true,
     .check = zm_map_needs_file,
     .open = unordered_open,
     .lookup = unordered_lookup,
@@ -352,6 +353,7 @@ const zm_map_type_t zm_map_unordered = {
 
 const zm_map_type_t zm_map_ordered = {
     .name = "ordered",
+    .reads_file = true,
     .check = zm_map_needs_file,
     .open = ordered_open,
     .close = ordered_close,

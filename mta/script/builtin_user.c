@@ -23,7 +23,7 @@ static zm_uid_t nobody(zm_call_t *call)
 static void remember(zm_call_t *call, const char *relation, const char *key, const char *value)
 {
     zm_relation_entry_t *entry = zm_relation_find(call->script, zm_str(relation));
-    if (entry != NULL)
+    if (entry != NULL && value != NULL)
         zm_map_add(zm_relation_map(entry->relation), zm_str(key), zm_str(value), NULL);
 }
 

@@ -3,6 +3,7 @@
 #include <apr_strings.h>
 
 #include "platform/clock.h"
+#include "platform/fs.h"
 #include "tests/unit/harness.h"
 
 static zm_relation_t *relation;
@@ -77,6 +78,8 @@ static void nodot_and_at_variants(void)
     ZM_ASSERT_STR(ask("U@D.test", NULL, NULL), "both");
     ZM_ASSERT_STR(ask("x@d.test", NULL, NULL), "domain");
     ZM_ASSERT_STR(ask("x@", NULL, NULL), "local");
+    ZM_ASSERT_STR(ask("\"a@b\"@d.test", NULL, NULL), "domain");
+    ZM_ASSERT_STR(ask("\"a@b\"@", NULL, NULL), "local");
 }
 
 static void longestmatch_knows_networks(void)
@@ -130,8 +133,111 @@ static void a_cached_suffix_match_substitutes_like_the_first(void)
     ZM_ASSERT_STR(ask("a.dom", NULL, "V"), "x!.a!V");
 }
 
+static const char *path_of(const char *name)
+{
+    return apr_pstrcat(zm_test_pool(), zm_test_directory(), "/", name, NULL);
+}
+
+static void write_file(const char *name, const char *text)
+{
+    zm_file_t *file;
+    ZM_ASSERT_OK(zm_file_open(&file, NULL, path_of(name),
+                              ZM_OPEN_WRITE | ZM_OPEN_CREATE | ZM_OPEN_TRUNCATE, 0600,
+                              zm_test_pool()));
+    ZM_ASSERT_OK(zm_file_write_at(file, 0, text, strlen(text)));
+    ZM_ASSERT_OK(zm_file_close(file));
+}
+
+static void an_indirect_value_is_a_record_of_any_length(void)
+{
+    zm_buf_t text = ZM_BUF_INIT, expected = ZM_BUF_INIT;
+    int i;
+    zm_buf_add_c(&text, "bob: x\nteam: m\n");
+    zm_buf_add_c(&expected, "team: m");
+    for (i = 0; i < 10000; i++) {
+        zm_buf_printf(&text, "\tmember%d,\n", i);
+        zm_buf_printf(&expected, " member%d,", i);
+    }
+    zm_buf_add_c(&text, "last: y\n");
+    write_file("data", zm_buf_c(&text));
+    write_file("index", "bob 0\nteam 7\nlast 99999999\n");
+    define((zm_relation_options_t){.type = "ordered",
+                                   .post = ZM_POST_INDIRECT,
+                                   .map = {.file = path_of("index"), .subtype = path_of("data")}});
+    ZM_ASSERT_STR(ask("bob", NULL, NULL), "bob: x");
+    ZM_ASSERT_STR(ask("team", NULL, NULL), zm_buf_c(&expected));
+    ZM_ASSERT_STR(ask("last", NULL, NULL), "-");
+    zm_buf_free(&text);
+    zm_buf_free(&expected);
+}
+
+static void a_change_of_either_file_of_indirect_values_is_seen(void)
+{
+    write_file("data", "bob: x\n");
+    write_file("index", "bob 0\n");
+    define((zm_relation_options_t){.type = "unordered",
+                                   .post = ZM_POST_INDIRECT,
+                                   .cache = 10,
+                                   .check = true,
+                                   .map = {.file = path_of("index"), .subtype = path_of("data")}});
+    ZM_ASSERT_STR(ask("bob", NULL, NULL), "bob: x");
+    write_file("data", "bob: changed\n");
+    ZM_ASSERT_STR(ask("bob", NULL, NULL), "bob: changed");
+}
+
+typedef struct appearance_t {
+    const char *name, *text; /* null: nothing appears */
+    int waited;
+} appearance_t;
+
+static void appear(void *baton)
+{
+    appearance_t *appearance = baton;
+    if (++appearance->waited == 2 && appearance->text != NULL)
+        write_file(appearance->name, appearance->text);
+    zm_clock_advance(apr_time_from_sec(1));
+}
+
+static void a_file_that_is_away_for_a_moment_is_waited_for(void)
+{
+    appearance_t appearance = {"moment", "key back\n", 0};
+    zm_file_info_t info;
+    zm_clock_freeze(apr_time_from_sec(1000), apr_time_from_sec(1000));
+    write_file("moment", "key before\n");
+    define((zm_relation_options_t){
+        .type = "unordered", .check = true, .map = {.file = path_of("moment")}});
+    ZM_ASSERT_STR(ask("key", NULL, NULL), "before");
+    ZM_ASSERT_OK(zm_file_unlink(NULL, path_of("moment")));
+    CU_ASSERT_NOT_EQUAL(zm_path_info(&info, NULL, path_of("moment")), APR_SUCCESS);
+    zm_map_set_waiting(appear, &appearance);
+    ZM_ASSERT_STR(ask("key", NULL, NULL), "back");
+    CU_ASSERT_EQUAL(appearance.waited, 2);
+    zm_map_set_waiting(NULL, NULL);
+    zm_clock_thaw();
+}
+
+static void a_file_that_stays_away_is_waited_for_once(void)
+{
+    appearance_t appearance = {0};
+    zm_clock_freeze(apr_time_from_sec(1000), apr_time_from_sec(1000));
+    zm_map_set_waiting(appear, &appearance);
+    define((zm_relation_options_t){.type = "sqlite", .map = {.file = path_of("away.sqlite")}});
+    ZM_ASSERT_STR(ask("key", NULL, NULL), "-");
+    CU_ASSERT_EQUAL(appearance.waited, 3);
+    ZM_ASSERT_STR(ask("key", NULL, NULL), "-");
+    CU_ASSERT_EQUAL(appearance.waited, 3);
+    add("key", "now");
+    ZM_ASSERT_STR(ask("key", NULL, NULL), "now");
+    zm_map_set_waiting(NULL, NULL);
+    zm_clock_thaw();
+}
+
 ZM_TESTS("relation", ZM_TEST(case_of_keys_is_mapped), ZM_TEST(pathalias_walks_up_the_domain),
          ZM_TEST(nodot_and_at_variants), ZM_TEST(longestmatch_knows_networks),
          ZM_TEST(boolean_and_nonnull_values),
          ZM_TEST(the_cache_tells_defaults_apart_and_forgets_in_time),
-         ZM_TEST(a_cached_suffix_match_substitutes_like_the_first))
+         ZM_TEST(a_cached_suffix_match_substitutes_like_the_first),
+         ZM_TEST(an_indirect_value_is_a_record_of_any_length),
+         ZM_TEST(a_change_of_either_file_of_indirect_values_is_seen),
+         ZM_TEST(a_file_that_is_away_for_a_moment_is_waited_for),
+         ZM_TEST(a_file_that_stays_away_is_waited_for_once))
