@@ -60,22 +60,32 @@ static int complain(const char *text)
     return EXIT_FAILED;
 }
 
-/* type is TYPE or TYPE,SUBTYPE; a base name of a compiled database does. */
+/* type is TYPE or TYPE,SUBTYPE.  The base name of a compiled database does; its source, which
+ * mostly has that name, is not meant. */
 static apr_status_t open_map(zm_map_t **map, dblook_t *dblook, const char *type, const char *file,
                              zm_error_t *error)
 {
     char *name = apr_pstrdup(dblook->pool, type), *separator = strpbrk(name, ",/");
     zm_map_options_t options = {0};
+    const char *compiled;
+    zm_uid_t owner;
+    apr_status_t status;
     if (separator != NULL) {
         *separator = '\0';
         options.subtype = separator + 1;
     }
     options.file = file;
-    if (zm_db_is_compiled(name) && !exists(file))
-        options.file = apr_pstrcat(dblook->pool, file, zm_db_suffix(name, NULL), NULL);
-    if (zm_db_is_compiled(name) && !exists(options.file))
-        return zm_error_set(error, APR_ENOENT, "there is neither %s nor %s", file, options.file);
-    return zm_map_create(map, name, &options, dblook->pool, error);
+    if (!zm_db_is_compiled(name))
+        return zm_map_create(map, name, &options, dblook->pool, error);
+    compiled = apr_pstrcat(dblook->pool, file, zm_db_suffix(name, NULL), NULL);
+    if (exists(compiled))
+        options.file = compiled;
+    status = zm_map_create(map, name, &options, dblook->pool, error);
+    if (status == APR_SUCCESS)
+        status = zm_map_owner(*map, &owner, error);
+    return APR_STATUS_IS_ENOENT(status)
+               ? zm_error_set(error, status, "there is neither %s nor %s", file, compiled)
+               : status;
 }
 
 static int print_answer(const dblook_t *dblook, const zm_map_answer_t *answer)

@@ -43,6 +43,26 @@ def test_makedb_compiles_a_text_and_dblook_looks_into_it():
         check('3 aliases' in tool('makedb', '-a', 'sqlite', i.path('al'), data='a: b\nc: d,\n e\nf: g\n').out, 'input')
 
 
+def test_a_base_name_is_the_database_and_not_its_source():
+    with Instance() as i:
+        i.write('base', 'a one\n')
+        tool('makedb', 'sqlite', i.path('base'), i.path('base'))
+        for name in ('base', 'base.sqlite', 'base.db'):
+            check(tool('dblook', '-q', 'sqlite', i.path(name), 'a').out == 'one\n', name)
+        check(dump(i.path('base')) == 'a\tone\n', 'dump')
+        check('neither' in tool('dblook', 'sqlite', i.path('none'), 'a', code=1).err, 'a missing one')
+        check('not a database' in tool('dblook', 'sqlite', __file__, 'a', code=1).err, 'a foreign one')
+
+
+def test_a_large_compilation_tells_how_far_it_is():
+    with Instance() as i:
+        text = ''.join('key%d value\n' % n for n in range(250000))
+        r = tool('makedb', '-v', 'sqlite', i.path('base'), data='# first\n' + text + 'key7 again\n')
+        told = re.findall(r': (\d+) entries, line (\d+)', r.out + r.err)
+        check(told == [('100000', '100001'), ('200000', '200001')], r.out + r.err)
+        check('250002: warning' in r.err and '250000 entries, 0 errors, 1 repeated' in r.out, r.out + r.err)
+
+
 POLICY = """# the rules
 . relaytarget - senderokwithdns - # all others
 [0.0.0.0]/0 = _empty
