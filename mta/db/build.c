@@ -160,7 +160,7 @@ static int run_makedb(building_t *building)
                         building->pool, &building->error);
 }
 
-/* Owner and mode as they are to be, contents on disk. */
+/* Owner, mode and time as they are to be, contents on disk. */
 static apr_status_t finish_file(building_t *building, zm_file_t *file)
 {
     const zm_build_t *build = building->build;
@@ -177,6 +177,8 @@ static apr_status_t finish_file(building_t *building, zm_file_t *file)
         status = zm_file_set_owner(file, build->uid, build->gid);
     if (status == APR_SUCCESS)
         status = zm_file_set_mode(file, (uint32_t)mode);
+    if (status == APR_SUCCESS) /* who edited the source meanwhile has it compiled the next time */
+        status = zm_file_set_mtime(file, building->source.mtime_s, building->source.mtime_ns);
     return status == APR_SUCCESS ? zm_file_sync(file) : status;
 }
 

@@ -176,6 +176,20 @@ def test_a_killed_compilation_leaves_the_old_database():
         check(dump(i.path('var/db/aliases')).count('\n') == 300000, 'not compiled')
 
 
+def test_a_source_that_changes_while_it_is_compiled_is_compiled_again():
+    with Instance() as i:
+        i.write('var/db/aliases', ''.join('u%d: alice\n' % n for n in range(300000)))
+        i.write('var/db/edited', 'u1: bob\n')
+        p = subprocess.Popen([os.path.join(BIN, 'newaliases'), '-s', '--root', i.root])
+        wait(lambda: os.path.exists(i.path('var/db/aliases.sqlite.new')), 'the new file')
+        time.sleep(0.2)
+        os.utime(i.path('var/db/edited'))
+        os.rename(i.path('var/db/edited'), i.path('var/db/aliases'))
+        check(p.wait() == 0, 'not compiled')
+        i.zmailer('newdb')
+        check(dump(i.path('var/db/aliases')) == 'u1\tbob\n', 'the change is overlooked')
+
+
 CONF = '''# the databases
 aliases   $DBTYPE   -            -la  $MAILVAR/db/aliases   -lm
 aliases   btree     -            -la  $MAILVAR/db/more      -lm
