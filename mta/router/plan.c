@@ -157,6 +157,10 @@ static bool is_duplicate(router_plan_t *plan, apr_hash_t *seen, router_final_t *
         apr_hash_set(seen, key.data, (apr_ssize_t)key.length, final);
         return false;
     }
+    if (before->dsn.length == 0) { /* what the other asks for goes with its notices */
+        before->ret = final->ret;
+        before->envid = final->envid;
+    }
     before->dsn = router_merge_dsn(before->dsn, final->dsn, pool);
     plan->duplicates++;
     return true;

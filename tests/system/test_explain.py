@@ -1,6 +1,7 @@
 """router -t: how the stock configuration routes, the same on every kind of spool."""
 import json
 import os
+import re
 import sys
 
 import explain
@@ -61,6 +62,50 @@ def test_a_lookup_that_fails_is_not_an_absent_key():
         i.write('var/db/aliases.sqlite', 'this is no database')
         said = ask(i, '-t', 'alice').out
         check('lookup aliases alice failed: IO:' in said and 'channel hold' in said, said)
+
+
+OLD_WAYS = """hostname mail.test
+relation -l%%t unordered -s 10 -d pathalias -f %s data
+inner () {
+	local subject
+	subject=z
+	ssift "$subject" in
+	z	: ;;
+	tfiss
+}
+router (address, A) {
+	local seen subject
+	seen=missed
+	subject=x
+	case $address in
+	keys)	data bare.test > /dev/null && seen=found ;;
+	covered)	seen=$(data a.sub.test); seen="$seen/$(data a.sub.test)" ;;
+	sift)	ssift "$subject" in
+		x	subject=y; inner ;;
+		y	seen=followed ;;
+		tfiss
+		;;
+	esac
+	returns (((local - "$seen" $A)))
+}
+crossbar (from, to) { returns (null $from $to) }
+"""
+
+
+def test_old_ways_are_those_of_the_original():
+    with Instance() as i:
+        i.write('data', 'bare.test\n.sub.test x%0\n')
+        i.write('old.cf', OLD_WAYS % i.path('data'))
+
+        def users(*words):
+            p = ask(i, '-f', i.path('old.cf'), *words, '-t', 'keys', 'covered', 'sift')
+            return re.findall(r'=> .* user (\S+)', p.out) or p.err
+        new, old = ['found', 'x.a/x.a', 'followed'], ['missed', 'x.a/xa.sub.test', 'missed']
+        check(users() == new, users())
+        check(users('--old-ways=all') == old, users('--old-ways=all'))
+        check(users('--old-ways=keys,sift') == [old[0], new[1], old[2]], users('--old-ways=keys,sift'))
+        check(users('--old-ways', 'covered') == [new[0], old[1], new[2]], users('--old-ways', 'covered'))
+        check('unknown old way' in run(ROUTER, '--root', i.root, '--old-ways=x', code=64).err, 'an unknown one')
 
 
 def test_a_word_to_trace_is_no_address():

@@ -257,6 +257,16 @@ static void of_duplicates_everybody_is_told_what_anybody_asked_for(void)
     world_end(world);
 }
 
+static void a_duplicate_brings_the_envelope_id_that_it_asks_with(void)
+{
+    world_t *world = world_with(NULL);
+    uint64_t id = world_take(world, "from <a@a.test>\nenvid QQ1\nnotaryret HDRS\nto u@b.test\n"
+                                    "todsn NOTIFY=SUCCESS\nto u@b.test\n\n");
+    CU_ASSERT_TRUE(
+        world_has(world_control_text(world, id), "\nN NOTIFY=SUCCESS,FAILURE\nR HDRS\nn QQ1\n"));
+    world_end(world);
+}
+
 static void merged_notify(const char *kept, const char *other, const char *expected)
 {
     ZM_ASSERT_STR(
@@ -506,6 +516,7 @@ ZM_TESTS("router message", ZM_TEST(what_a_header_lacks_is_added),
          ZM_TEST(with_illegal_object_a_bad_field_is_shown),
          ZM_TEST(a_local_author_of_a_bad_field_is_warned), ZM_TEST(the_same_recipient_twice_is_one),
          ZM_TEST(of_duplicates_everybody_is_told_what_anybody_asked_for),
+         ZM_TEST(a_duplicate_brings_the_envelope_id_that_it_asks_with),
          ZM_TEST(notify_of_duplicates_is_joined), ZM_TEST(two_thousand_recipients_are_routed),
          ZM_TEST(each_rewriting_group_has_its_own_header),
          ZM_TEST(a_function_for_fields_adds_changes_and_removes_them),
