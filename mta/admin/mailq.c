@@ -124,6 +124,7 @@ ACTION(act_release, "RELEASE")
 ACTION(act_retry, "RETRY")
 ACTION(act_reroute, "REROUTE")
 ACTION(act_return, "RETURN")
+ACTION(act_resync, "RESYNC")
 
 static int find_owner(mailq_t *mailq)
 {
@@ -198,6 +199,8 @@ static bool parse(mailq_t *mailq, zm_zenv_options_t *site, int *argc, char **arg
         {0, "retry", ZM_OPTION_CALL_ARG, actions, act_retry, "WHAT", "try to deliver it now"},
         {0, "reroute", ZM_OPTION_CALL_ARG, actions, act_reroute, "WHAT",
          "give it back to the router"},
+        {0, "resync", ZM_OPTION_CALL_ARG, actions, act_resync, "ID",
+         "have its control file read again"},
         {0, "etrn", ZM_OPTION_TEXT, &mailq->etrn, NULL, "HOST", "start delivery to a host now"},
         {'p', "port", ZM_OPTION_TEXT, &mailq->port, NULL, "PORT|/PATH",
          "where the scheduler answers"},

@@ -57,6 +57,12 @@ typedef struct mailq_t {
 /** Says why on standard error and returns the code. */
 int mailq_complain(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/** Prints text of others on one line: CR is a line break and becomes a bar, other control bytes
+ * blanks. */
+void mailq_print(zm_str_t text);
+/** What is said when nothing was listed. */
+void mailq_nothing(const mailq_t *mailq);
+
 /* -- mailq_client.c: talking to the scheduler ---------------------------------------------- */
 
 /** Connects and reads the greeting; logs in to version 2.  0, or an exit code after a complaint. */
@@ -113,6 +119,10 @@ int mailq_explain_file(mailq_t *mailq, zm_str_t id);
 
 /* -- mailq_filter.c ------------------------------------------------------------------------ */
 
+/** Whether not all of the queue is wanted. */
+bool mailq_filtered(const mailq_t *mailq);
+/** Whether not all recipients of a thread are wanted. */
+bool mailq_filters_rows(const mailq_filter_t *filter);
 bool mailq_filter_thread(const mailq_t *mailq, zm_str_t channel, zm_str_t host);
 /** file: null when it cannot be read; then what only it tells does not fit. */
 bool mailq_filter_row(const mailq_t *mailq, const mailq_row_t *row, const mailq_file_t *file,
@@ -142,7 +152,7 @@ void mailq_json_field(const char *name, zm_str_t value);
 
 /* -- mailq_v1.c -------------------------------------------------------------------------------- */
 
-/** Reads a queue of version 1 and lists it as the options say. */
+/** Reads a queue of version 1 and lists it as the options say.  Returns the exit code. */
 int mailq_list_v1(mailq_t *mailq);
 
 #endif

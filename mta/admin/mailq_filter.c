@@ -40,6 +40,17 @@ static bool age_fits(const mailq_filter_t *filter, const mailq_file_t *file)
            (filter->younger < 0 || age <= filter->younger);
 }
 
+bool mailq_filters_rows(const mailq_filter_t *filter)
+{
+    return filter->from != NULL || filter->to != NULL || filter->domain != NULL ||
+           filter->error != NULL || filter->older >= 0 || filter->younger >= 0 || filter->owned;
+}
+
+bool mailq_filtered(const mailq_t *mailq)
+{
+    return mailq->channel != NULL || mailq->host != NULL || mailq_filters_rows(&mailq->filter);
+}
+
 bool mailq_filter_thread(const mailq_t *mailq, zm_str_t channel, zm_str_t host)
 {
     return (mailq->channel == NULL || zm_str_equal_nocase(channel, zm_str(mailq->channel))) &&

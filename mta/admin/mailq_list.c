@@ -151,6 +151,34 @@ int mailq_each_thread(mailq_t *mailq, mailq_thread_fn *each)
 
 /* -- plain and verbose listing ----------------------------------------------------------------- */
 
+void mailq_print(zm_str_t text)
+{
+    apr_size_t i;
+    while (text.length > 0 && text.data[0] == '\r')
+        text = zm_str_from(text, 1);
+    for (i = 0; i < text.length; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        if (c == '\r')
+            fputs(" | ", stdout);
+        else
+            putchar(c < ' ' || c == 127 ? ' ' : c);
+    }
+}
+
+void mailq_nothing(const mailq_t *mailq)
+{
+    puts(mailq_filtered(mailq) ? "Nothing in the transport queue is as asked for"
+                               : "Transport queue is empty");
+}
+
+/* "\t  from\talice@example.org" */
+static void print_field(const char *name, zm_str_t value)
+{
+    printf("\t  %s\t", name);
+    mailq_print(value);
+    putchar('\n');
+}
+
 static void print_texts(zm_str_t text)
 {
     zm_str_t line;
@@ -160,7 +188,7 @@ static void print_texts(zm_str_t text)
         more = zm_str_cut(text, '\r', &line, &rest);
         text = rest;
         if (line.length > 0)
-            printf("\t  diag\t%.*s\n", (int)line.length, line.data);
+            print_field("diag", line);
     }
 }
 
@@ -210,8 +238,10 @@ static void print_state(mailq_t *mailq, const mailq_row_t *row, const mailq_file
         printf(", %llu+%llu bytes", (unsigned long long)file->control_size,
                (unsigned long long)file->message_size);
     putchar(')');
-    if (mailq->verbose == 0 && text.length > 0)
-        printf(" %.*s", (int)text.length, text.data);
+    if (mailq->verbose == 0 && text.length > 0) {
+        putchar(' ');
+        mailq_print(text);
+    }
     putchar('\n');
 }
 
@@ -243,14 +273,12 @@ static void print_row(mailq_t *mailq, const mailq_row_t *row, const mailq_file_t
         print_state(mailq, row, file, pool);
         if (mailq->verbose > 0) {
             if (file != NULL)
-                printf("\t  id\t%.*s\n", (int)file->control->log_id.length,
-                       file->control->log_id.data);
-            printf("\t  from\t%.*s\n", row->sender.length > 0 ? (int)row->sender.length : 2,
-                   row->sender.length > 0 ? row->sender.data : "<>");
+                print_field("id", file->control->log_id);
+            print_field("from", row->sender.length > 0 ? row->sender : ZM_S("<>"));
         }
     }
     if (to.length > 0 && !mailq->terse)
-        printf("\t  to\t%.*s\n", (int)to.length, to.data);
+        print_field("to", to);
     if (mailq->verbose > 0)
         print_texts(row->text);
 }
@@ -351,7 +379,7 @@ int mailq_list(mailq_t *mailq)
 {
     int code = mailq_each_thread(mailq, list_thread);
     if (code == 0 && threads_seen == 0)
-        printf("Transport queue is empty\n");
+        mailq_nothing(mailq);
     return code;
 }
 

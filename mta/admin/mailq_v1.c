@@ -61,14 +61,15 @@ static void take_name(queue_t *queue, zm_str_t line, bool channel)
     }
 }
 
-static void read_queue(queue_t *queue)
+/* False: the connection ended within it. */
+static bool read_queue(queue_t *queue)
 {
     enum { VERTICES, CHANNELS, HOSTS } section = VERTICES;
     zm_str_t line;
 
     while (mailq_line(queue->mailq, &line, queue->mailq->pool)) {
         if (zm_str_equal_c(line, "End:"))
-            return;
+            return true;
         if (zm_str_equal_c(line, "Vertices:"))
             section = VERTICES;
         else if (zm_str_equal_c(line, "Channels:"))
@@ -80,6 +81,7 @@ static void read_queue(queue_t *queue)
         else
             take_name(queue, line, section == CHANNELS);
     }
+    return false;
 }
 
 /* -- which of them ------------------------------------------------------------------------- */
@@ -112,12 +114,6 @@ static bool next_wanted(const mailq_t *mailq, const vertex_t *vertex, const mail
     return false;
 }
 
-static bool filters_rows(const mailq_filter_t *filter)
-{
-    return filter->from != NULL || filter->to != NULL || filter->domain != NULL ||
-           filter->error != NULL || filter->older >= 0 || filter->younger >= 0 || filter->owned;
-}
-
 static bool is_wanted(mailq_t *mailq, const vertex_t *vertex)
 {
     apr_pool_t *pool;
@@ -127,7 +123,7 @@ static bool is_wanted(mailq_t *mailq, const vertex_t *vertex)
 
     if (!mailq_filter_thread(mailq, vertex->channel, vertex->host))
         return false;
-    if (!filters_rows(&mailq->filter))
+    if (!mailq_filters_rows(&mailq->filter))
         return true;
     apr_pool_create(&pool, mailq->pool);
     wanted =
@@ -152,9 +148,11 @@ static void sieve(queue_t *queue)
 
 static void print_message(const mailq_t *mailq, const mailq_file_t *file, zm_str_t sender)
 {
-    printf("\t  id\t%.*s\n\t  from\t%.*s\n", (int)file->control->log_id.length,
-           file->control->log_id.data, sender.length > 0 ? (int)sender.length : 2,
-           sender.length > 0 ? sender.data : "<>");
+    printf("\t  id\t");
+    mailq_print(file->control->log_id);
+    printf("\n\t  from\t");
+    mailq_print(sender.length > 0 ? sender : ZM_S("<>"));
+    putchar('\n');
     if (mailq->verbose > 1)
         printf("\t  size\t%llu+%llu bytes\n\t  age\t%s\n", (unsigned long long)file->control_size,
                (unsigned long long)file->message_size, mailq_age(file, mailq->pool));
@@ -175,8 +173,11 @@ static void print_addresses(mailq_t *mailq, const vertex_t *vertex)
         if (first && mailq->verbose > 0)
             print_message(mailq, file, mailq_file_sender(file, offset));
         first = false;
-        if (to.length > 0)
-            printf("\t  to\t%.*s\n", (int)to.length, to.data);
+        if (to.length == 0)
+            continue;
+        printf("\t  to\t");
+        mailq_print(to);
+        putchar('\n');
     }
     apr_pool_destroy(pool);
 }
@@ -229,12 +230,12 @@ static void print_queue(queue_t *queue)
         printf("\t%.*s", (int)vertex->file.length, vertex->file.data);
         if (vertex->count > 1)
             printf("/%lld", (long long)vertex->count);
-        printf(":\t%.*s\n", (int)vertex->text.length, vertex->text.data);
+        printf(":\t");
+        mailq_print(vertex->text);
+        putchar('\n');
         if (!queue->mailq->terse)
             print_addresses(queue->mailq, vertex);
     }
-    if (queue->order->nelts == 0)
-        printf("Transport queue is empty\n");
 }
 
 static void json_vertex(mailq_t *mailq, const vertex_t *vertex)
@@ -302,18 +303,23 @@ static int print_summary(mailq_t *mailq)
 int mailq_list_v1(mailq_t *mailq)
 {
     queue_t queue = {mailq, NULL, NULL};
+    bool whole;
 
     if (mailq->summary > 0)
         return print_summary(mailq);
     queue.vertices = apr_hash_make(mailq->pool);
     queue.order = apr_array_make(mailq->pool, 64, sizeof(vertex_t *));
-    read_queue(&queue);
+    whole = read_queue(&queue);
     sieve(&queue);
     if (mailq->json)
         json_queue(&queue);
-    else if (mailq->sizes > 0 && queue.order->nelts > 0)
+    else if (mailq->sizes > 0)
         print_sizes(&queue);
     else
         print_queue(&queue);
-    return 0;
+    if (whole && !mailq->json && queue.order->nelts == 0)
+        mailq_nothing(mailq);
+    return whole ? 0
+                 : mailq_complain(EXIT_UNAVAILABLE,
+                                  "the scheduler ended the connection; this is not all");
 }

@@ -236,6 +236,24 @@ static bool retry_msg(zm_mailq_session_t *session, zm_str_t rest)
     return true;
 }
 
+/* Somebody else has changed its control file. */
+static bool resync_msg(zm_mailq_session_t *session, zm_str_t rest)
+{
+    zm_scheduler_t *scheduler = session->scheduler;
+    zm_job_t *job;
+    zm_str_t id;
+
+    note("read message again", rest);
+    if (!zm_str_word(&rest, &id))
+        return false;
+    job = find_job(scheduler, id);
+    if (job == NULL)
+        return reply(session, "+OK; no such message in the queue");
+    if ((job->flags & ZM_JOB_FINISHING) == 0)
+        scheduler->outside->reread(scheduler->baton, job);
+    return reply(session, "+OK; read again");
+}
+
 /* -- holding ------------------------------------------------------------------------------- */
 
 static bool hold_thread(zm_mailq_session_t *session, zm_str_t rest)
@@ -413,6 +431,7 @@ static const struct {
     {"ETRN", NULL, ZM_MAY_ETRN, etrn, ZM_COUNT_SC_MQ2CommandETRN},
     {"RETRY", "THREAD", ZM_MAY_ETRN, retry_thread, ZM_COUNTERS},
     {"RETRY", "MSG", ZM_MAY_ETRN, retry_msg, ZM_COUNTERS},
+    {"RESYNC", "MSG", ZM_MAY_ETRN | ZM_MAY_KILL, resync_msg, ZM_COUNTERS},
     {"HOLD", "THREAD", ZM_MAY_KILL, hold_thread, ZM_COUNTERS},
     {"HOLD", "MSG", ZM_MAY_KILL, hold_msg, ZM_COUNTERS},
     {"RELEASE", "THREAD", ZM_MAY_KILL, release_thread, ZM_COUNTERS},

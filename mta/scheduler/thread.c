@@ -238,6 +238,21 @@ zm_thread_t *zm_thread_make(zm_scheduler_t *scheduler, zm_table_t *table, zm_asi
     return thread;
 }
 
+static void tell_no_clause(const zm_scheduler_t *scheduler, zm_str_t channel, zm_str_t host)
+{
+    zm_buf_t text = ZM_BUF_INIT;
+    apr_size_t i;
+
+    zm_buf_printf(&text,
+                  "no clause of scheduler.conf matches %.*s/%.*s: its recipients stay queued",
+                  (int)channel.length, channel.data, (int)host.length, host.data);
+    for (i = 0; i < text.length; i++) /* the name is anybody's, and ends no line of the log */
+        if ((unsigned char)text.data[i] < ' ' || text.data[i] == 127)
+            text.data[i] = '?';
+    scheduler->outside->event(scheduler->baton, ZM_LOG_WARNING, NULL, zm_buf_c(&text));
+    zm_buf_free(&text);
+}
+
 zm_thread_t *zm_thread_get(zm_scheduler_t *scheduler, zm_str_t channel, zm_str_t host)
 {
     zm_thread_t *thread = zm_queue_thread(scheduler, channel, host);
@@ -248,9 +263,7 @@ zm_thread_t *zm_thread_get(zm_scheduler_t *scheduler, zm_str_t channel, zm_str_t
     if (zm_holds_place(&scheduler->holds, thread->ring->channel->name, thread->host))
         thread->flags |= ZM_THREAD_HELD;
     if (thread->ring->selection->clause_count == 0)
-        scheduler->outside->event(scheduler->baton, ZM_LOG_WARNING, NULL,
-                                  "no clause of scheduler.conf matches a destination; its "
-                                  "recipients stay queued");
+        tell_no_clause(scheduler, channel, host);
     return thread;
 }
 

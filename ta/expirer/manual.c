@@ -2,8 +2,9 @@
  * manual-expirer, manual-rerouter: feed an administrative agent with every
  * control file of the queue, as the scheduler would.
  *
- * The scheduler may run meanwhile: agents claim what they work on.  It learns of
- * what was done when it comes to these recipients next.
+ * A scheduler that runs is asked to do it itself, if it can.  Else it may run
+ * meanwhile, since agents claim what they work on, and is told which messages to
+ * look at again.
  */
 #include <apr_env.h>
 #include <apr_general.h>
@@ -17,6 +18,7 @@
 #include "mta/conf/site.h"
 #include "platform/child.h"
 #include "spool/layout.h"
+#include "ta/expirer/ask.h"
 
 typedef struct manual_t {
     apr_pool_t *pool;
@@ -27,11 +29,13 @@ typedef struct manual_t {
     zm_watch_t *watch;
     apr_array_header_t *names; /* of control files, as they are fed */
     int fed;
+    apr_array_header_t *changed; /* those of them in which recipients were done */
+    zm_ask_t ask;
     const char *name;  /* of this program */
     const char *agent; /* "expirer" or "reroute" */
     zm_buf_t in, out;
-    uint64_t done, left; /* recipients */
-    bool ended;
+    uint64_t done; /* recipients */
+    bool hungry, ended;
     zm_child_end_t end;
 } manual_t;
 
@@ -51,21 +55,38 @@ static void feed(manual_t *manual)
     zm_buf_add_byte(&manual->out, '\n');
 }
 
+/* A recipient of the control file that was fed last is done. */
+static void note_change(manual_t *manual)
+{
+    const char *name = APR_ARRAY_IDX(manual->names, manual->fed - 1, const char *);
+    int count = manual->changed->nelts;
+    manual->done++;
+    if (count == 0 || APR_ARRAY_IDX(manual->changed, count - 1, const char *) != name)
+        APR_ARRAY_PUSH(manual->changed, const char *) = name;
+}
+
+static void take_result(manual_t *manual, zm_str_t place, zm_str_t result)
+{
+    bool done = zm_str_starts(result, ZM_S("ok")) || zm_str_starts(result, ZM_S("error"));
+    if (done && manual->fed > 0)
+        note_change(manual);
+    else
+        printf("%.*s: %.*s\n", (int)place.length, place.data, (int)result.length, result.data);
+}
+
 static void take_line(manual_t *manual, zm_str_t line)
 {
-    zm_str_t place, notary, result;
+    zm_str_t place, notary, result, rest;
 
-    if (zm_str_starts(line, ZM_S("#hungry")))
+    if (zm_str_starts(line, ZM_S("#hungry"))) {
+        manual->hungry = true;
         feed(manual);
-    else if (zm_str_starts(line, ZM_S("#resync")))
+    } else if (zm_str_starts(line, ZM_S("#resync"))) {
         return;
-    else if (line.length > 0 && line.data[0] == '#')
+    } else if (zm_str_cut(line, '\t', &place, &rest) && zm_str_cut(rest, '\t', &notary, &result)) {
+        take_result(manual, place, result);
+    } else {
         printf("%.*s\n", (int)line.length, line.data);
-    else if (zm_str_cut(line, '\t', &place, &line) && zm_str_cut(line, '\t', &notary, &result)) {
-        bool done = zm_str_starts(result, ZM_S("ok")) || zm_str_starts(result, ZM_S("error"));
-        *(done ? &manual->done : &manual->left) += 1;
-        if (!done)
-            printf("%.*s: %.*s\n", (int)place.length, place.data, (int)result.length, result.data);
     }
 }
 
@@ -143,6 +164,7 @@ static apr_status_t read_names(manual_t *manual)
     if (status != APR_SUCCESS)
         return status;
     manual->names = apr_array_make(manual->pool, 1024, sizeof(const char *));
+    manual->changed = apr_array_make(manual->pool, 64, sizeof(const char *));
     while (zm_listing_next(listing, &name) == APR_SUCCESS)
         if (zm_layout_parse(&parts, zm_str(name)) == APR_SUCCESS && parts.numeric)
             APR_ARRAY_PUSH(manual->names, const char *) =
@@ -180,7 +202,10 @@ static int run(manual_t *manual, char **words)
     zm_child_close(manual->child);
     if (manual->end.signalled)
         return complain(manual, 70, "the agent was ended by a signal");
-    if (manual->end.code == 0)
+    if (manual->changed->nelts > 0 && zm_ask_can(&manual->ask) &&
+        !zm_ask_resync(&manual->ask, manual->changed))
+        complain(manual, 0, "the scheduler could not be told; it learns of it in its own time");
+    if (manual->end.code == 0 && manual->hungry)
         printf("%llu recipient%s done\n", (unsigned long long)manual->done,
                manual->done == 1 ? "" : "s");
     return manual->end.code;
@@ -190,15 +215,16 @@ static void usage(const manual_t *manual, FILE *out)
 {
     fprintf(
         out,
-        "usage: %s [--root DIR | -Z FILE] OPTION...\n"
+        "usage: %s [--root DIR | -Z FILE] [-U NAME/PASSWORD] OPTION...\n"
         "Runs the agent %s over the whole queue; the options are those of %s(8).  Before them:\n\n"
-        "  --root DIR  the private instance below DIR\n"
-        "  -Z FILE     use this zmailer.conf\n",
+        "  --root DIR        the private instance below DIR\n"
+        "  -Z FILE           use this zmailer.conf\n"
+        "  -U NAME/PASSWORD  account for asking a running scheduler\n",
         manual->name, manual->agent, manual->agent);
 }
 
-/* Takes the options that say which site; returns the first of the agent's. */
-static int site_options(zm_zenv_options_t *site, int argc, char **argv)
+/* Takes the options that are ours; returns the first of the agent's. */
+static int own_options(manual_t *manual, zm_zenv_options_t *site, int argc, char **argv)
 {
     int i = 1;
     while (i + 1 < argc) {
@@ -206,6 +232,8 @@ static int site_options(zm_zenv_options_t *site, int argc, char **argv)
             site->root = argv[i + 1];
         else if (strcmp(argv[i], "-Z") == 0)
             site->file = argv[i + 1];
+        else if (strcmp(argv[i], "-U") == 0)
+            manual->ask.account = argv[i + 1];
         else
             break;
         i += 2;
@@ -226,7 +254,7 @@ int main(int argc, char **argv)
     atexit(apr_terminate);
     manual.name = strstr(base, "manual-rerouter") != NULL ? "manual-rerouter" : "manual-expirer";
     manual.agent = strcmp(manual.name, "manual-rerouter") == 0 ? "reroute" : "expirer";
-    first = site_options(&site, argc, argv);
+    first = own_options(&manual, &site, argc, argv);
     if (first >= argc) {
         usage(&manual, stderr);
         return ZM_EXIT_USAGE;
@@ -241,7 +269,14 @@ int main(int argc, char **argv)
     if (zm_loop_create(&manual.loop, manual.pool) != APR_SUCCESS ||
         zm_site_spool(&manual.spool, manual.zenv, manual.loop, manual.pool, &error) != APR_SUCCESS)
         return complain(&manual, 72, "the spool cannot be opened");
-    code = run(&manual, argv + first);
+    manual.ask.pool = manual.pool;
+    manual.ask.zenv = manual.zenv;
+    manual.ask.loop = manual.loop;
+    manual.ask.reroute = strcmp(manual.agent, "reroute") == 0;
+    if (zm_ask_can(&manual.ask) && zm_ask_first(&manual.ask, argv + first))
+        code = 0;
+    else
+        code = run(&manual, argv + first);
     zm_spool_close(manual.spool);
     zm_buf_free(&manual.in);
     zm_buf_free(&manual.out);

@@ -168,6 +168,32 @@ def test_manual_expirer_and_rerouter():
         check('smtp; 550 (gone)' in report and 'y@far.test' not in report, report)
 
 
+def test_a_running_scheduler_is_told_by_the_manual_agents():
+    with Sink({'RCPT': '450 4.2.1 busy'}) as sink, instance(sink.port) as i:
+        i.start()
+        i.submit('alice@mail.test', ['x@far.test'], letter())
+        i.submit('alice@mail.test', ['y@far.test', 'z@far.test'], letter())
+        i.submit('alice@mail.test', ['w@far.test'], letter())
+        tried(i, 4)
+        where = thread_of(i).split()
+        manual = lambda *w, **k: run(os.path.join(BIN, w[0]), '--root', i.root, *w[1:], **k)
+        shown = lambda: sorted(re.findall('\t  to\t(.*)', i.mailq().out))
+        check('1 recipient done' in manual('manual-expirer', '-u', 'x@far.test', '-m', 'smtp; 550 (gone)').out, 'not ended')
+        report = i.wait_mail('alice')[0].as_string()    # the next attempt would come in an hour
+        check('smtp; 550 (gone)' in report, report)
+        check(manual('manual-expirer', '-s', '-u', 'y@far.test').out == '1 recipient done\n', 'not dropped')
+        check(shown() == ['w@far.test', 'z@far.test'], i.mailq().out)
+        # What the scheduler can do by itself it is asked for first, by an account that may.
+        asked = manual('manual-expirer', '-U', 'nobody/nobody', '-s', '-c', where[0], '-h', 'none.test')
+        check('0 recipients done' in asked.out and 'no right' in asked.err, asked.out + asked.err)
+        asked = manual('manual-expirer', '-U', 'admin/secret', '-s', '-c', where[0], '-h', where[1])
+        check(asked.out == '%s: OK; 2 recipients\n' % '/'.join(where) and not asked.err, asked.out + asked.err)
+        i.wait_empty()
+        check(len(i.mbox('alice')) == 1, 'more than one report')
+        check('0 recipients' not in manual('manual-expirer', '-V').out, 'the version is none')
+        check(manual('manual-rerouter', '--bogus', code=64).err, 'no complaint')
+
+
 def test_listings_can_be_narrowed():
     with Sink({'RCPT': '450 4.2.1 busy'}) as sink, instance(sink.port) as i:
         i.start()
@@ -221,6 +247,67 @@ def test_listings_of_version_1_can_be_narrowed():
         check('\t  from\talice@mail.test\n' in text and '\t  id\t' in text and '\t  age\t' not in text, text)
         text = i.mailq('-vv').out
         check('\t  age\t' in text and re.search(r'\t  size\t\d+\+\d+ bytes\n', text), text)
+
+
+ORIGINAL = '''version zmailer 1.0
+Vertices:
+1:\tA/B/3714-55\t2; 151,331\t#192.0.2.8: Null read! (retry in 4m10s, expires in 2d3h, tries=5)
+2:\t4711\t1; 151\t#(running now, pid=1234 NextFeed, expires in 2d, tries=0)
+3:\t4712\t1; 151\t#500 (connect to [192.0.2.7]:\r\x1b[2Jno route) (waiting for channel slot)
+Channels:
+smtp:\t>1>2
+local:\t>3
+Hosts:
+example.com:\t>1
+a:b.example:\t>2
+bob:\t>3
+End:
+smtp/*/0
+    smtp/example.com/0\t\tR=2   A=7  W=109s QA=1d3h
+\tThreads:    1 Msgs:     2 Procs:   1 Idle:   1 Plim:  30 Flim: 150 Tlim: 1
+Kids: 1  Idle:  1  Msgs:   2  Thrs:   1  Rcpnts:    2  Uptime: 3d4h
+'''
+
+
+def test_an_original_server_of_version_1_is_understood():
+    listing = ('smtp/example.com:\n\tA/B/3714-55/2:\t192.0.2.8: Null read! (retry in 4m10s, expires in 2d3h, tries=5)\n'
+               'smtp/a:b.example:\n\t4711:\t(running now, pid=1234 NextFeed, expires in 2d, tries=0)\n'
+               'local/bob:\n\t4712:\t500 (connect to [192.0.2.7]: |  [2Jno route) (waiting for channel slot)\n')
+    with Instance() as i, tempfile.TemporaryDirectory() as where:
+        said = [ORIGINAL]
+        path = os.path.join(where, 'socket')
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(path)
+        server.listen(5)
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    c, _ = server.accept()
+                    c.sendall(said[0].encode())
+                    c.close()
+        threading.Thread(target=serve, daemon=True).start()
+        ask = lambda *w, code=0: i.mailq('-p', path, *w, code=code)
+        check(ask().out == listing, ask().out)
+        check(ask('-v').out == listing, 'files that are not here are shown')
+        check(ask('-SS').out.count('\t  1 file\n') == 3, ask('-SS').out)
+        check(ask('-Q').out == ORIGINAL.split('End:\n')[1], ask('-Q').out)
+        check('smtp/example.com' not in ask('-QQ').out and 'Kids: 1' in ask('-QQ').out, ask('-QQ').out)
+        check(ask('-c', 'local').out == ''.join(listing.splitlines(True)[-2:]), ask('-c', 'local').out)
+        check(len(json.loads(ask('--json').out)['threads']) == 3, ask('--json').out)
+        check(ask('-i').out == ask('-h', 'nowhere').out == 'Nothing in the transport queue is as asked for\n', ask('-i').out)
+        check('version 1' in ask('-K', '1', code=69).err, 'a command was sent')
+        said[0] = ORIGINAL[:ORIGINAL.index('Channels:')]
+        check('not all' in ask(code=69).err, 'half a list is taken for the whole')
+        said[0] = 'version zmailer 1.0\nVertices:\nEnd:\n'
+        check(ask().out == ask('-S').out == 'Transport queue is empty\n', ask().out)
+        for said[0] in ('version zmailer 3.0\n', '', '554 busy\n'):
+            check(not ask(code=69).out, 'a stranger is believed')
+        check('nosuch' in ask('-u', 'nosuch', code=64).err, 'any user is taken')
+        check(ask('one', 'two', code=64).err and i.mailq('-p', 'x/y', code=64).err, 'nonsense is taken')
+        check('no scheduler runs' in i.mailq(code=72).err, 'a queue of nobody')
+        server.close()
+        check('cannot reach' in i.mailq('-p', path + '2', code=69).err, 'connected to nothing')
 
 
 def test_counters_for_people_and_programs():

@@ -269,6 +269,11 @@ static void message_is_found_by_its_message_id(void)
     hear(talk, "+OK; no such message in the queue\n");
     tell(talk, "HOLD MSG <7@world.test>");
     hear(talk, "+OK; on hold, but for 2 recipients delivery is being tried just now\n");
+    tell(talk, "RESYNC MSG <7@world.test>");
+    hear(talk, "+OK; read again\n");
+    CU_ASSERT_EQUAL(world_logged(talk->world, "reread 7"), 1);
+    tell(talk, "RESYNC MSG 8");
+    hear(talk, "+OK; no such message in the queue\n");
     tell(talk, "KILL MSG 7@world.test");
     hear(talk, "+OK; killed\n");
     CU_ASSERT_PTR_NULL(zm_queue_find(talk->world->scheduler, 7));

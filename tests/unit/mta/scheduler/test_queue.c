@@ -389,6 +389,8 @@ static void unmatched_destination_waits_with_a_reason(void)
     world_add(world, 1, 0, "", "uucp/a");
     CU_ASSERT_EQUAL(zm_thread_pending(world->scheduler, world_thread(world, "uucp", "a")),
                     ZM_PENDING_NO_CLAUSE);
+    world_add(world, 2, 0, "", "uucp/a");
+    CU_ASSERT_EQUAL(world_logged(world, "event no clause of scheduler.conf matches uucp/a: "), 1);
     world_pass(world, 3600);
     CU_ASSERT_EQUAL(world->agent_count, 0);
     world_close(world);
