@@ -318,6 +318,7 @@ static bool start_agent(zm_scheduler_t *scheduler, zm_thread_t *thread)
 {
     zm_ring_t *ring = thread->ring;
     zm_error_t error;
+    apr_status_t status;
 
     if (scheduler->frozen) {
         block(scheduler, ring, ZM_RING_WAIT_OWN, ZM_PENDING_FROZEN);
@@ -342,10 +343,13 @@ static bool start_agent(zm_scheduler_t *scheduler, zm_thread_t *thread)
         return false;
     }
     scheduler->forks++;
-    if (zm_ta_start(scheduler, thread, &error) != APR_SUCCESS) {
+    status = zm_ta_start(scheduler, thread, &error);
+    if (status != APR_SUCCESS) {
         scheduler->outside->event(scheduler->baton, ZM_LOG_ERROR, NULL, error.text);
+        zm_dispatch_trouble(scheduler, ring, zm_str(error.text));
         zm_dispatch_hold_back(scheduler, ring);
-        ring->blocked = ZM_PENDING_FORK_FAILURE;
+        if (APR_STATUS_IS_EAGAIN(status) || APR_STATUS_IS_ENOMEM(status))
+            ring->blocked = ZM_PENDING_FORK_FAILURE;
         return false;
     }
     return true;
@@ -455,6 +459,12 @@ void zm_dispatch_hold_back(zm_scheduler_t *scheduler, zm_ring_t *ring)
     ring->failures++;
     pause_until(scheduler, ring, scheduler->now + (delay < LONGEST_HOLD ? delay : LONGEST_HOLD),
                 ZM_PENDING_AGENT_BROKEN);
+}
+
+void zm_dispatch_trouble(zm_scheduler_t *scheduler, zm_ring_t *ring, zm_str_t why)
+{
+    zm_text_drop(&scheduler->texts, ring->trouble);
+    ring->trouble = why.length > 0 ? zm_text_get(&scheduler->texts, why) : NULL;
 }
 
 void zm_dispatch_resume(zm_scheduler_t *scheduler, zm_ring_t *ring)

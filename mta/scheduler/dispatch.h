@@ -36,6 +36,8 @@ void zm_dispatch_forget_ring(zm_scheduler_t *scheduler, zm_ring_t *ring);
 bool zm_dispatch_contended(const zm_scheduler_t *scheduler, const zm_ring_t *ring);
 
 /** Why a thread is not being served. */
+/** Why an agent of the ring did not start, or was of no use; empty: it asked for work. */
+void zm_dispatch_trouble(zm_scheduler_t *scheduler, zm_ring_t *ring, zm_str_t why);
 zm_pending_t zm_thread_pending(const zm_scheduler_t *scheduler, const zm_thread_t *thread);
 
 #endif

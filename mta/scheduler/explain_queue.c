@@ -90,7 +90,8 @@ static const char *reason(zm_pending_t pending)
         "no clause that matches has a command",
         "no clause of the configuration matches",
         "the agent's process could not be started; see the log",
-        "the agent ends before it asks for work; see the log. It is started again after a pause",
+        "the agent cannot be started, or ends before it asks for work; it is started again after a "
+        "pause",
         "an agent for it is starting",
         "option -p restricts the scheduler to another destination",
         "it is on hold by command; RELEASE lets it go on",
@@ -111,6 +112,15 @@ static void add_lease(zm_buf_t *out, const zm_scheduler_t *scheduler, const zm_l
                   (long long)lease->ta->pid,
                   zm_duration_short(since, (int64_t)scheduler->now - lease->began), lease->jobs,
                   lease->count);
+}
+
+static void add_trouble(zm_buf_t *out, const zm_ring_t *ring)
+{
+    if (ring->failures == 0 || ring->trouble == NULL)
+        return;
+    zm_buf_printf(out, "  starts in vain: %u; the last: ", ring->failures);
+    add_text(out, zm_text_str(ring->trouble));
+    zm_buf_add_byte(out, '\n');
 }
 
 static void add_state(zm_buf_t *out, const zm_scheduler_t *scheduler, const zm_thread_t *thread)
@@ -134,6 +144,7 @@ static void add_state(zm_buf_t *out, const zm_scheduler_t *scheduler, const zm_t
     } else {
         zm_buf_printf(out, "  waits: %s\n", reason(pending));
     }
+    add_trouble(out, thread->ring);
 }
 
 /* -- the whole ----------------------------------------------------------------------------- */

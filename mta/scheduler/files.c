@@ -305,6 +305,15 @@ bool zm_files_reportable(const zm_control_file_t *file)
     return false;
 }
 
+uint32_t zm_files_failed(const zm_control_file_t *file)
+{
+    uint32_t count = 0;
+    int i;
+    for (i = 0; i < file->recipient_count; i++)
+        count += file->recipients[i].tag == '-';
+    return count;
+}
+
 void zm_files_reread(zm_files_t *files, zm_scheduler_t *scheduler, zm_job_t *job)
 {
     apr_pool_t *pool;
@@ -320,6 +329,7 @@ void zm_files_reread(zm_files_t *files, zm_scheduler_t *scheduler, zm_job_t *job
                             &error);
     if (status == APR_SUCCESS) {
         status = zm_files_pending(&opened, &offsets, &count, &locked);
+        job->failed = zm_files_failed(opened.file);
         if (status == APR_SUCCESS)
             zm_resync(scheduler, job, offsets, count, zm_files_reportable(opened.file));
         zm_opened_close(&opened);

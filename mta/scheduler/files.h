@@ -52,6 +52,8 @@ bool zm_files_has_log_id(zm_files_t *files, const zm_job_t *job, zm_str_t log_id
 /** Whether DSN parameters say which reports are wanted. */
 bool zm_files_has_notify(zm_str_t dsn);
 
+/** How many of its recipients have failed. */
+uint32_t zm_files_failed(const zm_control_file_t *file);
 /** Reads a job's file again and calls zm_resync; forgets the job when it cannot be read. */
 void zm_files_reread(zm_files_t *files, zm_scheduler_t *scheduler, zm_job_t *job);
 

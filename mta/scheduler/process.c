@@ -3,6 +3,7 @@
 #include <apr_strings.h>
 
 #include "mta/scheduler/command.h"
+#include "mta/scheduler/dispatch.h"
 #include "mta/scheduler/memory.h"
 #include "mta/scheduler/ta.h"
 #include "platform/child.h"
@@ -122,6 +123,19 @@ static void read_channel(zm_process_t *process, int rounds)
     }
 }
 
+/* It ended before it asked for work, unless we told it to. */
+static void note_trouble(const zm_process_t *process, const zm_child_end_t *end)
+{
+    const zm_ta_t *ta = process->ta;
+    char text[80];
+
+    if (ta == NULL || ta->hungry || ta->dismissed)
+        return;
+    apr_snprintf(text, sizeof text, "the agent ended with %s %d before it asked for work",
+                 end->signalled ? "signal" : "status", end->code);
+    zm_dispatch_trouble(process->processes->scheduler, ta->ring, zm_str(text));
+}
+
 static void child_ended(zm_child_t *child, const zm_child_end_t *end, void *baton)
 {
     zm_process_t *process = baton;
@@ -141,6 +155,7 @@ static void child_ended(zm_child_t *child, const zm_child_end_t *end, void *bato
                ZM_F_S(end->signalled ? "by" : "with", end->signalled ? "signal" : "status"),
                ZM_F_I("code", end->code));
     read_channel(process, 10000);
+    note_trouble(process, end);
     gone(process);
 }
 

@@ -67,6 +67,7 @@ static zm_job_t *job_make(zm_scheduler_t *scheduler, const zm_job_facts_t *facts
     job->owner = facts->owner;
     job->log_hash = zm_hash(facts->log_id.data, facts->log_id.length);
     job->total = facts->total;
+    job->failed = facts->failed;
     job->prefix[0] = prefix >= 2 ? facts->prefix[0] : '\0';
     job->prefix[1] = prefix >= 4 ? facts->prefix[2] : '\0';
     job->rare = rare_facts(facts);

@@ -243,6 +243,7 @@ struct zm_ring_t {
     uint32_t used; /**< what counts against maxring */
     uint32_t ta_count, idle_count, starting;
     uint32_t failures;  /**< starts in a row that came to nothing */
+    zm_text_t *trouble; /**< why the last of them did; null */
     uint32_t starts;    /**< of agents: chooses the source address */
     zm_pace_t paces[2]; /**< by zm_paced_t */
     uint32_t last_start;
@@ -281,7 +282,8 @@ typedef struct zm_job_facts_t {
     bool reportable;
     const zm_recipient_facts_t *recipients; /**< those to do, in any order */
     uint32_t recipient_count;
-    uint32_t total; /**< all recipients of the file */
+    uint32_t total;  /**< all recipients of the file */
+    uint32_t failed; /**< those of them that have failed */
 } zm_job_facts_t;
 
 /** Takes a job in and asks for its threads to be served.  Without recipients it is finished at

@@ -148,6 +148,16 @@ static long long unix_time(const zm_scheduler_t *scheduler, uint32_t even)
     return even != 0 ? (long long)zm_scheduler_wall_of(scheduler, even) : 0;
 }
 
+/* What the last attempt said, or why there was none. */
+static zm_str_t last_text(const zm_vertex_t *vertex)
+{
+    const zm_ring_t *ring = vertex->lane->thread->ring;
+    zm_str_t text = zm_vertex_text(vertex);
+    return text.length == 0 && ring->failures > 0 && ring->trouble != NULL
+               ? zm_text_str(ring->trouble)
+               : text;
+}
+
 void zm_show_recipients(zm_buf_t *out, zm_scheduler_t *scheduler, zm_vertex_t *vertex,
                         bool with_thread)
 {
@@ -172,7 +182,7 @@ void zm_show_recipients(zm_buf_t *out, zm_scheduler_t *scheduler, zm_vertex_t *v
                       unix_time(scheduler, vertex->fed), vertex->attempts);
         add_when(out, scheduler, thread);
         zm_buf_add_byte(out, '\t');
-        add_text(out, zm_vertex_text(vertex));
+        add_text(out, last_text(vertex));
         zm_buf_add_byte(out, '\n');
     }
 }
@@ -237,7 +247,7 @@ void zm_show_vertex(zm_buf_t *out, zm_scheduler_t *scheduler, zm_vertex_t *verte
     for (i = 0; i < vertex->count; i++)
         zm_buf_printf(out, i > 0 ? ",%u" : "%u", vertex->offsets[i]);
     zm_buf_add_c(out, "\t#");
-    text = zm_vertex_text(vertex);
+    text = last_text(vertex);
     if (text.length > 0) {
         add_text(out, text);
         zm_buf_add_byte(out, ' ');

@@ -309,6 +309,7 @@ static void kind_known(zm_scheduler_t *scheduler, zm_ta_t *ta, zm_ta_kind_t kind
     zm_ring_t *ring = ta->ring;
     ring->kind = kind;
     ring->failures = 0;
+    zm_dispatch_trouble(scheduler, ring, ZM_S(""));
     if (ring->wait == ZM_RING_WAIT_TIME &&
         (ring->blocked == ZM_PENDING_AGENT_STARTS || ring->blocked == ZM_PENDING_AGENT_BROKEN))
         zm_dispatch_resume(scheduler, ring);

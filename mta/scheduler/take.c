@@ -261,6 +261,7 @@ static zm_taken_t enqueue(taking_t *taking)
     facts.recipients = recipients;
     facts.recipient_count = count;
     facts.total = (uint32_t)file->recipient_count;
+    facts.failed = zm_files_failed(file);
     return zm_queue_add(taking->take->scheduler, &facts) == APR_SUCCESS ? ZM_TAKEN
                                                                         : ZM_TAKEN_NOTHING;
 }

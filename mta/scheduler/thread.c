@@ -188,6 +188,7 @@ void zm_ring_settle(zm_scheduler_t *scheduler, zm_ring_t *ring)
     channel_settle(scheduler, ring->channel);
     zm_text_drop(&scheduler->texts, ring->identity);
     zm_text_drop(&scheduler->texts, ring->host);
+    zm_text_drop(&scheduler->texts, ring->trouble);
     zm_scheduler_free(ring);
 }
 

@@ -301,9 +301,10 @@ def test_an_agent_that_does_not_exist_is_told_and_found_when_it_comes():
         t.until(lambda: 'nonexistent' in t.i.logs(), 'a line in the log')
         shown = lambda: t.i.mailq('-Q').out
         try:
-            t.until(lambda: re.search('AgentBroken|ForkFailure', shown()), 'the reason in mailq', 10)
+            t.until(lambda: 'pend=AgentBroken' in shown(), 'the reason in mailq', 10)
         except Failure:
             raise Failure(shown())
+        check('cannot execute /nonexistent/agent' in t.i.mailq().out, t.i.mailq().out)
         time.sleep(2)
         check(t.i.read('log/scheduler').count('nonexistent') < 20, 'the log is flooded')
         t.configure(BASE + 'x/* command="{a} x"\n')
@@ -318,6 +319,8 @@ def test_an_agent_that_ends_at_once_is_held_back():
         t.until(lambda: len(t.pids()) >= 2, 'a second attempt')
         time.sleep(3)
         check(len(t.pids()) < 8, '%d agents in 3 seconds' % len(t.pids()))
+        shown = t.i.mailq().out
+        check('the agent ended with status 1 before it asked for work' in shown, shown)
 
 
 # -- many threads -------------------------------------------------------------------------------

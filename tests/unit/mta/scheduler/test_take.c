@@ -223,10 +223,34 @@ static void reread_drops_what_is_done(void)
     place_close(place);
 }
 
+static void failures_of_others_count(void)
+{
+    place_t *place = place_open(conf);
+    zm_error_t reason;
+    zm_object_t *object;
+    const char *text, *name;
+    uint64_t id = place_job(place,
+                            SENDER "r-" SLOT "smtp a b@a 0\n"
+                                   "r " SLOT "smtp a c@a 0\n"
+                                   "r " SLOT "smtp a d@a 0\n",
+                            NULL);
+    CU_ASSERT_EQUAL(place_take(place, id, &reason), ZM_TAKEN);
+    CU_ASSERT_EQUAL(zm_queue_find(place->scheduler, id)->failed, 1);
+    name = apr_psprintf(zm_test_pool(), "transport/%" APR_UINT64_T_FMT, id);
+    text = place_read(place, name);
+    ZM_ASSERT_OK(zm_object_open(&object, place->spool, name, ZM_OBJECT_UPDATE));
+    ZM_ASSERT_OK(zm_control_mark(object, (uint64_t)(strstr(text, "\nr ") - text) + 1, ' ', '-'));
+    zm_object_close(object);
+    zm_files_reread(&place->files, place->scheduler, zm_queue_find(place->scheduler, id));
+    CU_ASSERT_EQUAL(zm_queue_find(place->scheduler, id)->failed, 2);
+    place_close(place);
+}
+
 ZM_TESTS("scheduler_take", ZM_TEST(job_is_taken_with_its_threads),
          ZM_TEST(pair_moves_into_hash_directories), ZM_TEST(unknown_format_is_parked),
          ZM_TEST(incomplete_file_is_parked), ZM_TEST(file_of_another_message_is_parked),
          ZM_TEST(file_without_message_is_discarded), ZM_TEST(command_file_starts_threads_and_goes),
          ZM_TEST(live_lock_postpones_and_a_dead_one_is_taken_off),
          ZM_TEST(locked_file_is_looked_at_again_soon),
-         ZM_TEST(sender_withdraws_a_message_by_its_id), ZM_TEST(reread_drops_what_is_done))
+         ZM_TEST(sender_withdraws_a_message_by_its_id), ZM_TEST(reread_drops_what_is_done),
+         ZM_TEST(failures_of_others_count))
