@@ -90,8 +90,7 @@ static const char *reason(zm_pending_t pending)
         "no clause that matches has a command",
         "no clause of the configuration matches",
         "the agent's process could not be started; see the log",
-        "the agent cannot be started, or ends before it asks for work; it is started again after a "
-        "pause",
+        "its agent does not come up, and is started again after a pause",
         "an agent for it is starting",
         "option -p restricts the scheduler to another destination",
         "it is on hold by command; RELEASE lets it go on",
