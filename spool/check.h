@@ -35,6 +35,7 @@ typedef struct zm_finding_t {
 #define ZM_FINDING_DAMAGED "damaged"           /**< the engine's own records contradict themselves */
 #define ZM_FINDING_LOST_BODY "lost-body"       /**< emulated: the file of a large body is gone or cut */
 #define ZM_FINDING_STRAY_BODY "stray-body"     /**< emulated: a file that belongs to no object */
+#define ZM_FINDING_UNSYNCED "unsynced"         /**< emulated: the disk refused what the engine wrote, and it is not written anew yet */
 
 typedef void zm_finding_fn(const zm_finding_t *finding, void *baton);
 /** Now and then during long work: how many names were examined so far. */

@@ -308,6 +308,8 @@ static apr_status_t open_files(zm_emulated_t *e, bool create)
         status = make_file(e, &e->turn, "turn", create);
     if (status == APR_SUCCESS)
         status = make_file(e, &e->locks, "locks", create);
+    if (status == APR_SUCCESS && zm_emulated_make_marks(e) != APR_SUCCESS && create)
+        status = zm_emulated_make_marks(e); /* an old spool may have none, and the disk be full */
     return status;
 }
 

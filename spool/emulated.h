@@ -8,6 +8,7 @@
  *   emulated.c         the engine table, opening, names
  *   emulated_db.c      connections, statements, errors
  *   emulated_write.c   write transactions, durability
+ *   emulated_marks.c   which sync has failed
  *   emulated_checkpoint.c  the log's pages go into the database
  *   emulated_commit.c  publishing a group
  *   emulated_object.c  one object: made, read, changed in place
@@ -20,8 +21,8 @@
  * Files in the spool's directory:
  *
  *   spool.db, -wal, -shm   the database
- *   turn                   byte 0: whose turn it is to write; byte 1: who checkpoints
- *   log-failed             a sync of the log failed (emulated_write.c)
+ *   turn                   byte 0: whose turn it is to write; byte 1: who checkpoints; byte 64, 65:
+ *                          a sync of the log or of the database failed (emulated_marks.c)
  *   locks                  locked ranges stand for locked ranges of objects
  *   bodies/A/4711          bodies of more than INLINE_LIMIT bytes; only ever appended to, or
  *                          overwritten in place
@@ -152,8 +153,8 @@ typedef struct zm_emulated_t {
     struct {
         apr_thread_t *thread;
         apr_thread_cond_t *wake;
+        apr_thread_mutex_t *one; /* at a time */
         bool wanted, sweep, stopping, started;
-        bool failed; /* the thread's: it does no more of them */
     } checkpoint;
 } zm_emulated_t;
 
@@ -163,6 +164,23 @@ static inline zm_emulated_t *zm_emulated(zm_engine_t *engine)
 }
 
 const char *zm_emulated_path(const zm_emulated_t *e, const char *leaf, apr_pool_t *pool);
+
+/* -- marks ------------------------------------------------------------------------------- */
+
+typedef enum zm_emulated_mark_t { ZM_MARK_LOG, ZM_MARK_DATABASE } zm_emulated_mark_t;
+
+typedef enum zm_emulated_state_t {
+    ZM_STATE_SOUND,
+    ZM_STATE_BEGUN,  /* the database: a checkpoint was, and nobody said how it ended */
+    ZM_STATE_FAILED, /* a sync; what it was for may be gone, and be read nevertheless */
+    ZM_STATE_COUNT
+} zm_emulated_state_t;
+
+/** Gives them a block of the disk. */
+apr_status_t zm_emulated_make_marks(zm_emulated_t *e);
+/** Who sets one back holds the turn, or, for the database, does a checkpoint. */
+apr_status_t zm_emulated_mark(zm_emulated_t *e, zm_emulated_mark_t which, zm_emulated_state_t state);
+apr_status_t zm_emulated_marked(zm_emulated_t *e, zm_emulated_mark_t which, zm_emulated_state_t *state);
 
 /* -- writing ----------------------------------------------------------------------------- */
 
@@ -175,6 +193,8 @@ void zm_emulated_abandon(zm_emulated_t *e);
 apr_status_t zm_emulated_finish(zm_emulated_t *e, apr_status_t status);
 /** Makes everything committed so far durable. */
 apr_status_t zm_emulated_sync(zm_emulated_t *e);
+/** A sync of the log failed: all who have the spool open, or will, write it anew before they rely on it. */
+void zm_emulated_note_failure(zm_emulated_t *e, apr_status_t status);
 /** A number never used before.  Not within a transaction: it may need one of its own. */
 apr_status_t zm_emulated_take_id(zm_emulated_t *e, uint64_t *id);
 /** Adds a name within a transaction, and tells watchers. APR_EEXIST; APR_ENOENT: its directory is not known. */
@@ -188,6 +208,8 @@ apr_status_t zm_emulated_move(zm_emulated_t *e, const char *from, const char *to
 apr_status_t zm_emulated_start_checkpoints(zm_emulated_t *e);
 void zm_emulated_stop_checkpoints(zm_emulated_t *e);
 void zm_emulated_want_checkpoint(zm_emulated_t *e);
+/** One now, by the caller.  ZM_E_BUSY: another process is at it. */
+apr_status_t zm_emulated_checkpoint(zm_emulated_t *e);
 /** Likewise, for the files that `dead` names. */
 void zm_emulated_want_sweep(zm_emulated_t *e);
 

@@ -33,6 +33,7 @@ typedef struct question_t {
     const zm_check_options_t *options;
     zm_check_report_t *report;
     /* the answer of the moment */
+    bool sound; /* the database, as it is read now */
     uint64_t id;
     char name[ZM_ENGINE_NAME_SIZE], side[ZM_SIDE_SIZE];
     int64_t number, other;
@@ -160,6 +161,14 @@ static apr_status_t remove_stray(void *baton)
     return zm_side_remove(q->e, q->side);
 }
 
+static apr_status_t write_anew(void *baton)
+{
+    question_t *q = baton;
+    apr_status_t status = q->sound ? zm_emulated_sync(q->e) : ZM_E_CORRUPT;
+    return status != APR_SUCCESS || q->number != ZM_MARK_DATABASE ? status
+                                                                  : zm_emulated_checkpoint(q->e);
+}
+
 /* -- the parts of a check ---------------------------------------------------------------------- */
 
 static void tell(question_t *q, const char *kind, const char *name, const char *detail,
@@ -184,12 +193,42 @@ static apr_status_t check_integrity(question_t *q, apr_pool_t *pool)
             APR_ARRAY_PUSH(texts, const char *) = apr_pstrdup(pool, text);
     }
     apr_thread_mutex_unlock(reader->lock);
+    q->sound = APR_STATUS_IS_ENOENT(status) && texts->nelts == 0;
     for (i = 0; i < texts->nelts; i++)
         tell(q, ZM_FINDING_DAMAGED, "spool.db",
              apr_psprintf(pool, "%s; convert it to a new spool, which takes what can be read",
                           APR_ARRAY_IDX(texts, i, const char *)),
              NULL, NULL);
     return ended(status);
+}
+
+/* The log is mended first, for a checkpoint moves from it. */
+static apr_status_t check_marks(question_t *q)
+{
+    static const struct {
+        zm_emulated_mark_t mark;
+        const char *name, *detail, *remedy;
+    } marks[] = {
+        {ZM_MARK_LOG, "spool.db-wal",
+         "the disk failed to take it (a sync gave an error); what waited for it was refused, and "
+         "who writes next writes all of it anew",
+         "write it anew"},
+        {ZM_MARK_DATABASE, "spool.db",
+         "the disk failed to take it (a checkpoint ended with an error); all mail is in "
+         "spool.db-wal, which grows until a checkpoint succeeds",
+         "write it anew from spool.db-wal"}};
+    apr_size_t i;
+    for (i = 0; i < sizeof marks / sizeof marks[0]; i++) {
+        zm_emulated_state_t state;
+        apr_status_t status = zm_emulated_marked(q->e, marks[i].mark, &state);
+        if (status != APR_SUCCESS)
+            return status;
+        q->number = marks[i].mark;
+        if (state == ZM_STATE_FAILED)
+            tell(q, ZM_FINDING_UNSYNCED, marks[i].name, marks[i].detail, marks[i].remedy,
+                 write_anew);
+    }
+    return APR_SUCCESS;
 }
 
 static apr_status_t check_rows(question_t *q)
@@ -263,9 +302,8 @@ static void tell_foreign(question_t *q, const char *path, const char *detail)
 
 static bool is_ours(const char *leaf)
 {
-    static const char *const files[] = {"spool.db",         "spool.db-wal", "spool.db-shm",
-                                        "spool.db-journal", "turn",         "locks",
-                                        "bodies",           "log-failed"};
+    static const char *const files[] = {
+        "spool.db", "spool.db-wal", "spool.db-shm", "spool.db-journal", "turn", "locks", "bodies"};
     apr_size_t i;
     for (i = 0; i < sizeof files / sizeof files[0]; i++)
         if (strcmp(leaf, files[i]) == 0)
@@ -349,6 +387,8 @@ apr_status_t zm_emulated_check(zm_engine_t *engine, const zm_check_options_t *op
 {
     question_t q = {.e = zm_emulated(engine), .options = options, .report = report};
     apr_status_t status = survive(&q, check_integrity(&q, pool));
+    if (status == APR_SUCCESS)
+        status = check_marks(&q);
     if (status == APR_SUCCESS)
         status = survive(&q, check_rows(&q));
     if (status == APR_SUCCESS)

@@ -13,9 +13,12 @@
  * busy with all of a round while publishers wait for their syncs of the log.
  *
  * A failed sync of the database may have dropped pages that the log would not
- * bring back, because SQLite counts them as moved.  This process then leaves
- * checkpoints alone, and the log grows; when nobody has the spool open any
- * more, all of it counts as not moved.
+ * bring back, because SQLite counts them as moved; and a process that opens the
+ * spool afterwards is not told by the system.  So a mark says that a checkpoint
+ * has begun, before anything is moved, and is taken back only when all went well:
+ * without the mark nothing is moved.  Who finds it has the whole log count as not
+ * moved, and begins with its first page.  What was dropped is all in the log, for
+ * the log is never begun anew before all of it is in the database.
  */
 
 #define CHECKPOINT_BYTE 1
@@ -75,40 +78,118 @@ static int move_rest(zm_emulated_t *e, sqlite3 *db)
     return code;
 }
 
-static void checkpoint(zm_emulated_t *e, sqlite3 *db)
+static apr_status_t status_of(sqlite3 *db, int code)
 {
-    int code;
-    if (zm_file_lock(e->turn, CHECKPOINT_BYTE, 1, false) != APR_SUCCESS)
-        return; /* another process is at it */
-    code = move_bulk(db);
+    zm_connection_t connection = {.db = db};
+    return zm_connection_failure(&connection, code);
+}
+
+static int move_all(zm_emulated_t *e, sqlite3 *db)
+{
+    int code = move_bulk(db);
     if (code == SQLITE_OK) {
         /* The turn's lock is the process's, so our own writers are kept out by theirs. */
         apr_thread_mutex_lock(e->writer.lock);
         code = move_rest(e, db);
         apr_thread_mutex_unlock(e->writer.lock);
     }
-    if (code == SQLITE_IOERR_FSYNC) {
-        e->checkpoint.failed = true;
-        zm_log(ZM_LOG_ERROR, NULL, "the spool's database cannot be made durable; its log grows",
-               ZM_F_S("spool", e->location));
+    if (code == SQLITE_IOERR_FSYNC) /* which may have been one of the log */
+        zm_emulated_note_failure(e, status_of(db, code));
+    return code;
+}
+
+/* Reading maps the log's index. */
+static int forget_moved(zm_emulated_t *e, sqlite3 *db)
+{
+    int code = sqlite3_exec(db, "SELECT id FROM next", NULL, NULL, NULL);
+    if (code != SQLITE_OK)
+        return code;
+    apr_thread_mutex_lock(e->writer.lock);
+    if (zm_file_lock(e->turn, ZM_EMULATED_TURN_BYTE, 1, true) == APR_SUCCESS) {
+        code = zm_emulated_vfs_forget_moved(db);
+        zm_file_unlock(e->turn, ZM_EMULATED_TURN_BYTE, 1);
+    } else {
+        code = SQLITE_BUSY;
     }
-    zm_file_unlock(e->turn, CHECKPOINT_BYTE, 1);
+    apr_thread_mutex_unlock(e->writer.lock);
+    return code;
+}
+
+/* From now on readers take from the log what may have been dropped. */
+static void tell_failure(zm_emulated_t *e, sqlite3 *db, apr_status_t status)
+{
+    (void)zm_emulated_mark(e, ZM_MARK_DATABASE, ZM_STATE_FAILED);
+    (void)forget_moved(e, db);
+    zm_log(ZM_LOG_ERROR, NULL,
+           "the spool's database cannot be made durable; nothing is lost, but its log grows until "
+           "a later checkpoint succeeds: look after the disk",
+           ZM_F_S("spool", e->location), ZM_F_E("reason", status));
+}
+
+/* Under the lock of who checkpoints. */
+static apr_status_t checkpoint(zm_emulated_t *e, sqlite3 *db)
+{
+    zm_emulated_state_t state;
+    int code = SQLITE_OK;
+    apr_status_t status = zm_emulated_marked(e, ZM_MARK_DATABASE, &state);
+    if (status == APR_SUCCESS && state != ZM_STATE_SOUND)
+        code = forget_moved(e, db);
+    else if (status == APR_SUCCESS)
+        status = zm_emulated_mark(e, ZM_MARK_DATABASE, ZM_STATE_BEGUN);
+    if (status == APR_SUCCESS && code == SQLITE_OK)
+        code = move_all(e, db);
+    if (status == APR_SUCCESS)
+        status = status_of(db, code);
+    if (status == APR_SUCCESS)
+        return zm_emulated_mark(e, ZM_MARK_DATABASE, ZM_STATE_SOUND);
+    if (status != ZM_E_BUSY)
+        tell_failure(e, db, status);
+    return status;
+}
+
+static apr_status_t checkpoint_alone(zm_emulated_t *e, sqlite3 *db)
+{
+    apr_status_t status;
+    apr_thread_mutex_lock(e->checkpoint.one);
+    status = zm_file_lock(e->turn, CHECKPOINT_BYTE, 1, false);
+    if (status == APR_SUCCESS) {
+        status = checkpoint(e, db);
+        zm_file_unlock(e->turn, CHECKPOINT_BYTE, 1);
+    }
+    apr_thread_mutex_unlock(e->checkpoint.one);
+    return status;
+}
+
+static int open_database(zm_emulated_t *e, sqlite3 **db)
+{
+    char path[4096];
+    int code;
+    sqlite3_snprintf(sizeof path, path, "%s/spool.db", e->location);
+    code =
+        sqlite3_open_v2(path, db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, zm_emulated_vfs());
+    if (code != SQLITE_OK)
+        return code;
+    sqlite3_extended_result_codes(*db, 1);
+    sqlite3_db_config(*db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    return sqlite3_exec(*db, "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0", NULL, NULL,
+                        NULL);
+}
+
+apr_status_t zm_emulated_checkpoint(zm_emulated_t *e)
+{
+    sqlite3 *db = NULL;
+    int code = open_database(e, &db);
+    apr_status_t status = code == SQLITE_OK ? checkpoint_alone(e, db) : status_of(db, code);
+    sqlite3_close(db);
+    return status;
 }
 
 static void *APR_THREAD_FUNC checkpointer(apr_thread_t *thread, void *data)
 {
     zm_emulated_t *e = data;
     sqlite3 *db = NULL;
-    char path[4096];
+    bool usable = open_database(e, &db) == SQLITE_OK;
     (void)thread;
-    sqlite3_snprintf(sizeof path, path, "%s/spool.db", e->location);
-    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-                        zm_emulated_vfs()) == SQLITE_OK) {
-        sqlite3_extended_result_codes(db, 1);
-        sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-        sqlite3_exec(db, "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0", NULL, NULL,
-                     NULL);
-    }
     apr_thread_mutex_lock(e->lock);
     while (!e->checkpoint.stopping || e->checkpoint.sweep) {
         bool wanted = e->checkpoint.wanted && !e->checkpoint.stopping;
@@ -118,8 +199,8 @@ static void *APR_THREAD_FUNC checkpointer(apr_thread_t *thread, void *data)
         }
         e->checkpoint.wanted = e->checkpoint.sweep = false;
         apr_thread_mutex_unlock(e->lock);
-        if (wanted && !e->checkpoint.failed)
-            checkpoint(e, db);
+        if (wanted && usable)
+            (void)checkpoint_alone(e, db);
         zm_side_sweep_dead(e);
         apr_thread_mutex_lock(e->lock);
     }
@@ -173,6 +254,10 @@ static int on_commit(void *data, sqlite3 *db, const char *name, int pages)
 
 apr_status_t zm_emulated_start_checkpoints(zm_emulated_t *e)
 {
+    apr_status_t status =
+        apr_thread_mutex_create(&e->checkpoint.one, APR_THREAD_MUTEX_DEFAULT, e->pool);
+    if (status != APR_SUCCESS)
+        return status;
     e->log_due = LOG_LIMIT;
     if (e->wal)
         sqlite3_wal_hook(e->writer.db, on_commit, e);

@@ -1,3 +1,4 @@
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,7 @@ typedef struct file_t {
     sqlite3_int64 offset; /* of its first byte */
     bool database;        /* which is synced every few pages while it is written */
     int unsynced;         /* bytes written to it since */
+    volatile void *index; /* the first part of the log's index, while it is mapped */
 } file_t;
 
 static file_t *file_of(sqlite3_file *file)
@@ -161,6 +163,8 @@ static int file_characteristics(sqlite3_file *base)
 static int file_map(sqlite3_file *base, int region, int size, int extend, void volatile **memory)
 {
     int code = real_of(base)->pMethods->xShmMap(real_of(base), region, size, extend, memory);
+    if (code == SQLITE_OK && region == 0)
+        file_of(base)->index = *memory;
     return (code & 0xff) == SQLITE_READONLY ? SQLITE_CANTOPEN : code; /* as for files, below */
 }
 
@@ -176,6 +180,7 @@ static void file_barrier(sqlite3_file *base)
 
 static int file_unmap(sqlite3_file *base, int remove)
 {
+    file_of(base)->index = NULL;
     return real_of(base)->pMethods->xShmUnmap(real_of(base), remove);
 }
 
@@ -198,6 +203,44 @@ static const sqlite3_io_methods methods = {
     .xShmBarrier = file_barrier,
     .xShmUnmap = file_unmap,
 };
+
+/* -- the log's index ------------------------------------------------------------------------ */
+
+/*
+ * Its first part, as https://sqlite.org/walformat.html has it, numbers in the machine's order:
+ * 0 version (4) ... 48 the same again ... 96 how many frames of the log were moved (4).  Nobody
+ * lowers that but who begins the log anew, and only when all were moved; recovery sets it to 0 as
+ * is done here, under the same locks.
+ */
+#define INDEX_VERSION 3007000
+#define INDEX_COPY 48
+#define INDEX_MOVED 96
+#define WRITE_AND_CHECKPOINT_LOCKS 0, 2
+
+static volatile uint32_t *index_number(const file_t *file, int offset)
+{
+    return (volatile uint32_t *)((volatile char *)file->index + offset);
+}
+
+int zm_emulated_vfs_forget_moved(sqlite3 *db)
+{
+    sqlite3_file *base = NULL;
+    const file_t *file;
+    int code = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &base);
+    if (code != SQLITE_OK || base == NULL || base->pMethods != &methods)
+        return SQLITE_MISUSE;
+    file = file_of(base);
+    if (file->index == NULL || *index_number(file, 0) != INDEX_VERSION ||
+        *index_number(file, INDEX_COPY) != INDEX_VERSION)
+        return SQLITE_MISUSE;
+    code = file_map_lock(base, WRITE_AND_CHECKPOINT_LOCKS, SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE);
+    if (code != SQLITE_OK)
+        return code;
+    *index_number(file, INDEX_MOVED) = 0;
+    file_barrier(base);
+    return file_map_lock(base, WRITE_AND_CHECKPOINT_LOCKS,
+                         SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE);
+}
 
 /* -- the table of the system ------------------------------------------------------------------ */
 

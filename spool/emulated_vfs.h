@@ -12,5 +12,11 @@
 
 /** The name to open databases with; null: SQLite's default. */
 const char *zm_emulated_vfs(void);
+/**
+ * No page of the log counts as moved into the database any more: readers take them from the log, and
+ * the next checkpoint moves all.  For a connection that has read something.  SQLITE_BUSY: somebody
+ * writes or checkpoints.
+ */
+int zm_emulated_vfs_forget_moved(sqlite3 *db);
 
 #endif

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "platform/log.h"
 #include "spool/emulated.h"
 
 /*
@@ -18,13 +19,12 @@
  * the log, so nothing committed after them could survive a crash either.  Before
  * anything counts as durable again the whole log is written anew, as it is seen,
  * and synced.  Who had it open when the sync failed is told so by his own next
- * sync; for those who open it later a file says so, FAILED_MARK.  A crash makes
- * the file meaningless: what is read then is what the disk has.
+ * sync; all others by a mark (emulated_marks.c), which is looked at before and
+ * after each sync.
  */
 
 #define ARRIVALS_KEPT 20000
 #define ARRIVALS_TRIM 1024
-#define FAILED_MARK "log-failed"
 #define REWRITE_STEP 65536
 
 /* -- transactions --------------------------------------------------------------------- */
@@ -60,12 +60,18 @@ void zm_emulated_abandon(zm_emulated_t *e)
 
 apr_status_t zm_emulated_end(zm_emulated_t *e)
 {
+    bool unsynced;
     apr_status_t status =
         zm_connection_run(&e->writer, zm_connection_statement(&e->writer, ZM_SQL_COMMIT));
-    if (status != APR_SUCCESS)
-        zm_emulated_abandon(e);
-    else
+    if (status == APR_SUCCESS) {
         pass_turn(e);
+        return APR_SUCCESS;
+    }
+    /* SQLite syncs a log that begins anew, and may be the only one who is told. */
+    unsynced = sqlite3_extended_errcode(e->writer.db) == SQLITE_IOERR_FSYNC;
+    zm_emulated_abandon(e);
+    if (unsynced)
+        zm_emulated_note_failure(e, status);
     return status;
 }
 
@@ -81,9 +87,8 @@ apr_status_t zm_emulated_finish(zm_emulated_t *e, apr_status_t status)
 
 /* SQLite made the log with the first transaction and would sync its name with the first sync, which
  * is ours. */
-static apr_status_t open_log(zm_emulated_t *e, bool *broken)
+static apr_status_t open_log(zm_emulated_t *e)
 {
-    zm_file_info_t mark;
     apr_status_t status = APR_SUCCESS;
     apr_thread_mutex_lock(e->lock);
     if (e->log == NULL) {
@@ -93,25 +98,40 @@ static apr_status_t open_log(zm_emulated_t *e, bool *broken)
             e->log = NULL;
         else if ((status = zm_dir_sync(e->root)) == ZM_E_UNSUPPORTED)
             status = APR_SUCCESS;
-        if (status == APR_SUCCESS && zm_path_info(&mark, e->root, FAILED_MARK) == APR_SUCCESS)
-            e->broken = APR_EGENERAL; /* for somebody else */
     }
-    *broken = e->broken != APR_SUCCESS;
     apr_thread_mutex_unlock(e->lock);
     return status;
 }
 
-static void note_failure(zm_emulated_t *e, apr_status_t status)
+/* For us, or for somebody else. */
+static apr_status_t ask_whether_broken(zm_emulated_t *e, bool *broken)
 {
-    zm_file_t *mark;
-    apr_pool_t *pool;
-    if (apr_pool_create_unmanaged_ex(&pool, NULL, NULL) == APR_SUCCESS) {
-        (void)zm_file_open(&mark, e->root, FAILED_MARK, ZM_OPEN_WRITE | ZM_OPEN_CREATE, 0660, pool);
-        apr_pool_destroy(pool); /* closes it */
-    }
+    zm_emulated_state_t state;
+    apr_status_t status = zm_emulated_marked(e, ZM_MARK_LOG, &state);
     apr_thread_mutex_lock(e->lock);
+    *broken = e->broken != APR_SUCCESS || state != ZM_STATE_SOUND;
+    apr_thread_mutex_unlock(e->lock);
+    return status;
+}
+
+/* In our turn, so that nobody who mends the log at this moment takes the mark back with his own. */
+void zm_emulated_note_failure(zm_emulated_t *e, apr_status_t status)
+{
+    bool known;
+    apr_thread_mutex_lock(e->writer.lock);
+    (void)zm_file_lock(e->turn, ZM_EMULATED_TURN_BYTE, 1, true);
+    (void)zm_emulated_mark(e, ZM_MARK_LOG, ZM_STATE_FAILED);
+    apr_thread_mutex_lock(e->lock);
+    known = e->broken != APR_SUCCESS;
     e->broken = status;
     apr_thread_mutex_unlock(e->lock);
+    zm_file_unlock(e->turn, ZM_EMULATED_TURN_BYTE, 1);
+    apr_thread_mutex_unlock(e->writer.lock);
+    if (!known)
+        zm_log(ZM_LOG_ERROR, NULL,
+               "a sync of the spool's log failed: what waited for it is refused, and all of it "
+               "is written anew before it counts as durable again; look after the disk",
+               ZM_F_S("spool", e->location), ZM_F_E("reason", status));
 }
 
 /* In our turn nobody else writes to it; for readers nothing changes. */
@@ -139,9 +159,10 @@ static apr_status_t mend_log(zm_emulated_t *e)
     apr_thread_mutex_lock(e->writer.lock);
     status = zm_file_lock(e->turn, ZM_EMULATED_TURN_BYTE, 1, true);
     if (status == APR_SUCCESS) {
+        (void)zm_file_sync(e->log); /* an old failure that we were not told of yet is known */
         status = rewrite_log(e);
         if (status == APR_SUCCESS) {
-            (void)zm_file_unlink(e->root, FAILED_MARK);
+            (void)zm_emulated_mark(e, ZM_MARK_LOG, ZM_STATE_SOUND);
             apr_thread_mutex_lock(e->lock);
             e->broken = APR_SUCCESS;
             apr_thread_mutex_unlock(e->lock);
@@ -152,19 +173,29 @@ static apr_status_t mend_log(zm_emulated_t *e)
     return status;
 }
 
+/* Our sync may have come after another's that failed, and know nothing of it. */
+static apr_status_t sync_log(zm_emulated_t *e)
+{
+    bool broken;
+    apr_status_t status = zm_file_sync(e->log);
+    if (status == APR_SUCCESS)
+        status = ask_whether_broken(e, &broken);
+    return status == APR_SUCCESS && broken ? mend_log(e) : status;
+}
+
 apr_status_t zm_emulated_sync(zm_emulated_t *e)
 {
     bool broken;
     apr_status_t status;
     if (!e->wal)
         return APR_SUCCESS;
-    status = open_log(e, &broken);
-    if (status == APR_SUCCESS && broken)
-        status = mend_log(e);
-    else if (status == APR_SUCCESS)
-        status = zm_file_sync(e->log);
-    if (status != APR_SUCCESS)
-        note_failure(e, status);
+    status = open_log(e);
+    if (status == APR_SUCCESS)
+        status = ask_whether_broken(e, &broken);
+    if (status == APR_SUCCESS)
+        status = broken ? mend_log(e) : sync_log(e);
+    if (status != APR_SUCCESS && e->log != NULL) /* else nothing was synced */
+        zm_emulated_note_failure(e, status);
     return status;
 }
 

@@ -1,7 +1,6 @@
 #include "tests/crash/system.h"
 
 #include <apr_strings.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +8,8 @@
 #include "mta/router/worker.h"
 #include "platform/fs.h"
 #include "platform/log.h"
-#include "spool/layout.h"
+#include "spool/emulated.h"
+#include "spool/internal.h"
 #include "spool/recover.h"
 
 /* -- the site ------------------------------------------------------------------------------- */
@@ -270,14 +270,6 @@ void system_deliver(system_t *system)
 
 void system_checkpoint(system_t *system)
 {
-    sqlite3 *db;
-    if (strcmp(system->site->engine, "emulated") != 0)
-        return;
-    if (sqlite3_open_v2(SYSTEM_SPOOL "/spool.db", &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK) {
-        sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-        sqlite3_exec(db, "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0", NULL, NULL,
-                     NULL);
-        sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
-    }
-    sqlite3_close(db);
+    if (strcmp(system->site->engine, "emulated") == 0)
+        (void)zm_emulated_checkpoint(zm_emulated(system->route->engine)); /* faults are put in */
 }

@@ -56,6 +56,9 @@ def objects(i, *directories):
 
 def judge_spool(i, what):
     findings = json.loads(i.zmailer('spool', 'check', '--json', code=None).out)['findings']
+    if any(f['kind'] == 'unsynced' for f in findings):
+        i.zmailer('spool', 'repair', code=None)
+        findings = json.loads(i.zmailer('spool', 'check', '--json', code=None).out)['findings']
     check(all(f['kind'] in ('leftover', 'stray-body') for f in findings), '%r after %s' % (findings, what))
 
 

@@ -266,20 +266,85 @@ static void large_control_file_without_body_is_made_again(void)
     zm_spool_close(spool);
 }
 
-/* As another process may leave it behind whose sync failed. */
-static void log_whose_sync_failed_is_mended_by_who_opens_it(void)
+static void run_sql(const char *at, const char *statement)
+{
+    sqlite3 *db;
+    CU_ASSERT_EQUAL(sqlite3_open(at, &db), SQLITE_OK);
+    CU_ASSERT_EQUAL(sqlite3_exec(db, statement, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+/* As another process leaves it behind whose sync failed: of the log, or of the database. */
+static void set_mark(uint64_t place)
+{
+    zm_file_t *file;
+    ZM_ASSERT_OK(
+        zm_file_open(&file, NULL, path("spool", "turn"), ZM_OPEN_WRITE, 0, zm_test_pool()));
+    ZM_ASSERT_OK(zm_file_write_at(file, place, "\2", 1));
+    zm_file_close(file);
+}
+
+#define LOG_MARK 64
+#define DATABASE_MARK 65
+
+static void log_whose_sync_failed_is_mended_by_who_writes_next(void)
 {
     zm_spool_t *spool = make_spool(), *second = NULL;
     const char *first = publish(spool, "router", 100);
     zm_object_info_t info;
     zm_error_t error = {0};
-    write_file(path("spool", "log-failed"), "", 0);
     ZM_ASSERT_OK(open_at(&second, "spool", false, &error));
+    set_mark(LOG_MARK);
+    ZM_ASSERT_STR(check(second, false), "unsynced=spool.db-wal ");
     ZM_ASSERT_OK(zm_spool_info(&info, second, publish(second, "router", 100)));
     ZM_ASSERT_OK(zm_spool_info(&info, second, first));
-    CU_ASSERT(APR_STATUS_IS_ENOENT(
-        zm_file_unlink(NULL, path("spool", "log-failed")))); /* it is gone already */
+    ZM_ASSERT_STR(check(spool, false), "");
     zm_spool_close(second);
+    zm_spool_close(spool);
+}
+
+static void failed_checkpoint_is_told_and_repaired(void)
+{
+    zm_spool_t *spool = make_spool();
+    zm_file_info_t info = {0};
+    int i;
+    for (i = 0; i < 40; i++)
+        publish(spool, "deferred", 3000);
+    set_mark(LOG_MARK);
+    set_mark(DATABASE_MARK);
+    ZM_ASSERT_STR(check(spool, false), "unsynced=spool.db-wal unsynced=spool.db ");
+    ZM_ASSERT_STR(check(spool, true), "unsynced=spool.db-wal unsynced=spool.db ");
+    ZM_ASSERT_STR(check(spool, false), "");
+    ZM_ASSERT_OK(zm_path_info(&info, NULL, path("spool", "spool.db")));
+    CU_ASSERT(info.size > 40 * 3000); /* all is there now */
+    zm_spool_close(spool);
+}
+
+static zm_spool_t *make_damaged(void)
+{
+    zm_spool_t *spool = make_spool();
+    zm_error_t error = {0};
+    char *data;
+    apr_size_t length;
+    int i;
+    for (i = 0; i < 200; i++)
+        publish(spool, "deferred", 3000);
+    zm_spool_close(spool);
+    run_sql(path("spool", "spool.db"), "PRAGMA wal_checkpoint(TRUNCATE)");
+    ZM_ASSERT_OK(zm_file_slurp(&data, &length, path("spool", "spool.db"), 1 << 28, zm_test_pool()));
+    memset(data + length / 2, 0xa5, 20000);
+    write_file(path("spool", "spool.db"), data, length);
+    ZM_ASSERT_OK(open_at(&spool, "spool", false, &error));
+    return spool;
+}
+
+/* Nothing is moved from a log into a database that contradict each other. */
+static void failed_checkpoint_of_a_damaged_database_is_left(void)
+{
+    zm_spool_t *spool = make_damaged();
+    set_mark(DATABASE_MARK);
+    check(spool, true);
+    CU_ASSERT_PTR_NOT_NULL(strstr(check(spool, false), "unsynced=spool.db "));
     zm_spool_close(spool);
 }
 
@@ -394,14 +459,6 @@ static void log_stays_short_while_messages_flow(void)
 
 /* -- foreign databases -------------------------------------------------------------------- */
 
-static void run_sql(const char *at, const char *statement)
-{
-    sqlite3 *db;
-    CU_ASSERT_EQUAL(sqlite3_open(at, &db), SQLITE_OK);
-    CU_ASSERT_EQUAL(sqlite3_exec(db, statement, NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(db);
-}
-
 static void rows_that_contradict_each_other_are_mended(void)
 {
     zm_spool_t *spool = make_spool();
@@ -431,19 +488,7 @@ static void rows_that_contradict_each_other_are_mended(void)
 
 static void damaged_pages_are_told(void)
 {
-    zm_spool_t *spool = make_spool();
-    zm_error_t error = {0};
-    char *data;
-    apr_size_t length;
-    int i;
-    for (i = 0; i < 200; i++)
-        publish(spool, "deferred", 3000);
-    zm_spool_close(spool);
-    run_sql(path("spool", "spool.db"), "PRAGMA wal_checkpoint(TRUNCATE)");
-    ZM_ASSERT_OK(zm_file_slurp(&data, &length, path("spool", "spool.db"), 1 << 28, zm_test_pool()));
-    memset(data + length / 2, 0xa5, 20000);
-    write_file(path("spool", "spool.db"), data, length);
-    ZM_ASSERT_OK(open_at(&spool, "spool", false, &error));
+    zm_spool_t *spool = make_damaged();
     CU_ASSERT_PTR_NOT_NULL(strstr(check(spool, true), "damaged=spool.db "));
     zm_spool_close(spool);
 }
@@ -550,7 +595,9 @@ ZM_TESTS("spool emulated", ZM_TEST(large_body_stays_for_its_readers),
          ZM_TEST(stray_files_are_swept_and_foreign_ones_left),
          ZM_TEST(lost_large_body_is_named_corrupt), ZM_TEST(cut_large_body_is_named_corrupt),
          ZM_TEST(large_control_file_without_body_is_made_again),
-         ZM_TEST(log_whose_sync_failed_is_mended_by_who_opens_it),
+         ZM_TEST(log_whose_sync_failed_is_mended_by_who_writes_next),
+         ZM_TEST(failed_checkpoint_is_told_and_repaired),
+         ZM_TEST(failed_checkpoint_of_a_damaged_database_is_left),
          ZM_TEST(stray_body_is_found_and_removed),
          ZM_TEST(rows_that_contradict_each_other_are_mended), ZM_TEST(damaged_pages_are_told),
          ZM_TEST(log_cut_anywhere_keeps_the_first_publishes),
