@@ -47,6 +47,27 @@ zm_spool_t *zm_test_spool_again(const zm_test_spool_t *test)
     return open_at(test->location, test->loop, false);
 }
 
+zm_object_t *zm_test_create(zm_spool_t *spool, const char *directory, const char *scratch)
+{
+    zm_create_options_t options = {
+        .directory = directory, .scratch = scratch, .uid = ZM_UID_NONE, .gid = ZM_UID_NONE};
+    zm_object_t *object = NULL;
+    ZM_ASSERT_OK(zm_object_create(&object, spool, &options));
+    return object;
+}
+
+int zm_test_count(zm_spool_t *spool, const char *directory, bool hidden)
+{
+    zm_listing_t *listing;
+    const char *name;
+    int count = 0;
+    ZM_ASSERT_OK(zm_spool_list(&listing, spool, directory, hidden, zm_test_pool()));
+    while (zm_listing_next(listing, &name) == APR_SUCCESS)
+        count++;
+    zm_listing_close(listing);
+    return count;
+}
+
 const char *zm_test_publish(zm_spool_t *spool, const char *directory, int levels, const char *text)
 {
     zm_create_options_t create = {.directory = "public", .uid = ZM_UID_NONE, .gid = ZM_UID_NONE};

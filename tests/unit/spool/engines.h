@@ -23,6 +23,12 @@ void zm_test_spool_end(zm_test_spool_t *spool);
 /** Another handle of the same spool, as another process would have. */
 zm_spool_t *zm_test_spool_again(const zm_test_spool_t *spool);
 
+/** An object being made; scratch: its name meanwhile, null: any. */
+zm_object_t *zm_test_create(zm_spool_t *spool, const char *directory, const char *scratch);
+
+/** How many names a directory has; hidden: with those that begin with a dot. */
+int zm_test_count(zm_spool_t *spool, const char *directory, bool hidden);
+
 /** Publishes text and returns the final name (in the test's pool). */
 const char *zm_test_publish(zm_spool_t *spool, const char *directory, int levels, const char *text);
 
