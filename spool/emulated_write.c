@@ -87,7 +87,7 @@ apr_status_t zm_emulated_finish(zm_emulated_t *e, apr_status_t status)
 
 /* SQLite made the log with the first transaction and would sync its name with the first sync, which
  * is ours. */
-static apr_status_t open_log(zm_emulated_t *e)
+static apr_status_t open_log(zm_emulated_t *e, bool *opened)
 {
     apr_status_t status = APR_SUCCESS;
     apr_thread_mutex_lock(e->lock);
@@ -99,6 +99,7 @@ static apr_status_t open_log(zm_emulated_t *e)
         else if ((status = zm_dir_sync(e->root)) == ZM_E_UNSUPPORTED)
             status = APR_SUCCESS;
     }
+    *opened = e->log != NULL;
     apr_thread_mutex_unlock(e->lock);
     return status;
 }
@@ -185,16 +186,16 @@ static apr_status_t sync_log(zm_emulated_t *e)
 
 apr_status_t zm_emulated_sync(zm_emulated_t *e)
 {
-    bool broken;
+    bool opened, broken;
     apr_status_t status;
     if (!e->wal)
         return APR_SUCCESS;
-    status = open_log(e);
+    status = open_log(e, &opened);
     if (status == APR_SUCCESS)
         status = ask_whether_broken(e, &broken);
     if (status == APR_SUCCESS)
         status = broken ? mend_log(e) : sync_log(e);
-    if (status != APR_SUCCESS && e->log != NULL) /* else nothing was synced */
+    if (status != APR_SUCCESS && opened) /* else nothing was synced */
         zm_emulated_note_failure(e, status);
     return status;
 }
