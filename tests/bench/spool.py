@@ -105,7 +105,9 @@ def half_load(args, disk, found, goals, results):
                 show(r, '  (asked %d/s)' % rate)
         told = '%.1f syncs of %.2f ms; plain calls %.1f; 99 %% of lone syncs end within %.1f' % (
             ours['p99_ms'] / sync, sync, raw['p99_ms'] / sync, lone['p99_ms'] / sync)
-        goals.add('%s: p99 at half load' % engine, told, '<= 3', ours['p99_ms'] <= 3 * sync)
+        # Where plain calls cannot keep 3 syncs, it is the processors that are measured and not the disk.
+        most = max(3 * sync, raw['p99_ms'])
+        goals.add('%s: p99 at half load' % engine, told, '<= 3, or <= plain calls if these need more', ours['p99_ms'] <= most)
 
 
 def full(args, disk, goals, results):
