@@ -1,6 +1,8 @@
 #include "mta/conf/options.h"
 
+#include <apr_general.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* One walk over argv.  Operands are collected in front of `argv` as they are met. */
@@ -272,5 +274,21 @@ bool zm_options_parse(const zm_command_line_t *line, int *argc, char **argv, int
     }
     fprintf(stderr, "%s: %s\nTry '%s --help'.\n", line->program, error.text, line->program);
     *code = ZM_EXIT_USAGE;
+    return false;
+}
+
+bool zm_options_start(const zm_command_line_t *line, int *argc, char **argv, apr_pool_t **pool,
+                      zm_zenv_t **zenv, int *code)
+{
+    zm_error_t error = {0};
+    apr_initialize();
+    atexit(apr_terminate);
+    apr_pool_create(pool, NULL);
+    if (!zm_options_parse(line, argc, argv, code))
+        return false;
+    if (zm_zenv_load(zenv, line->site, *pool, &error) == APR_SUCCESS)
+        return true;
+    fprintf(stderr, "%s: %s\n", line->program, error.text);
+    *code = ZM_EXIT_CONFIG;
     return false;
 }

@@ -77,6 +77,14 @@ typedef struct zm_command_line_t {
  */
 bool zm_options_parse(const zm_command_line_t *line, int *argc, char **argv, int *code);
 
+/**
+ * All that a small program does first: APR until the program ends, a pool, the
+ * command line, and the site's variables.  False: the program ends with *code,
+ * and has said why.  `line` has a site.
+ */
+bool zm_options_start(const zm_command_line_t *line, int *argc, char **argv, apr_pool_t **pool,
+                      zm_zenv_t **zenv, int *code);
+
 typedef enum zm_options_outcome_t {
     ZM_OPTIONS_RUN,
     ZM_OPTIONS_HELP,

@@ -1,8 +1,6 @@
 /* newaliases(1): compiles the alias files for the router. */
-#include <apr_general.h>
 #include <apr_strings.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "mta/conf/options.h"
 #include "mta/db/aliasfile.h"
@@ -18,7 +16,6 @@ int main(int argc, char **argv)
     static const char *const names[] = {"aliases", "fqdnaliases"};
     zm_aliasfile_t file = {.program = "newaliases"};
     zm_zenv_options_t site = {0};
-    zm_error_t error = {0};
     const zm_option_t table[] = {
         {'s', "quiet", ZM_OPTION_FLAG, &file.silent, NULL, NULL, "say nothing but errors"},
         {0, "if-needed", ZM_OPTION_FLAG, &file.if_newer, NULL, NULL,
@@ -37,15 +34,8 @@ int main(int argc, char **argv)
     apr_size_t i;
     int code, worst = 0, k;
 
-    apr_initialize();
-    atexit(apr_terminate);
-    apr_pool_create(&pool, NULL);
-    if (!zm_options_parse(&line, &argc, argv, &code))
+    if (!zm_options_start(&line, &argc, argv, &pool, &zenv, &code))
         return code;
-    if (zm_zenv_load(&zenv, &site, pool, &error) != APR_SUCCESS) {
-        fprintf(stderr, "newaliases: %s\n", error.text);
-        return ZM_EXIT_CONFIG;
-    }
     file.optional = argc == 1;
     for (k = 1; k < argc; k++) {
         code = compile(&file, argv[k], zenv, pool);

@@ -2,10 +2,8 @@
  * newdb(8): compiles a source text and puts the result into the place of the
  * old database in one step.
  */
-#include <apr_general.h>
 #include <apr_strings.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "mta/conf/options.h"
 #include "mta/db/build.h"
@@ -15,7 +13,6 @@ int main(int argc, char **argv)
 {
     zm_build_t build = {.program = "newdb", .mode = -1};
     zm_zenv_options_t site = {0};
-    zm_error_t error = {0};
     const zm_option_t table[] = {
         {'a', "aliases", ZM_OPTION_FLAG, &build.aliases, NULL, NULL, "the source has aliases"},
         {'A', "append", ZM_OPTION_FLAG, &build.append, NULL, NULL, "join values of equal keys"},
@@ -38,19 +35,12 @@ int main(int argc, char **argv)
     apr_pool_t *pool;
     int code;
 
-    apr_initialize();
-    atexit(apr_terminate);
-    apr_pool_create(&pool, NULL);
-    if (!zm_options_parse(&line, &argc, argv, &code))
+    if (!zm_options_start(&line, &argc, argv, &pool, &zenv, &code))
         return code;
     if (argc < 2 || argc > 3 || (build.lower && build.upper)) {
         fprintf(stderr, "newdb: expected BASENAME [SOURCE], and not both of -l and -u; "
                         "see newdb --help\n");
         return ZM_EXIT_USAGE;
-    }
-    if (zm_zenv_load(&zenv, &site, pool, &error) != APR_SUCCESS) {
-        fprintf(stderr, "newdb: %s\n", error.text);
-        return ZM_EXIT_CONFIG;
     }
     if (build.type == NULL || zm_db_is_site_type(build.type))
         build.type = zm_db_site_type(zenv);

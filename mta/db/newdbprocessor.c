@@ -8,10 +8,8 @@
  * file is read first, so that a mistake in it changes nothing; a database that
  * cannot be made stays as it was, and the others go on.
  */
-#include <apr_general.h>
 #include <apr_strings.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "mta/conf/options.h"
@@ -217,7 +215,6 @@ int main(int argc, char **argv)
 {
     processor_t processor = {0};
     zm_zenv_options_t site = {0};
-    zm_error_t error = {0};
     const zm_option_t table[] = {
         {'a', "all", ZM_OPTION_FLAG, &processor.all, NULL, NULL,
          "compile all, also what is newer than its source"},
@@ -235,17 +232,10 @@ int main(int argc, char **argv)
     const char *conf;
     int code;
 
-    apr_initialize();
-    atexit(apr_terminate);
-    apr_pool_create(&processor.pool, NULL);
-    if (!zm_options_parse(&line, &argc, argv, &code))
+    if (!zm_options_start(&line, &argc, argv, &processor.pool, &processor.zenv, &code))
         return code;
     if (argc > 2)
         return fprintf(stderr, "newdb: one dbases.conf at most\n") > 0 ? ZM_EXIT_USAGE : 64;
-    if (zm_zenv_load(&processor.zenv, &site, processor.pool, &error) != APR_SUCCESS) {
-        fprintf(stderr, "newdb: %s\n", error.text);
-        return ZM_EXIT_CONFIG;
-    }
     conf = argc == 2 ? argv[1]
                      : apr_pstrcat(processor.pool, zm_zenv_mailvar(processor.zenv),
                                    "/db/dbases.conf", NULL);

@@ -1,8 +1,6 @@
 /* newfqdnaliases(1): newaliases for $MAILVAR/db/fqdnaliases alone. */
-#include <apr_general.h>
 #include <apr_strings.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "mta/conf/options.h"
 #include "mta/db/aliasfile.h"
@@ -11,7 +9,6 @@ int main(int argc, char **argv)
 {
     zm_aliasfile_t file = {.program = "newfqdnaliases"};
     zm_zenv_options_t site = {0};
-    zm_error_t error = {0};
     const zm_option_t table[] = {
         {'s', "quiet", ZM_OPTION_FLAG, &file.silent, NULL, NULL, "say nothing but errors"},
         {'v', "verbose", ZM_OPTION_FLAG, &file.verbose, NULL, NULL, "tell progress and figures"},
@@ -27,15 +24,8 @@ int main(int argc, char **argv)
     apr_pool_t *pool;
     int code;
 
-    apr_initialize();
-    atexit(apr_terminate);
-    apr_pool_create(&pool, NULL);
-    if (!zm_options_parse(&line, &argc, argv, &code))
+    if (!zm_options_start(&line, &argc, argv, &pool, &zenv, &code))
         return code;
-    if (zm_zenv_load(&zenv, &site, pool, &error) != APR_SUCCESS) {
-        fprintf(stderr, "newfqdnaliases: %s\n", error.text);
-        return ZM_EXIT_CONFIG;
-    }
     file.path = apr_pstrcat(pool, zm_zenv_mailvar(zenv), "/db/fqdnaliases", NULL);
     return zm_aliasfile_compile(&file, zenv, pool);
 }

@@ -1,8 +1,6 @@
 /* policy-builder(8): makes the policy database of the SMTP server. */
-#include <apr_general.h>
 #include <apr_strings.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "mta/conf/options.h"
@@ -22,7 +20,6 @@ int main(int argc, char **argv)
 {
     zm_policy_build_t build = {.program = "policy-builder", .name = "smtp-policy"};
     zm_zenv_options_t site = {0};
-    zm_error_t error = {0};
     bool nothing;
     const zm_option_t table[] = {
         {'d', "directory", ZM_OPTION_TEXT, &build.directory, NULL, "DIR",
@@ -47,19 +44,12 @@ int main(int argc, char **argv)
     apr_pool_t *pool;
     int code;
 
-    apr_initialize();
-    atexit(apr_terminate);
-    apr_pool_create(&pool, NULL);
-    if (!zm_options_parse(&line, &argc, argv, &code))
+    if (!zm_options_start(&line, &argc, argv, &pool, &zenv, &code))
         return code == ZM_EXIT_USAGE ? EXIT_BAD_USE : code;
     if (argc > 1) {
         fprintf(stderr, "policy-builder: \"%s\" is not expected; see policy-builder --help\n",
                 argv[1]);
         return EXIT_BAD_USE;
-    }
-    if (zm_zenv_load(&zenv, &site, pool, &error) != APR_SUCCESS) {
-        fprintf(stderr, "policy-builder: %s\n", error.text);
-        return ZM_EXIT_CONFIG;
     }
     if (build.directory == NULL)
         build.directory = apr_pstrcat(pool, zm_zenv_mailvar(zenv), "/db", NULL);
