@@ -100,6 +100,43 @@ def test_a_message_that_has_looped_is_reported():
         i.wait_empty()
         check(not i.mbox('bob'), 'it was delivered')
 
+FORM = 'HDR From: The Office <postmaster>\nSUB Subject: Our own form\n\nOwn words.\n'
+
+
+def test_reports_follow_the_form_of_the_clause():
+    """Also without that form, and without anybody to tell."""
+    with Sink({'RCPT': '550 5.1.1 no such user'}) as sink, Instance(smart_host='[127.0.0.1]:%d' % sink.port) as i:
+        i.write('share/scheduler.conf', 'PARAMstore-error-on-error = 1\n' +
+                i.read('share/scheduler.conf').replace('smtp*/*', 'smtp*/* deliveryform=own'))
+        i.write('share/forms/own', FORM)
+        i.start()
+        i.submit('alice@mail.test', ['x@far.test'], letter())
+        report = i.wait_mail('alice')[0]
+        check(report['Subject'] == 'Our own form [FAILED(1)]' and 'Own words.' in report.as_string(), report.as_string())
+        i.submit('', ['x@far.test'], letter())
+        stored = wait(lambda: i.spool('postman'), 'a report for nobody', instances=[i])[0]
+        check(stored.endswith(':error-on-error') and 'Subject: Double-fault: Our own form [FAILED(1)]' in i.contents(stored),
+              stored)
+        check('\nto ' not in i.contents(stored), 'it has a recipient')
+        os.unlink(i.path('share/forms/own'))
+        i.submit('bob@mail.test', ['x@far.test'], letter())
+        report = i.wait_mail('bob')[0]
+        check(report['Subject'].startswith('Multiple-fault: ') and 'postmaster' in report['From'], report.as_string())
+        copied = [l for l in i.read('log/router').splitlines() if 'recipients=2' in l]
+        check(len(copied) == 1, 'the postmaster got no copy')
+
+
+def test_all_forms_of_the_catalogue_are_there():
+    with Instance() as i:
+        names = ('acctexpired bitnetgw bounce database delivery envelope expansion header headerwarn ip-number localhost '
+                 'loopexceeded nonewsgroup norealname norecipients nosuchuser unresolvable vms-in-pros wrongname').split()
+        missing = set(names) - set(os.listdir(i.path('share/forms')))
+        check(not missing, missing)
+        for name in names:
+            text = i.read('share/forms/' + name)
+            head, _, body = text.partition('\n\n')
+            check(all(l[:4] in ('HDR ', 'ADR ', 'SUB ') for l in head.splitlines()) and body.endswith('\n'), text)
+
 
 if __name__ == '__main__':
     main(sys.modules[__name__])

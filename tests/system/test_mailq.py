@@ -335,6 +335,67 @@ def test_counters_for_people_and_programs():
         check('SC.ReceivedMessages' in i.mailq('-M').out, 'no counters')
 
 
+def test_changes_are_followed():
+    with Sink({'RCPT': '450 4.2.1 busy'}) as sink, instance(sink.port) as i:
+        i.start()
+        words = os.path.join(BIN, 'mailq'), '--root', i.root, '--follow'
+        plain, objects = (subprocess.Popen(words + more, stdout=subprocess.PIPE, text=True) for more in ((), ('--json',)))
+        i.submit('alice@mail.test', ['x@far.test'], letter())
+        tried(i)
+        where = thread_of(i).replace(' ', '/')
+        check(re.fullmatch(r'\d\d:\d\d:\d\d new     %s N=1 R=1 A=\d .*\n' % re.escape(where), plain.stdout.readline()), 'no news')
+        check(json.loads(objects.stdout.readline())['event'] == 'new', 'no news')
+        sink.replies.clear()
+        i.mailq('--retry', where)
+        for p, gone in ((plain, ' gone '), (objects, '"event":"gone"')):
+            while gone not in p.stdout.readline():
+                pass
+            p.terminate()
+            p.wait()
+
+
+def test_the_scheduler_dumps_explains_and_can_serve_one_thread():
+    scheduler = os.path.join(MAILBIN, 'scheduler')
+    with Sink({'RCPT': '450 4.2.1 busy'}) as sink, instance(sink.port) as i:
+        i.append('etc/zmailer.conf', 'RENDEZVOUS=%s\n' % i.path('queue.txt'))
+        i.start('router')
+        i.sendmail('-f', 'alice@mail.test', 'x@far.test', 'bob', data='Subject: two ways\n\nHello\n')
+        wait(lambda: i.spool('transport'), 'a routed message', instances=[i])
+        one = subprocess.Popen([scheduler, '--root', i.root, '-i', '-p', 'local/*', '-L', i.path('log/scheduler')])
+        i.wait_mail('bob')
+        wait(lambda: 'pend=procsel-mismatch' in i.mailq('-Q').out, 'the other thread waits', instances=[i])
+        one.terminate()
+        one.wait()
+        check(i.spool('transport') and i.spool('queue') and not sink.commands, 'files were removed, or mail was sent')
+        i.start('scheduler')
+        tried(i)
+        where = thread_of(i).replace(' ', '/')
+        os.kill(i.pid('scheduler'), signal.SIGUSR2)
+        wait(lambda: os.path.exists(i.path('queue.txt')) and 'Kids:' in i.read('queue.txt'), 'a dump', instances=[i])
+        dump = i.read('queue.txt')
+        check(dump.startswith('version zmailer 1.0\nVertices:\n1:\t') and '450 4.2.1 busy (retry in ' in dump, dump)
+        check(not [n for n in os.listdir(i.root) if n.startswith('queue.txt') and n != 'queue.txt'], 'half a dump is left')
+        text = run(scheduler, '--root', i.root, '--check', where).out
+        check(text.startswith('clause smtp*/* at %s:7\n' % i.path('share/scheduler.conf')) and '\n  maxring=100\n' in text, text)
+        i.stop('scheduler')
+        sink.replies.clear()
+        name = re.sub('^.*transport/', '', i.spool('transport')[0])
+        run(scheduler, '--root', i.root, '-i', '-L', i.path('log/scheduler'), name)
+        check([m[1] for m in sink.messages] == [['x@far.test']] and not i.spool('transport'), sink.messages)
+        check(not i.pid('scheduler'), 'the pid file is left')
+        for words, code in ((('-M', '3'), 64), (('-p', 'x'), 64), (('--bogus',), 64), (('-l', '/nonexistent/x', '-i'), 1)):
+            check(run(scheduler, '--root', i.root, *words, code=code).err, words)
+
+
+def test_a_declared_header_asks_for_delivery():
+    with instance(None) as i:
+        i.append('share/router.cf', '\ndb add headers turnme "-:-:-"\n')
+        i.start()
+        i.sendmail('-f', 'alice@mail.test', 'bob', data='Turnme: Host.example\nSubject: call\n\nHello\n')
+        i.wait_mail('bob')
+        wait(lambda: 'etrn host=host.example' in i.read('log/scheduler').lower(), 'the request', instances=[i])
+
+
 def test_etrn_starts_what_waits_to_be_called():
     host = '[127.0.0.1]:%d' % free_port()
     with Instance() as i:
