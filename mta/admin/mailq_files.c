@@ -2,6 +2,7 @@
 
 #include <apr_strings.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "mta/conf/site.h"
 #include "platform/service.h"
@@ -83,6 +84,28 @@ zm_str_t mailq_file_sender(const mailq_file_t *file, uint64_t offset)
 
 /* -- a message that the scheduler does not know -------------------------------------------- */
 
+/* The directories beside router/ that mail is submitted to: INPUTDIRS and ROUTERDIRS. */
+static const char *const input_lists[][2] = {{"INPUTDIRS", ""},
+                                             {"ROUTERDIRS", "router1:router2:router3:router4"}};
+
+/* Takes the next one out of a list; null after the last. */
+static const char *next_input(mailq_t *mailq, zm_str_t *list)
+{
+    while (list->length > 0) {
+        zm_str_t word = *list, rest = ZM_S("");
+        zm_str_cut(*list, ':', &word, &rest);
+        *list = rest;
+        if (word.length > 0 && !zm_str_equal_c(word, ZM_DIR_ROUTER))
+            return zm_str_c(mailq->pool, word);
+    }
+    return NULL;
+}
+
+static zm_str_t input_list(const mailq_t *mailq, int which)
+{
+    return zm_str(zm_zenv_get_or(mailq->zenv, input_lists[which][0], input_lists[which][1]));
+}
+
 static bool find_in(mailq_t *mailq, const char *directory, uint64_t id, const char **found)
 {
     zm_listing_t *listing;
@@ -101,12 +124,27 @@ static bool find_in(mailq_t *mailq, const char *directory, uint64_t id, const ch
     return any;
 }
 
+#define WAITS_FOR_ROUTER "it waits for the router; see the router's log if it stays there"
+
+static bool find_in_inputs(mailq_t *mailq, uint64_t id, const char **found)
+{
+    const char *directory;
+    int which;
+    for (which = 0; which < 2; which++) {
+        zm_str_t list = input_list(mailq, which);
+        while ((directory = next_input(mailq, &list)) != NULL)
+            if (find_in(mailq, directory, id, found))
+                return true;
+    }
+    return false;
+}
+
 int mailq_explain_file(mailq_t *mailq, zm_str_t id)
 {
     static const struct {
         const char *directory, *meaning;
     } places[] = {
-        {ZM_DIR_ROUTER, "it waits for the router; see the router's log if it stays there"},
+        {ZM_DIR_ROUTER, WAITS_FOR_ROUTER},
         {ZM_DIR_DEFERRED, "routing failed for now; zmailer resubmit tries again"},
         {ZM_DIR_TRANSPORT, "it is routed, and the scheduler has not taken it up; see its log"},
         {ZM_DIR_QUEUE, "the router is at it, or it lost its control file; a restart of the router "
@@ -138,6 +176,10 @@ int mailq_explain_file(mailq_t *mailq, zm_str_t id)
             printf("%s: %s\n", name, places[i].meaning);
             return 0;
         }
+    if (find_in_inputs(mailq, number, &name)) {
+        printf("%s: " WAITS_FOR_ROUTER "\n", name);
+        return 0;
+    }
     printf("%.*s is not in the spool: it is finished, or never came; the logs tell\n",
            (int)id.length, id.data);
     return 0;
@@ -163,6 +205,24 @@ static int64_t count_messages(mailq_t *mailq, const char *directory)
     return count;
 }
 
+/* Whether the daemons of this spool work on another machine, as far as we were told. */
+static bool is_elsewhere(const mailq_t *mailq)
+{
+    const char *server = mailq->server;
+    if (server == NULL && mailq->port == NULL)
+        server = zm_zenv_get_or(mailq->zenv, "MAILSERVER", NULL);
+    return server != NULL && strcmp(server, "localhost") != 0;
+}
+
+static bool has_core(const mailq_t *mailq, const char *directory)
+{
+    apr_finfo_t info;
+    return apr_stat(&info,
+                    apr_pstrcat(mailq->pool, zm_zenv_postoffice(mailq->zenv), "/", directory,
+                                "/core", NULL),
+                    APR_FINFO_TYPE, mailq->pool) == APR_SUCCESS;
+}
+
 static const char *daemon_state(mailq_t *mailq, const char *pid_file, const char *at_work,
                                 const char *gone, int64_t count)
 {
@@ -173,9 +233,33 @@ static const char *daemon_state(mailq_t *mailq, const char *pid_file, const char
 
     if (zm_pidfile_holder(&pid, path, mailq->pool) == APR_SUCCESS)
         return count > 0 ? at_work : "idle";
+    if (is_elsewhere(mailq))
+        return "non-local";
     if (apr_stat(&info, path, APR_FINFO_TYPE, mailq->pool) == APR_SUCCESS)
         return gone;
     return "never started";
+}
+
+static void tell_inputs(mailq_t *mailq, const char *directory, int64_t count)
+{
+    const char *gone = has_core(mailq, ZM_DIR_ROUTER) ? "core dumped" : "no daemon";
+    printf("%lld entr%s in %s/%s/ directory: %s\n", (long long)count, count == 1 ? "y" : "ies",
+           zm_zenv_postoffice(mailq->zenv), directory,
+           daemon_state(mailq, ".pid.router", "processing", gone, count));
+}
+
+static void tell_more_inputs(mailq_t *mailq)
+{
+    const char *directory;
+    int which;
+    for (which = 0; which < 2; which++) {
+        zm_str_t list = input_list(mailq, which);
+        while ((directory = next_input(mailq, &list)) != NULL) {
+            int64_t count = count_messages(mailq, directory);
+            if (count > 0)
+                tell_inputs(mailq, directory, count);
+        }
+    }
 }
 
 int mailq_status(mailq_t *mailq)
@@ -188,14 +272,14 @@ int mailq_status(mailq_t *mailq)
 
     if (routing < 0 || control < 0)
         return mailq_complain(EXIT_UNAVAILABLE, "cannot read the spool at %s", postoffice);
-    printf("%lld entr%s in %s/router/ directory: %s\n", (long long)routing,
-           routing == 1 ? "y" : "ies", postoffice,
-           daemon_state(mailq, ".pid.router", "processing", "no daemon", routing));
+    tell_inputs(mailq, ZM_DIR_ROUTER, routing);
+    tell_more_inputs(mailq);
     if (deferred > 0)
         printf("%lld message%s deferred\n", (long long)deferred, deferred == 1 ? "" : "s");
-    printf("%lld message%s in %s/transport/ directory: %s\n", (long long)control,
+    printf("%lld message%s in %s/transport/ directory: %s%s\n", (long long)control,
            control == 1 ? "" : "s", postoffice,
-           daemon_state(mailq, ".pid.scheduler", "working", "no scheduler daemon", control));
+           daemon_state(mailq, ".pid.scheduler", "working", "no scheduler daemon", control),
+           has_core(mailq, ZM_DIR_TRANSPORT) ? " (core exists)" : "");
     if (queued >= 0 && queued != control)
         printf("%lld message%s in %s/queue/ directory\n", (long long)queued, queued == 1 ? "" : "s",
                postoffice);

@@ -44,6 +44,27 @@ def test_the_queue_is_shown():
         check(i.mailq('-Q').out.strip(), 'mailq -Q says nothing')
 
 
+def test_the_spool_is_counted():
+    counted = lambda i, *w: re.sub(re.escape(i.path('postoffice')), 'P', i.mailq('-ss', *w).out).splitlines()
+    with Instance() as i:
+        never = ['0 entries in P/router/ directory: never started', '0 messages in P/transport/ directory: never started']
+        check(counted(i) == never, counted(i))
+        i.make_directory('router2')
+        i.plant('router2/987650', 'from alice@mail.test\nto bob\nenv-end\nSubject: x\n\nx\n')
+        i.plant('deferred/987654.deferred', 'from alice@mail.test\nto bob\nenv-end\nSubject: x\n\nx\n')
+        check(counted(i) == [never[0], '1 entry in P/router2/ directory: never started', '1 message deferred', never[1]], counted(i))
+        check('non-local' in i.mailq('-ss', 'other.test').out, i.mailq('-ss', 'other.test').out)
+        i.start('scheduler')
+        check('router2/987650: it waits for the router' in i.mailq('--explain', '987650').out, i.mailq('--explain', '987650').out)
+        i.stop()
+        i.start('router')
+        wait(lambda: counted(i)[:2] == ['0 entries in P/router/ directory: idle', '1 message deferred'], 'routing', instances=[i])
+        i.stop('router')
+        i.write('postoffice/.pid.router', '1073741824\n')
+        check(counted(i)[0].endswith(': no daemon'), counted(i))
+        check(counted(i)[-1] == '1 message in P/transport/ directory: never started', counted(i))
+
+
 def test_deferred_mail_is_resubmitted():
     with Instance().start() as i:
         i.plant('deferred/987654.deferred', 'from alice@mail.test\nto bob\nenv-end\nSubject: again\n\nx\n')
