@@ -142,6 +142,8 @@ static zm_taken_t examine(taking_t *taking)
         return discard(taking, "it was a command");
     if (file->message.length == 0)
         return park(taking, "it has no i line");
+    if (!zm_str_equal(file->message, taking->parts.leaf)) /* agents would find no message */
+        return park(taking, "its i line names another message; see \"zmailer spool check\"");
     status = zm_spool_info(&taking->message, taking->take->files->spool,
                            below(taking, ZM_DIR_QUEUE, taking->prefix));
     if (APR_STATUS_IS_ENOENT(status))
@@ -152,8 +154,6 @@ static zm_taken_t examine(taking_t *taking)
         return park(taking, "it has no l line");
     if (!file->complete)
         return park(taking, "it is incomplete; the router's recovery will route it again");
-    if (!zm_str_equal(file->message, taking->parts.leaf)) /* agents would find no message */
-        return park(taking, "its i line names another message; see \"zmailer spool check\"");
     return ZM_TAKEN;
 }
 

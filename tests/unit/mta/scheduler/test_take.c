@@ -79,6 +79,10 @@ static void file_of_another_message_is_parked(void)
     CU_ASSERT_EQUAL(place_take(place, id, &reason), ZM_TAKEN_PARKED);
     CU_ASSERT_PTR_NOT_NULL(strstr(reason.text, "another message"));
     CU_ASSERT(place_exists(place, "transport", id));
+    ZM_ASSERT_OK(zm_spool_unlink(place->spool, /* it tells nothing of a message of its own */
+                                 apr_psprintf(zm_test_pool(), "queue/%" APR_UINT64_T_FMT, id)));
+    CU_ASSERT_EQUAL(place_take(place, id, &reason), ZM_TAKEN_PARKED);
+    CU_ASSERT(place_exists(place, "transport", id));
     place_close(place);
 }
 
