@@ -72,6 +72,15 @@ static int print_counters(mailq_t *mailq)
     return 0;
 }
 
+static int told_all(const mailq_t *mailq, int code)
+{
+    if (code != 0 || mailq_unread(mailq) == 0)
+        return code;
+    return mailq_complain(EXIT_OSFILE,
+                          "the files of the messages cannot be read, so nothing can be "
+                          "chosen by owner, age or address");
+}
+
 static int run(mailq_t *mailq)
 {
     zm_str_t reply;
@@ -93,9 +102,9 @@ static int run(mailq_t *mailq)
             mailq->follow)
             return mailq_complain(EXIT_UNAVAILABLE,
                                   "this scheduler answers version 1, which has only the listing");
-        return mailq_list_v1(mailq);
+        return told_all(mailq, mailq_list_v1(mailq));
     }
-    code = ask(mailq);
+    code = told_all(mailq, ask(mailq));
     if (mailq->at_end && code == 0)
         return mailq_complain(EXIT_UNAVAILABLE,
                               "the scheduler ended the connection; this is not all");

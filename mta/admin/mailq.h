@@ -50,7 +50,8 @@ typedef struct mailq_t {
     /* the spool, opened when its files are wanted; null: not readable from here */
     zm_spool_t *spool;
     bool spool_tried;
-    bool served;      /**< agents are at work on the thread being listed */
+    bool any_read, any_unread; /**< files of messages that were looked for */
+    bool served;               /**< agents are at work on the thread being listed */
     zm_str_t pending; /**< why the thread being listed is not served, when a limit or fault is it */
 } mailq_t;
 
@@ -62,6 +63,8 @@ int mailq_complain(int code, const char *format, ...) __attribute__((format(prin
 void mailq_print(zm_str_t text);
 /** What is said when nothing was listed. */
 void mailq_nothing(const mailq_t *mailq);
+/** EXIT_OSFILE when options choose by what is in files, and none could be read; else 0. */
+int mailq_unread(const mailq_t *mailq);
 
 /* -- mailq_client.c: talking to the scheduler ---------------------------------------------- */
 
@@ -121,6 +124,8 @@ int mailq_explain_file(mailq_t *mailq, zm_str_t id);
 
 /** Whether not all of the queue is wanted. */
 bool mailq_filtered(const mailq_t *mailq);
+/** Whether what only the files of messages tell chooses. */
+bool mailq_filter_needs_files(const mailq_t *mailq);
 /** Whether not all recipients of a thread are wanted. */
 bool mailq_filters_rows(const mailq_filter_t *filter);
 bool mailq_filter_thread(const mailq_t *mailq, zm_str_t channel, zm_str_t host);

@@ -23,7 +23,7 @@ static zm_spool_t *spool_of(mailq_t *mailq)
 
 /* -- one message --------------------------------------------------------------------------- */
 
-mailq_file_t *mailq_file(mailq_t *mailq, zm_str_t path, apr_pool_t *pool)
+static mailq_file_t *read_file(mailq_t *mailq, zm_str_t path, apr_pool_t *pool)
 {
     mailq_file_t *file = apr_pcalloc(pool, sizeof *file);
     const char *leaf = zm_str_c(pool, path);
@@ -49,6 +49,13 @@ mailq_file_t *mailq_file(mailq_t *mailq, zm_str_t path, apr_pool_t *pool)
     file->message_size = info.size;
     file->arrived = info.mtime_s;
     file->owner = info.uid;
+    return file;
+}
+
+mailq_file_t *mailq_file(mailq_t *mailq, zm_str_t path, apr_pool_t *pool)
+{
+    mailq_file_t *file = read_file(mailq, path, pool);
+    *(file != NULL ? &mailq->any_read : &mailq->any_unread) = true;
     return file;
 }
 
@@ -271,7 +278,7 @@ int mailq_status(mailq_t *mailq)
     int64_t queued = count_messages(mailq, ZM_DIR_QUEUE);
 
     if (routing < 0 || control < 0)
-        return mailq_complain(EXIT_UNAVAILABLE, "cannot read the spool at %s", postoffice);
+        return mailq_complain(EXIT_OSFILE, "cannot read the spool at %s", postoffice);
     tell_inputs(mailq, ZM_DIR_ROUTER, routing);
     tell_more_inputs(mailq);
     if (deferred > 0)

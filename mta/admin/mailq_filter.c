@@ -46,6 +46,13 @@ bool mailq_filters_rows(const mailq_filter_t *filter)
            filter->error != NULL || filter->older >= 0 || filter->younger >= 0 || filter->owned;
 }
 
+bool mailq_filter_needs_files(const mailq_t *mailq)
+{
+    const mailq_filter_t *filter = &mailq->filter;
+    return filter->to != NULL || filter->domain != NULL || filter->older >= 0 ||
+           filter->younger >= 0 || filter->owned || (filter->from != NULL && !mailq->version2);
+}
+
 bool mailq_filtered(const mailq_t *mailq)
 {
     return mailq->channel != NULL || mailq->host != NULL || mailq_filters_rows(&mailq->filter);

@@ -165,8 +165,16 @@ void mailq_print(zm_str_t text)
     }
 }
 
+int mailq_unread(const mailq_t *mailq)
+{
+    return mailq->any_unread && !mailq->any_read && mailq_filter_needs_files(mailq) ? EXIT_OSFILE
+                                                                                    : 0;
+}
+
 void mailq_nothing(const mailq_t *mailq)
 {
+    if (mailq_unread(mailq) != 0)
+        return;
     puts(mailq_filtered(mailq) ? "Nothing in the transport queue is as asked for"
                                : "Transport queue is empty");
 }
