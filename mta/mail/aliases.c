@@ -12,11 +12,20 @@ typedef struct reading_t {
     bool open;
 } reading_t;
 
-/* What may stand without quotes, and is kept with them. */
-static bool is_bare(const zm_address_t *item)
+/*
+ * What may stand without quotes, and is kept with them: programs, files and includes that are no
+ * addresses as they stand.  /var/mail/archive is one, and so is /S=smith/@gateway.test.
+ */
+static bool is_bare(const zm_address_list_t *list, const zm_address_t *item, apr_pool_t *pool)
 {
-    return item->kind == ZM_ADDRESS_MAILBOX && item->pure.length > 0 &&
-           strchr("|/:", item->pure.data[0]) != NULL;
+    zm_str_t source;
+    zm_address_list_t *strict;
+    if (item->kind != ZM_ADDRESS_MAILBOX || item->pure.length == 0 ||
+        strchr("|/:", item->pure.data[0]) == NULL)
+        return false;
+    source = zm_address_source(list, item);
+    strict = zm_address_parse(ZM_RULE_ADDRESS_LIST, source, pool);
+    return strict->bad > 0 || strict->mailboxes != 1 || !zm_str_equal(strict->first->pure, source);
 }
 
 static void add_quoted(zm_buf_t *out, zm_str_t text)
@@ -41,7 +50,7 @@ static zm_str_t with_quotes(reading_t *reading, zm_str_t value, const zm_address
     for (item = list->first; item != NULL; item = item->next) {
         zm_str_t source;
         apr_size_t offset;
-        if (!is_bare(item))
+        if (!is_bare(list, item, reading->pool))
             continue;
         if (done == 0 && reader->remark != NULL)
             reader->remark(reader->baton, reading->line,

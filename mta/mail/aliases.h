@@ -13,8 +13,9 @@
  * comments end an entry.  A line with a NUL byte is wrong.
  *
  * %0 to %9, for which a lookup puts parts of the key and of the address, count as words.
- * Programs, files and includes may stand without quotes, up to the next comma:
- * the reader tells so, and gives the value with quotes around them.
+ * Programs, files and includes may stand without quotes, up to the next comma.  Those
+ * that are no addresses that way (/var/mail/archive is one) the reader tells of, and gives
+ * the value with quotes around them.
  */
 #ifndef ZM_MTA_MAIL_ALIASES_H
 #define ZM_MTA_MAIL_ALIASES_H

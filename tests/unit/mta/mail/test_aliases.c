@@ -83,6 +83,16 @@ static void bare_programs_files_and_includes_get_their_quotes(void)
     ZM_ASSERT_STR(read("a: \":include:/l\", \\b\n", &seen), "1 a=\":include:/l\", \\b\n");
 }
 
+static void what_is_an_address_without_quotes_gets_none(void)
+{
+    seen_t seen = {ZM_BUF_INIT, 0};
+    ZM_ASSERT_STR(read("a: b, /var/mail/x.y , |/bin/prog\n", &seen),
+                  "1 a=b, /var/mail/x.y , |/bin/prog\n");
+    ZM_ASSERT_STR(read("a: /S=smith/ADMD=x/@gateway.test\n", &seen),
+                  "1 a=/S=smith/ADMD=x/@gateway.test\n");
+    ZM_ASSERT_STR(read("a: /var/mail/x (y)\n", &seen), "1?\n1 a=\"/var/mail/x (y)\"\n");
+}
+
 static void bad_lines_cost_only_themselves(void)
 {
     seen_t seen = {ZM_BUF_INIT, 0};
@@ -103,4 +113,5 @@ ZM_TESTS("aliases", ZM_TEST(entries_have_lower_case_keys_and_lists),
          ZM_TEST(parts_of_the_key_may_stand_in_a_value), ZM_TEST(a_comma_lets_an_entry_go_on),
          ZM_TEST(quoted_keys_and_programs_are_kept),
          ZM_TEST(bare_programs_files_and_includes_get_their_quotes),
-         ZM_TEST(a_nul_byte_costs_its_line), ZM_TEST(bad_lines_cost_only_themselves))
+         ZM_TEST(what_is_an_address_without_quotes_gets_none), ZM_TEST(a_nul_byte_costs_its_line),
+         ZM_TEST(bad_lines_cost_only_themselves))
