@@ -58,6 +58,31 @@ int router_interactive(router_worker_t *worker)
     return status;
 }
 
+/* -- a script ------------------------------------------------------------------------------ */
+
+int router_script(router_worker_t *worker, const char *path, const char *const *arguments,
+                  int count)
+{
+    zm_error_t error = {0};
+    apr_status_t result;
+    int status = 0;
+    print_directly(worker);
+    zm_script_set_arguments(worker->script, path, arguments, (apr_size_t)count);
+    result = zm_script_source(worker->script, path, &status, &error);
+    if (result == ZM_E_STOPPED) {
+        status = zm_script_exit_status(worker->script);
+    } else if (result == ZM_E_SYNTAX) { /* which is told already */
+        status = 7;
+    } else if (result != APR_SUCCESS) {
+        fprintf(stderr, "router: %s\n", error.text);
+        status = 1;
+    }
+    zm_script_run_exit_trap(worker->script);
+    router_commands_forget(worker);
+    fflush(stdout);
+    return status;
+}
+
 /* -- the SMTP server ------------------------------------------------------------------------ */
 
 typedef struct assist_t {

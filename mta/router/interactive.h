@@ -14,6 +14,13 @@
 int router_interactive(router_worker_t *worker);
 
 /**
+ * Runs a script that wants the router's commands, without any configuration: one that begins with
+ * "#!.../router -f".  Returns its exit status; 7 for a syntax error.
+ */
+int router_script(router_worker_t *worker, const char *path, const char *const *arguments,
+                  int count);
+
+/**
  * Answers questions on standard input, "KEY TAB ARGUMENT", with the function
  * `server` of the configuration:
  *

@@ -28,7 +28,7 @@ typedef struct router_t {
     zm_zenv_t *zenv;
     apr_pool_t *pool;
     bool daemon, kill_previous, foreground, worker, explain, json, no_fromto, order;
-    bool illegal_object, debug, interactive, fromto_syslog, old_sift;
+    bool illegal_object, debug, interactive, fromto_syslog, old_sift, script;
     int64_t workers;
     const char *config, *log, *postoffice, *script_flags, *pickup, *service, *old_ways;
     const char *const *environment;
@@ -148,7 +148,7 @@ static apr_status_t open_worker(router_t *router, router_worker_t **worker, zm_e
 {
     router_worker_options_t options = {0};
     options.zenv = router->zenv;
-    options.config = config_path(router);
+    options.config = router->script ? NULL : config_path(router);
     options.pickup_socket = router->pickup;
     options.script_flags = router->script_flags;
     options.environment = router->environment;
@@ -175,6 +175,39 @@ static int run_worker(router_t *router)
     zm_log(ZM_LOG_ERROR, NULL, "the configuration does not load", ZM_F_S("error", error.text));
     printf("%s\n", error.text);
     return ZM_EXIT_CONFIG;
+}
+
+/* Whether a file begins with a line "#!.../router -f": not rules, but a script that wants our
+ * commands. */
+static bool is_script(const char *path, apr_pool_t *pool)
+{
+    char start[256];
+    apr_size_t length = sizeof start;
+    zm_str_t line, rest;
+    zm_file_t *file;
+    bool read;
+    if (zm_file_open(&file, NULL, path, ZM_OPEN_READ | ZM_OPEN_FOLLOW, 0, pool) != APR_SUCCESS)
+        return false;
+    read = zm_file_read_at(file, 0, start, &length) == APR_SUCCESS;
+    zm_file_close(file);
+    if (!read || !zm_str_cut(zm_str_of(start, length), '\n', &line, &rest))
+        return false;
+    line = zm_str_trim(line);
+    return line.length > 5 && zm_str_starts(line, ZM_S("#!")) &&
+           zm_str_equal_c(zm_str_from(line, line.length - 3), " -f");
+}
+
+static int run_script(router_t *router, int argc, char **argv)
+{
+    router_worker_t *worker;
+    zm_error_t error = {0};
+    int code;
+    router->script = true;
+    if (open_worker(router, &worker, &error) != APR_SUCCESS)
+        return complain(ZM_EXIT_CONFIG, error.text);
+    code = router_script(worker, router->config, (const char *const *)(void *)(argv + 1), argc - 1);
+    zm_spool_close(worker->spool);
+    return code;
 }
 
 static int run_files(router_t *router, int argc, char **argv)
@@ -344,6 +377,8 @@ static int run(router_t *router, int argc, char **argv)
         return run_interactive(router);
     if (router->daemon || router->kill_previous)
         return run_daemon(router);
+    if (router->config != NULL && is_script(router->config, router->pool))
+        return run_script(router, argc, argv);
     if (argc > 1)
         return run_files(router, argc, argv);
     return complain(ZM_EXIT_USAGE,

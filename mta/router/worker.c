@@ -139,7 +139,7 @@ static apr_status_t load_script(router_worker_t *worker, const router_worker_opt
     settings.name = "router";
     settings.flags = options->script_flags;
     settings.environment = options->environment;
-    settings.limits.steps = MESSAGE_STEPS;
+    settings.limits.steps = options->config != NULL ? MESSAGE_STEPS : ~(uint64_t)0;
     settings.old_sift = options->old_sift;
     if ((status = zm_script_create(&worker->script, &settings, worker->pool)) != APR_SUCCESS)
         return zm_error_system(error, status, "cannot make an interpreter");
@@ -156,9 +156,10 @@ static apr_status_t load_script(router_worker_t *worker, const router_worker_opt
         return status;
     set_variables(worker);
     zm_dialogue_defaults(worker->script);
-    if ((status = zm_script_source(worker->script, options->config, &code, error)) != APR_SUCCESS)
-        return status;
-    if ((status = check_configuration(worker, options->config, error)) != APR_SUCCESS)
+    if (options->config != NULL &&
+        ((status = zm_script_source(worker->script, options->config, &code, error)) !=
+             APR_SUCCESS ||
+         (status = check_configuration(worker, options->config, error)) != APR_SUCCESS))
         return status;
     return begin_traces(worker, options, error);
 }

@@ -68,7 +68,7 @@ typedef struct router_worker_t {
 
 typedef struct router_worker_options_t {
     zm_zenv_t *zenv;
-    const char *config;             /**< router.cf */
+    const char *config;             /**< router.cf; null: none is loaded */
     const char *pickup_socket;      /**< null: files are opened directly */
     const char *script_flags;       /**< -o */
     const char *const *environment; /**< of this process, for the scripts; null: none */

@@ -108,6 +108,32 @@ def test_old_ways_are_those_of_the_original():
         check('unknown old way' in run(ROUTER, '--root', i.root, '--old-ways=x', code=64).err, 'an unknown one')
 
 
+def test_a_script_has_the_commands_of_the_router():
+    with Instance() as i:
+        i.write('script', """#!%s -f
+trap 'echo bye' 0
+read line
+echo "$# $1 $line $(recase -u abc) $(uid2login 0)"
+relation -t incore known
+db add known a b
+rfc822syntax "$1" || exit 3
+echo $(known a)
+""" % ROUTER)
+        os.chmod(i.path('script'), 0o755)
+        i.write('data', 'input\n')
+
+        def script(*words, **kw):
+            return run(i.path('script'), *words, data='input\n', env={'ZCONFIG': i.path('etc/zmailer.conf')}, **kw)
+        p = script('u@d.test', 'second')
+        check(p.out == '2 u@d.test input ABC root\nb\nbye\n', p.out + p.err)
+        check(script('u@', code=3).out == '1 u@ input ABC root\nbye\n', 'exit')
+        i.append('script', 'fi\n')
+        p = script(code=7)
+        check('line 9' in p.err and p.out == '', p.out + p.err)
+        i.write('rules', '#!%s -dkf\necho never\n' % ROUTER)    # a configuration, and not all of it
+        check('nothing sets our host name' in ask(i, '-f', i.path('rules'), '-t', 'a').err, 'taken for a script')
+
+
 def test_a_word_to_trace_is_no_address():
     with Instance() as i:
         check(run(ROUTER, '--root', i.root, '-t', 'functions', code=64).out == '', 'explained a trace word')
