@@ -108,8 +108,10 @@ static void reopen_sockets(zm_daemon_t *daemon, const zm_config_t *old)
         zm_intake_listen(daemon->intake, notify_path(daemon, config), &error) != APR_SUCCESS)
         zm_log(ZM_LOG_ERROR, NULL, "no hints are taken", ZM_F_S("reason", error.text));
     if (daemon->mailqd != NULL && same_text(old->mailqsock, config->mailqsock) &&
-        same_text(old->authfile, config->authfile))
+        same_text(old->authfile, config->authfile)) {
+        zm_mailqd_reload(daemon->mailqd);
         return;
+    }
     if (daemon->mailqd != NULL)
         zm_mailqd_close(daemon->mailqd);
     open_mailqd(daemon);

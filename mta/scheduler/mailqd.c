@@ -34,6 +34,7 @@ struct zm_mailqd_t {
     session_t *sessions;
     int session_count;
     uint64_t serial;
+    bool version2; /* there are accounts, or were at the last reload */
 };
 
 /* -- sessions ------------------------------------------------------------------------------ */
@@ -153,14 +154,37 @@ static void finish_if_ending(session_t *session)
     zm_stream_finish(session->stream, APR_USEC_PER_SEC);
 }
 
-static zm_str_t read_accounts(session_t *session, apr_pool_t *pool)
+/* The account file is the administrator's, and may be a link.  False: it cannot be read. */
+static bool read_accounts(const zm_mailqd_t *mailqd, zm_str_t *accounts, apr_pool_t *pool)
 {
-    const char *path = session->mailqd->options.authfile;
+    const char *path = mailqd->options.authfile;
+    zm_file_t *file;
     char *data;
     apr_size_t length;
-    if (path == NULL || zm_file_slurp(&data, &length, path, AUTHFILE_LIMIT, pool) != APR_SUCCESS)
-        return ZM_S("");
-    return zm_str_of(data, length);
+    bool done;
+
+    *accounts = ZM_S("");
+    if (path == NULL ||
+        zm_file_open(&file, NULL, path, ZM_OPEN_READ | ZM_OPEN_FOLLOW, 0, pool) != APR_SUCCESS)
+        return false;
+    done = zm_file_slurp_file(&data, &length, file, AUTHFILE_LIMIT, pool) == APR_SUCCESS;
+    zm_file_close(file);
+    if (done)
+        *accounts = zm_str_of(data, length);
+    return done;
+}
+
+void zm_mailqd_reload(zm_mailqd_t *mailqd)
+{
+    apr_pool_t *pool;
+    zm_str_t accounts;
+
+    apr_pool_create(&pool, mailqd->pool);
+    mailqd->version2 = read_accounts(mailqd, &accounts, pool) || mailqd->options.version == 2;
+    apr_pool_destroy(pool);
+    if (!mailqd->version2 && mailqd->options.authfile != NULL)
+        zm_log(ZM_LOG_WARNING, NULL, "the account file cannot be read: mailq needs no login",
+               ZM_F_S("file", mailqd->options.authfile));
 }
 
 /* -- commands ------------------------------------------------------------------------------ */
@@ -169,14 +193,15 @@ static void log_in(session_t *session, zm_str_t rest)
 {
     apr_pool_t *pool;
     char peer[ZM_IP_TEXT] = "local";
-    zm_str_t user = ZM_S(""), answer = ZM_S("");
+    zm_str_t user = ZM_S(""), answer = ZM_S(""), accounts;
 
     zm_counter_add(session->scheduler->shared, ZM_COUNT_SC_MQ2CommandAUTH, 1);
     zm_str_word(&rest, &user);
     zm_str_word(&rest, &answer);
     apr_pool_create(&pool, session->pool);
-    session->rights = zm_accounts_login(read_accounts(session, pool), &session->peer,
-                                        zm_str(session->challenge), user, answer);
+    (void)read_accounts(session->mailqd, &accounts, pool);
+    session->rights =
+        zm_accounts_login(accounts, &session->peer, zm_str(session->challenge), user, answer);
     apr_pool_destroy(pool);
     session->known = session->rights != 0;
     if (session->known) {
@@ -292,20 +317,6 @@ static void on_event(zm_stream_t *stream, zm_stream_event_t event, void *baton)
     }
 }
 
-static bool speaks_version2(zm_mailqd_t *mailqd, zm_str_t *accounts, apr_pool_t *pool)
-{
-    char *data;
-    apr_size_t length;
-
-    *accounts = ZM_S("");
-    if (mailqd->options.authfile != NULL && zm_file_slurp(&data, &length, mailqd->options.authfile,
-                                                          AUTHFILE_LIMIT, pool) == APR_SUCCESS) {
-        *accounts = zm_str_of(data, length);
-        return true;
-    }
-    return mailqd->options.version == 2;
-}
-
 static void greet(session_t *session)
 {
     zm_mailqd_t *mailqd = session->mailqd;
@@ -314,7 +325,9 @@ static void greet(session_t *session)
     apr_pool_t *pool;
 
     apr_pool_create(&pool, session->pool);
-    if (!speaks_version2(mailqd, &accounts, pool)) {
+    /* Who has had to log in once is not let in without because the file is gone. */
+    mailqd->version2 |= read_accounts(mailqd, &accounts, pool);
+    if (!mailqd->version2) {
         session->one_shot = true;
         zm_stream_write_c(session->stream, "version zmailer 1.0\n");
         zm_mailq_show(session, zm_show_begin(session->scheduler, ZM_SHOW_VERSION1, ZM_S(""),
@@ -465,6 +478,7 @@ apr_status_t zm_mailqd_open(zm_mailqd_t **opened, const zm_mailqd_options_t *opt
         zm_mailqd_close(mailqd);
         return status;
     }
+    zm_mailqd_reload(mailqd);
     *opened = mailqd;
     return APR_SUCCESS;
 }

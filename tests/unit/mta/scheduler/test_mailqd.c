@@ -288,6 +288,24 @@ static void address_without_account_is_turned_away(void)
     talk_close(talk);
 }
 
+static void lost_account_file_admits_nobody(void)
+{
+    talk_t *talk = talk_open("nobody:nobody:ALL:\n");
+    const char *path = apr_pstrcat(zm_test_pool(), zm_test_directory(), "/auth", NULL);
+    const char *socket = apr_pstrcat(zm_test_pool(), zm_test_directory(), "/mailq", NULL);
+    hear(talk, "CHALLENGE: ");
+    ZM_ASSERT_OK(apr_file_remove(path, zm_test_pool()));
+    apr_socket_close(talk->socket);
+    ZM_ASSERT_OK(zm_localsock_connect(&talk->socket, socket, zm_test_pool()));
+    CU_ASSERT_PTR_NOT_NULL(strstr(hear(talk, NULL), "version zmailer 2.0\n550 "));
+    zm_mailqd_reload(talk->mailqd);
+    apr_socket_close(talk->socket);
+    talk->ended = false;
+    ZM_ASSERT_OK(zm_localsock_connect(&talk->socket, socket, zm_test_pool()));
+    CU_ASSERT_PTR_NOT_NULL(strstr(hear(talk, NULL), "version zmailer 1.0\n"));
+    talk_close(talk);
+}
+
 static void overlong_line_is_refused_and_forgotten(void)
 {
     talk_t *talk = talk_open("boss:b:ALL:\n");
@@ -418,7 +436,7 @@ ZM_TESTS("scheduler_mailqd", ZM_TEST(answer_follows_the_vector),
          ZM_TEST(version_one_writes_the_queue_and_closes), ZM_TEST(version_two_wants_a_login_first),
          ZM_TEST(version_two_shows_and_obeys), ZM_TEST(kill_needs_its_right),
          ZM_TEST(message_is_found_by_its_message_id),
-         ZM_TEST(address_without_account_is_turned_away),
+         ZM_TEST(address_without_account_is_turned_away), ZM_TEST(lost_account_file_admits_nobody),
          ZM_TEST(overlong_line_is_refused_and_forgotten),
          ZM_TEST(long_listing_survives_a_changing_queue), ZM_TEST(listing_comes_in_pages),
          ZM_TEST(pages_of_several_listings_go_side_by_side),
