@@ -11,6 +11,8 @@
 #define DAY 86400
 /* After a failure of the disk, and for a vertex that an agent has, seconds. */
 #define LATER 300
+/* So often it is seen whether an over-age vertex was tried meanwhile, seconds. */
+#define SWEEP 900
 /* Recipients that expire in one go. */
 #define AT_ONCE 200
 
@@ -60,8 +62,11 @@ void zm_expiry_arm(zm_scheduler_t *scheduler, zm_vertex_t *vertex)
     const zm_params_t *params = params_of(vertex);
     int64_t when = first_limit(vertex);
 
-    if (when != 0 && when <= scheduler->wall)
+    if (when != 0 && when <= scheduler->wall) {
         when = second_limit(vertex);
+        if (when > scheduler->wall + SWEEP)
+            when = scheduler->wall + SWEEP;
+    }
     if (vertex->reports < params->reporttime_count) {
         int64_t report = vertex->job->arrived + params->reporttimes[vertex->reports];
         if (when == 0 || report < when)

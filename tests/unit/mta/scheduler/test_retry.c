@@ -159,6 +159,24 @@ static void unattempted_recipient_expires_by_the_second_limit(void)
     world_close(world);
 }
 
+static void over_age_mail_expires_once_it_was_refused(void)
+{
+    world_t *world = world_open(BASE "smtp/* expiry=1d expiry2=2d command=x\n");
+    uint64_t i;
+    for (i = 1; i <= 3; i++)
+        world_add(world, i, -90000 + (int64_t)i, "", "smtp/a");
+    world_pass(world, 1000);
+    CU_ASSERT_EQUAL(world_logged(world, "expire"), 0);
+    world_say(world, 0, "#hungry");
+    world_say(world, 0, "1/100\tx\1failed\1\1smtp; 500\tdeferall no route");
+    CU_ASSERT_EQUAL(world_logged(world, "expire 1/100"), 1);
+    world_gone(world, 0, false);
+    world_pass(world, 1000);
+    CU_ASSERT_EQUAL(world_logged(world, "expire 2/100"), 1);
+    CU_ASSERT_EQUAL(world_logged(world, "expire 3/100"), 1);
+    world_close(world);
+}
+
 static void recipient_that_cannot_be_expired_stays(void)
 {
     world_t *world = world_open(BASE "smtp/* expiry=1d expiry2=0 queueonly command=x\n");
@@ -277,6 +295,7 @@ ZM_TESTS("scheduler_retry", ZM_TEST(retry_sequence_follows_the_factors),
          ZM_TEST(queue_only_threads_wait_for_etrn),
          ZM_TEST(expired_recipient_says_failed_whatever_the_agent_said),
          ZM_TEST(unattempted_recipient_expires_by_the_second_limit),
+         ZM_TEST(over_age_mail_expires_once_it_was_refused),
          ZM_TEST(recipient_that_cannot_be_expired_stays),
          ZM_TEST(delays_are_reported_at_their_times),
          ZM_TEST(deferback_goes_behind_the_others_from_the_next_run_on),
