@@ -5,6 +5,7 @@
 
 #include "mta/map/cache.h"
 #include "mta/map/types.h"
+#include "mta/net/idn.h"
 
 #define UNORDERED_CACHE 10         /* entries, where nothing is said */
 #define INDIRECT_LIMIT (16u << 20) /* bytes of an indirect value */
@@ -83,17 +84,24 @@ typedef struct search_t {
     zm_relation_t *relation;
     const zm_relation_query_t *query;
     zm_map_answer_t answer;
-    zm_str_t covered; /* %0 */
+    zm_str_t covered;   /* %0 */
+    bool international; /* keys have two forms */
     apr_pool_t *pool;
 } search_t;
 
 /* Tries one key; covered is what %0 becomes should it be found. */
 static zm_map_outcome_t probe(search_t *search, zm_str_t key, zm_str_t covered)
 {
+    zm_map_outcome_t outcome;
+    zm_str_t other;
     search->covered = covered;
     if (key.length == 0)
         return ZM_MAP_ABSENT;
-    return zm_map_lookup(search->relation->map, key, &search->answer, search->pool);
+    outcome = zm_map_lookup(search->relation->map, key, &search->answer, search->pool);
+    if (outcome == ZM_MAP_ABSENT && search->international &&
+        zm_idn_other(&other, key, search->pool))
+        outcome = zm_map_lookup(search->relation->map, other, &search->answer, search->pool);
+    return outcome;
 }
 
 static zm_map_outcome_t try_defaults(search_t *search, zm_str_t whole)
@@ -372,6 +380,10 @@ static zm_map_outcome_t find(search_t *search, zm_str_t key, zm_map_found_t *fou
             return found->absent ? ZM_MAP_ABSENT : ZM_MAP_FOUND;
         }
     }
+    /* domains, and addresses: keys with an "@" */
+    search->international =
+        (relation->options.driver != ZM_DRIVER_NONE || zm_str_find(key, '@') >= 0) &&
+        zm_idn_any(key);
     outcome = post_process(search, key, run_driver(search, key));
     found->absent = outcome == ZM_MAP_ABSENT;
     found->value = search->answer.value;

@@ -4,6 +4,10 @@
  * A relation is a map with case mapping, a cache with a lifetime, a search
  * driver that tries a sequence of keys, post-processing of the result, and
  * percent substitution.
+ *
+ * Where keys are domains (there is a driver) or addresses (the key has an "@"), a
+ * key that is not there is also looked up in its other form, "bücher.example" and
+ * "xn--bcher-kva.example", before the next one is tried.
  */
 #ifndef ZM_MAP_RELATION_H
 #define ZM_MAP_RELATION_H

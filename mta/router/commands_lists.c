@@ -7,6 +7,7 @@
 
 #include "mta/mail/address.h"
 #include "mta/mail/xtext.h"
+#include "mta/net/idn.h"
 #include "mta/router/commands.h"
 #include "mta/router/exits.h"
 
@@ -125,6 +126,7 @@ static void route_member(expansion_t *expansion, zm_str_t address)
     zm_value_t arguments[5];
     zm_script_result_t result = {0};
     bool routed;
+    address = zm_idn_address(address, pool);
     arguments[0] = zm_value_of(address);
     arguments[1] = zm_value_of(expansion->original);
     arguments[2] = member_attributes(expansion, address);

@@ -4,6 +4,7 @@
 #include <apr_strings.h>
 #include <string.h>
 
+#include "mta/net/idn.h"
 #include "mta/router/commands.h"
 #include "mta/router/exits.h"
 #include "platform/child.h"
@@ -214,6 +215,16 @@ static int erraddron(zm_call_t *call)
     return 0;
 }
 
+static int idn(zm_call_t *call)
+{
+    if (call->count != 1) {
+        zm_call_complain(call, "usage: idn TEXT");
+        return 64;
+    }
+    zm_call_write(call, zm_idn_ascii(zm_call_arg(call, 0), zm_script_pool(call->script)));
+    return 0;
+}
+
 void router_commands_message(router_worker_t *worker)
 {
     static const struct {
@@ -233,6 +244,7 @@ void router_commands_message(router_worker_t *worker)
         {"daemon", daemon_loop},
         {"stability", stability},
         {"erraddron", erraddron},
+        {"idn", idn},
     };
     apr_size_t i;
     for (i = 0; i < sizeof commands / sizeof commands[0]; i++)

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "mta/net/idn.h"
 #include "mta/router/message.h"
 #include "platform/log.h"
 
@@ -102,7 +103,7 @@ static void hold(router_worker_t *worker, apr_array_header_t *quads, zm_str_t ad
 void router_route(router_worker_t *worker, apr_array_header_t *quads, zm_str_t address,
                   zm_value_t attributes)
 {
-    zm_value_t arguments[2] = {zm_value_of(address), attributes};
+    zm_value_t arguments[2] = {ZM_VALUE_NIL, attributes};
     zm_script_result_t result = {0};
     zm_error_t error = {0};
     apr_status_t status;
@@ -111,6 +112,8 @@ void router_route(router_worker_t *worker, apr_array_header_t *quads, zm_str_t a
         add_quad(worker, quads, ZM_VALUE("error"), ZM_VALUE("unresolvable"), address, attributes);
         return;
     }
+    address = zm_idn_address(address, zm_script_pool(worker->script));
+    arguments[0] = zm_value_of(address);
     zm_script_defer_clear(worker->script);
     status = zm_script_call(worker->script, "router", arguments, 2, &result, &error);
     zm_script_trace_value(worker->script, "router", address, result.value);

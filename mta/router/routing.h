@@ -23,8 +23,8 @@ bool router_quad_parse(router_quad_t *quad, zm_value_t value);
  * Calls `router` with an address and the symbol of its attributes and adds what
  * it gives to quads (of router_quad_t): of alternatives one.  Where the
  * configuration fails or hands back nonsense the address is held, so that
- * nobody's mail is dropped by a slip in a script.  An address of absurd length
- * is an error without asking.
+ * nobody's mail is dropped by a slip in a script.  Domains are given to it with A-labels (idn.h).
+ * An address of absurd length is an error without asking.
  */
 void router_route(router_worker_t *worker, apr_array_header_t *quads, zm_str_t address,
                   zm_value_t attributes);

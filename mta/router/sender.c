@@ -6,6 +6,7 @@
 
 #include <apr_strings.h>
 
+#include "mta/net/idn.h"
 #include "mta/router/exits.h"
 #include "mta/router/message.h"
 #include "mta/router/trace.h"
@@ -117,14 +118,15 @@ static void choose_sender(router_message_t *message)
         message->sender = message->trusted ? header_sender(message) : generated(message);
     first = zm_address_good(message->sender->first);
     message->sender_address =
-        first != NULL ? zm_address_plain(first, message->pool) : ZM_S("postmaster");
+        first != NULL ? zm_idn_address(zm_address_plain(first, message->pool), message->pool)
+                      : ZM_S("postmaster");
 }
 
 /* The sender as an envelope line can say it: quotes kept. */
 static zm_str_t sender_pure(const router_message_t *message)
 {
     zm_address_t *first = zm_address_good(message->sender->first);
-    return first != NULL ? first->pure : message->sender_address;
+    return first != NULL ? zm_idn_address(first->pure, message->pool) : message->sender_address;
 }
 
 static void find_error_address(router_message_t *message)
@@ -135,7 +137,7 @@ static void find_error_address(router_message_t *message)
     if (message->null_path)
         return;
     if (field != NULL && (first = zm_address_good(field->parsed->first)) != NULL) {
-        message->error_address = first->pure;
+        message->error_address = zm_idn_address(first->pure, message->pool);
         message->error_header = zm_address_list_text(field->parsed, message->pool);
         return;
     }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "mta/conf/lines.h"
+#include "mta/net/idn.h"
 #include "platform/clock.h"
 #include "platform/fs.h"
 #include "platform/log.h"
@@ -27,7 +28,7 @@ struct localnames_t {
 
 static void add(apr_hash_t *set, zm_str_t name, apr_pool_t *pool)
 {
-    zm_str_t lower = zm_str_lower(pool, name);
+    zm_str_t lower = zm_str_lower(pool, zm_idn_ascii(name, pool));
     apr_hash_set(set, lower.data, (apr_ssize_t)lower.length, "");
 }
 

@@ -6,6 +6,7 @@
 
 #include "mta/conf/lines.h"
 #include "mta/conf/site.h"
+#include "mta/net/idn.h"
 
 static const char *lookup(void *baton, zm_str_t name)
 {
@@ -49,10 +50,11 @@ static bool is_name(zm_str_t text)
     return text.length > 0;
 }
 
-static const char *answer(const apr_table_t *seen, const char *name)
+static const char *answer(const apr_table_t *seen, const char *name, apr_pool_t *pool)
 {
     const char *value = apr_table_get(seen, name);
-    return value != NULL && *value != '\0' ? value : NULL;
+    return value != NULL && *value != '\0' ? zm_str_c(pool, zm_idn_ascii(zm_str(value), pool))
+                                           : NULL;
 }
 
 apr_status_t mailconf_read(mailconf_t *conf, const zm_zenv_t *zenv, apr_pool_t *pool,
@@ -77,9 +79,9 @@ apr_status_t mailconf_read(mailconf_t *conf, const zm_zenv_t *zenv, apr_pool_t *
             apr_table_set(seen, zm_str_c(pool, name),
                           zm_str_c(pool, value_of(value, zenv, seen, pool)));
     }
-    conf->hostname = answer(seen, "hostname");
-    conf->mydomain = answer(seen, "mydomain");
-    conf->orgdomain = answer(seen, "orgdomain");
+    conf->hostname = answer(seen, "hostname", pool);
+    conf->mydomain = answer(seen, "mydomain", pool);
+    conf->orgdomain = answer(seen, "orgdomain", pool);
     return APR_SUCCESS;
 }
 

@@ -64,6 +64,27 @@ static void pathalias_walks_up_the_domain(void)
     ZM_ASSERT_STR(ask("other", "absent", NULL), "-");
 }
 
+#define BUECHER                                                                                    \
+    "b\xc3\xbc"                                                                                    \
+    "cher.test"
+
+static void domains_beyond_ascii_have_two_forms(void)
+{
+    define((zm_relation_options_t){.fold = 'l', .driver = ZM_DRIVER_PATHALIAS});
+    add(".", "rest");
+    add("." BUECHER, "u");
+    add("xn--mller-kva.test", "a");
+    ZM_ASSERT_STR(ask("h.XN--bcher-kva.test", NULL, NULL), "u");
+    ZM_ASSERT_STR(ask("h." BUECHER, NULL, NULL), "u");
+    ZM_ASSERT_STR(ask("M\xc3\xbcller.test", NULL, NULL), "a");
+    ZM_ASSERT_STR(ask("xn--zzzzzz99.test", NULL, NULL), "rest");
+    define((zm_relation_options_t){.fold = 'l'});
+    add("bob@" BUECHER, "bob");
+    add("xn--mller-kva", "no domain");
+    ZM_ASSERT_STR(ask("bob@xn--bcher-kva.test", NULL, NULL), "bob");
+    ZM_ASSERT_STR(ask("m\xc3\xbcller", NULL, NULL), "-");
+}
+
 static void nodot_and_at_variants(void)
 {
     define((zm_relation_options_t){.driver = ZM_DRIVER_PATHALIAS_NODOT, .percent = true});
@@ -233,8 +254,8 @@ static void a_file_that_stays_away_is_waited_for_once(void)
 }
 
 ZM_TESTS("relation", ZM_TEST(case_of_keys_is_mapped), ZM_TEST(pathalias_walks_up_the_domain),
-         ZM_TEST(nodot_and_at_variants), ZM_TEST(longestmatch_knows_networks),
-         ZM_TEST(boolean_and_nonnull_values),
+         ZM_TEST(domains_beyond_ascii_have_two_forms), ZM_TEST(nodot_and_at_variants),
+         ZM_TEST(longestmatch_knows_networks), ZM_TEST(boolean_and_nonnull_values),
          ZM_TEST(the_cache_tells_defaults_apart_and_forgets_in_time),
          ZM_TEST(a_cached_suffix_match_substitutes_like_the_first),
          ZM_TEST(an_indirect_value_is_a_record_of_any_length),

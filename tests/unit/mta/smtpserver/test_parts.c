@@ -216,7 +216,8 @@ static void control_files_of_qmail_name_domains_too(void)
     const char *const fallback[] = {"own.test", NULL};
     write_file("rcpthosts", "backup.test\n.wide.test\n");
     write_file("virtualdomains", "shop.test:ann\n.host.test:bob\nboss@mail2.test:root\n"
-                                 "not.test:\n:all\n# c.test:x\n");
+                                 "not.test:\n:all\n# c.test:x\nb\xc3\xbc"
+                                 "cher.test:ann\n");
     ZM_ASSERT_OK(
         localnames_open(&names, zm_test_directory(), fallback, NULL, zm_test_pool(), &error));
     CU_ASSERT_TRUE(localnames_has(names, ZM_S("own.test"))); /* neither localnames nor locals */
@@ -224,6 +225,7 @@ static void control_files_of_qmail_name_domains_too(void)
     CU_ASSERT_TRUE(localnames_has(names, ZM_S("a.wide.test")));
     CU_ASSERT_TRUE(localnames_has(names, ZM_S("Shop.test")));
     CU_ASSERT_TRUE(localnames_has(names, ZM_S("a.host.test")));
+    CU_ASSERT_TRUE(localnames_has(names, ZM_S("XN--bcher-kva.test")));
     CU_ASSERT_TRUE(localnames_has(names, ZM_S("mail2.test")));
     CU_ASSERT_FALSE(localnames_has(names, ZM_S("not.test")));
     CU_ASSERT_FALSE(localnames_has(names, ZM_S("c.test")));
@@ -252,6 +254,11 @@ static void mail_conf_is_read_as_a_shell_would(void)
     ZM_ASSERT_STR(conf.hostname, "relay.example.org");
     ZM_ASSERT_STR(conf.mydomain, "a$b");
     ZM_ASSERT_STR(mailconf_hostname(&conf, zenv, zm_test_pool()), "relay.example.org");
+    write_file("mail.conf", "mydomain=b\xc3\xbc"
+                            "cher.test\n");
+    ZM_ASSERT_OK(mailconf_read(&conf, zenv, zm_test_pool(), &error));
+    ZM_ASSERT_STR(conf.mydomain, "xn--bcher-kva.test");
+    CU_ASSERT_PTR_NULL(conf.hostname);
     zm_zenv_set(zenv, "MYHOSTNAME", "told.example.org");
     ZM_ASSERT_STR(mailconf_hostname(&conf, zenv, zm_test_pool()), "told.example.org");
 }
