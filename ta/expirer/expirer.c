@@ -4,7 +4,8 @@
 
 #include "ta/agent/report.h"
 
-#define STOCK_TEXT "x-local; 500 (Administrative deletion)"
+#define FAILED_TEXT "x-local; 500 (Administrative deletion)"
+#define DROPPED_TEXT "x-local; 250 (Administrative deletion)"
 
 bool zm_expirer_wants(const zm_agent_t *agent, zm_str_t user, void *baton)
 {
@@ -37,7 +38,9 @@ static void end(const zm_expirer_t *expirer, zm_job_t *job, zm_recipient_t *reci
         outcome.action = "failed";
         outcome.status = ZM_S("5.7.0");
     }
-    outcome.diagnostic = zm_str(expirer->text != NULL ? expirer->text : STOCK_TEXT);
+    outcome.diagnostic = zm_str(expirer->text != NULL ? expirer->text
+                                : expirer->silent     ? DROPPED_TEXT
+                                                      : FAILED_TEXT);
     outcome.text = outcome.diagnostic;
     zm_job_report(job, recipient, &outcome);
 }

@@ -73,6 +73,8 @@ static void silence_reports_success_only_when_asked_for(void)
     zm_expirer_t expirer = {.silent = true};
     const char *path = run(&expirer, NULL, NULL);
     ZM_ASSERT_STR(zm_fixture_tags(fixture, path), "+++");
+    HAS(zm_str_c(fixture->pool, zm_fixture_control(fixture, path)),
+        "delivered\0012.0.0\001x-local; 250 (Administrative deletion)");
     CU_ASSERT_EQUAL(zm_fixture_parsed(fixture, path)->diagnostic_count, 1);
 }
 
