@@ -17,6 +17,7 @@ struct zm_map_t {
     apr_pool_t *pool, *state_pool;
     uint64_t looked; /* the value of looks when the file was looked at */
     bool given_up;   /* waiting for the file was in vain */
+    bool lost;       /* the file was closed because it could not be read */
 };
 
 /* Counts units of work; 0: the program does not tell. */
@@ -125,6 +126,7 @@ static zm_map_outcome_t try_again(zm_map_t *map, zm_str_t key, zm_map_answer_t *
     apr_time_t end = zm_clock_monotonic() + ZM_MAP_FILE_PATIENCE;
     bool patient = map->options.patient && !map->given_up;
     close_state(map);
+    map->lost = true;
     while (patient && outcome == ZM_MAP_FAILED && zm_clock_monotonic() < end) {
         zm_map_tell_waiting();
         apr_sleep(FILE_PAUSE);
@@ -187,6 +189,10 @@ bool zm_map_changed(zm_map_t *map)
     if (looks != 0 && map->looked == looks)
         return false;
     map->looked = looks;
+    if (map->lost) { /* another file may be there now */
+        map->lost = false;
+        return true;
+    }
     if (map->type->changed == NULL || map->state == NULL || !map->type->changed(map->state))
         return false;
     close_state(map);

@@ -82,8 +82,8 @@ zm_map_outcome_t zm_map_lookup(zm_map_t *map, zm_str_t key, zm_map_answer_t *ans
                                apr_pool_t *pool);
 
 /**
- * Looks whether the file was changed or replaced since it was opened; if so
- * closes it (the next lookup reopens) and returns true.  A program that has said
+ * Looks whether the file was changed or replaced since it was opened, or could not be read
+ * meanwhile; if so closes it (the next lookup reopens) and returns true.  A program that has said
  * zm_map_look_again once has each file looked at once until it says so again.
  */
 bool zm_map_changed(zm_map_t *map);

@@ -253,6 +253,48 @@ static void a_file_that_stays_away_is_waited_for_once(void)
     zm_clock_thaw();
 }
 
+/* A map whose file cannot be read when it is told so. */
+static const char *flaky_value; /* null: it cannot be read */
+
+static apr_status_t flaky_open(void **state, const zm_map_options_t *options, apr_pool_t *pool,
+                               zm_error_t *error)
+{
+    (void)options;
+    (void)error;
+    *state = pool;
+    return APR_SUCCESS;
+}
+
+static zm_map_outcome_t flaky_lookup(void *state, zm_str_t key, zm_map_answer_t *answer,
+                                     apr_pool_t *pool)
+{
+    (void)state;
+    (void)key;
+    (void)pool;
+    answer->value = zm_str(flaky_value);
+    return flaky_value != NULL ? ZM_MAP_FOUND : ZM_MAP_FAILED;
+}
+
+static const zm_map_type_t flaky_type = {
+    .name = "flaky", .reads_file = true, .open = flaky_open, .lookup = flaky_lookup};
+
+static void what_was_known_of_a_file_before_it_failed_is_forgotten(void)
+{
+    appearance_t appearance = {0};
+    zm_clock_freeze(apr_time_from_sec(1000), apr_time_from_sec(1000));
+    zm_map_set_waiting(appear, &appearance);
+    zm_map_type_add(&flaky_type);
+    define((zm_relation_options_t){.type = "flaky", .check = true, .cache = 10});
+    flaky_value = "before";
+    ZM_ASSERT_STR(ask("a", NULL, NULL), "before");
+    flaky_value = NULL;
+    ZM_ASSERT_STR(ask("b", NULL, NULL), "-");
+    flaky_value = "after";
+    ZM_ASSERT_STR(ask("a", NULL, NULL), "after");
+    zm_map_set_waiting(NULL, NULL);
+    zm_clock_thaw();
+}
+
 ZM_TESTS("relation", ZM_TEST(case_of_keys_is_mapped), ZM_TEST(pathalias_walks_up_the_domain),
          ZM_TEST(domains_beyond_ascii_have_two_forms), ZM_TEST(nodot_and_at_variants),
          ZM_TEST(longestmatch_knows_networks), ZM_TEST(boolean_and_nonnull_values),
@@ -261,4 +303,5 @@ ZM_TESTS("relation", ZM_TEST(case_of_keys_is_mapped), ZM_TEST(pathalias_walks_up
          ZM_TEST(an_indirect_value_is_a_record_of_any_length),
          ZM_TEST(a_change_of_either_file_of_indirect_values_is_seen),
          ZM_TEST(a_file_that_is_away_for_a_moment_is_waited_for),
-         ZM_TEST(a_file_that_stays_away_is_waited_for_once))
+         ZM_TEST(a_file_that_stays_away_is_waited_for_once),
+         ZM_TEST(what_was_known_of_a_file_before_it_failed_is_forgotten))
