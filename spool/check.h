@@ -38,7 +38,7 @@ typedef struct zm_finding_t {
 #define ZM_FINDING_UNSYNCED "unsynced"         /**< emulated: the disk refused what the engine wrote, and it is not written anew yet */
 
 typedef void zm_finding_fn(const zm_finding_t *finding, void *baton);
-/** Now and then during long work: how many names were examined so far. */
+/** Now and then during long work: how many names were examined so far; 0 while the engine looks at its own files. */
 typedef void zm_progress_fn(uint64_t examined, void *baton);
 
 typedef struct zm_check_options_t {

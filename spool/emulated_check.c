@@ -28,6 +28,8 @@ apr_status_t zm_emulated_directories(zm_engine_t *engine, apr_array_header_t *na
 
 /* -- questions ---------------------------------------------------------------------------- */
 
+#define PROGRESS_STEPS 10000 /* of SQLite's machine */
+
 typedef struct question_t {
     zm_emulated_t *e;
     const zm_check_options_t *options;
@@ -178,6 +180,21 @@ static void tell(question_t *q, const char *kind, const char *name, const char *
     zm_check_tell(q->options, q->report, &finding, do_it, q);
 }
 
+/* SQLite calls it now and then. */
+static int go_on(void *baton)
+{
+    const zm_check_options_t *options = baton;
+    options->progress(0, options->baton);
+    return 0;
+}
+
+static void watch_progress(zm_connection_t *reader, const zm_check_options_t *options, bool begin)
+{
+    if (options->progress != NULL)
+        sqlite3_progress_handler(reader->db, begin ? PROGRESS_STEPS : 0, begin ? go_on : NULL,
+                                 (void *)options);
+}
+
 static apr_status_t check_integrity(question_t *q, apr_pool_t *pool)
 {
     zm_connection_t *reader = &q->e->reader;
@@ -186,12 +203,14 @@ static apr_status_t check_integrity(question_t *q, apr_pool_t *pool)
     apr_status_t status;
     int i;
     apr_thread_mutex_lock(reader->lock);
+    watch_progress(reader, q->options, true);
     statement = zm_connection_statement(reader, ZM_SQL_INTEGRITY);
     while ((status = zm_connection_row(reader, statement)) == APR_SUCCESS) {
         const char *text = (const char *)sqlite3_column_text(statement, 0);
         if (text != NULL && strcmp(text, "ok") != 0)
             APR_ARRAY_PUSH(texts, const char *) = apr_pstrdup(pool, text);
     }
+    watch_progress(reader, q->options, false);
     apr_thread_mutex_unlock(reader->lock);
     q->sound = APR_STATUS_IS_ENOENT(status) && texts->nelts == 0;
     for (i = 0; i < texts->nelts; i++)

@@ -9,6 +9,8 @@
  * for here, file by file; none of it is followed, opened or removed.
  */
 
+#define PROGRESS_EVERY 1000
+
 /* -- directories ----------------------------------------------------------------------- */
 
 apr_status_t zm_native_directories(zm_engine_t *engine, apr_array_header_t *names)
@@ -37,6 +39,7 @@ typedef struct walk_t {
     zm_native_t *native;
     const zm_check_options_t *options;
     zm_check_report_t *report;
+    uint64_t entries;
     char path[ZM_ENGINE_NAME_SIZE]; /* of the entry looked at */
 } walk_t;
 
@@ -97,6 +100,8 @@ static apr_status_t walk_entries(walk_t *walk, zm_native_dir_t *dir, apr_size_t 
         return status;
     while ((status = zm_dir_next(entries, &leaf, &kind)) == APR_SUCCESS) {
         apr_size_t added = strlen(leaf);
+        if (++walk->entries % PROGRESS_EVERY == 0 && walk->options->progress != NULL)
+            walk->options->progress(0, walk->options->baton);
         if (length + 1 + added >= sizeof walk->path)
             continue;
         walk->path[length] = '/';

@@ -59,32 +59,6 @@ int spool_fail_status(apr_status_t status, const char *what, const char *name)
     return spool_fail(&error);
 }
 
-void spool_json_string(const char *text)
-{
-    putchar('"');
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            printf("\\%c", c);
-        else if (c < ' ')
-            printf("\\u%04x", c);
-        else
-            putchar(c);
-    }
-    putchar('"');
-}
-
-void spool_json_text(const char *name, const char *value)
-{
-    printf(",\"%s\":", name);
-    spool_json_string(value);
-}
-
-void spool_json_number(const char *name, uint64_t value)
-{
-    printf(",\"%s\":%llu", name, (unsigned long long)value);
-}
-
 /* -- which spool -------------------------------------------------------------------------- */
 
 static bool load_zenv(spool_command_t *command, int *code)

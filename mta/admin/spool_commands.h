@@ -6,6 +6,7 @@
  *   spool_upkeep.c    probe, init, check, repair, convert
  *   spool_objects.c   stat, ls, cat
  *   spool_names.c     mkdir, put, mv, rm
+ *   spool_tell.c      what is printed
  */
 #ifndef ZM_MTA_ADMIN_SPOOL_COMMANDS_H
 #define ZM_MTA_ADMIN_SPOOL_COMMANDS_H
@@ -50,11 +51,15 @@ zm_spool_t *spool_open(spool_command_t *command, const char *operand, int *code)
 /** Which daemon runs on the installation's spool, if this is it; null: none. */
 const char *spool_user(spool_command_t *command, const char *location);
 
-/** "text" as JSON. */
+/** "text" as JSON; what is no UTF-8 becomes the replacement character. */
 void spool_json_string(const char *text);
 /** ,"name":"value" */
 void spool_json_text(const char *name, const char *value);
 void spool_json_number(const char *name, uint64_t value);
+/** Prints a name that somebody else may have chosen: what would not be text on a terminal as \ooo. */
+void spool_print_shown(const char *text);
+/** "examined 2000 names ..." on standard error, unless that was told less than two seconds before; names 0: none yet. */
+void spool_tell_progress(const spool_command_t *command, const char *doing, uint64_t names, apr_time_t *last);
 
 int spool_probe(spool_command_t *command);
 int spool_init(spool_command_t *command);

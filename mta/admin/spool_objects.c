@@ -3,9 +3,11 @@
 #include <string.h>
 
 #include "mta/admin/spool_commands.h"
+#include "platform/clock.h"
 #include "spool/layout.h"
 
 #define PIECE 65536
+#define PROGRESS_EVERY 1000
 
 /* -- what an object is ------------------------------------------------------------------- */
 
@@ -86,18 +88,22 @@ typedef struct sum_t {
     int64_t oldest;
 } sum_t;
 
-static apr_status_t add_up(sum_t *sum, zm_spool_t *spool, const char *directory, apr_pool_t *pool)
+static apr_status_t add_up(sum_t *sum, zm_spool_t *spool, const char *directory,
+                           const spool_command_t *command)
 {
     zm_listing_t *listing;
     const char *name;
-    apr_status_t status = zm_spool_list(&listing, spool, directory, true, pool);
+    const char *doing = apr_psprintf(command->pool, "%s: counted", directory);
+    apr_time_t last = zm_clock_monotonic();
+    apr_status_t status = zm_spool_list(&listing, spool, directory, true, command->pool);
     if (status != APR_SUCCESS)
         return status;
     while ((status = zm_listing_next(listing, &name)) == APR_SUCCESS) {
         zm_object_info_t info;
         if (zm_spool_info(&info, spool, name) != APR_SUCCESS)
             continue; /* gone meanwhile, or none of ours */
-        sum->names++;
+        if (++sum->names % PROGRESS_EVERY == 0)
+            spool_tell_progress(command, doing, sum->names, &last);
         sum->bytes += info.size;
         if (sum->oldest == 0 || info.mtime_s < sum->oldest)
             sum->oldest = info.mtime_s;
@@ -154,7 +160,7 @@ static int stat_spool(spool_command_t *command, zm_spool_t *spool)
     for (i = 0; i < names->nelts; i++) {
         const char *directory = APR_ARRAY_IDX(names, i, const char *);
         sum_t sum = {0};
-        status = add_up(&sum, spool, directory, command->pool);
+        status = add_up(&sum, spool, directory, command);
         if (status != APR_SUCCESS)
             return spool_fail_status(status, "list", directory);
         print_sum(command, directory, &sum, i == 0);

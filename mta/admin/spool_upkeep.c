@@ -109,11 +109,7 @@ typedef struct telling_t {
 static void on_progress(uint64_t examined, void *baton)
 {
     telling_t *telling = baton;
-    apr_time_t now = zm_clock_monotonic();
-    if (telling->command->quiet || now - telling->last < apr_time_from_sec(2))
-        return;
-    telling->last = now;
-    fprintf(stderr, "%s %llu names ...\n", telling->doing, (unsigned long long)examined);
+    spool_tell_progress(telling->command, telling->doing, examined, &telling->last);
 }
 
 static void print_json(telling_t *telling, const zm_finding_t *finding)
@@ -141,13 +137,17 @@ static void on_finding(const zm_finding_t *finding, void *baton)
     } else if (!finding->tried && telling->planned) {
         return;
     } else if (!finding->tried) {
-        printf("%s: %s: %s\n", finding->kind, finding->name, finding->detail);
+        printf("%s: ", finding->kind);
+        spool_print_shown(finding->name);
+        printf(": %s\n", finding->detail);
         if (finding->remedy != NULL)
             printf("    repair will %s\n", finding->remedy);
     } else if (finding->status == APR_SUCCESS) {
-        printf("%s: done: %s\n", finding->name, finding->remedy);
+        spool_print_shown(finding->name);
+        printf(": done: %s\n", finding->remedy);
     } else {
-        printf("%s: FAILED to %s: %s\n", finding->name, finding->remedy,
+        spool_print_shown(finding->name);
+        printf(": FAILED to %s: %s\n", finding->remedy,
                zm_status_text(finding->status, reason, sizeof reason));
     }
     telling->any = true;

@@ -196,6 +196,22 @@ def test_foreign_files_are_told_and_left():
             check(all(os.path.exists(os.path.join(where, n)) for n in names), 'repair removed one')
 
 
+def test_names_of_any_bytes_are_told_as_text():
+    with instance('native') as i:
+        public = os.fsencode(i.path('postoffice/public'))
+        names = {b'\x1b[2Jdone': r'\033[2Jdone', b'a\nspool.db: done': r'a\012spool.db: done', b'\xff\xfe*': r'\377\376*',
+                 b'\xc2\x9b1m*': r'\302\2331m*', 'f\u00fcr*'.encode(): 'f\u00fcr*'}
+        for name in names:
+            write(os.path.join(public, name), SECRET)
+        p = i.zmailer('spool', 'check', code=1)
+        for shown in names.values():
+            check('foreign: public/%s: ' % shown in p.out, '%r: %r' % (shown, p.out))
+        check('\x1b' not in p.out and '\x9b' not in p.out, repr(p.out))
+        text = i.zmailer('spool', 'check', '--json', code=1).stdout.decode()         # is UTF-8
+        told = {f['name'] for f in json.loads(text)['findings']}
+        check({'public/\x1b[2Jdone', 'public/a\nspool.db: done', 'public/\ufffd\ufffd*', 'public/f\u00fcr*'} <= told, repr(told))
+
+
 def test_impossible_names_in_the_input_directory_are_passed_over():
     with instance('native') as i:
         names = ['1:2', 'CON', 'NUL.txt', '5.', '6 ', '..7', 'com1', '8\\9', '9\n9']

@@ -111,6 +111,42 @@ static void a_healthy_spool_has_no_findings(void)
     zm_test_spool_end(&test);
 }
 
+typedef struct progress_t {
+    int calls, of_the_engine;
+    uint64_t last;
+} progress_t;
+
+static void note_progress(uint64_t examined, void *baton)
+{
+    progress_t *progress = baton;
+    progress->calls++;
+    progress->of_the_engine += examined == 0;
+    progress->last = examined;
+}
+
+static void ignore(const zm_finding_t *finding, void *baton)
+{
+    (void)finding;
+    (void)baton;
+}
+
+static void long_work_tells_its_progress(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    zm_target_t target = {.directory = "deferred", .unsynced = true};
+    progress_t progress = {0};
+    zm_check_options_t options = {.fn = ignore, .progress = note_progress, .baton = &progress};
+    zm_check_report_t report;
+    int i;
+    for (i = 0; i < 1100; i++)
+        ZM_ASSERT_OK(zm_object_publish_wait(zm_test_create(test.spool, "public", NULL), &target,
+                                            NULL, zm_test_pool()));
+    ZM_ASSERT_OK(zm_spool_check(test.spool, &options, &report, zm_test_pool(), NULL));
+    CU_ASSERT_EQUAL(progress.last, 1000);
+    CU_ASSERT(progress.of_the_engine > 0 || strcmp(zm_test_engine, "memory") == 0);
+    zm_test_spool_end(&test);
+}
+
 static void orphans_and_half_written_control_files_are_routed_again(void)
 {
     zm_test_spool_t test = zm_test_spool_begin();
@@ -325,6 +361,7 @@ static void conversion_keeps_everything(void)
 }
 
 ZM_TESTS("spool check", ZM_TEST(a_healthy_spool_has_no_findings),
+         ZM_TEST(long_work_tells_its_progress),
          ZM_TEST(orphans_and_half_written_control_files_are_routed_again),
          ZM_TEST(finished_and_temporary_control_files_are_removed),
          ZM_TEST(a_pair_under_another_number_is_called_by_its_own),
