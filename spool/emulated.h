@@ -75,6 +75,7 @@ typedef enum zm_statement_t {
     ZM_SQL_DROP_DEAD,      /* side */
     ZM_SQL_DEAD,           /* after -> side */
     ZM_SQL_SIDE_USED,      /* side -> 1 */
+    ZM_SQL_SIDE_DEAD,      /* side -> 1 */
     ZM_SQL_ADD_DIRECTORY,  /* name */
     ZM_SQL_WATCH_DIRECTORY, /* name */
     ZM_SQL_DIRECTORIES,    /* -> name watched */
@@ -243,8 +244,11 @@ apr_status_t zm_side_sweep_strays(zm_emulated_t *e, apr_pool_t *pool);
 /** Calls fn for each file of a large body there is. */
 typedef void zm_side_fn(const char *side, void *baton);
 apr_status_t zm_side_each(zm_emulated_t *e, zm_side_fn *fn, void *baton, apr_pool_t *pool);
-/** Whether an object has it as its body. */
+/** Whether an object has it as its body; whether it was the body of one that was removed. */
 bool zm_side_used(zm_emulated_t *e, const char *side);
+bool zm_side_dead(zm_emulated_t *e, const char *side);
+/** Makes an object of one that no object has, by that name. ZM_E_BUSY: somebody has it open. */
+apr_status_t zm_side_adopt(zm_emulated_t *e, const char *side, const char *name);
 apr_status_t zm_side_make_directories(zm_emulated_t *e, apr_pool_t *pool);
 
 /* -- objects ---------------------------------------------------------------------------------- */

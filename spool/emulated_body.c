@@ -120,23 +120,50 @@ apr_status_t zm_side_open(zm_file_t **file, zm_emulated_t *e, const char *side, 
 
 /* -- removing ---------------------------------------------------------------------------- */
 
-/* Whether an object has the file as its body; when in doubt, it has. */
-bool zm_side_used(zm_emulated_t *e, const char *side)
+static apr_status_t ask(zm_emulated_t *e, zm_statement_t which, const char *side)
 {
     sqlite3_stmt *statement;
     apr_status_t status;
     apr_thread_mutex_lock(e->reader.lock);
-    statement = zm_connection_statement(&e->reader, ZM_SQL_SIDE_USED);
+    statement = zm_connection_statement(&e->reader, which);
     if (statement != NULL)
         sqlite3_bind_text(statement, 1, side, -1, SQLITE_STATIC);
     status = zm_connection_row(&e->reader, statement);
     if (status == APR_SUCCESS)
         sqlite3_reset(statement);
     apr_thread_mutex_unlock(e->reader.lock);
-    return !APR_STATUS_IS_ENOENT(status);
+    return status;
+}
+
+/* When in doubt, it has. */
+bool zm_side_used(zm_emulated_t *e, const char *side)
+{
+    return !APR_STATUS_IS_ENOENT(ask(e, ZM_SQL_SIDE_USED, side));
+}
+
+bool zm_side_dead(zm_emulated_t *e, const char *side)
+{
+    return ask(e, ZM_SQL_SIDE_DEAD, side) == APR_SUCCESS;
 }
 
 /* Under the exclusive lock nobody is making it, so its row is there by now or will never be. */
+static apr_status_t open_unused(zm_file_t **file, zm_emulated_t *e, const char *side,
+                                apr_pool_t *pool)
+{
+    char path[ZM_SIDE_SIZE + 8];
+    apr_status_t status;
+    path_of(path, side);
+    status = zm_file_open(file, e->root, path, ZM_OPEN_READ | ZM_OPEN_WRITE, 0, pool);
+    if (status != APR_SUCCESS)
+        return status;
+    status = zm_file_lock_whole(*file, true, false);
+    if (status == APR_SUCCESS && zm_side_used(e, side))
+        status = ZM_E_BUSY;
+    if (status != APR_SUCCESS)
+        zm_file_close(*file);
+    return status;
+}
+
 apr_status_t zm_side_remove(zm_emulated_t *e, const char *side)
 {
     char path[ZM_SIDE_SIZE + 8];
@@ -146,18 +173,69 @@ apr_status_t zm_side_remove(zm_emulated_t *e, const char *side)
     if (status != APR_SUCCESS)
         return status;
     path_of(path, side);
-    status = zm_file_open(&file, e->root, path, ZM_OPEN_READ | ZM_OPEN_WRITE, 0, pool);
+    status = open_unused(&file, e, side, pool);
     if (status == APR_SUCCESS) {
-        status = zm_file_lock_whole(file, true, false);
-        if (status == APR_SUCCESS && zm_side_used(e, side))
-            status = ZM_E_BUSY;
-        if (status == APR_SUCCESS)
-            status = zm_file_unlink(e->root, path);
+        status = zm_file_unlink(e->root, path);
         zm_file_close(file);
     }
     apr_pool_destroy(pool);
     return APR_STATUS_IS_ENOENT(status) ? APR_SUCCESS : status;
 }
+
+/* -- keeping ----------------------------------------------------------------------------- */
+
+static apr_status_t add_adopted(zm_emulated_t *e, const zm_emulated_object_t *object,
+                                const char *name)
+{
+    apr_status_t status = zm_emulated_begin(e);
+    if (status != APR_SUCCESS)
+        return status;
+    status = zm_emulated_add_name(e, name, object->info.id);
+    if (status == APR_SUCCESS)
+        status = zm_emulated_add_row(e, &object->info, object, NULL, 0);
+    status = zm_emulated_finish(e, status);
+    return status == APR_SUCCESS ? zm_emulated_sync(e) : status;
+}
+
+static apr_status_t adopt(zm_emulated_t *e, zm_file_t *file, const char *side, const char *name)
+{
+    zm_emulated_object_t object = {.engine = e};
+    zm_credentials_t own = zm_identity_own();
+    zm_file_info_t found;
+    apr_status_t status = zm_file_info(&found, file);
+    if (status == APR_SUCCESS)
+        status = zm_side_sync(e, file, side);
+    if (status != APR_SUCCESS)
+        return status;
+    object.info = (zm_object_info_t){.size = found.size,
+                                     .mtime_s = found.mtime_s,
+                                     .mtime_ns = found.mtime_ns,
+                                     .ctime_s = found.ctime_s,
+                                     .mode = 0600,
+                                     .uid = own.uid,
+                                     .gid = own.gid};
+    apr_cpystrn(object.side, side, sizeof object.side);
+    status = zm_emulated_take_id(e, &object.info.id);
+    return status == APR_SUCCESS ? add_adopted(e, &object, name) : status;
+}
+
+apr_status_t zm_side_adopt(zm_emulated_t *e, const char *side, const char *name)
+{
+    zm_file_t *file;
+    apr_pool_t *pool;
+    apr_status_t status = apr_pool_create_unmanaged_ex(&pool, NULL, NULL);
+    if (status != APR_SUCCESS)
+        return status;
+    status = open_unused(&file, e, side, pool);
+    if (status == APR_SUCCESS) {
+        status = adopt(e, file, side, name);
+        zm_file_close(file);
+    }
+    apr_pool_destroy(pool);
+    return status;
+}
+
+/* -- sweeping ---------------------------------------------------------------------------- */
 
 static apr_status_t next_dead(zm_emulated_t *e, char side[ZM_SIDE_SIZE])
 {

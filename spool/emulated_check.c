@@ -163,6 +163,14 @@ static apr_status_t remove_stray(void *baton)
     return zm_side_remove(q->e, q->side);
 }
 
+static apr_status_t park_stray(void *baton)
+{
+    question_t *q = baton;
+    char name[60];
+    apr_snprintf(name, sizeof name, ZM_DIR_POSTMAN "/%s:leftover", q->side + 2);
+    return zm_side_adopt(q->e, q->side, name);
+}
+
 static apr_status_t write_anew(void *baton)
 {
     question_t *q = baton;
@@ -303,13 +311,19 @@ static void check_stray(const char *side, void *baton)
 {
     question_t *q = baton;
     char path[ZM_SIDE_SIZE + 8];
+    zm_file_info_t found;
     if (zm_side_used(q->e, side))
         return;
     apr_cpystrn(q->side, side, sizeof q->side);
     apr_snprintf(path, sizeof path, "bodies/%s", side);
-    tell(q, ZM_FINDING_STRAY_BODY, path,
-         "belongs to no object: it was never published, or is removed",
-         "remove it, unless somebody has it open", remove_stray);
+    if (zm_side_dead(q->e, side) ||
+        (zm_path_info(&found, q->e->root, path) == APR_SUCCESS && found.size == 0))
+        tell(q, ZM_FINDING_STRAY_BODY, path, "belongs to an object that was removed",
+             "remove it, unless somebody has it open", remove_stray);
+    else
+        tell(q, ZM_FINDING_STRAY_BODY, path,
+             "belongs to no object: it was never published, or the database is older than it",
+             "park it in " ZM_DIR_POSTMAN ", unless somebody has it open", park_stray);
 }
 
 /* -- what is not the engine's ----------------------------------------------------------------- */

@@ -70,6 +70,7 @@ static const char *const sql[ZM_SQL_COUNT] = {
     [ZM_SQL_DROP_DEAD] = "DELETE FROM dead WHERE side = ?1",
     [ZM_SQL_DEAD] = "SELECT side FROM dead WHERE side > ?1 ORDER BY side LIMIT 1",
     [ZM_SQL_SIDE_USED] = "SELECT 1 FROM objects WHERE side = ?1",
+    [ZM_SQL_SIDE_DEAD] = "SELECT 1 FROM dead WHERE side = ?1",
     [ZM_SQL_ADD_DIRECTORY] = "INSERT OR IGNORE INTO directories(name) VALUES(?1)",
     [ZM_SQL_WATCH_DIRECTORY] = "UPDATE directories SET watched = 1 WHERE name = ?1",
     [ZM_SQL_DIRECTORIES] = "SELECT name, watched FROM directories",

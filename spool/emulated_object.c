@@ -5,6 +5,8 @@
 #include "platform/clock.h"
 #include "spool/emulated.h"
 
+#define SIDE_TRIES 1000 /* files that a crash may have left in a row */
+
 /* -- handles ---------------------------------------------------------------------- */
 
 static apr_status_t new_object(zm_emulated_object_t **result, zm_emulated_t *e)
@@ -69,6 +71,21 @@ apr_status_t zm_emulated_make(zm_emulated_object_t **result, zm_emulated_t *e,
     return APR_SUCCESS;
 }
 
+/* A crash may have left a file whose number is given again: the file then has another's. */
+static apr_status_t make_side(zm_emulated_object_t *object)
+{
+    uint64_t id = object->info.id;
+    int tries;
+    apr_status_t status =
+        zm_side_create(&object->file, object->engine, object->side, id, object->pool);
+    for (tries = 0; APR_STATUS_IS_EEXIST(status) && tries < SIDE_TRIES; tries++) {
+        status = zm_emulated_take_id(object->engine, &id);
+        if (status == APR_SUCCESS)
+            status = zm_side_create(&object->file, object->engine, object->side, id, object->pool);
+    }
+    return status;
+}
+
 /* What has become too large for a row goes into a file. */
 static apr_status_t spill(zm_emulated_object_t *object)
 {
@@ -76,8 +93,7 @@ static apr_status_t spill(zm_emulated_object_t *object)
     if (status == APR_SUCCESS)
         status = need_pool(object);
     if (status == APR_SUCCESS)
-        status = zm_side_create(&object->file, object->engine, object->side, object->info.id,
-                                object->pool);
+        status = make_side(object);
     if (status != APR_SUCCESS) {
         object->file = NULL;
         object->side[0] = '\0';
