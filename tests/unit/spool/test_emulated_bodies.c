@@ -1,0 +1,230 @@
+/* Large bodies, in files beside the database: open ones, lost ones, strays. */
+#include <apr_strings.h>
+#include <stdlib.h>
+
+#include "platform/fs.h"
+#include "spool/layout.h"
+#include "tests/unit/harness.h"
+#include "tests/unit/spool/emulated_spool.h"
+
+static void large_body_stays_for_its_readers(void)
+{
+    zm_spool_t *spool = emulated_make();
+    const char *name = emulated_publish(spool, "router", 200000);
+    zm_object_t *reader, *second;
+    zm_object_info_t info;
+    char byte;
+    apr_size_t length = 1;
+    CU_ASSERT_EQUAL(emulated_bodies("spool"), 1);
+    ZM_ASSERT_OK(zm_object_open(&reader, spool, name, ZM_OBJECT_READ));
+    ZM_ASSERT_OK(zm_object_open(&second, spool, name, ZM_OBJECT_READ));
+    ZM_ASSERT_OK(zm_spool_unlink(spool, name));
+    CU_ASSERT(APR_STATUS_IS_ENOENT(zm_spool_info(&info, spool, name)));
+    ZM_ASSERT_OK(zm_object_read(reader, 199999, &byte, &length));
+    ZM_ASSERT_OK(zm_object_info(&info, reader));
+    CU_ASSERT_EQUAL(info.size, 200000);
+    CU_ASSERT_EQUAL(info.links, 0);
+    emulated_recover(spool);
+    ZM_ASSERT_OK(zm_object_read(second, 199999, &byte, &length));
+    zm_object_close(reader);
+    zm_object_close(second);
+    emulated_recover(spool);
+    CU_ASSERT_EQUAL(emulated_bodies("spool"), 0);
+    zm_spool_close(spool);
+}
+
+static void large_body_goes_with_its_last_name(void)
+{
+    zm_spool_t *spool = emulated_make();
+    const char *name = emulated_publish(spool, "router", 200000);
+    ZM_ASSERT_OK(zm_spool_link(spool, name, "postman/1_copy"));
+    ZM_ASSERT_OK(zm_spool_unlink(spool, name));
+    CU_ASSERT_EQUAL(emulated_bodies("spool"), 1);
+    ZM_ASSERT_OK(zm_spool_unlink(spool, "postman/1_copy"));
+    zm_spool_close(spool); /* a thread removes it */
+    CU_ASSERT_EQUAL(emulated_bodies("spool"), 0);
+}
+
+static void large_object_is_changed_in_place(void)
+{
+    zm_spool_t *spool = emulated_make();
+    const char *name = emulated_publish(spool, "transport", 100000);
+    zm_object_t *one, *two;
+    zm_object_info_t info;
+    char bytes[4];
+    apr_size_t length = 4;
+    ZM_ASSERT_OK(zm_object_open(&one, spool, name, ZM_OBJECT_UPDATE));
+    ZM_ASSERT_OK(zm_object_open(&two, spool, name, ZM_OBJECT_READ));
+    ZM_ASSERT_OK(zm_object_overwrite(one, 90000, "abcd", 4));
+    ZM_ASSERT_OK(zm_object_append(one, "efgh", 4, true));
+    ZM_ASSERT_OK(zm_object_read(two, 90000, bytes, &length));
+    CU_ASSERT_EQUAL(memcmp(bytes, "abcd", 4), 0);
+    ZM_ASSERT_OK(zm_object_read(two, 100000, bytes, &length));
+    CU_ASSERT_EQUAL(memcmp(bytes, "efgh", 4), 0);
+    ZM_ASSERT_OK(zm_spool_info(&info, spool, name));
+    CU_ASSERT_EQUAL(info.size, 100004);
+    zm_object_close(one);
+    zm_object_close(two);
+    zm_spool_close(spool);
+}
+
+static void discarded_large_object_leaves_no_file(void)
+{
+    zm_spool_t *spool = emulated_make();
+    zm_create_options_t create = {.directory = "public", .uid = ZM_UID_NONE, .gid = ZM_UID_NONE};
+    zm_target_t nowhere = {.directory = "nowhere"};
+    zm_object_t *object;
+    char *text = calloc(1, 200000);
+    ZM_ASSERT_OK(zm_object_create(&object, spool, &create));
+    ZM_ASSERT_OK(zm_object_write(object, text, 200000));
+    CU_ASSERT_EQUAL(emulated_bodies("spool"), 1);
+    emulated_recover(spool); /* its maker is alive */
+    CU_ASSERT_EQUAL(emulated_bodies("spool"), 1);
+    zm_object_discard(object);
+    CU_ASSERT_EQUAL(emulated_bodies("spool"), 0);
+    ZM_ASSERT_OK(zm_object_create(&object, spool, &create));
+    ZM_ASSERT_OK(zm_object_write(object, text, 200000));
+    CU_ASSERT_NOT_EQUAL(zm_object_publish_wait(object, &nowhere, NULL, zm_test_pool()),
+                        APR_SUCCESS);
+    CU_ASSERT_EQUAL(emulated_bodies("spool"), 0);
+    free(text);
+    zm_spool_close(spool);
+}
+
+static void stray_files_are_swept_and_foreign_ones_left(void)
+{
+    zm_spool_t *spool = emulated_make();
+    emulated_publish(spool, "router", 200000);
+    emulated_write_file(emulated_path("spool", "bodies/A/26"), "left by a crash", 15);
+    emulated_write_file(emulated_path("spool", "bodies/A/note"), "not ours", 8);
+    CU_ASSERT_EQUAL(emulated_bodies("spool"), 3);
+    emulated_recover(spool);
+    CU_ASSERT_EQUAL(emulated_bodies("spool"), 2);
+    zm_spool_close(spool);
+}
+
+static void lost_large_body_is_named_corrupt(void)
+{
+    zm_spool_t *spool = emulated_make();
+    const char *name = emulated_publish(spool, "router", 200000);
+    zm_object_t *object;
+    zm_object_info_t info;
+    char letter[] = "bodies/A";
+    for (; letter[7] <= 'Z'; letter[7]++) {
+        zm_dir_t *entries;
+        const char *leaf;
+        ZM_ASSERT_OK(zm_dir_open(&entries, NULL, emulated_path("spool", letter), zm_test_pool()));
+        while (zm_dir_next(entries, &leaf, NULL) == APR_SUCCESS)
+            zm_file_unlink(
+                NULL, apr_pstrcat(zm_test_pool(), emulated_path("spool", letter), "/", leaf, NULL));
+        zm_dir_close(entries);
+    }
+    CU_ASSERT_EQUAL(zm_object_open(&object, spool, name, ZM_OBJECT_READ), ZM_E_CORRUPT);
+    CU_ASSERT_EQUAL(zm_spool_info(&info, spool, name), ZM_E_CORRUPT);
+    ZM_ASSERT_OK(zm_spool_unlink(spool, name));
+    zm_spool_close(spool);
+}
+
+/* The path of the only file of a large body. */
+static const char *side_file(void)
+{
+    char letter[] = "bodies/A";
+    const char *found = NULL;
+    for (; letter[7] <= 'Z'; letter[7]++) {
+        zm_dir_t *entries;
+        const char *leaf;
+        ZM_ASSERT_OK(zm_dir_open(&entries, NULL, emulated_path("spool", letter), zm_test_pool()));
+        while (zm_dir_next(entries, &leaf, NULL) == APR_SUCCESS)
+            found = apr_pstrcat(zm_test_pool(), emulated_path("spool", letter), "/", leaf, NULL);
+        zm_dir_close(entries);
+    }
+    CU_ASSERT_PTR_NOT_NULL_FATAL(found);
+    return found;
+}
+
+static void cut_large_body_is_named_corrupt(void)
+{
+    zm_spool_t *spool = emulated_make();
+    const char *name = emulated_publish(spool, "deferred", 200000);
+    zm_object_t *object;
+    zm_file_t *file;
+    ZM_ASSERT_OK(zm_file_open(&file, NULL, side_file(), ZM_OPEN_WRITE, 0, zm_test_pool()));
+    ZM_ASSERT_OK(zm_file_truncate(file, 199999));
+    zm_file_close(file);
+    CU_ASSERT_EQUAL(zm_object_open(&object, spool, name, ZM_OBJECT_READ), ZM_E_CORRUPT);
+    ZM_ASSERT_STR(emulated_check(spool, true),
+                  apr_pstrcat(zm_test_pool(), "lost-body=", name, " ", NULL));
+    CU_ASSERT_EQUAL(emulated_bodies("spool"), 1); /* what is left of it stays */
+    zm_spool_close(spool);
+}
+
+/* Control files are not synced, so a large one may have a row and nothing else. */
+static void large_control_file_without_body_is_made_again(void)
+{
+    zm_spool_t *spool = emulated_make();
+    const char *message = emulated_publish(spool, "queue", 100),
+               *control = emulated_publish(spool, "transport", 70000);
+    const char *digits = strchr(message, '/');
+    zm_object_info_t info;
+    ZM_ASSERT_OK(
+        zm_spool_rename(spool, control, apr_pstrcat(zm_test_pool(), "transport", digits, NULL)));
+    ZM_ASSERT_OK(zm_file_unlink(NULL, side_file()));
+    emulated_recover(spool);
+    ZM_ASSERT_OK(zm_spool_info(&info, spool, apr_pstrcat(zm_test_pool(), "router", digits, NULL)));
+    CU_ASSERT(APR_STATUS_IS_ENOENT(
+        zm_spool_info(&info, spool, apr_pstrcat(zm_test_pool(), "transport", digits, NULL))));
+    zm_spool_close(spool);
+}
+
+static void number_of_a_stray_body_is_passed_over(void)
+{
+    zm_spool_t *spool = emulated_make();
+    zm_object_info_t info = {0};
+    uint64_t id;
+    ZM_ASSERT_OK(zm_spool_info(&info, spool, emulated_publish(spool, "deferred", 10)));
+    for (id = info.id + 1; id < info.id + 5; id++) {
+        char prefix[ZM_HASH_PREFIX_SIZE];
+        zm_layout_hash(prefix, id, 1);
+        emulated_write_file(
+            emulated_path("spool",
+                          apr_psprintf(zm_test_pool(), "bodies/%s%" APR_UINT64_T_FMT, prefix, id)),
+            "left by a crash", 15);
+    }
+    ZM_ASSERT_OK(zm_spool_info(&info, spool, emulated_publish(spool, "router", 200000)));
+    CU_ASSERT_EQUAL(info.size, 200000);
+    CU_ASSERT_EQUAL(emulated_bodies("spool"), 5);
+    emulated_recover(spool);
+    CU_ASSERT_EQUAL(emulated_bodies("spool"), 1);
+    zm_spool_close(spool);
+}
+
+/* It may be a message, if the database was taken from an older copy. */
+static void stray_body_is_found_and_parked(void)
+{
+    zm_spool_t *spool = emulated_make();
+    zm_object_t *object;
+    char *data;
+    apr_size_t length;
+    emulated_publish(spool, "deferred", 200000);
+    emulated_write_file(emulated_path("spool", "bodies/A/26"), "left by a crash", 15);
+    ZM_ASSERT_STR(emulated_check(spool, false), "stray-body=bodies/A/26 ");
+    CU_ASSERT_EQUAL(emulated_bodies("spool"), 2);
+    emulated_check(spool, true);
+    CU_ASSERT_EQUAL(emulated_bodies("spool"), 2);
+    ZM_ASSERT_STR(emulated_check(spool, false), "");
+    ZM_ASSERT_OK(zm_object_open(&object, spool, "postman/26:leftover", ZM_OBJECT_READ));
+    ZM_ASSERT_OK(zm_object_read_all(object, &data, &length, 1000, zm_test_pool()));
+    ZM_ASSERT_STR(data, "left by a crash");
+    zm_object_close(object);
+    emulated_recover(spool);
+    CU_ASSERT_EQUAL(emulated_bodies("spool"), 2);
+    zm_spool_close(spool);
+}
+
+ZM_TESTS("spool emulated bodies", ZM_TEST(large_body_stays_for_its_readers),
+         ZM_TEST(large_body_goes_with_its_last_name), ZM_TEST(large_object_is_changed_in_place),
+         ZM_TEST(discarded_large_object_leaves_no_file),
+         ZM_TEST(stray_files_are_swept_and_foreign_ones_left),
+         ZM_TEST(lost_large_body_is_named_corrupt), ZM_TEST(cut_large_body_is_named_corrupt),
+         ZM_TEST(large_control_file_without_body_is_made_again),
+         ZM_TEST(number_of_a_stray_body_is_passed_over), ZM_TEST(stray_body_is_found_and_parked))

@@ -1,0 +1,324 @@
+/* The database and its log: cut, damaged, lost, foreign; syncs that failed. */
+#include <apr_strings.h>
+
+#include "platform/fs.h"
+#include "spool/check.h"
+#include "tests/unit/harness.h"
+#include "tests/unit/spool/emulated_spool.h"
+
+#define LOG_MARK 64
+#define DATABASE_MARK 65
+
+/* As another process leaves it behind whose sync failed: of the log, or of the database. */
+static void set_mark(uint64_t place)
+{
+    zm_file_t *file;
+    ZM_ASSERT_OK(zm_file_open(&file, NULL, emulated_path("spool", "turn"), ZM_OPEN_WRITE, 0,
+                              zm_test_pool()));
+    ZM_ASSERT_OK(zm_file_write_at(file, place, "\2", 1));
+    zm_file_close(file);
+}
+
+static void log_whose_sync_failed_is_mended_by_who_writes_next(void)
+{
+    zm_spool_t *spool = emulated_make(), *second = NULL;
+    const char *first = emulated_publish(spool, "router", 100);
+    zm_object_info_t info;
+    zm_error_t error = {0};
+    ZM_ASSERT_OK(emulated_open(&second, "spool", false, &error));
+    set_mark(LOG_MARK);
+    ZM_ASSERT_STR(emulated_check(second, false), "unsynced=spool.db-wal ");
+    ZM_ASSERT_OK(zm_spool_info(&info, second, emulated_publish(second, "router", 100)));
+    ZM_ASSERT_OK(zm_spool_info(&info, second, first));
+    ZM_ASSERT_STR(emulated_check(spool, false), "");
+    zm_spool_close(second);
+    zm_spool_close(spool);
+}
+
+static void failed_checkpoint_is_told_and_repaired(void)
+{
+    zm_spool_t *spool = emulated_make();
+    zm_file_info_t info = {0};
+    int i;
+    for (i = 0; i < 40; i++)
+        emulated_publish(spool, "deferred", 3000);
+    set_mark(LOG_MARK);
+    set_mark(DATABASE_MARK);
+    ZM_ASSERT_STR(emulated_check(spool, false), "unsynced=spool.db-wal unsynced=spool.db ");
+    ZM_ASSERT_STR(emulated_check(spool, true), "unsynced=spool.db-wal unsynced=spool.db ");
+    ZM_ASSERT_STR(emulated_check(spool, false), "");
+    ZM_ASSERT_OK(zm_path_info(&info, NULL, emulated_path("spool", "spool.db")));
+    CU_ASSERT(info.size > 40 * 3000); /* all is there now */
+    zm_spool_close(spool);
+}
+
+static zm_spool_t *make_damaged(void)
+{
+    zm_spool_t *spool = emulated_make();
+    zm_error_t error = {0};
+    char *data;
+    apr_size_t length;
+    int i;
+    for (i = 0; i < 200; i++)
+        emulated_publish(spool, "deferred", 3000);
+    zm_spool_close(spool);
+    emulated_run_sql(emulated_path("spool", "spool.db"), "PRAGMA wal_checkpoint(TRUNCATE)");
+    ZM_ASSERT_OK(
+        zm_file_slurp(&data, &length, emulated_path("spool", "spool.db"), 1 << 28, zm_test_pool()));
+    memset(data + length / 2, 0xa5, 20000);
+    emulated_write_file(emulated_path("spool", "spool.db"), data, length);
+    ZM_ASSERT_OK(emulated_open(&spool, "spool", false, &error));
+    return spool;
+}
+
+/* Nothing is moved from a log into a database that contradict each other. */
+static void failed_checkpoint_of_a_damaged_database_is_left(void)
+{
+    zm_spool_t *spool = make_damaged();
+    set_mark(DATABASE_MARK);
+    emulated_check(spool, true);
+    CU_ASSERT_PTR_NOT_NULL(strstr(emulated_check(spool, false), "unsynced=spool.db "));
+    zm_spool_close(spool);
+}
+
+static void copy_file(const char *from, const char *to, apr_size_t limit)
+{
+    char *data;
+    apr_size_t length;
+    ZM_ASSERT_OK(zm_file_slurp(&data, &length, from, 1 << 28, zm_test_pool()));
+    emulated_write_file(to, data, length < limit ? length : limit);
+}
+
+/* Names in order of their numbers, each with its body whole. */
+static int whole_objects(zm_spool_t *spool)
+{
+    zm_listing_t *listing;
+    const char *name;
+    int count = 0;
+    ZM_ASSERT_OK(zm_spool_list(&listing, spool, "router", true, zm_test_pool()));
+    while (zm_listing_next(listing, &name) == APR_SUCCESS) {
+        zm_object_t *object;
+        zm_object_info_t info = {0};
+        char *data;
+        apr_size_t length, i;
+        ZM_ASSERT_OK(zm_object_open(&object, spool, name, ZM_OBJECT_READ));
+        ZM_ASSERT_OK(zm_object_info(&info, object));
+        CU_ASSERT_EQUAL(info.size, (apr_size_t)(count + 1) * 1000);
+        ZM_ASSERT_OK(zm_object_read_all(object, &data, &length, 1 << 20, zm_test_pool()));
+        for (i = 0; i < length && data[i] == 'x'; i++)
+            ;
+        CU_ASSERT_EQUAL(i, info.size);
+        zm_object_close(object);
+        count++;
+    }
+    zm_listing_close(listing);
+    return count;
+}
+
+/* Whatever of the log reaches the disk, the first publishes are whole and the others are not there.
+ */
+static void log_cut_anywhere_keeps_the_first_publishes(void)
+{
+    zm_spool_t *spool = emulated_make(), *crashed;
+    zm_error_t error = {0};
+    zm_file_info_t info;
+    uint64_t cut;
+    int i, last = 0;
+    for (i = 1; i <= 8; i++)
+        emulated_publish(spool, "router", (apr_size_t)i * 1000);
+    ZM_ASSERT_OK(zm_path_info(&info, NULL, emulated_path("spool", "spool.db-wal")));
+    ZM_ASSERT_OK(zm_dir_make_all(emulated_path("crashed", "bodies"), 0700, zm_test_pool()));
+    for (cut = 0; cut <= info.size; cut += 4127) {
+        int count;
+        zm_file_unlink(NULL, emulated_path("crashed", "spool.db-shm"));
+        copy_file(emulated_path("spool", "spool.db"), emulated_path("crashed", "spool.db"),
+                  (apr_size_t)-1);
+        copy_file(emulated_path("spool", ".engine"), emulated_path("crashed", ".engine"),
+                  (apr_size_t)-1);
+        copy_file(emulated_path("spool", "spool.db-wal"), emulated_path("crashed", "spool.db-wal"),
+                  (apr_size_t)cut);
+        if (emulated_open(&crashed, "crashed", true, &error) != APR_SUCCESS) {
+            CU_FAIL(error.text);
+            continue;
+        }
+        count = whole_objects(crashed);
+        CU_ASSERT(count >= last);
+        last = count;
+        zm_spool_close(crashed);
+    }
+    CU_ASSERT(last >= 7);
+    zm_spool_close(spool);
+}
+
+static void log_stays_short_while_messages_flow(void)
+{
+    zm_spool_t *spool = emulated_make();
+    zm_file_info_t info;
+    const char *names[16];
+    int i;
+    for (i = 0; i < 16; i++)
+        names[i] = NULL;
+    for (i = 0; i < 3000; i++) {
+        const char **name = &names[i % 16];
+        zm_create_options_t create = {
+            .directory = "public", .uid = ZM_UID_NONE, .gid = ZM_UID_NONE};
+        zm_target_t target = {.directory = "router", .unsynced = true};
+        zm_published_t published;
+        zm_object_t *object;
+        static char text[20000];
+        if (*name != NULL)
+            ZM_ASSERT_OK(zm_spool_unlink(spool, *name));
+        ZM_ASSERT_OK(zm_object_create(&object, spool, &create));
+        ZM_ASSERT_OK(zm_object_write(object, text, sizeof text));
+        ZM_ASSERT_OK(zm_object_publish_wait(object, &target, &published, zm_test_pool()));
+        *name = published.name;
+    }
+    zm_spool_close(spool);
+    ZM_ASSERT_OK(zm_path_info(&info, NULL, emulated_path("spool", "spool.db")));
+    CU_ASSERT(info.size < 40 << 20); /* 60 MB went through */
+}
+
+static void rows_that_contradict_each_other_are_mended(void)
+{
+    zm_spool_t *spool = emulated_make();
+    const char *kept = emulated_publish(spool, "deferred", 100),
+               *unnamed = emulated_publish(spool, "deferred", 200);
+    zm_object_info_t info = {0};
+    const char *found;
+    ZM_ASSERT_OK(zm_spool_info(&info, spool, unnamed));
+    zm_spool_close(spool);
+    emulated_run_sql(
+        emulated_path("spool", "spool.db"),
+        apr_psprintf(zm_test_pool(),
+                     "INSERT INTO names VALUES('deferred/1', 1); UPDATE objects SET links = 7"
+                     " WHERE length(body) = 100; DELETE FROM names WHERE name = '%s'",
+                     unnamed));
+    ZM_ASSERT_OK(emulated_open(&spool, "spool", false, NULL));
+    found = emulated_check(spool, true);
+    CU_ASSERT_PTR_NOT_NULL(strstr(found, "damaged=deferred/1 "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(found, kept));
+    ZM_ASSERT_STR(emulated_check(spool, false), "");
+    ZM_ASSERT_OK(zm_spool_info(&info, spool, kept));
+    CU_ASSERT_EQUAL(info.links, 1);
+    ZM_ASSERT_OK(zm_spool_info(
+        &info, spool,
+        apr_psprintf(zm_test_pool(), "postman/%" APR_UINT64_T_FMT ":lost", info.id + 1)));
+    CU_ASSERT_EQUAL(info.size, 200);
+    zm_spool_close(spool);
+}
+
+static void damaged_pages_are_told(void)
+{
+    zm_spool_t *spool = make_damaged();
+    CU_ASSERT_PTR_NOT_NULL(strstr(emulated_check(spool, true), "damaged=spool.db "));
+    zm_spool_close(spool);
+}
+
+static void newer_and_foreign_databases_are_refused(void)
+{
+    zm_spool_t *spool = emulated_make();
+    zm_error_t error = {0};
+    zm_spool_close(spool);
+    emulated_run_sql(emulated_path("spool", "spool.db"), "PRAGMA user_version=99");
+    CU_ASSERT_EQUAL(emulated_open(&spool, "spool", false, &error), ZM_E_UNSUPPORTED);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "newer"));
+    emulated_run_sql(emulated_path("spool", "spool.db"),
+                     "PRAGMA user_version=1; PRAGMA application_id=77");
+    CU_ASSERT_EQUAL(emulated_open(&spool, "spool", true, &error), ZM_E_CORRUPT);
+    zm_file_unlink(NULL, emulated_path("spool", "spool.db-wal"));
+    zm_file_unlink(NULL, emulated_path("spool", "spool.db-shm"));
+    emulated_write_file(emulated_path("spool", "spool.db"),
+                        "This is not a database, though it is long enough to be one.", 60);
+    CU_ASSERT_EQUAL(emulated_open(&spool, "spool", false, &error), ZM_E_CORRUPT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "spool.db"));
+}
+
+static void remove_database(void)
+{
+    ZM_ASSERT_OK(zm_file_unlink(NULL, emulated_path("spool", "spool.db")));
+    (void)zm_file_unlink(NULL, emulated_path("spool", "spool.db-wal"));
+    (void)zm_file_unlink(NULL, emulated_path("spool", "spool.db-shm"));
+}
+
+/* A new one would take the old one's bodies for strays. */
+static void lost_database_is_never_made_anew(void)
+{
+    zm_spool_t *spool = emulated_make();
+    zm_error_t error = {0};
+    emulated_publish(spool, "router", 200000);
+    zm_spool_close(spool);
+    remove_database();
+    CU_ASSERT_EQUAL(emulated_open(&spool, "spool", false, &error), ZM_E_CORRUPT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "missing"));
+    CU_ASSERT_EQUAL(emulated_open(&spool, "spool", true, &error), ZM_E_CORRUPT);
+    ZM_ASSERT_OK(zm_file_unlink(NULL, emulated_path("spool", ".engine")));
+    CU_ASSERT_EQUAL(emulated_open(&spool, "spool", true, &error), ZM_E_CORRUPT);
+    emulated_write_file(emulated_path("spool", "spool.db"), "", 0);
+    CU_ASSERT_EQUAL(emulated_open(&spool, "spool", true, &error), ZM_E_CORRUPT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "empty"));
+    CU_ASSERT_EQUAL(emulated_bodies("spool"), 1);
+}
+
+static void lost_mark_is_written_again_when_asked_for(void)
+{
+    zm_spool_t *spool = emulated_make();
+    zm_spool_options_t options = {
+        .location = apr_pstrcat(zm_test_pool(), zm_test_directory(), "/spool", NULL)};
+    const char *name = emulated_publish(spool, "router", 10);
+    zm_object_info_t info;
+    zm_error_t error = {0};
+    zm_spool_close(spool);
+    ZM_ASSERT_OK(zm_file_unlink(NULL, emulated_path("spool", ".engine")));
+    CU_ASSERT_EQUAL(zm_spool_open(&spool, &options, zm_test_pool(), &error), ZM_E_CONFIG);
+    options.create = true; /* no native spool is made beside it */
+    CU_ASSERT_EQUAL(zm_spool_open(&spool, &options, zm_test_pool(), &error), ZM_E_CONFIG);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "zmailer spool init"));
+    ZM_ASSERT_OK(emulated_open(&spool, "spool", true, &error));
+    ZM_ASSERT_OK(zm_spool_info(&info, spool, name));
+    zm_spool_close(spool);
+    options.create = false;
+    ZM_ASSERT_OK(zm_spool_open(&spool, &options, zm_test_pool(), &error));
+    zm_spool_close(spool);
+}
+
+static void foreign_files_are_told_and_left(void)
+{
+    zm_spool_t *spool = emulated_make();
+    const char *found;
+    emulated_write_file(emulated_path("spool", "note"), "x", 1);
+    emulated_write_file(emulated_path("spool", "bodies/A/evil"), "x", 1);
+    ZM_ASSERT_OK(zm_dir_make(NULL, emulated_path("spool", "queue"), 0755));
+    found = emulated_check(spool, true);
+    CU_ASSERT_PTR_NOT_NULL(strstr(found, "foreign=note "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(found, "foreign=bodies/A/evil "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(found, "foreign=queue "));
+    ZM_ASSERT_STR(emulated_check(spool, false), found);
+    zm_spool_close(spool);
+}
+
+static void two_engines_are_never_pointed_at_one_directory(void)
+{
+    zm_spool_t *spool = emulated_make();
+    zm_spool_options_t options = {
+        .location = apr_pstrcat(zm_test_pool(), "native:", zm_test_directory(), "/spool", NULL),
+        .create = true};
+    zm_error_t error = {0};
+    zm_spool_close(spool);
+    CU_ASSERT_EQUAL(zm_spool_open(&spool, &options, zm_test_pool(), &error), ZM_E_CONFIG);
+    options.location = apr_pstrcat(zm_test_pool(), zm_test_directory(), "/spool", NULL);
+    ZM_ASSERT_OK(zm_spool_open(&spool, &options, zm_test_pool(), &error));
+    ZM_ASSERT_STR(zm_spool_engine_name(spool), "emulated");
+    zm_spool_close(spool);
+}
+
+ZM_TESTS("spool emulated database", ZM_TEST(log_whose_sync_failed_is_mended_by_who_writes_next),
+         ZM_TEST(failed_checkpoint_is_told_and_repaired),
+         ZM_TEST(failed_checkpoint_of_a_damaged_database_is_left),
+         ZM_TEST(log_cut_anywhere_keeps_the_first_publishes),
+         ZM_TEST(log_stays_short_while_messages_flow),
+         ZM_TEST(rows_that_contradict_each_other_are_mended), ZM_TEST(damaged_pages_are_told),
+         ZM_TEST(newer_and_foreign_databases_are_refused),
+         ZM_TEST(lost_database_is_never_made_anew),
+         ZM_TEST(lost_mark_is_written_again_when_asked_for),
+         ZM_TEST(foreign_files_are_told_and_left),
+         ZM_TEST(two_engines_are_never_pointed_at_one_directory))
