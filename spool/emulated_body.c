@@ -138,7 +138,8 @@ static apr_status_t ask(zm_emulated_t *e, zm_statement_t which, const char *side
 /* When in doubt, it has. */
 bool zm_side_used(zm_emulated_t *e, const char *side)
 {
-    return !APR_STATUS_IS_ENOENT(ask(e, ZM_SQL_SIDE_USED, side));
+    apr_status_t status = ask(e, ZM_SQL_SIDE_USED, side);
+    return !APR_STATUS_IS_ENOENT(status);
 }
 
 bool zm_side_dead(zm_emulated_t *e, const char *side)

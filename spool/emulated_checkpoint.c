@@ -19,6 +19,11 @@
  * without the mark nothing is moved.  Who finds it has the whole log count as not
  * moved, and begins with its first page.  What was dropped is all in the log, for
  * the log is never begun anew before all of it is in the database.
+ *
+ * Nothing is moved from a log that is not durable itself, or a crash would leave
+ * some pages of a transaction and no log to bring the others.  SQLite syncs it in
+ * each round; but that says nothing of a sync that failed before SQLite opened it,
+ * so it is synced by us first, which mends it if need be.
  */
 
 #define CHECKPOINT_BYTE 1
@@ -98,12 +103,9 @@ static int move_all(zm_emulated_t *e, sqlite3 *db)
     return code;
 }
 
-/* Reading maps the log's index. */
 static int forget_moved(zm_emulated_t *e, sqlite3 *db)
 {
-    int code = sqlite3_exec(db, "SELECT id FROM next", NULL, NULL, NULL);
-    if (code != SQLITE_OK)
-        return code;
+    int code;
     apr_thread_mutex_lock(e->writer.lock);
     if (zm_file_lock(e->turn, ZM_EMULATED_TURN_BYTE, 1, true) == APR_SUCCESS) {
         code = zm_emulated_vfs_forget_moved(db);
@@ -131,10 +133,14 @@ static apr_status_t checkpoint(zm_emulated_t *e, sqlite3 *db)
 {
     zm_emulated_state_t state;
     int code = SQLITE_OK;
-    apr_status_t status = zm_emulated_marked(e, ZM_MARK_DATABASE, &state);
-    if (status == APR_SUCCESS && state != ZM_STATE_SOUND)
+    apr_status_t status = zm_emulated_sync(e);
+    if (status == APR_SUCCESS)
+        status = zm_emulated_marked(e, ZM_MARK_DATABASE, &state);
+    if (status != APR_SUCCESS)
+        return status;
+    if (state != ZM_STATE_SOUND)
         code = forget_moved(e, db);
-    else if (status == APR_SUCCESS)
+    else
         status = zm_emulated_mark(e, ZM_MARK_DATABASE, ZM_STATE_BEGUN);
     if (status == APR_SUCCESS && code == SQLITE_OK)
         code = move_all(e, db);
@@ -160,6 +166,7 @@ static apr_status_t checkpoint_alone(zm_emulated_t *e, sqlite3 *db)
     return status;
 }
 
+/* Reading opens the log and maps its index. */
 static int open_database(zm_emulated_t *e, sqlite3 **db)
 {
     char path[4096];
@@ -171,8 +178,9 @@ static int open_database(zm_emulated_t *e, sqlite3 **db)
         return code;
     sqlite3_extended_result_codes(*db, 1);
     sqlite3_db_config(*db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    return sqlite3_exec(*db, "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0", NULL, NULL,
-                        NULL);
+    return sqlite3_exec(
+        *db, "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0; SELECT id FROM next", NULL,
+        NULL, NULL);
 }
 
 apr_status_t zm_emulated_checkpoint(zm_emulated_t *e)
