@@ -228,16 +228,21 @@ static void names_of_mail_conf_alone(void)
     run_file("plain");
 }
 
+static void accounts_of_domains(void)
+{
+    run_file("domainaware");
+}
+
 static void both_forms_of_international_domains(void)
 {
     run_file("international");
 }
 
 ZM_TESTS("router vectors", ZM_TEST(both_forms_of_international_domains),
-         ZM_TEST(files_as_other_systems_write_them), ZM_TEST(names_of_mail_conf_alone),
-         ZM_TEST(unusual_addresses), ZM_TEST(a_configuration_of_the_nineties),
-         ZM_TEST(stock_rules_route_as_documented), ZM_TEST(every_source_of_local_names),
-         ZM_TEST(whole_addresses), ZM_TEST(routes_of_domains), ZM_TEST(delayed_routes),
-         ZM_TEST(a_null_client), ZM_TEST(unknown_names_for_another_host),
+         ZM_TEST(accounts_of_domains), ZM_TEST(files_as_other_systems_write_them),
+         ZM_TEST(names_of_mail_conf_alone), ZM_TEST(unusual_addresses),
+         ZM_TEST(a_configuration_of_the_nineties), ZM_TEST(stock_rules_route_as_documented),
+         ZM_TEST(every_source_of_local_names), ZM_TEST(whole_addresses), ZM_TEST(routes_of_domains),
+         ZM_TEST(delayed_routes), ZM_TEST(a_null_client), ZM_TEST(unknown_names_for_another_host),
          ZM_TEST(old_names_of_an_organisation), ZM_TEST(functions_of_a_site),
          ZM_TEST(control_files_of_qmail), ZM_TEST(questions_of_the_smtp_server))
