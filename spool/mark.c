@@ -99,6 +99,54 @@ apr_status_t zm_mark_write(const char *location, const char *engine, apr_pool_t 
     return APR_SUCCESS;
 }
 
+/* -- spools within spools ------------------------------------------------------------------ */
+
+#define ANCESTORS 64
+
+static bool has(const char *directory, const char *leaf, apr_pool_t *pool)
+{
+    zm_file_info_t info;
+    return zm_path_info(&info, NULL, below(directory, leaf, pool)) == APR_SUCCESS;
+}
+
+/* The nearest directory of a path that is there. */
+static const char *nearest(const char *location, apr_pool_t *pool)
+{
+    char *path = apr_pstrdup(pool, location);
+    while (!has(path, ".", pool)) {
+        apr_size_t length = strlen(path);
+        while (length > 0 && strchr("/\\", path[length - 1]) == NULL)
+            length--;
+        if (length <= 1)
+            return length == 0 ? "." : "/";
+        path[length - 1] = '\0';
+    }
+    return path;
+}
+
+apr_status_t zm_mark_check_outside(const char *location, apr_pool_t *pool, zm_error_t *error)
+{
+    const char *path = nearest(location, pool);
+    zm_file_info_t info, above;
+    int i;
+    for (i = 0; i < ANCESTORS; i++) {
+        const char *parent = below(path, "..", pool);
+        if (has(path, MARK_FILE, pool) ||
+            (has(path, ZM_DIR_ROUTER, pool) && has(path, ZM_DIR_QUEUE, pool) &&
+             has(path, ZM_DIR_TRANSPORT, pool)))
+            return zm_error_set(error, ZM_E_CONFIG,
+                                "%s lies within a spool, which would take its files for its own; "
+                                "name a directory outside of it",
+                                location);
+        if (zm_path_info(&info, NULL, below(path, ".", pool)) != APR_SUCCESS ||
+            zm_path_info(&above, NULL, parent) != APR_SUCCESS ||
+            (info.id == above.id && info.device == above.device))
+            break;
+        path = parent;
+    }
+    return APR_SUCCESS;
+}
+
 /* -- permissions ----------------------------------------------------------------- */
 
 static apr_status_t check_directory(const char *location, const zm_layout_directory_t *wanted,

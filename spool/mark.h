@@ -14,6 +14,8 @@
 
 /** *engine is null when there is no mark.  ZM_E_UNSUPPORTED: made by a newer version; ZM_E_CORRUPT. */
 apr_status_t zm_mark_read(const char **engine, const char *location, apr_pool_t *pool, zm_error_t *error);
+/** Whether a new spool may be made there: not below the directory of another one.  ZM_E_CONFIG. */
+apr_status_t zm_mark_check_outside(const char *location, apr_pool_t *pool, zm_error_t *error);
 /** Writes it durably, in the place of an older one. */
 apr_status_t zm_mark_write(const char *location, const char *engine, apr_pool_t *pool, zm_error_t *error);
 

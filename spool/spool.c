@@ -65,7 +65,10 @@ static apr_status_t read_mark(zm_spool_t *spool, zm_str_t asked, zm_error_t *err
 /* A new spool is native where the filesystem has the guarantees, else emulated. */
 static apr_status_t choose_for_new(zm_spool_t *spool, zm_error_t *error)
 {
-    apr_status_t status = zm_dir_make_all(spool->location, 02755, spool->pool);
+    apr_status_t status = zm_mark_check_outside(spool->location, spool->pool, error);
+    if (status != APR_SUCCESS)
+        return status;
+    status = zm_dir_make_all(spool->location, 02755, spool->pool);
     if (status != APR_SUCCESS)
         return zm_error_system(error, status, "cannot make the spool %s", spool->location);
     if (spool->ops == &zm_engine_emulated)

@@ -158,6 +158,22 @@ def test_conversion_is_to_a_new_place_only():
         check('not converted to its end' in s.do('stat', '--spool', s.where + '.new', code=78).err, 'used half')
 
 
+def test_no_spool_is_made_within_another():
+    for engine in ENGINES:
+        with spool(engine) as s:
+            for inside in ('/new', '/queue/A/new', '/new/.', '/../post/new'):
+                p = s.do('convert', s.where, 'emulated:' + s.where + inside, code=78)
+                check('lies within a spool' in p.err, p.err)
+                p = s.do('init', s.where + inside, code=78)
+                check('lies within a spool' in p.err, p.err)
+            p = subprocess.run([os.path.join(BIN, 'zmailer'), 'spool', 'init', 'new'], cwd=s.where, capture_output=True)
+            check(p.returncode == 78 and b'lies within a spool' in p.stderr, repr(p))
+            check('nothing is wrong' in s.do('check', s.where).out, 'something was made')
+            os.unlink(s.where + '/.engine')                     # an original's spool has none
+            if engine == 'native':
+                check('lies within a spool' in s.do('convert', s.where, s.where + '/new', code=78).err, 'within an original')
+
+
 def test_two_engines_never_share_a_directory():
     for engine, other in (ENGINES, ENGINES[::-1]):
         with spool(engine) as s:
