@@ -184,7 +184,10 @@ static apr_status_t write_databases(const making_t *making)
     zm_buf_clear(&text);
     if (zm_user_by_uid(&user, own.uid, making->pool) != APR_SUCCESS)
         user = NULL;
-    zm_buf_printf(&text, "# NAME: ADDRESS, ADDRESS\npostmaster: %s\nmailer-daemon: postmaster\n",
+    zm_buf_printf(&text,
+                  "# NAME: ADDRESS, ADDRESS\npostmaster: %s\nmailer-daemon: postmaster\n"
+                  "# Classic names of the same\nmailer: postmaster\npostmast: postmaster\n"
+                  "postoffice: postmaster\n",
                   user ? user->name : "root");
     if (status == APR_SUCCESS)
         status = write_file(making, below(making, "var/db/aliases"), 0644, zm_buf_str(&text));
