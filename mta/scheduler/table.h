@@ -1,6 +1,7 @@
 /**
  * A hash table of pointers to items that hold their own keys.  Linear probing;
- * 8 bytes a slot, at most three quarters full.
+ * 12 bytes a slot, at most three quarters full.  An item is looked at only when
+ * its hash is the wanted one, since in a long queue each look is a cache miss.
  */
 #ifndef ZM_SCHEDULER_TABLE_H
 #define ZM_SCHEDULER_TABLE_H
@@ -12,8 +13,9 @@ typedef uint32_t zm_table_hash_fn(const void *item);
 typedef bool zm_table_equal_fn(const void *item, const void *key);
 
 typedef struct zm_table_t {
-    void **slots;  /**< null before the first item */
-    uint32_t size; /**< a power of two */
+    void **slots;     /**< null before the first item; null: free */
+    uint32_t *hashes; /**< of the items; 0: free */
+    uint32_t size;    /**< a power of two */
     uint32_t count;
     zm_table_hash_fn *hash;
     zm_table_equal_fn *equal;

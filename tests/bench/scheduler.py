@@ -124,17 +124,18 @@ def pass_by(args, queue):
     return args.passing / seconds, (queue.cpu() - cpu) / args.passing * 1e6
 
 
-def middle(values):
-    return sorted(values)[len(values) // 2]
-
-
 def passing(args, queues, results):
-    """In turns through all queues, since what else the machine does changes by the second."""
-    rounds = [[pass_by(args, queue) for queue in queues] for _ in range(args.runs)]
+    """In turns through all queues, there and back, since what else the machine does changes by the second; all rounds count."""
+    seconds, cpu = [0] * len(queues), [0] * len(queues)
+    for turn in range(args.runs):
+        for i in range(len(queues))[::-1 if turn % 2 else 1]:
+            rate, each = pass_by(args, queues[i])
+            seconds[i] += 1 / rate
+            cpu[i] += each
     for i, result in enumerate(results):
-        result['passing_per_second'] = middle([r[i][0] for r in rounds])
-        result['passing_cpu_us'] = middle([r[i][1] for r in rounds])
-        result['passing_share'] = middle([r[i][0] / r[0][0] for r in rounds])
+        result['passing_per_second'] = args.runs / seconds[i]
+        result['passing_cpu_us'] = cpu[i] / args.runs
+        result['passing_share'] = seconds[0] / seconds[i]
 
 
 def dispatch(args, stage):
