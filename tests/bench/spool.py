@@ -62,9 +62,15 @@ class Goals:
         self.list, self.quiet = [], quiet
 
     def add(self, what, figure, goal, met):
-        self.list.append(dict(goal=what, figure=figure, wanted=goal, met=bool(met)))
+        """met may be None: told, but not judged."""
+        self.list.append(dict(goal=what, figure=figure, wanted=goal, met=met if met is None else bool(met)))
         if not self.quiet:
-            print('%s  %s: %s (wanted %s)' % ('met   ' if met else 'MISSED', what, figure, goal), flush=True)
+            word = 'told  ' if met is None else 'met   ' if met else 'MISSED'
+            print('%s  %s: %s (wanted %s)' % (word, what, figure, goal), flush=True)
+
+    def status(self):
+        """The program's exit status."""
+        return 1 if any(g['met'] is False for g in self.list) else 0
 
 
 def table(args, disk, results, sizes=(4096, 65536)):
@@ -105,9 +111,9 @@ def half_load(args, disk, found, goals, results):
                 show(r, '  (asked %d/s)' % rate)
         told = '%.1f syncs of %.2f ms; plain calls %.1f; 99 %% of lone syncs end within %.1f' % (
             ours['p99_ms'] / sync, sync, raw['p99_ms'] / sync, lone['p99_ms'] / sync)
-        # Where plain calls cannot keep 3 syncs, it is the processors that are measured and not the disk.
-        most = max(3 * sync, raw['p99_ms'])
-        goals.add('%s: p99 at half load' % engine, told, '<= 3, or <= plain calls if these need more', ours['p99_ms'] <= most)
+        # Where plain calls cannot keep 3 syncs either, other things than syncs are waited for, and the goal says nothing.
+        met = ours['p99_ms'] <= 3 * sync or (None if raw['p99_ms'] > 3 * sync else False)
+        goals.add('%s: p99 at half load' % engine, told, '<= 3; not judged where plain calls need more', met)
 
 
 def full(args, disk, goals, results):
@@ -172,4 +178,4 @@ def spool(args, stage):
         remove(where)
     if args.json:
         print(json.dumps(dict(results=results, goals=goals.list), indent=1))
-    return 0 if all(g['met'] for g in goals.list) else 1
+    return goals.status()
