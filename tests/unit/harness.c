@@ -5,6 +5,7 @@
 #include <apr_file_info.h>
 #include <apr_file_io.h>
 #include <apr_general.h>
+#include <apr_signal.h>
 #include <apr_strings.h>
 #include <apr_thread_proc.h>
 #include <stdio.h>
@@ -124,6 +125,14 @@ static void tear_down(void)
         remove_tree(test_directory, root_pool);
 }
 
+#ifdef SIGPIPE
+/* A handler and not SIG_IGN, which a program that a test starts would inherit. */
+static void on_pipe(int number)
+{
+    (void)number;
+}
+#endif
+
 int zm_tests_run(const char *suite, const zm_test_t *tests, int count, int argc, char **argv)
 {
     CU_pSuite registered;
@@ -131,6 +140,9 @@ int zm_tests_run(const char *suite, const zm_test_t *tests, int count, int argc,
     int i, j;
 
     apr_initialize();
+#ifdef SIGPIPE
+    apr_signal(SIGPIPE, on_pipe); /* daemons survive a peer that is gone, too */
+#endif
     apr_pool_create(&root_pool, NULL);
     if (CU_initialize_registry() != CUE_SUCCESS)
         return 2;

@@ -1,15 +1,10 @@
 #include "tests/unit/mta/net/net_help.h"
 
-#include <apr_signal.h>
-
 #include "platform/localsock.h"
 
 zm_loop_t *net_loop(void)
 {
     zm_loop_t *loop = NULL;
-#ifdef SIGPIPE
-    apr_signal(SIGPIPE, SIG_IGN);
-#endif
     ZM_ASSERT_OK(zm_loop_create(&loop, zm_test_pool()));
     return loop;
 }
