@@ -267,6 +267,9 @@ static void message_is_found_by_its_message_id(void)
     hear(talk, "+OK\n");
     tell(talk, "KILL MSG <8@world.test>");
     hear(talk, "+OK; no such message in the queue\n");
+    world_add(talk->world, WORLD_OTHER_LOG_ID, 0, "s@x", "smtp/d.com");
+    tell(talk, "KILL MSG <13@world.test>");
+    hear(talk, "+OK; no such message in the queue\n");
     tell(talk, "HOLD MSG <7@world.test>");
     hear(talk, "+OK; on hold, but for 2 recipients delivery is being tried just now\n");
     tell(talk, "RESYNC MSG <7@world.test>");

@@ -30,6 +30,7 @@ typedef struct world_t {
 world_t *world_open(const char *conf);
 /** Adds a job "id" that arrived at WORLD_START + age; recipients "channel/host channel/host ...".
  */
+#define WORLD_OTHER_LOG_ID 13          /**< a job whose log id only looks like this by its hash */
 const char *world_log_id(uint64_t id); /**< "<id@world.test>" */
 void world_add(world_t *world, uint64_t id, int64_t age, const char *sender, const char *places);
 /** What an agent says; then the scheduler settles. */
