@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "platform/log.h"
+
 /* -- names ------------------------------------------------------------------------- */
 
 static apr_status_t name_info(zm_engine_t *engine, zm_object_info_t *info, const char *name)
@@ -316,10 +318,20 @@ static apr_status_t open_files(zm_emulated_t *e, bool create)
 /* What no row names any more; what somebody has open stays until later. */
 static apr_status_t tidy(zm_engine_t *engine, apr_pool_t *pool)
 {
-    apr_status_t status = zm_emulated_sync(zm_emulated(engine)); /* of what is seen to be gone */
+    zm_emulated_t *e = zm_emulated(engine);
+    uint64_t kept = 0;
+    apr_status_t status = zm_emulated_sync(e); /* of what is seen to be gone */
     if (status == APR_SUCCESS)
-        status = zm_side_sweep_dead(zm_emulated(engine));
-    return status != APR_SUCCESS ? status : zm_side_sweep_strays(zm_emulated(engine), pool);
+        status = zm_side_sweep_dead(e);
+    if (status == APR_SUCCESS)
+        status = zm_side_sweep_strays(e, &kept, pool);
+    if (kept > 0)
+        zm_log(ZM_LOG_WARNING, NULL,
+               "files below bodies/ belong to no object; if spool.db is older than they are, they "
+               "are mail: look with \"zmailer spool check\", park them with \"zmailer spool "
+               "repair\"",
+               ZM_F_S("spool", e->location), ZM_F_I("files", kept));
+    return status;
 }
 
 static apr_status_t open_database(zm_emulated_t *e, bool create, zm_error_t *error)

@@ -238,15 +238,18 @@ apr_status_t zm_side_open(zm_file_t **file, zm_emulated_t *e, const char *side, 
 apr_status_t zm_side_remove(zm_emulated_t *e, const char *side);
 /** The files of objects that are gone (`dead` names them) are to be removed; a thread does it. */
 void zm_side_bury(zm_emulated_t *e);
-/** Removes what dead rows name and nobody has open any more, and files that no row names. */
+/** Removes what dead rows name and nobody has open any more. */
 apr_status_t zm_side_sweep_dead(zm_emulated_t *e);
-apr_status_t zm_side_sweep_strays(zm_emulated_t *e, apr_pool_t *pool);
+/** Removes what no row names and was never published; *kept: how many no row names that may have been. */
+apr_status_t zm_side_sweep_strays(zm_emulated_t *e, uint64_t *kept, apr_pool_t *pool);
 /** Calls fn for each file of a large body there is. */
 typedef void zm_side_fn(const char *side, void *baton);
 apr_status_t zm_side_each(zm_emulated_t *e, zm_side_fn *fn, void *baton, apr_pool_t *pool);
 /** Whether an object has it as its body; whether it was the body of one that was removed. */
 bool zm_side_used(zm_emulated_t *e, const char *side);
 bool zm_side_dead(zm_emulated_t *e, const char *side);
+/** Whether it was never complete, so that nobody can have been told that it was published.  When in doubt, it was. */
+bool zm_side_unfinished(zm_emulated_t *e, const char *side);
 /** Makes an object of one that no object has, by that name. ZM_E_BUSY: somebody has it open. */
 apr_status_t zm_side_adopt(zm_emulated_t *e, const char *side, const char *name);
 apr_status_t zm_side_make_directories(zm_emulated_t *e, apr_pool_t *pool);
@@ -259,6 +262,7 @@ typedef struct zm_emulated_object_t {
     bool being_made;
     zm_buf_t body;   /* of a small object: while it is made; what it was when opened, later */
     zm_file_t *file; /* of a large object */
+    char first;      /* the first byte of one that is being made: the last to reach its file */
     zm_file_t *appending;
     char side[ZM_SIDE_SIZE]; /* "" for a small object */
     apr_pool_t *pool;        /* of the files; null: none */
@@ -271,6 +275,8 @@ static inline zm_emulated_object_t *zm_emulated_object(zm_engine_object_t *objec
 
 apr_status_t zm_emulated_make(zm_emulated_object_t **object, zm_emulated_t *e, const zm_create_options_t *options);
 apr_status_t zm_emulated_object_add(zm_emulated_object_t *object, const void *data, apr_size_t length);
+/** All of a large body is in its file now, and durable if asked for; before its row is added. */
+apr_status_t zm_emulated_complete(zm_emulated_object_t *object, bool durable);
 /** Closes and frees; the side file of one that was not published is removed. */
 void zm_emulated_object_free(zm_emulated_object_t *object, bool remove);
 

@@ -12,6 +12,15 @@
  * crash before the commit leaves a file that no row names; one after the row's
  * removal leaves a file that `dead` names.
  *
+ * A file that no row names may also be mail: when the administrator put an older
+ * spool.db in the place of a lost one.  Numbers do not tell these two apart: a
+ * process takes them in blocks that last for days, and a crash may take the block
+ * back.  So the first byte of a body is written last, before the sync that its row
+ * waits for.  Where it is NUL, nobody was told success (and what begins with NUL
+ * has no recipients): such a file is removed at the next start.  All others that no
+ * row names are kept, for a person to look at; what a crash leaves of these was
+ * complete, and its row not yet durable.
+ *
  * Who has the file open holds a shared lock on it, from the moment of its
  * making: such a lock ends with its process.  Only who gets the exclusive lock
  * may remove the file, so that it stays for its readers on filesystems that
@@ -165,7 +174,33 @@ static apr_status_t open_unused(zm_file_t **file, zm_emulated_t *e, const char *
     return status;
 }
 
-apr_status_t zm_side_remove(zm_emulated_t *e, const char *side)
+static bool is_unfinished(zm_file_t *file)
+{
+    char first = '\0';
+    apr_size_t length = 1;
+    apr_status_t status = zm_file_read_at(file, 0, &first, &length);
+    return APR_STATUS_IS_EOF(status) || (status == APR_SUCCESS && first == '\0');
+}
+
+bool zm_side_unfinished(zm_emulated_t *e, const char *side)
+{
+    char path[ZM_SIDE_SIZE + 8];
+    zm_file_t *file;
+    apr_pool_t *pool;
+    bool unfinished = false;
+    if (apr_pool_create_unmanaged_ex(&pool, NULL, NULL) != APR_SUCCESS)
+        return false;
+    path_of(path, side);
+    if (zm_file_open(&file, e->root, path, ZM_OPEN_READ, 0, pool) == APR_SUCCESS) {
+        unfinished = is_unfinished(file);
+        zm_file_close(file);
+    }
+    apr_pool_destroy(pool);
+    return unfinished;
+}
+
+/* APR_EEXIST: it may have been published. */
+static apr_status_t remove_unused(zm_emulated_t *e, const char *side, bool unfinished_only)
 {
     char path[ZM_SIDE_SIZE + 8];
     zm_file_t *file;
@@ -176,11 +211,17 @@ apr_status_t zm_side_remove(zm_emulated_t *e, const char *side)
     path_of(path, side);
     status = open_unused(&file, e, side, pool);
     if (status == APR_SUCCESS) {
-        status = zm_file_unlink(e->root, path);
+        status =
+            unfinished_only && !is_unfinished(file) ? APR_EEXIST : zm_file_unlink(e->root, path);
         zm_file_close(file);
     }
     apr_pool_destroy(pool);
     return APR_STATUS_IS_ENOENT(status) ? APR_SUCCESS : status;
+}
+
+apr_status_t zm_side_remove(zm_emulated_t *e, const char *side)
+{
+    return remove_unused(e, side, false);
 }
 
 /* -- keeping ----------------------------------------------------------------------------- */
@@ -337,12 +378,27 @@ apr_status_t zm_side_each(zm_emulated_t *e, zm_side_fn *fn, void *baton, apr_poo
     return status;
 }
 
+typedef struct sweep_t {
+    zm_emulated_t *e;
+    uint64_t kept;
+} sweep_t;
+
+/* What is in use stays, and what is dead is swept by itself. */
 static void sweep(const char *side, void *baton)
 {
-    zm_side_remove(baton, side); /* what is in use stays */
+    sweep_t *work = baton;
+    apr_status_t status;
+    if (zm_side_used(work->e, side) || zm_side_dead(work->e, side))
+        return;
+    status = remove_unused(work->e, side, true);
+    if (APR_STATUS_IS_EEXIST(status))
+        work->kept++;
 }
 
-apr_status_t zm_side_sweep_strays(zm_emulated_t *e, apr_pool_t *pool)
+apr_status_t zm_side_sweep_strays(zm_emulated_t *e, uint64_t *kept, apr_pool_t *pool)
 {
-    return zm_side_each(e, sweep, e, pool);
+    sweep_t work = {.e = e};
+    apr_status_t status = zm_side_each(e, sweep, &work, pool);
+    *kept = work.kept;
+    return status;
 }

@@ -311,14 +311,15 @@ static void check_stray(const char *side, void *baton)
 {
     question_t *q = baton;
     char path[ZM_SIDE_SIZE + 8];
-    zm_file_info_t found;
+    bool dead = zm_side_dead(q->e, side);
     if (zm_side_used(q->e, side))
         return;
     apr_cpystrn(q->side, side, sizeof q->side);
     apr_snprintf(path, sizeof path, "bodies/%s", side);
-    if (zm_side_dead(q->e, side) ||
-        (zm_path_info(&found, q->e->root, path) == APR_SUCCESS && found.size == 0))
-        tell(q, ZM_FINDING_STRAY_BODY, path, "belongs to an object that was removed",
+    if (dead || zm_side_unfinished(q->e, side))
+        tell(q, ZM_FINDING_STRAY_BODY, path,
+             dead ? "belongs to an object that was removed"
+                  : "was being written, and never published",
              "remove it, unless somebody has it open", remove_stray);
     else
         tell(q, ZM_FINDING_STRAY_BODY, path,
@@ -466,7 +467,7 @@ apr_status_t zm_emulated_import(zm_engine_object_t *handle, const char *name,
     int tries;
     apr_status_t status = APR_SUCCESS;
     if (object->file != NULL)
-        status = zm_side_sync(e, object->file, object->side);
+        status = zm_emulated_complete(object, true);
     if (status == APR_SUCCESS)
         status = as.id == 0 || as.id > KEPT_ID_LIMIT ? APR_EEXIST : add_import(object, name, &as);
     for (tries = 0; APR_STATUS_IS_EEXIST(status) && tries < ID_TRIES;

@@ -54,8 +54,8 @@ static apr_status_t prepare(zm_emulated_t *e, member_t *member)
     }
     if (commit->length != 0)
         status = zm_emulated_object_add(member->object, commit->data, commit->length);
-    if (status == APR_SUCCESS && member->object->file != NULL && !commit->target.unsynced)
-        status = zm_side_sync(e, member->object->file, member->object->side);
+    if (status == APR_SUCCESS && member->object->file != NULL)
+        status = zm_emulated_complete(member->object, !commit->target.unsynced);
     commit->info = member->object->info;
     if (status == APR_SUCCESS && commit->info.id == 0)
         status = zm_emulated_take_id(e, &commit->info.id);

@@ -71,6 +71,28 @@ apr_status_t zm_emulated_make(zm_emulated_object_t **result, zm_emulated_t *e,
     return APR_SUCCESS;
 }
 
+/* The first byte waits until all others are there (emulated_body.c). */
+static apr_status_t write_side(zm_emulated_object_t *object, uint64_t offset, const char *data,
+                               apr_size_t length)
+{
+    if (offset == 0 && length > 0) {
+        object->first = *data++;
+        offset++;
+        length--;
+    }
+    return length == 0 ? APR_SUCCESS : zm_file_write_at(object->file, offset, data, length);
+}
+
+apr_status_t zm_emulated_complete(zm_emulated_object_t *object, bool durable)
+{
+    apr_status_t status = APR_SUCCESS;
+    if (object->info.size > 0)
+        status = zm_file_write_at(object->file, 0, &object->first, 1);
+    if (status == APR_SUCCESS && durable)
+        status = zm_side_sync(object->engine, object->file, object->side);
+    return status;
+}
+
 /* A crash may have left a file whose number is given again: the file then has another's. */
 static apr_status_t make_side(zm_emulated_object_t *object)
 {
@@ -99,7 +121,7 @@ static apr_status_t spill(zm_emulated_object_t *object)
         object->side[0] = '\0';
         return status;
     }
-    status = zm_file_write_at(object->file, 0, object->body.data, object->body.length);
+    status = write_side(object, 0, object->body.data, object->body.length);
     zm_buf_free(&object->body);
     return status;
 }
@@ -113,7 +135,7 @@ apr_status_t zm_emulated_object_add(zm_emulated_object_t *object, const void *da
         status = spill(object);
     if (status == APR_SUCCESS) {
         if (object->file != NULL)
-            status = zm_file_write_at(object->file, object->info.size, data, length);
+            status = write_side(object, object->info.size, data, length);
         else
             zm_buf_add(&object->body, data, length);
     }
@@ -309,8 +331,12 @@ apr_status_t zm_emulated_read(zm_engine_object_t *handle, uint64_t offset, void 
     zm_emulated_object_t *object = zm_emulated_object(handle);
     apr_size_t left;
     apr_status_t status;
-    if (object->file != NULL)
-        return zm_file_read_at(object->file, offset, buffer, length);
+    if (object->file != NULL) {
+        status = zm_file_read_at(object->file, offset, buffer, length);
+        if (status == APR_SUCCESS && object->being_made && offset == 0 && *length > 0)
+            *(char *)buffer = object->first;
+        return status;
+    }
     status = object->being_made ? APR_SUCCESS : read_again(object);
     if (status != APR_SUCCESS)
         return status;
@@ -363,7 +389,8 @@ apr_status_t zm_emulated_overwrite(zm_engine_object_t *handle, uint64_t offset, 
     zm_emulated_object_t *object = zm_emulated_object(handle);
     apr_status_t status;
     if (object->file != NULL)
-        return zm_file_write_at(object->file, offset, data, length);
+        return object->being_made ? write_side(object, offset, data, length)
+                                  : zm_file_write_at(object->file, offset, data, length);
     if (object->being_made) {
         memcpy(object->body.data + offset, data, length);
         return APR_SUCCESS;

@@ -64,8 +64,11 @@ static void resubmit(zm_spool_t *spool, const char *name, void *baton)
 {
     resubmit_t *work = baton;
     char reason[200];
-    const char *target = apr_pstrcat(work->pool, ZM_DIR_ROUTER "/", strrchr(name, '/') + 1, NULL);
-    apr_status_t status = zm_spool_rename(spool, name, target);
+    char *target = apr_pstrcat(work->pool, ZM_DIR_ROUTER "/", strrchr(name, '/') + 1, NULL), *colon;
+    apr_status_t status;
+    while ((colon = strchr(target, ':')) != NULL) /* postman/ alone has such names */
+        *colon = '.';
+    status = zm_spool_rename(spool, name, target);
     if (status == APR_SUCCESS) {
         work->count++;
         return;

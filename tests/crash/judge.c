@@ -8,13 +8,14 @@
  *     report to its sender when the agent refused it;
  *   - nothing is delivered again that was durably recorded as delivered;
  *   - nothing is left: no message, no control file, no temporary one, and in the
- *     emulated engine no row and no body without name.
+ *     emulated engine no row and no body without name, but what repair parks.
  */
 #include <apr_strings.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "spool/check.h"
 #include "spool/control.h"
 #include "spool/layout.h"
 #include "spool/recover.h"
@@ -80,13 +81,19 @@ static bool is_whole_report(zm_str_t text)
            memcmp(text.data + text.length - 3, "--\n", 3) == 0;
 }
 
+static bool is_leftover(const char *name)
+{
+    return strstr(name, ":leftover") != NULL;
+}
+
+/* But what repair parked before a second crash, which nobody was told of. */
 static void must_be_whole(system_t *system, const char *name, zm_str_t text, void *baton,
                           apr_pool_t *pool)
 {
     (void)system;
     (void)baton;
     (void)pool;
-    if (letter_of(text) == NULL && !is_whole_report(text))
+    if (!is_leftover(name) && letter_of(text) == NULL && !is_whole_report(text))
         world_trouble("%s is not whole: %lu bytes, beginning with \"%.20s\"", name,
                       (unsigned long)text.length, text.length > 0 ? text.data : "");
 }
@@ -259,29 +266,74 @@ static int count_files(const disk_t *disk, int at)
     return count;
 }
 
-/* Whatever is not in public/, which is swept by age, belongs to nobody any more. */
-static void check_files(disk_t *disk, const char *path)
+static int files_below(disk_t *disk, const char *path)
 {
     const char *leaf;
     int parent, inode;
-    if (disk_find(disk, 0, path, &parent, &leaf, &inode) == APR_SUCCESS && inode >= 0 &&
-        count_files(disk, inode) > 0)
-        world_trouble("%d files are left in %s", count_files(disk, inode), path);
+    return disk_find(disk, 0, path, &parent, &leaf, &inode) == APR_SUCCESS && inode >= 0
+               ? count_files(disk, inode)
+               : 0;
 }
 
-static void check_leaks(system_t *system, disk_t *disk)
+/* Whatever is not in public/, which is swept by age, belongs to nobody any more. */
+static void check_files(disk_t *disk, const char *path)
+{
+    if (files_below(disk, path) > 0)
+        world_trouble("%d files are left in %s", files_below(disk, path), path);
+}
+
+static void ignore(const zm_finding_t *finding, void *baton)
+{
+    (void)finding;
+    (void)baton;
+}
+
+static void take_leftover(system_t *system, const char *name, zm_str_t text, void *baton,
+                          apr_pool_t *pool)
+{
+    (void)text;
+    (void)baton;
+    (void)pool;
+    if (is_leftover(name) && zm_spool_unlink(system->route, name) != APR_SUCCESS)
+        world_trouble("%s cannot be removed", name);
+}
+
+/*
+ * A large body that was complete when the crash came, and its row not yet durable,
+ * cannot be told from mail that an older copy of the database does not know: recovery
+ * leaves it to an administrator, who has it parked and looks.
+ */
+static void repair_bodies(system_t *system, disk_t *disk)
+{
+    zm_check_options_t options = {.repair = true, .fn = ignore};
+    zm_check_report_t report;
+    zm_error_t error = {0};
+    if (files_below(disk, "/spool/bodies") > 0 &&
+        zm_spool_check(system->route, &options, &report, system->pool, &error) != APR_SUCCESS)
+        world_trouble("repair fails: %s", error.text);
+    each_object(system, ZM_DIR_POSTMAN, take_leftover, NULL);
+}
+
+static void recover_again(system_t *system)
 {
     zm_recover_options_t options = {0};
     zm_recover_report_t report;
     zm_error_t error = {0};
+    if (zm_spool_recover(system->route, &options, &report, system->pool, &error) != APR_SUCCESS)
+        world_trouble("recovery fails afterwards: %s", error.text);
+}
+
+static void check_leaks(system_t *system, disk_t *disk)
+{
     if (strcmp(system->site->engine, "native") == 0) {
         check_files(disk, "/spool/router");
         check_files(disk, "/spool/queue");
         check_files(disk, "/spool/transport");
         return;
     }
-    if (zm_spool_recover(system->route, &options, &report, system->pool, &error) != APR_SUCCESS)
-        world_trouble("recovery fails afterwards: %s", error.text);
+    recover_again(system);
+    repair_bodies(system, disk);
+    recover_again(system);
     check_rows();
     check_files(disk, "/spool/bodies");
 }
@@ -304,6 +356,7 @@ bool judge(site_t *site, disk_t *disk, const crash_t *crash, bool record)
     } else {
         for (i = 0; i < DIRECTORIES; i++)
             each_object(system, directories[i], must_be_whole, NULL);
+        each_object(system, ZM_DIR_POSTMAN, take_leftover, NULL);
         if (world.trouble[0] == '\0')
             play_out(system);
         for (i = 0; i < world.letter_count && world.trouble[0] == '\0'; i++)

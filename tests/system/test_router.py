@@ -167,16 +167,16 @@ def test_the_command_daemon_routes_what_comes():
 def test_messages_that_were_set_aside_are_resubmitted_by_name():
     with Instance(users=('alice', 'bob')).start('router') as i:
         for name in ('deferred/101.ctrlfile', 'deferred/102.ctrlfile', 'freezer/103policy-1', 'postman/104_badheader',
-                     'postman/105.noerraddr'):
+                     'postman/105.noerraddr', 'postman/106:orphan'):
             put(i, name, 'bob')
         check('a copy' in i.zmailer('resubmit', 'postman/104_badheader', code=1).err, 'a copy was taken')
         for wrong in ('queue/104', '../etc/passwd', 'postman/../queue/1', 'router/5', 'deferred/x', 'deferred/999'):
             i.zmailer('resubmit', wrong, code=1)
         check(len(i.spool('deferred')) == 2, 'more than what was named')
-        i.zmailer('resubmit', 'freezer/103policy-1', 'postman/105.noerraddr', 'deferred/102.ctrlfile')
-        wait(lambda: len(i.spool('transport')) == 3, 'three routed', instances=[i])
+        i.zmailer('resubmit', 'freezer/103policy-1', 'postman/105.noerraddr', 'deferred/102.ctrlfile', 'postman/106:orphan')
+        wait(lambda: len(i.spool('transport')) == 4, 'four routed', instances=[i])
         i.zmailer('resubmit')
-        wait(lambda: len(i.spool('transport')) == 4, 'the fourth', instances=[i])
+        wait(lambda: len(i.spool('transport')) == 5, 'the fifth', instances=[i])
         check(not i.spool('deferred') and not i.spool('freezer'), 'something is left')
 
 

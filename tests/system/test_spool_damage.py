@@ -176,6 +176,32 @@ def test_a_damaged_body_leaves_its_message_and_no_other_waits():
         check(set(i.spool('router')) == damaged, 'repair removed one')
 
 
+def test_mail_that_an_older_copy_of_the_database_does_not_know_is_kept_and_delivered():
+    with instance('emulated') as i:
+        where = copied(i)
+        i.sendmail('bob', data=LARGE * 5000)
+        for name in ('spool.db', 'spool.db-wal', 'spool.db-shm'):
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(where, name))
+            if os.path.exists(i.path('kept', name)):
+                shutil.copy(i.path('kept', name), where)
+        check(not i.spool('router'), 'the database is not older')
+        write(where + '/bodies/A/26', b'\0was being written')
+        i.start('router')
+        wait(lambda: 'belong to no object' in i.logs(), 'a warning', instances=[i])
+        check('zmailer spool repair' in i.logs() and 'files=1' in i.logs(), i.logs())
+        check(not os.path.exists(where + '/bodies/A/26'), 'what was never published is there still')
+        i.stop()
+        told = json.loads(i.zmailer('spool', 'check', '--json', code=1).out)['findings']
+        check([f['kind'] for f in told] == ['stray-body'], repr(told))
+        i.zmailer('spool', 'repair')
+        name, = i.spool('postman')
+        check('leftover' in name and i.zmailer('spool', 'cat', name).out.endswith(LARGE * 5000), 'not whole: ' + name)
+        i.zmailer('resubmit', name)
+        i.start('router', 'scheduler')
+        i.wait_mail('bob')
+
+
 # -- files that do not belong there
 
 def test_foreign_files_are_told_and_left():

@@ -91,13 +91,21 @@ static void discarded_large_object_leaves_no_file(void)
     zm_spool_close(spool);
 }
 
-static void stray_files_are_swept_and_foreign_ones_left(void)
+/* As its maker leaves a file that it has not finished: the first byte is written last. */
+static void leave_unfinished(const char *side)
+{
+    emulated_write_file(emulated_path("spool", apr_pstrcat(zm_test_pool(), "bodies/", side, NULL)),
+                        "\0eft by a crash", 15);
+}
+
+static void unfinished_files_are_swept_and_foreign_ones_left(void)
 {
     zm_spool_t *spool = emulated_make();
     emulated_publish(spool, "router", 200000);
-    emulated_write_file(emulated_path("spool", "bodies/A/26"), "left by a crash", 15);
+    leave_unfinished("A/26");
+    emulated_write_file(emulated_path("spool", "bodies/A/52"), "", 0);
     emulated_write_file(emulated_path("spool", "bodies/A/note"), "not ours", 8);
-    CU_ASSERT_EQUAL(emulated_bodies("spool"), 3);
+    CU_ASSERT_EQUAL(emulated_bodies("spool"), 4);
     emulated_recover(spool);
     CU_ASSERT_EQUAL(emulated_bodies("spool"), 2);
     zm_spool_close(spool);
@@ -185,16 +193,72 @@ static void number_of_a_stray_body_is_passed_over(void)
     for (id = info.id + 1; id < info.id + 5; id++) {
         char prefix[ZM_HASH_PREFIX_SIZE];
         zm_layout_hash(prefix, id, 1);
-        emulated_write_file(
-            emulated_path("spool",
-                          apr_psprintf(zm_test_pool(), "bodies/%s%" APR_UINT64_T_FMT, prefix, id)),
-            "left by a crash", 15);
+        leave_unfinished(apr_psprintf(zm_test_pool(), "%s%" APR_UINT64_T_FMT, prefix, id));
     }
     ZM_ASSERT_OK(zm_spool_info(&info, spool, emulated_publish(spool, "router", 200000)));
     CU_ASSERT_EQUAL(info.size, 200000);
     CU_ASSERT_EQUAL(emulated_bodies("spool"), 5);
     emulated_recover(spool);
     CU_ASSERT_EQUAL(emulated_bodies("spool"), 1);
+    zm_spool_close(spool);
+}
+
+static void body_is_unfinished_until_it_is_published(void)
+{
+    zm_spool_t *spool = emulated_make();
+    zm_create_options_t create = {.directory = "public", .uid = ZM_UID_NONE, .gid = ZM_UID_NONE};
+    zm_target_t target = {.directory = "deferred"};
+    zm_published_t published;
+    zm_object_t *object;
+    char *text = malloc(100000), *data;
+    apr_size_t length = 1;
+    memset(text, 'x', 100000);
+    ZM_ASSERT_OK(zm_object_create(&object, spool, &create));
+    ZM_ASSERT_OK(zm_object_write(object, text, 100000));
+    ZM_ASSERT_OK(zm_object_rewind(object, 0));
+    ZM_ASSERT_OK(zm_object_write(object, text, 100000));
+    ZM_ASSERT_OK(zm_object_overwrite(object, 0, "yz", 2));
+    ZM_ASSERT_OK(zm_object_flush(object));
+    ZM_ASSERT_OK(zm_object_read(object, 0, text, &length));
+    CU_ASSERT_EQUAL(text[0], 'y');
+    ZM_ASSERT_OK(zm_file_slurp(&data, &length, side_file(), 200000, zm_test_pool()));
+    CU_ASSERT_EQUAL(data[0], '\0');
+    CU_ASSERT_EQUAL(data[1], 'z');
+    ZM_ASSERT_OK(zm_object_publish_wait(object, &target, &published, zm_test_pool()));
+    ZM_ASSERT_OK(zm_object_open(&object, spool, published.name, ZM_OBJECT_READ));
+    ZM_ASSERT_OK(zm_object_read_all(object, &data, &length, 200000, zm_test_pool()));
+    CU_ASSERT_EQUAL(length, 100000);
+    CU_ASSERT_EQUAL(memcmp(data, "yzxxx", 5), 0);
+    zm_object_close(object);
+    free(text);
+    zm_spool_close(spool);
+}
+
+/* As if spool.db had been put back from an older copy. */
+static void body_that_an_older_database_does_not_know_is_kept(void)
+{
+    zm_spool_t *spool = emulated_make();
+    zm_error_t error;
+    emulated_publish(spool, "router", 200000);
+    zm_spool_close(spool);
+    emulated_run_sql(emulated_path("spool", "spool.db"), "DELETE FROM names; DELETE FROM objects");
+    ZM_ASSERT_OK(emulated_open(&spool, "spool", false, &error));
+    emulated_recover(spool);
+    CU_ASSERT_EQUAL(emulated_bodies("spool"), 1);
+    emulated_check(spool, true);
+    CU_ASSERT_EQUAL(emulated_bodies("spool"), 1);
+    ZM_ASSERT_STR(emulated_check(spool, false), "");
+    zm_spool_close(spool);
+}
+
+static void unfinished_body_is_found_and_removed(void)
+{
+    zm_spool_t *spool = emulated_make();
+    leave_unfinished("A/26");
+    ZM_ASSERT_STR(emulated_check(spool, false), "stray-body=bodies/A/26 ");
+    CU_ASSERT_EQUAL(emulated_bodies("spool"), 1);
+    emulated_check(spool, true);
+    CU_ASSERT_EQUAL(emulated_bodies("spool"), 0);
     zm_spool_close(spool);
 }
 
@@ -224,7 +288,10 @@ static void stray_body_is_found_and_parked(void)
 ZM_TESTS("spool emulated bodies", ZM_TEST(large_body_stays_for_its_readers),
          ZM_TEST(large_body_goes_with_its_last_name), ZM_TEST(large_object_is_changed_in_place),
          ZM_TEST(discarded_large_object_leaves_no_file),
-         ZM_TEST(stray_files_are_swept_and_foreign_ones_left),
+         ZM_TEST(unfinished_files_are_swept_and_foreign_ones_left),
          ZM_TEST(lost_large_body_is_named_corrupt), ZM_TEST(cut_large_body_is_named_corrupt),
          ZM_TEST(large_control_file_without_body_is_made_again),
-         ZM_TEST(number_of_a_stray_body_is_passed_over), ZM_TEST(stray_body_is_found_and_parked))
+         ZM_TEST(number_of_a_stray_body_is_passed_over),
+         ZM_TEST(body_is_unfinished_until_it_is_published),
+         ZM_TEST(body_that_an_older_database_does_not_know_is_kept),
+         ZM_TEST(unfinished_body_is_found_and_removed), ZM_TEST(stray_body_is_found_and_parked))
