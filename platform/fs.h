@@ -31,6 +31,8 @@ typedef struct zm_file_info_t {
     int64_t mtime_s;
     uint32_t mtime_ns;
     int64_t ctime_s;
+    int64_t atime_s; /**< when it was last read, as far as the filesystem keeps count */
+    uint32_t atime_ns;
     uint32_t links;
     uint32_t mode; /**< permission bits 07777; 0600/0666 by writability on Windows */
     zm_uid_t uid, gid;
@@ -85,6 +87,8 @@ apr_status_t zm_file_unlink(zm_file_t *at, const char *path); /**< also of an op
 apr_status_t zm_file_set_owner(zm_file_t *file, zm_uid_t uid, zm_uid_t gid); /**< ZM_UID_NONE: leave */
 apr_status_t zm_file_set_mode(zm_file_t *file, uint32_t mode);
 apr_status_t zm_file_set_mtime(zm_file_t *file, int64_t seconds, uint32_t nanoseconds);
+/** When it was last read; that of writing becomes now. */
+apr_status_t zm_file_set_atime(zm_file_t *file, int64_t seconds, uint32_t nanoseconds);
 
 /** umask not applied; a set-group-id bit inherited from the parent stays. */
 apr_status_t zm_dir_make(zm_file_t *at, const char *path, uint32_t mode);

@@ -154,6 +154,8 @@ static void fill_info(zm_file_info_t *info, const struct stat *from)
     info->mtime_s = from->st_mtim.tv_sec;
     info->mtime_ns = (uint32_t)from->st_mtim.tv_nsec;
     info->ctime_s = from->st_ctim.tv_sec;
+    info->atime_s = from->st_atim.tv_sec;
+    info->atime_ns = (uint32_t)from->st_atim.tv_nsec;
     info->links = (uint32_t)from->st_nlink;
     info->mode = from->st_mode & 07777;
     info->uid = (zm_uid_t)from->st_uid;
@@ -308,6 +310,12 @@ apr_status_t zm_file_set_mode(zm_file_t *file, uint32_t mode)
 apr_status_t zm_file_set_mtime(zm_file_t *file, int64_t seconds, uint32_t nanoseconds)
 {
     struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {seconds, (long)nanoseconds}};
+    return futimens(file->descriptor, times) < 0 ? errno : APR_SUCCESS;
+}
+
+apr_status_t zm_file_set_atime(zm_file_t *file, int64_t seconds, uint32_t nanoseconds)
+{
+    struct timespec times[2] = {{seconds, (long)nanoseconds}, {.tv_nsec = UTIME_NOW}};
     return futimens(file->descriptor, times) < 0 ? errno : APR_SUCCESS;
 }
 

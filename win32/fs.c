@@ -238,6 +238,8 @@ static apr_status_t handle_info(zm_file_info_t *info, HANDLE handle)
     info->mtime_s = written / TICKS_PER_SECOND - EPOCH_SECONDS;
     info->mtime_ns = (uint32_t)(written % TICKS_PER_SECOND) * 100;
     info->ctime_s = changed / TICKS_PER_SECOND - EPOCH_SECONDS;
+    info->atime_s = times.LastAccessTime.QuadPart / TICKS_PER_SECOND - EPOCH_SECONDS;
+    info->atime_ns = (uint32_t)(times.LastAccessTime.QuadPart % TICKS_PER_SECOND) * 100;
     info->links = basic.nNumberOfLinks;
     info->kind = zm_kind_of(tag.FileAttributes, tag.ReparseTag);
     info->mode = info->kind == ZM_FILE_DIRECTORY                       ? 0700
@@ -429,6 +431,14 @@ apr_status_t zm_file_set_mtime(zm_file_t *file, int64_t seconds, uint32_t nanose
     LONGLONG ticks = (seconds + EPOCH_SECONDS) * TICKS_PER_SECOND + nanoseconds / 100;
     FILETIME time = {(DWORD)ticks, (DWORD)(ticks >> 32)};
     return SetFileTime(file->handle, NULL, NULL, &time) ? APR_SUCCESS : zm_last_status();
+}
+
+apr_status_t zm_file_set_atime(zm_file_t *file, int64_t seconds, uint32_t nanoseconds)
+{
+    LONGLONG ticks = (seconds + EPOCH_SECONDS) * TICKS_PER_SECOND + nanoseconds / 100;
+    FILETIME read = {(DWORD)ticks, (DWORD)(ticks >> 32)}, now;
+    GetSystemTimeAsFileTime(&now);
+    return SetFileTime(file->handle, NULL, &read, &now) ? APR_SUCCESS : zm_last_status();
 }
 
 apr_status_t zm_fs_free_space(uint64_t *bytes, uint64_t *inodes, const char *path)

@@ -8,7 +8,7 @@
 
 const char *zm_conversion_name(zm_conversion_t conversion)
 {
-    static const char *const names[] = {"NONE", "QP", "8BIT", "UNKNOWN", "MPQP", "NONE"};
+    static const char *const names[] = {"NONE", "QP", "8BIT", "UNKNOWN", "MPQP", "NONE", "NONE"};
     return names[conversion];
 }
 
@@ -63,6 +63,11 @@ static kind_t classify(const zm_fields_t *fields, apr_pool_t *pool)
     return kind;
 }
 
+bool zm_conversion_sealed(const zm_fields_t *fields, apr_pool_t *pool)
+{
+    return classify(fields, pool).sealed;
+}
+
 static zm_conversion_t choose_for_seven_bits(const kind_t *kind)
 {
     if (kind->sealed)
@@ -80,13 +85,16 @@ zm_conversion_t zm_conversion_choose(const zm_fields_t *fields, const zm_body_fa
     kind_t kind = classify(fields, pool);
     bool encoded = kind.encoding == ZM_ENCODING_QUOTED_PRINTABLE ||
                    kind.encoding == ZM_ENCODING_BASE64 || kind.encoding == ZM_ENCODING_OTHER;
-    if (facts->eight_bit && (!carrier->eight_bit || kind.forced))
+    bool seven_bits = !carrier->last && (!carrier->eight_bit || kind.forced);
+    if (facts->eight_bit && seven_bits)
         return encoded && !kind.sealed ? ZM_CONVERT_NONE : choose_for_seven_bits(&kind);
     if (kind.sealed || !kind.mime || !kind.plain_text)
         return ZM_CONVERT_NONE;
     if (kind.encoding == ZM_ENCODING_QUOTED_PRINTABLE)
         return carrier->decode ? ZM_CONVERT_8BIT : ZM_CONVERT_NONE;
-    return facts->long_lines && !encoded ? ZM_CONVERT_QP : ZM_CONVERT_NONE;
+    if (facts->long_lines && !encoded && !carrier->last && !carrier->any_length)
+        return ZM_CONVERT_QP;
+    return kind.encoding == ZM_ENCODING_8BIT && seven_bits ? ZM_CONVERT_LABEL : ZM_CONVERT_NONE;
 }
 
 /* -- headers --------------------------------------------------------------- */
@@ -114,6 +122,26 @@ static void say_encoding(zm_fields_t *fields, const char *encoding)
 {
     zm_fields_remove(fields, "Content-Transfer-Encoding");
     zm_fields_append(fields, "Content-Transfer-Encoding: %s", encoding);
+}
+
+/* A text that only claimed 8 bits says what it is. */
+static void label_ascii(zm_fields_t *fields)
+{
+    int at = zm_fields_find(fields, "Content-Type", 0);
+    zm_content_type_t type;
+    zm_str_t charset;
+    say_encoding(fields, "7BIT");
+    if (at < 0 || !zm_content_type_parse(&type, zm_field_value(&fields->items[at]), fields->pool))
+        return;
+    charset = zm_content_type_get(&type, "charset");
+    if (charset.length == 0 || zm_str_starts_nocase(charset, ZM_S("ISO-8859")) ||
+        zm_str_starts_nocase(charset, ZM_S("KOI8"))) {
+        zm_buf_t text = ZM_BUF_INIT;
+        zm_content_type_set(&type, "charset", ZM_S("US-ASCII"), fields->pool);
+        zm_content_type_add(&text, &type);
+        zm_fields_replace(fields, at, zm_buf_str(&text));
+        zm_buf_free(&text);
+    }
 }
 
 /* Octets at the end that begin a UTF-8 character which the next piece may complete. */
@@ -184,6 +212,9 @@ apr_status_t zm_conversion_apply(zm_converted_t *converted, zm_conversion_t conv
         break;
     case ZM_CONVERT_UNKNOWN:
         return label_unknown(ours, body, carrier);
+    case ZM_CONVERT_LABEL:
+        label_ascii(ours);
+        break;
     case ZM_CONVERT_PARTS:
         note_in_trace(ours, "rfc822-to-quoted-printable");
         converted->boundary = ZM_S("");

@@ -8,6 +8,7 @@
  *     8BIT     CTE 8BIT, Received note                  decoded
  *     UNKNOWN  MIME fields added, with a comment        encoded
  *     PARTS    CTE of the top level                     8-bit parts encoded
+ *     LABEL    CTE 7BIT, an 8-bit charset US-ASCII      as it is
  *
  * Nothing that is signed is ever changed: where it would have to be, conversion
  * is impossible, and the letter is returned (RFC 6152; status 5.6.3).
@@ -25,6 +26,7 @@ typedef enum zm_conversion_t {
     ZM_CONVERT_8BIT,
     ZM_CONVERT_UNKNOWN,
     ZM_CONVERT_PARTS,
+    ZM_CONVERT_LABEL, /**< what claims 8 bits has none, and the carrier does not take the claim */
     ZM_CONVERT_IMPOSSIBLE
 } zm_conversion_t;
 
@@ -35,7 +37,13 @@ typedef struct zm_carrier_t {
     bool eight_bit;      /**< it takes 8 bits */
     bool decode;         /**< quoted-printable text is to be decoded for it */
     const char *charset; /**< of 8-bit text that is not UTF-8; null: not known */
+    bool any_length;     /**< it takes lines of more than the 998 octets of SMTP */
+    bool last;           /**< it keeps the letter: only decoding is done for it */
 } zm_carrier_t;
+
+/** Whether nothing of a letter may be changed, its blanks included: it is signed, or its sender
+ * forbids it.  Needs pool for parsing only. */
+bool zm_conversion_sealed(const zm_fields_t *fields, apr_pool_t *pool);
 
 /** Chooses.  Needs pool for parsing only. */
 zm_conversion_t zm_conversion_choose(const zm_fields_t *fields, const zm_body_facts_t *facts,

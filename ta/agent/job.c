@@ -78,8 +78,8 @@ static bool read_control(zm_job_t *job, zm_name_t *name)
 /* -- selection ------------------------------------------------------------- */
 
 typedef struct selector_t {
-    zm_str_t host; /* empty: any */
-    bool sticky;
+    zm_str_t host; /* empty: any, unless it stuck */
+    bool sticky, stuck;
 } selector_t;
 
 static bool selects(selector_t *selector, const zm_job_t *job, const zm_control_recipient_t *line,
@@ -93,7 +93,7 @@ static bool selects(selector_t *selector, const zm_job_t *job, const zm_control_
         !job->agent->options.wanted(job->agent, zm_quad_unquote(job->pool, line->quad.user),
                                     job->agent->options.baton))
         return false;
-    if (selector->host.length == 0)
+    if (selector->host.length == 0 && !selector->stuck)
         return true;
     return zm_str_equal_nocase(host, selector->host) ||
            zm_str_equal_nocase(line->quad.host, selector->host);
@@ -113,7 +113,7 @@ static void take_recipient(zm_job_t *job, zm_recipient_t *recipient,
 /* Claims what is ours, in file order. */
 static void select_recipients(zm_job_t *job)
 {
-    selector_t selector = {job->host, job->agent->sticky};
+    selector_t selector = {job->host, job->agent->sticky && job->host.length == 0, false};
     const zm_control_file_t *file = job->file;
     int wanted = 0, i;
     bool *ours = apr_pcalloc(job->pool, sizeof *ours * (apr_size_t)(file->recipient_count + 1));
@@ -121,8 +121,10 @@ static void select_recipients(zm_job_t *job)
         const zm_control_recipient_t *line = &file->recipients[i];
         zm_str_t host = zm_quad_unquote(job->pool, line->quad.host);
         ours[i] = selects(&selector, job, line, host);
-        if (ours[i] && selector.sticky && selector.host.length == 0)
-            selector.host = host;
+        if (ours[i] && selector.sticky && !selector.stuck) {
+            selector.host = host; /* which may be empty, and is no less a host then */
+            selector.stuck = true;
+        }
         wanted += ours[i];
     }
     job->recipients = apr_pcalloc(job->pool, sizeof *job->recipients * (apr_size_t)(wanted + 1));
@@ -273,7 +275,8 @@ apr_status_t zm_group_convert(const zm_converted_t **converted, zm_job_t *job, z
     zm_body_facts_t facts;
     apr_status_t status = zm_body_facts(&job->body, &facts);
     *converted = NULL;
-    if (status != APR_SUCCESS || (!facts.eight_bit && !facts.long_lines && !carrier->decode))
+    if (status != APR_SUCCESS ||
+        (!facts.eight_bit && !facts.long_lines && !carrier->decode && carrier->eight_bit))
         return status;
     conversion = zm_conversion_choose(&group->fields, &facts, carrier, job->pool);
     if (conversion == ZM_CONVERT_NONE)

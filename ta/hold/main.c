@@ -45,7 +45,6 @@ int main(int argc, char **argv)
         return ZM_RESULT_OSERR;
     options.name = "hold";
     options.channel = "hold";
-    options.sticky = true;
     options.jobs = 1;
     if (!command_line(&options, argc, argv, &code))
         return code;

@@ -7,7 +7,9 @@
 #include "platform/child.h"
 #include "platform/clock.h"
 #include "platform/fs.h"
+#include "platform/log.h"
 #include "ta/agent/report.h"
+#include "ta/mailbox/biff.h"
 #include "ta/mailbox/destination.h"
 #include "ta/mailbox/environment.h"
 #include "ta/mailbox/letter.h"
@@ -79,7 +81,7 @@ static apr_status_t read_body(void *baton, zm_str_t *piece)
 static const zm_converted_t *convert(errand_t *errand)
 {
     const zm_mailbox_options_t *options = errand->options;
-    zm_carrier_t carrier = {true, options->decode, options->charset};
+    zm_carrier_t carrier = {true, options->decode, options->charset, true, true};
     const zm_converted_t *converted = NULL;
     if (!errand->group->ascii && !options->keep_eight_bit)
         zm_conversion_header(&errand->group->fields, options->charset);
@@ -100,7 +102,7 @@ static const zm_user_t *act_as_privilege(errand_t *errand)
     zm_user_t *found = NULL;
     apr_status_t status;
     if (zm_privilege_is_nobody(privilege, options->nobody.uid)) {
-        if (zm_looks_like_x400(errand->destination.text))
+        if (errand->destination.kind == ZM_TO_FILE && zm_looks_like_x400(errand->destination.text))
             decide(errand, ZM_RESULT_NOUSER, "5.1.4", "an X.400 address cannot be delivered here");
         else
             decide(errand, ZM_RESULT_UNAVAILABLE, "5.2.1", "mail to %s is not allowed",
@@ -168,6 +170,8 @@ static void to_file(errand_t *errand)
     delivery->lock = errand->options->file_lock;
     delivery->escape = !errand->options->mmdf;
     delivery->mmdf = errand->options->mmdf;
+    delivery->quota_permanent = errand->options->quota_permanent;
+    delivery->keep_read_time = !errand->options->lose_read_time;
 }
 
 /* -- users ----------------------------------------------------------------- */
@@ -224,6 +228,7 @@ static void act_as_user(errand_t *errand, zm_mbox_user_t *user)
 /*
  * A mailbox in a directory that only root writes is made by root, empty and
  * owned by its user; in a group-writable one the user makes it with that group.
+ * Both only where no user can have put that directory in place of another.
  */
 static void prepare_mailbox(errand_t *errand, const zm_mbox_path_t *path)
 {
@@ -232,15 +237,14 @@ static void prepare_mailbox(errand_t *errand, const zm_mbox_path_t *path)
     zm_file_t *file;
     apr_status_t status;
     if (!errand->options->privileged || errand->as.uid == 0 ||
-        zm_path_info(&directory, NULL, apr_pstrcat(errand->pool, path->directory, "/.", NULL)) !=
-            APR_SUCCESS)
+        !zm_mbox_roots_alone(&directory, path->directory, errand->pool))
         return;
-    if (directory.mode & 0020) {
+    if ((directory.mode & 0022) == 0020) {
         errand->as.gid = directory.gid;
         delivery->shared = true;
         return;
     }
-    if (path->exists || !delivery->create || directory.uid != 0 || (directory.mode & 0022) != 0)
+    if (path->exists || !delivery->create || (directory.mode & 0022) != 0)
         return;
     status = zm_file_open(&file, NULL, path->path,
                           ZM_OPEN_WRITE | ZM_OPEN_CREATE | ZM_OPEN_EXCLUSIVE, 0600, errand->pool);
@@ -249,6 +253,8 @@ static void prepare_mailbox(errand_t *errand, const zm_mbox_path_t *path)
             decide(errand, ZM_RESULT_TEMPFAIL, "4.2.0", "cannot create %s", path->path);
         return;
     }
+    if (delivery->keep_read_time)
+        zm_file_set_atime(file, 0, 0); /* nobody has read it */
     status = zm_file_set_owner(file, errand->as.uid, errand->as.gid);
     zm_file_close(file);
     if (status != APR_SUCCESS) {
@@ -263,9 +269,12 @@ static void path_trouble(errand_t *errand, apr_status_t status)
     if (status == ZM_E_SYNTAX)
         decide(errand, ZM_RESULT_NOUSER, "5.1.3", "\"%s\" cannot name a mailbox",
                errand->destination.name);
-    else if (status == ZM_E_CONFIG)
+    else if (status == ZM_E_CONFIG) {
         decide(errand, ZM_RESULT_TEMPFAIL, "4.3.5", "no usable mailbox directory (MAILBOX)");
-    else if (status == ZM_E_LIMIT)
+        if (errand->job->agent->log_style != 0)
+            zm_log_syslog(ZM_LOG_ERROR, "mailbox", "%s: %s", errand->job->spool_id,
+                          errand->result.text);
+    } else if (status == ZM_E_LIMIT)
         decide(errand, ZM_RESULT_CANTCREAT, "4.3.5", "the path of the mailbox is too long");
     else
         decide(errand, ZM_RESULT_TEMPFAIL, "4.3.0", "cannot look for the mailbox: %s",
@@ -298,6 +307,8 @@ static void to_user(errand_t *errand)
     delivery->escape = !options->mmdf;
     delivery->mmdf = options->mmdf;
     delivery->quota_permanent = options->quota_permanent;
+    delivery->keep_read_time = !options->lose_read_time;
+    delivery->quota = options->quota;
     if (!path.maildir && !errand->mailbox_only)
         prepare_mailbox(errand, &path);
 }
@@ -308,6 +319,7 @@ static void log_delivery(const errand_t *errand)
 {
     zm_buf_t line = ZM_BUF_INIT;
     zm_file_t *file;
+    apr_size_t at;
     if (errand->options->log == NULL || errand->result.result != ZM_RESULT_OK ||
         zm_file_open(&file, NULL, errand->options->log,
                      ZM_OPEN_WRITE | ZM_OPEN_CREATE | ZM_OPEN_APPEND, 0640,
@@ -318,6 +330,9 @@ static void log_delivery(const errand_t *errand)
                   (unsigned long long)errand->result.before,
                   (unsigned long long)errand->result.added, errand->delivery.path,
                   (long long)zm_process_own(), errand->destination.text);
+    for (at = 0; at + 1 < line.length; at++) /* a line is one, whatever an address says */
+        if ((unsigned char)line.data[at] < ' ' || line.data[at] == 127)
+            line.data[at] = '?';
     zm_file_append(file, line.data, line.length);
     zm_file_close(file);
     zm_buf_free(&line);
@@ -337,6 +352,7 @@ static void carry_out(errand_t *errand)
                    &head);
     delivery->separator = zm_buf_str(&separator);
     delivery->head = zm_buf_str(&head);
+    delivery->size = (int64_t)(separator.length + head.length + errand->job->body.size);
     delivery->body = read_body;
     delivery->baton = &reader;
     if (errand->workers != NULL && errand->as.uid != zm_identity_own().uid)
@@ -348,6 +364,10 @@ static void carry_out(errand_t *errand)
     zm_buf_free(&head);
     zm_buf_free(&reader.text);
     log_delivery(errand);
+    if (errand->result.result == ZM_RESULT_OK && delivery->kind == ZM_STORE_MBOX &&
+        errand->options->biff && !errand->options->no_biff)
+        zm_biff_tell(errand->destination.name, errand->result.before, errand->options->biff_port,
+                     errand->pool);
 }
 
 static void report(errand_t *errand, apr_time_t started)

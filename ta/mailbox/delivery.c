@@ -34,7 +34,9 @@ void zm_delivered_error(zm_delivered_t *result, const zm_delivery_t *delivery, a
     const char *path = delivery->path;
     bool quota = APR_STATUS_IS_ENOSPC(status) && status != APR_ENOSPC; /* APR counts EDQUOT in */
     zm_status_text(status, text, sizeof text);
-    if (quota && delivery->quota_permanent)
+    if (delivery->kind == ZM_STORE_FILE && APR_STATUS_IS_EACCES(status))
+        zm_delivered_set(result, ZM_RESULT_NOPERM, "5.2.1", "%s %s: %s", what, path, text);
+    else if (quota && delivery->quota_permanent)
         zm_delivered_set(result, ZM_RESULT_UNAVAILABLE, "5.2.2", "%s %s: %s", what, path, text);
     else if (quota)
         zm_delivered_set(result, ZM_RESULT_IOERR, "4.2.2", "%s %s: %s", what, path, text);

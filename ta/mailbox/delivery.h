@@ -40,6 +40,9 @@ typedef struct zm_delivery_t {
     bool mmdf;            /**< separate with lines of four bytes 1 */
     bool escape;          /**< '>' before body lines "From " */
     bool quota_permanent; /**< no space left for this user is a permanent failure */
+    bool keep_read_time;  /**< files: they look as unread as before, and newly written */
+    int64_t quota;        /**< files: octets that one may have; 0: any number */
+    int64_t size;         /**< of the letter, about; for the quota */
 
     const char *const *environment; /**< pipe: the whole environment, null ended */
     const char *directory;          /**< pipe: working directory */

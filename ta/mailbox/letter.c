@@ -72,7 +72,7 @@ void zm_letter_head(const zm_job_t *job, const zm_group_t *group, const zm_conve
     zm_fields_copy(&fields, converted != NULL ? &converted->fields : &group->fields, pool);
     remove_ours(&fields, options);
     add_ours(&fields, job, group, recipient, options, pool);
-    style.keep_tabs = job->agent->keep_tabs;
+    style.keep_tabs = job->agent->keep_tabs || zm_conversion_sealed(&group->fields, pool);
     if (job->agent->for_clause)
         style.for_address = recipient->user;
     zm_head_write(&fields, &style, out);

@@ -32,8 +32,11 @@ static apr_status_t create(const zm_delivery_t *delivery, apr_pool_t *pool)
     }
     status = zm_file_open(&file, NULL, delivery->path,
                           ZM_OPEN_WRITE | ZM_OPEN_CREATE | ZM_OPEN_EXCLUSIVE, mode, pool);
-    if (status == APR_SUCCESS)
+    if (status == APR_SUCCESS) {
+        if (delivery->keep_read_time)
+            zm_file_set_atime(file, 0, 0); /* nobody has read it */
         zm_file_close(file);
+    }
     return APR_STATUS_IS_EEXIST(status) ? APR_SUCCESS : status;
 }
 
@@ -203,11 +206,24 @@ static apr_status_t write_letter(writer_t *writer, const zm_delivery_t *delivery
     return status == APR_SUCCESS ? zm_file_sync(writer->file) : status;
 }
 
-static void append(zm_delivered_t *result, const zm_delivery_t *delivery, zm_file_t *file,
-                   uint64_t size)
+static bool fits(zm_delivered_t *result, const zm_delivery_t *delivery, uint64_t size)
 {
+    if (delivery->quota <= 0 || size + (uint64_t)delivery->size <= (uint64_t)delivery->quota)
+        return true;
+    zm_delivered_set(result, delivery->quota_permanent ? ZM_RESULT_UNAVAILABLE : ZM_RESULT_IOERR,
+                     "4.2.2", "%s would be larger than its quota", delivery->path);
+    return false;
+}
+
+static void append(zm_delivered_t *result, const zm_delivery_t *delivery, zm_file_t *file,
+                   const zm_file_info_t *info)
+{
+    uint64_t size = info->size;
     writer_t writer = {file, ZM_BUF_INIT, 0, {'\n', '\n'}};
     apr_status_t status = write_letter(&writer, delivery, size);
+    /* Looking at its end was no reading: programs tell from the times that there is new mail. */
+    if (delivery->keep_read_time)
+        zm_file_set_atime(file, info->atime_s, info->atime_ns);
     zm_buf_free(&writer.buffer);
     result->before = size;
     result->added = writer.written;
@@ -239,8 +255,9 @@ void zm_mbox_deliver(zm_delivered_t *result, const zm_delivery_t *delivery, apr_
             return;
         }
     }
-    if (open_locked(result, delivery, &seen, &file, &info, pool))
-        append(result, delivery, file, info.size);
+    if (open_locked(result, delivery, &seen, &file, &info, pool) &&
+        fits(result, delivery, info.size))
+        append(result, delivery, file, &info);
     if (file != NULL)
         zm_file_close(file);
     zm_dotlock_release(dotlock);

@@ -4,6 +4,8 @@
 
 #include "mta/conf/options.h"
 
+#define COMSAT_PORT 512
+
 static apr_status_t edquot(void *target, const char *argument, zm_error_t *error)
 {
     (void)error;
@@ -39,9 +41,12 @@ bool zm_mailbox_command_line(zm_mailbox_options_t *options, int argc, char **arg
         {'g', NULL, ZM_OPTION_FLAG, &options->no_create, NULL, NULL,
          "do not create missing mailboxes"},
         {'l', "log", ZM_OPTION_TEXT, &options->log, NULL, "FILE", "append a line per delivery"},
+        {'q', "quota", ZM_OPTION_NUMBER, &options->quota, NULL, "BYTES",
+         "the most that a mailbox file may have"},
+        {'a', NULL, ZM_OPTION_FLAG, &options->lose_read_time, NULL, NULL,
+         "do not keep the time when a mailbox was last read"},
+        {'b', NULL, ZM_OPTION_FLAG, &options->no_biff, NULL, NULL, "never tell comsat"},
         {'S', NULL, ZM_OPTION_FLAG, &ignored, NULL, NULL, NULL},
-        {'a', NULL, ZM_OPTION_FLAG, &ignored, NULL, NULL, NULL},
-        {'b', NULL, ZM_OPTION_FLAG, &ignored, NULL, NULL, NULL},
         {'r', NULL, ZM_OPTION_FLAG, &ignored, NULL, NULL, NULL},
         {'R', NULL, ZM_OPTION_FLAG, &ignored, NULL, NULL, NULL},
     };
@@ -110,7 +115,10 @@ apr_status_t zm_mailbox_site(zm_mailbox_options_t *options, const zm_zenv_t *zen
     options->nobody = zm_identity_nobody(zm_zenv_get(zenv, "NOBODY"), pool);
     if (options->directory == NULL)
         options->directory = zm_zenv_get_or(zenv, "MAILBOX", NULL);
+    options->biff_port = COMSAT_PORT;
     status = zm_mailbox_locks(options, zm_zenv_get_or(zenv, "MBOXLOCKS", ".L:L"), error);
+    if (status == APR_SUCCESS)
+        status = zm_zenv_switch(zenv, "MBOX_BIFF", false, &options->biff, error);
     if (status == APR_SUCCESS)
         status = zm_zenv_switch(zenv, "MBOX_ALLOW_ROOT_PIPES", false, &options->root_pipes, error);
     if (status == APR_SUCCESS)

@@ -23,6 +23,9 @@ typedef struct zm_mailbox_options_t {
     bool decode;           /**< -8 */
     bool keep_eight_bit;   /**< -H */
     bool no_create;        /**< -g */
+    bool lose_read_time;   /**< -a: reading times of mailboxes are not kept */
+    bool no_biff;          /**< -b */
+    int64_t quota;         /**< -q: octets of a mailbox file; 0: any number */
 
     /* Site variables. */
     const char *charset;     /**< DEFCHARSET; null: not set */
@@ -32,6 +35,8 @@ typedef struct zm_mailbox_options_t {
     char file_lock;          /**< MBOXLOCKS, files */
     bool root_pipes;         /**< MBOX_ALLOW_ROOT_PIPES */
     int64_t stall_limit;     /**< MBOX_PIPE_TIMEOUT, seconds */
+    bool biff;               /**< MBOX_BIFF: tell comsat of what came */
+    uint16_t biff_port;      /**< of comsat on this machine */
     zm_credentials_t nobody; /**< NOBODY */
     zm_accounts_t *accounts; /**< who has a mailbox: MAILUSERS and the system */
     bool privileged;         /**< we can become other users */

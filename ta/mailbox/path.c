@@ -3,8 +3,6 @@
 #include <apr_strings.h>
 #include <string.h>
 
-#include "platform/fs.h"
-
 #define PATH_LIMIT 2047
 #define LEVEL_LIMIT 10
 
@@ -235,4 +233,28 @@ apr_status_t zm_mbox_path(zm_mbox_path_t *path, const zm_mailbox_options_t *opti
     }
     *path = first;
     return first.path != NULL ? APR_SUCCESS : worst;
+}
+
+/* -- who can have put a directory there ------------------------------------- */
+
+static bool is_roots(const zm_file_info_t *info, bool last)
+{
+    uint32_t others = last ? 0002 : 0022;
+    if (info->uid != 0)
+        return false;
+    return info->kind == ZM_FILE_SYMLINK || (info->mode & others) == 0 || (info->mode & 01000) != 0;
+}
+
+bool zm_mbox_roots_alone(zm_file_info_t *info, const char *directory, apr_pool_t *pool)
+{
+    apr_size_t length = strlen(directory), end;
+    if (directory[0] != '/')
+        return false;
+    for (end = 1; end <= length; end++)
+        if ((end == length || directory[end] == '/') &&
+            (zm_path_info(info, NULL, apr_pstrmemdup(pool, directory, end)) != APR_SUCCESS ||
+             !is_roots(info, end == length)))
+            return false;
+    return zm_path_info(info, NULL, apr_pstrcat(pool, directory, "/.", NULL)) == APR_SUCCESS &&
+           info->kind == ZM_FILE_DIRECTORY && is_roots(info, true);
 }

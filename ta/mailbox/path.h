@@ -14,6 +14,7 @@
 #ifndef ZM_TA_MAILBOX_PATH_H
 #define ZM_TA_MAILBOX_PATH_H
 
+#include "platform/fs.h"
 #include "ta/mailbox/options.h"
 
 typedef struct zm_mbox_user_t {
@@ -37,6 +38,13 @@ typedef struct zm_mbox_path_t {
  */
 apr_status_t zm_mbox_path(zm_mbox_path_t *path, const zm_mailbox_options_t *options,
                           const zm_mbox_user_t *user, apr_pool_t *pool);
+
+/**
+ * Whether only root can have chosen what stands at a directory: every directory on the way, and
+ * this one, belongs to root and is not for others to write, unless it is sticky; so do the links
+ * on the way.  The last may be for its group to write.  *info: of the directory.
+ */
+bool zm_mbox_roots_alone(zm_file_info_t *info, const char *directory, apr_pool_t *pool);
 
 /** The two hashes of names, and their letters: least significant first, letters 'A' to 'Z'. */
 uint32_t zm_hash_pjw(const char *name);

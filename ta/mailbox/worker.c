@@ -15,12 +15,12 @@ static const char piece_follows[] = "P", body_ends[] = "E", body_broken[] = "X";
 
 static void put_request(zm_wire_t *wire, const zm_delivery_t *delivery)
 {
-    const bool switches[] = {delivery->create,         delivery->make_parents, delivery->shared,
-                             delivery->dotlock,        delivery->mmdf,         delivery->escape,
-                             delivery->quota_permanent};
+    const bool switches[] = {delivery->create,          delivery->make_parents,  delivery->shared,
+                             delivery->dotlock,         delivery->mmdf,          delivery->escape,
+                             delivery->quota_permanent, delivery->keep_read_time};
     int64_t bits = 0;
     int i, count = 0;
-    for (i = 0; i < 7; i++)
+    for (i = 0; i < (int)(sizeof switches / sizeof switches[0]); i++)
         bits |= (int64_t)switches[i] << i;
     zm_wire_put_number(wire, delivery->kind);
     zm_wire_put_c(wire, delivery->path);
@@ -28,6 +28,8 @@ static void put_request(zm_wire_t *wire, const zm_delivery_t *delivery)
     zm_wire_put_number(wire, delivery->owner);
     zm_wire_put_number(wire, bits);
     zm_wire_put_number(wire, delivery->lock);
+    zm_wire_put_number(wire, delivery->quota);
+    zm_wire_put_number(wire, delivery->size);
     zm_wire_put_c(wire, delivery->directory);
     zm_wire_put_number(wire, delivery->stall_limit);
     zm_wire_put_number(wire, delivery->total_limit);
@@ -49,6 +51,7 @@ static void get_switches(zm_delivery_t *delivery, int64_t bits)
     delivery->mmdf = bits & 16;
     delivery->escape = bits & 32;
     delivery->quota_permanent = bits & 64;
+    delivery->keep_read_time = bits & 128;
 }
 
 static void get_request(zm_wire_t *wire, zm_delivery_t *delivery, apr_pool_t *pool)
@@ -62,6 +65,8 @@ static void get_request(zm_wire_t *wire, zm_delivery_t *delivery, apr_pool_t *po
     delivery->owner = zm_wire_get_number(wire);
     get_switches(delivery, zm_wire_get_number(wire));
     delivery->lock = (char)zm_wire_get_number(wire);
+    delivery->quota = zm_wire_get_number(wire);
+    delivery->size = zm_wire_get_number(wire);
     delivery->directory = zm_wire_get_c(wire, pool);
     delivery->stall_limit = zm_wire_get_number(wire);
     delivery->total_limit = zm_wire_get_number(wire);
@@ -171,6 +176,25 @@ static void put_body(zm_wire_t *wire, const zm_delivery_t *delivery)
     zm_wire_put_c(wire, status == APR_EOF ? body_ends : body_broken);
 }
 
+/* A worker speaks for its user: for letters to that one, not for the whole thread. */
+static int believed(int64_t code)
+{
+    switch (code) {
+    case ZM_RESULT_OK:
+    case ZM_RESULT_NOUSER:
+    case ZM_RESULT_NOHOST:
+    case ZM_RESULT_UNAVAILABLE:
+    case ZM_RESULT_SOFTWARE:
+    case ZM_RESULT_OSERR:
+    case ZM_RESULT_CANTCREAT:
+    case ZM_RESULT_IOERR:
+    case ZM_RESULT_NOPERM:
+        return (int)code;
+    default:
+        return ZM_RESULT_TEMPFAIL;
+    }
+}
+
 static void converse(zm_delivered_t *result, worker_t *worker, const zm_delivery_t *delivery)
 {
     int64_t limit = delivery->total_limit + SLACK;
@@ -189,7 +213,7 @@ static void converse(zm_delivered_t *result, worker_t *worker, const zm_delivery
     snprintf(status, sizeof status, "%.*s", (int)text.length, text.data);
     text = zm_wire_get(&wire);
     if (wire.status == APR_SUCCESS)
-        zm_delivered_set(result, (int)code, status, "%.*s", (int)text.length, text.data);
+        zm_delivered_set(result, believed(code), status, "%.*s", (int)text.length, text.data);
     else {
         char reason[160];
         zm_delivered_set(result, ZM_RESULT_TEMPFAIL, "4.3.0", "delivery worker: %s",

@@ -34,7 +34,9 @@ static void resubmitted(zm_job_t *job, zm_recipient_t *recipient, apr_status_t s
 /* A file or a program, quoted or not. */
 static bool is_local_place(zm_str_t user)
 {
-    apr_size_t at = user.length > 0 && user.data[0] == '"' ? 1 : 0;
+    apr_size_t at = 0;
+    while (at < user.length && (user.data[at] == '"' || user.data[at] == '\\'))
+        at++;
     return user.length > at && (user.data[at] == '|' || user.data[at] == '/');
 }
 

@@ -230,7 +230,8 @@ static bool is_ourselves(const zm_session_t *session)
 {
     const zm_smtp_options_t *options = session->smtp->options;
     const zm_ip_t *ip = &session->hop.to.ip;
-    if (session->literal || options->no_mx || session->hop.to.port != SMTP_PORT)
+    if (session->literal || (options->no_mx && options->allow_self) ||
+        session->hop.to.port != SMTP_PORT)
         return false;
     return zm_route_is_own(ip, options, session->pool);
 }

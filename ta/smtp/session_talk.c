@@ -236,7 +236,7 @@ static void add_our_name(const zm_session_t *session, zm_buf_t *text)
 static void say_hello(zm_session_t *session)
 {
     const zm_smtp_options_t *options = session->smtp->options;
-    bool esmtp_offered = strstr(zm_buf_c(&session->reply.last), "ESMTP") != NULL;
+    bool esmtp_offered = strstr(zm_buf_c(&session->reply.text), "ESMTP") != NULL;
     bool helo = session->helo_only || options->seven_bit > 1 ||
                 (options->ehlo_if_offered && !esmtp_offered);
     zm_buf_t *text = &session->smtp->scratch;
@@ -285,8 +285,6 @@ static void read_capabilities(zm_session_t *session)
 static bool ready(zm_session_t *session)
 {
     session->state = ZM_SESSION_READY;
-    if (session->smtp->options->eight_bit)
-        session->peer.eight_bit_mime = session->peer.eight_bit_mime || !session->peer.esmtp;
     session->owner.opened(session->owner.baton);
     return talk(session);
 }
@@ -347,14 +345,16 @@ static bool more_dots(const zm_session_t *session, const zm_transaction_t *trans
 
 static bool on_dot(zm_session_t *session, zm_transaction_t *transaction, int index)
 {
-    bool early = session->streaming;
-    zm_transaction_on_dot(transaction, &session->peer, index, &session->reply);
-    if (session->reply.code >= 200 && session->reply.code < 300 && !early)
-        session->delivered++;
-    if (early) {
+    bool taken = session->reply.code >= 200 && session->reply.code < 400;
+    if (session->streaming) {
+        /* It may refuse what it has not seen the end of, but not have taken it. */
+        if (!taken)
+            zm_transaction_on_dot(transaction, &session->peer, index, &session->reply);
         zm_session_lose(session, "the server answered before the end of the message");
         return false;
     }
+    zm_transaction_on_dot(transaction, &session->peer, index, &session->reply);
+    session->delivered += taken && session->reply.code < 300;
     if (more_dots(session, transaction))
         return true;
     session->flying = NULL;

@@ -87,7 +87,7 @@ static void report_reply(zm_transaction_t *transaction, const zm_peer_t *peer, i
     outcome.diagnostic = zm_buf_str(&diagnostic);
     outcome.text = zm_buf_str(&text);
     if (outcome.result == ZM_RESULT_OK)
-        outcome.action = "relayed";
+        outcome.action = peer->lmtp ? "delivered" : "relayed";
     for (i = 0; i < transaction->count; i++)
         if (index < 0 ? transaction->to[i].state <= state : i == index) {
             if (outcome.result == ZM_RESULT_OK && peer->dsn) /* reporting is the peer's duty now */
@@ -111,7 +111,7 @@ static apr_status_t convert(zm_transaction_t *transaction, const zm_peer_t *peer
     const zm_smtp_options_t *options = transaction->smtp->options;
     zm_group_t *group = transaction->group;
     zm_carrier_t carrier = {peer->eight_bit_mime || options->eight_bit, options->eight_bit,
-                            options->default_charset};
+                            options->default_charset, false, false};
     zm_body_facts_t facts = {false, false};
     apr_status_t status;
     if (!group->ascii && !options->keep_eight_bit)
@@ -214,6 +214,7 @@ static void add_head(zm_transaction_t *transaction, zm_buf_t *out)
 {
     const zm_agent_t *agent = transaction->smtp->agent;
     zm_head_style_t style = {.crlf = true, .dots = true, .keep_tabs = agent->keep_tabs};
+    style.keep_tabs |= zm_conversion_sealed(&transaction->group->fields, transaction->job->pool);
     if (transaction->count == 1 && agent->for_clause)
         style.for_address = transaction->to[0].recipient->user;
     transaction->filter = NULL;

@@ -75,7 +75,7 @@ static zm_conversion_t choose(const char *header, bool eight_bit, bool long_line
                               bool decode)
 {
     zm_body_facts_t facts = {eight_bit, long_lines};
-    zm_carrier_t how = {carrier, decode, NULL};
+    zm_carrier_t how = {carrier, decode, NULL, false, false};
     zm_fields_t fields;
     zm_fields_parse(&fields, zm_str(header), zm_test_pool());
     return zm_conversion_choose(&fields, &facts, &how, zm_test_pool());
@@ -132,6 +132,50 @@ static void overlong_lines_of_text_are_encoded(void)
     CU_ASSERT_EQUAL(choose(MIME CTE "base64\n", false, true, true, false), ZM_CONVERT_NONE);
 }
 
+static void the_last_stop_keeps_lines_and_eight_bits(void)
+{
+    zm_carrier_t last = {true, true, NULL, true, true};
+    zm_carrier_t far = {true, false, NULL, true, false};
+    zm_body_facts_t facts = {true, true};
+    zm_fields_t fields;
+    zm_fields_parse(&fields, ZM_S(MIME "Content-Conversion: forced-qp\n" CTE "8bit\n"),
+                    zm_test_pool());
+    CU_ASSERT_EQUAL(zm_conversion_choose(&fields, &facts, &last, zm_test_pool()), ZM_CONVERT_NONE);
+    CU_ASSERT_EQUAL(zm_conversion_choose(&fields, &facts, &far, zm_test_pool()), ZM_CONVERT_QP);
+    zm_fields_parse(&fields, ZM_S(MIME CTE "8bit\n"), zm_test_pool());
+    CU_ASSERT_EQUAL(zm_conversion_choose(&fields, &facts, &far, zm_test_pool()), ZM_CONVERT_NONE);
+}
+
+static void relabelled(const char *header, const char *expected)
+{
+    zm_carrier_t carrier = {false, false, NULL, false, false};
+    zm_body_facts_t facts = {false, false};
+    zm_head_style_t style = {.keep_tabs = true};
+    zm_converted_t converted;
+    zm_buf_t text = ZM_BUF_INIT;
+    zm_fields_t fields;
+    zm_fields_parse(&fields, zm_str(header), zm_test_pool());
+    CU_ASSERT_EQUAL_FATAL(zm_conversion_choose(&fields, &facts, &carrier, zm_test_pool()),
+                          ZM_CONVERT_LABEL);
+    ZM_ASSERT_OK(
+        zm_conversion_apply(&converted, ZM_CONVERT_LABEL, &fields, NULL, &carrier, zm_test_pool()));
+    zm_head_write(&converted.fields, &style, &text);
+    ZM_ASSERT_STR(zm_buf_c(&text), expected);
+    zm_buf_free(&text);
+}
+
+static void ascii_that_claims_eight_bits_is_relabelled(void)
+{
+    relabelled(MIME "Content-Type: text/plain; charset=ISO-8859-1; format=flowed\n" CTE "8bit\n",
+               MIME "Content-Type:\ttext/plain; charset=US-ASCII;\n\tformat=flowed\n" CTE "7BIT\n");
+    relabelled(MIME "Content-Type: text/plain; charset=utf-8\n" CTE "8bit\n",
+               MIME "Content-Type: text/plain; charset=utf-8\n" CTE "7BIT\n");
+    CU_ASSERT_EQUAL(choose(MIME CTE "8bit\n", false, false, true, false), ZM_CONVERT_NONE);
+    CU_ASSERT_EQUAL(choose("DKIM-Signature: x\n" MIME CTE "8bit\n", false, false, false, false),
+                    ZM_CONVERT_NONE);
+    CU_ASSERT_EQUAL(choose(MIME CTE "7bit\n", false, false, false, false), ZM_CONVERT_NONE);
+}
+
 /* -- parts ----------------------------------------------------------------- */
 
 static void convert_parts(const char *header, const char *body, const char *expected_header,
@@ -139,7 +183,7 @@ static void convert_parts(const char *header, const char *body, const char *expe
 {
     apr_size_t length = strlen(body), step, at;
     zm_converted_t converted;
-    zm_carrier_t carrier = {false, false, NULL};
+    zm_carrier_t carrier = {false, false, NULL, false, false};
     zm_head_style_t style = {.keep_tabs = true};
     zm_fields_t fields;
     zm_buf_t text = ZM_BUF_INIT;
@@ -201,7 +245,7 @@ static void single_part_of_any_type_is_converted(void)
 static void header_notes_the_conversion(void)
 {
     zm_converted_t converted;
-    zm_carrier_t carrier = {false, false, NULL};
+    zm_carrier_t carrier = {false, false, NULL, false, false};
     zm_head_style_t style = {.keep_tabs = true};
     zm_fields_t fields;
     zm_buf_t text = ZM_BUF_INIT;
@@ -225,4 +269,6 @@ ZM_TESTS("agent conversion", ZM_TEST(quoted_printable_keeps_lines_and_hides_the_
          ZM_TEST(overlong_lines_of_text_are_encoded),
          ZM_TEST(text_parts_are_quoted_and_others_base64),
          ZM_TEST(inner_parts_are_found_and_sealed_ones_left),
-         ZM_TEST(single_part_of_any_type_is_converted), ZM_TEST(header_notes_the_conversion))
+         ZM_TEST(single_part_of_any_type_is_converted), ZM_TEST(header_notes_the_conversion),
+         ZM_TEST(the_last_stop_keeps_lines_and_eight_bits),
+         ZM_TEST(ascii_that_claims_eight_bits_is_relabelled))

@@ -120,6 +120,21 @@ static void sticky_agents_take_the_first_host(void)
     ZM_ASSERT_STR(zm_fixture_tags(fixture, path), "+ ");
 }
 
+static void no_host_is_a_host_to_sticky_agents(void)
+{
+    zm_fixture_letter_t letter = {
+        .sender = "a@b",
+        .recipients = {{"local", "-", "bob@x", 1, NULL}, {"local", "h", "eve@x", 2, NULL}}};
+    zm_fixture_t *fixture = zm_fixture("");
+    zm_agent_options_t options = zm_fixture_agent(fixture, "test", "local");
+    const char *path = zm_fixture_letter(fixture, &letter);
+    zm_outcome_t outcome = outcome_of(ZM_RESULT_OK, "2.2.0", "done");
+    options.sticky = true;
+    zm_fixture_feed(fixture, "%s\n", path);
+    CU_ASSERT_EQUAL(run(fixture, &options, &outcome), 0);
+    ZM_ASSERT_STR(zm_fixture_tags(fixture, path), "+ ");
+}
+
 static void failures_are_recorded_before_the_result(void)
 {
     zm_fixture_letter_t letter = {.sender = "a@b",
@@ -269,4 +284,5 @@ ZM_TESTS("agent jobs", ZM_TEST(every_line_is_answered_with_one_hungry),
          ZM_TEST(failures_are_recorded_before_the_result), ZM_TEST(asked_for_success_is_recorded),
          ZM_TEST(deferred_recipients_are_as_before), ZM_TEST(forgotten_recipients_are_deferred),
          ZM_TEST(claimed_recipients_are_left_alone), ZM_TEST(missing_message_fails_for_good),
-         ZM_TEST(recipients_are_grouped_by_header), ZM_TEST(null_path_has_an_empty_sender))
+         ZM_TEST(recipients_are_grouped_by_header), ZM_TEST(null_path_has_an_empty_sender),
+         ZM_TEST(no_host_is_a_host_to_sticky_agents))

@@ -10,6 +10,7 @@
 #include "platform/fs.h"
 #include "ta/mailbox/delivery.h"
 #include "ta/mailbox/program.h"
+#include "ta/mailbox/worker.h"
 
 typedef struct text_t {
     const char *body;
@@ -249,6 +250,70 @@ static void program_gets_the_letter_unescaped(void)
                   "From a@b Mon Jan  1 00:00:00 2024\nTo: x\n\nHello\nFrom x\nlast\n");
 }
 
+static void delivery_is_no_reading(void)
+{
+    zm_delivery_t delivery = letter(ZM_STORE_MBOX, at("bob"));
+    zm_file_info_t info;
+    zm_file_t *file;
+    delivery.keep_read_time = true;
+    CU_ASSERT_EQUAL(deliver(&delivery).result, ZM_RESULT_OK);
+    ZM_ASSERT_OK(zm_path_info(&info, NULL, delivery.path));
+    CU_ASSERT_EQUAL(info.atime_s, 0); /* nobody has read it yet */
+    ZM_ASSERT_OK(zm_file_open(&file, NULL, delivery.path, ZM_OPEN_WRITE, 0, zm_test_pool()));
+    ZM_ASSERT_OK(zm_file_set_atime(file, 1000000000, 500));
+    zm_file_close(file);
+    delivery = letter(ZM_STORE_MBOX, at("bob"));
+    delivery.keep_read_time = true;
+    CU_ASSERT_EQUAL(deliver(&delivery).result, ZM_RESULT_OK);
+    ZM_ASSERT_OK(zm_path_info(&info, NULL, delivery.path));
+    CU_ASSERT_EQUAL(info.atime_s, 1000000000);
+    CU_ASSERT_TRUE(info.mtime_s > 1500000000);
+}
+
+static void quota_leaves_the_mailbox_as_it_is(void)
+{
+    zm_delivery_t delivery = letter(ZM_STORE_MBOX, at("bob"));
+    zm_delivered_t result;
+    put(delivery.path, "From x\n\n");
+    delivery.quota = 20;
+    delivery.size = 13;
+    result = deliver(&delivery);
+    CU_ASSERT_EQUAL(result.result, ZM_RESULT_IOERR);
+    ZM_ASSERT_STR(result.status, "4.2.2");
+    delivery = letter(ZM_STORE_MBOX, at("bob"));
+    delivery.quota = 20;
+    delivery.size = 13;
+    delivery.quota_permanent = true;
+    CU_ASSERT_EQUAL(deliver(&delivery).result, ZM_RESULT_UNAVAILABLE);
+    ZM_ASSERT_STR(contents(delivery.path), "From x\n\n");
+    delivery.quota = 21;
+    CU_ASSERT_EQUAL(deliver(&delivery).result, ZM_RESULT_OK);
+}
+
+/* A worker that its user has taken over answers for more than its user's letters. */
+static void worker_cannot_defer_the_whole_thread(void)
+{
+    zm_credentials_t own = zm_identity_own();
+    zm_delivery_t delivery = letter(ZM_STORE_FILE, at("file"));
+    zm_delivered_t result;
+    zm_workers_t *workers;
+    zm_file_t *file;
+    zm_loop_t *loop;
+    if (zm_test_on_windows())
+        return;
+    put(at("worker"), "#!/bin/sh\nprintf '3:1001:01:05:4.0.05:hello'\nexec cat >/dev/null\n");
+    ZM_ASSERT_OK(zm_file_open(&file, NULL, at("worker"), ZM_OPEN_READ, 0, zm_test_pool()));
+    ZM_ASSERT_OK(zm_file_set_mode(file, 0700));
+    zm_file_close(file);
+    zm_loop_create(&loop, zm_test_pool());
+    zm_control_listen(loop, no_event, NULL);
+    workers = zm_workers_create(at("worker"), loop, zm_test_pool());
+    zm_workers_deliver(&result, workers, &own, NULL, &delivery);
+    zm_workers_close(workers);
+    ZM_ASSERT_STR(result.text, "hello");
+    CU_ASSERT_EQUAL(result.result, ZM_RESULT_TEMPFAIL);
+}
+
 static void exit_statuses_become_results(void)
 {
     if (zm_test_on_windows())
@@ -317,4 +382,5 @@ ZM_TESTS("mailbox delivery", ZM_TEST(mailbox_is_made_and_appended_to),
          ZM_TEST(program_gets_the_letter_unescaped), ZM_TEST(exit_statuses_become_results),
          ZM_TEST(program_need_not_read_and_may_talk_much),
          ZM_TEST(program_that_takes_too_long_is_ended),
-         ZM_TEST(commands_are_split_or_given_to_the_shell))
+         ZM_TEST(commands_are_split_or_given_to_the_shell), ZM_TEST(delivery_is_no_reading),
+         ZM_TEST(quota_leaves_the_mailbox_as_it_is), ZM_TEST(worker_cannot_defer_the_whole_thread))

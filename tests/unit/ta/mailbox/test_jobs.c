@@ -179,6 +179,54 @@ static void quoted_printable_is_decoded_on_request(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "\nContent-Transfer-Encoding: 8BIT\n"));
 }
 
+static void decoding_encodes_nothing(void)
+{
+    const char *text;
+    char line[1503];
+    begin("mail");
+    options.decode = true;
+    memset(line, 'x', 1500);
+    memcpy(line + 1500, "=\n", 3);
+    run((zm_fixture_letter_t){.sender = "a@b",
+                              .header = "MIME-Version: 1.0\nContent-Conversion: forced-qp\n",
+                              .body = line,
+                              .recipients = {{.user = "bob"}}});
+    text = contents(at("mail/bob"));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, line));
+}
+
+static void comsat_is_told_where_the_letter_begins(void)
+{
+    apr_sockaddr_t *address;
+    apr_socket_t *socket;
+    char said[100] = "";
+    apr_size_t length = sizeof said;
+    begin("mail");
+    ZM_ASSERT_OK(apr_sockaddr_info_get(&address, "127.0.0.1", APR_INET, 0, 0, fixture->pool));
+    ZM_ASSERT_OK(apr_socket_create(&socket, APR_INET, SOCK_DGRAM, APR_PROTO_UDP, fixture->pool));
+    ZM_ASSERT_OK(apr_socket_bind(socket, address));
+    ZM_ASSERT_OK(apr_socket_addr_get(&address, APR_LOCAL, socket));
+    apr_socket_timeout_set(socket, apr_time_from_sec(20));
+    options.biff = true;
+    options.biff_port = address->port;
+    put(at("mail/bob"), "From x\n\n");
+    run((zm_fixture_letter_t){.sender = "a@b", .recipients = {{.user = "Bob"}}});
+    ZM_ASSERT_OK(apr_socket_recv(socket, said, &length));
+    CU_ASSERT_EQUAL(length, 7);
+    ZM_ASSERT_STR(said, "Bob@8\n");
+}
+
+static void log_lines_are_lines_whatever_an_address_says(void)
+{
+    begin("mail");
+    options.log = at("log");
+    run((zm_fixture_letter_t){.sender = "a@b", .recipients = {{.user = "bob+\033[2J\rx"}}});
+    CU_ASSERT_PTR_NOT_NULL_FATAL(contents(at("log")));
+    CU_ASSERT_PTR_NULL(strpbrk(contents(at("log")), "\033\r"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(contents(at("log")), "user bob+?[2J?x)\n"));
+}
+
 static void eight_bit_headers_become_encoded_words(void)
 {
     const char *text;
@@ -207,4 +255,6 @@ ZM_TESTS("mailbox jobs", ZM_TEST(letter_stands_in_the_mailbox_with_its_envelope)
          ZM_TEST(nobody_gets_neither_files_nor_programs),
          ZM_TEST(others_are_deferred_when_we_cannot_become_them),
          ZM_TEST(quoted_printable_is_decoded_on_request),
-         ZM_TEST(eight_bit_headers_become_encoded_words), ZM_TEST(missing_directory_defers))
+         ZM_TEST(eight_bit_headers_become_encoded_words), ZM_TEST(missing_directory_defers),
+         ZM_TEST(decoding_encodes_nothing), ZM_TEST(comsat_is_told_where_the_letter_begins),
+         ZM_TEST(log_lines_are_lines_whatever_an_address_says))

@@ -29,6 +29,42 @@ static const char *path_of(zm_mailbox_options_t *options, const char *name)
     return path.path;
 }
 
+static void give(const char *directory, zm_uid_t uid, uint32_t mode)
+{
+    zm_file_t *handle;
+    ZM_ASSERT_OK(zm_dir_handle(&handle, NULL, directory, zm_test_pool()));
+    ZM_ASSERT_OK(zm_file_set_owner(handle, uid, uid));
+    ZM_ASSERT_OK(zm_file_set_mode(handle, mode));
+    zm_file_close(handle);
+}
+
+/* Below what a user can rename or link, a mailbox directory is not what its path says. */
+static void directories_that_users_can_replace_are_not_roots(void)
+{
+    const char *top = zm_test_directory(), *home, *mail;
+    zm_file_info_t info;
+    if (!zm_identity_privileged())
+        return;
+    home = apr_pstrcat(zm_test_pool(), top, "/bob", NULL);
+    mail = apr_pstrcat(zm_test_pool(), home, "/mail", NULL);
+    apr_dir_make_recursive(mail, APR_OS_DEFAULT, zm_test_pool());
+    give(top, 0, 0755);
+    give(home, 0, 0755);
+    give(mail, 0, 0755);
+    CU_ASSERT_TRUE(zm_mbox_roots_alone(&info, mail, zm_test_pool()));
+    give(mail, 0, 0775); /* a spool directory of a group */
+    CU_ASSERT_TRUE(zm_mbox_roots_alone(&info, mail, zm_test_pool()));
+    CU_ASSERT_EQUAL(info.mode, 0775);
+    give(home, 12345, 0755); /* its owner can put a link in the place of mail */
+    CU_ASSERT_FALSE(zm_mbox_roots_alone(&info, mail, zm_test_pool()));
+    give(home, 0, 0775);
+    CU_ASSERT_FALSE(zm_mbox_roots_alone(&info, mail, zm_test_pool()));
+    give(home, 0, 0755);
+    give(mail, 12345, 0755);
+    CU_ASSERT_FALSE(zm_mbox_roots_alone(&info, mail, zm_test_pool()));
+    CU_ASSERT_FALSE(zm_mbox_roots_alone(&info, "mail", zm_test_pool()));
+}
+
 static void plain_directories_take_hash_levels(void)
 {
     ZM_ASSERT_STR(path_of(&(zm_mailbox_options_t){0}, "root"), "root");
@@ -163,4 +199,5 @@ ZM_TESTS("mailbox path", ZM_TEST(hashes_agree_with_their_vectors),
          ZM_TEST(lock_letters_need_a_kernel_lock),
          ZM_TEST(users_lose_domain_quotes_and_backslashes),
          ZM_TEST(programs_and_files_are_seen_through_quotes), ZM_TEST(empty_addresses_are_refused),
-         ZM_TEST(nobody_is_recognised_in_any_width))
+         ZM_TEST(nobody_is_recognised_in_any_width),
+         ZM_TEST(directories_that_users_can_replace_are_not_roots))

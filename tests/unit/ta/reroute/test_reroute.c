@@ -94,11 +94,12 @@ static void files_and_programs_stay(void)
         run((zm_fixture_letter_t){.sender = "s@x",
                                   .recipients = {{"smtp", "a.org", "\"|cat\"", -2, NULL},
                                                  {"smtp", "a.org", "/tmp/x", -2, NULL},
+                                                 {"smtp", "a.org", "\\|cat", -2, NULL},
                                                  {"smtp", "a.org", "bob@a.org", -2, NULL}}},
             NULL);
-    ZM_ASSERT_STR(zm_fixture_tags(fixture, path), "  +");
+    ZM_ASSERT_STR(zm_fixture_tags(fixture, path), "   +");
     CU_ASSERT_EQUAL(
-        zm_fixture_count(fixture, "\tdeferred a file or program cannot be routed again"), 2);
+        zm_fixture_count(fixture, "\tdeferred a file or program cannot be routed again"), 3);
 }
 
 ZM_TESTS("reroute", ZM_TEST(recipients_go_back_to_the_router), ZM_TEST(only_one_host_can_be_chosen),

@@ -5,6 +5,7 @@
 #define ZM_TESTS_RELAY_HELP_H
 
 #include "ta/smtp/lane.h"
+#include "ta/smtp/session.h"
 #include "ta/smtp/smtp.h"
 #include "tests/unit/harness.h"
 #include "tests/unit/ta/agent/fixture.h"

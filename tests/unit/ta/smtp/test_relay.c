@@ -306,6 +306,35 @@ static void lmtp_has_a_reply_for_each_recipient(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(zm_buf_c(&server.talk), "LHLO client.example\n"));
 }
 
+static void lmtp_delivers_where_smtp_relays(void)
+{
+    const char *path;
+    begin();
+    server.keywords = "250 PIPELINING\r\n";
+    path = send_letter(
+        (zm_fixture_letter_t){.recipients = {{"smtp", "", "a@x", 0, "NOTIFY=SUCCESS"}}});
+    run();
+    CU_ASSERT_PTR_NOT_NULL(strstr(zm_fixture_control(fixture, path).data, "\1relayed\1"));
+    begin();
+    options.lmtp = true;
+    server.lmtp = 1;
+    server.keywords = "250 PIPELINING\r\n";
+    path = send_letter(
+        (zm_fixture_letter_t){.recipients = {{"smtp", "", "a@x", 0, "NOTIFY=SUCCESS"}}});
+    run();
+    CU_ASSERT_PTR_NOT_NULL(strstr(zm_fixture_control(fixture, path).data, "\1delivered\1"));
+}
+
+static void signed_headers_keep_their_blanks(void)
+{
+    begin();
+    send_letter((zm_fixture_letter_t){.header = "DKIM-Signature:\tv=1;\n\tc=simple\n",
+                                      .recipients = {{"smtp", "", "a@x", 0, NULL}}});
+    run();
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(zm_buf_c(&server.letter), "DKIM-Signature:\tv=1;\r\n\tc=simple\r\n"));
+}
+
 static void eight_bit_letters_are_declared(void)
 {
     begin();
@@ -366,4 +395,5 @@ ZM_TESTS("smtp relay", ZM_TEST(letter_is_relayed_and_reported),
          ZM_TEST(addresses_that_cannot_be_sent_are_refused_here),
          ZM_TEST(lmtp_has_a_reply_for_each_recipient), ZM_TEST(eight_bit_letters_are_declared),
          ZM_TEST(eight_bit_letters_are_encoded_for_old_servers),
-         ZM_TEST(signed_eight_bit_letters_are_returned_by_old_servers))
+         ZM_TEST(signed_eight_bit_letters_are_returned_by_old_servers),
+         ZM_TEST(lmtp_delivers_where_smtp_relays), ZM_TEST(signed_headers_keep_their_blanks))

@@ -186,6 +186,84 @@ static void farewell_after_the_dot_still_counts(void)
     CU_ASSERT_EQUAL(server.sessions, 2);
 }
 
+static void success_before_the_end_of_the_letter_is_not_believed(void)
+{
+    apr_size_t length = 3000000;
+    char *body;
+    const char *path;
+    begin();
+    body = apr_palloc(fixture->pool, length + 1);
+    memset(body, 'x', length);
+    body[length] = '\0';
+    server.data.list[0] = "354 go\r\n250 2.0.0 taken already";
+    path = send_letter((zm_fixture_letter_t){
+        .body = body, .header = "To: x\n", .recipients = {{"smtp", "", "bob@x", 0, NULL}}});
+    run();
+    TAGS(path, " ");
+    CU_ASSERT_EQUAL(server.letters, 0);
+    CU_ASSERT_EQUAL(zm_fixture_count(fixture, "\tok"), 0);
+    HEARD("the server answered before the end of the message\n");
+}
+
+static void servers_without_extensions_get_no_parameters(void)
+{
+    begin();
+    options.eight_bit = true;
+    server.ehlo.list[0] = "500 what";
+    send_letter(
+        (zm_fixture_letter_t){.header = "MIME-Version: 1.0\nContent-Transfer-Encoding: 8bit\n",
+                              .body = "\xc3\xa4\n",
+                              .recipients = {{"smtp", "", "a@x", 0, NULL}}});
+    run();
+    TALK("[1]\nEHLO client.example\nHELO client.example\nMAIL From:<from@example.org>\nRCPT "
+         "To:<a@x>\nDATA\nQUIT\n");
+    CU_ASSERT_PTR_NOT_NULL(strstr(zm_buf_c(&server.letter), "\xc3\xa4")); /* -8: they take them */
+}
+
+static void greeting_of_many_lines_may_say_esmtp_in_any(void)
+{
+    begin();
+    options.ehlo_if_offered = true;
+    server.greeting.list[0] = "220-here ESMTP\r\n220 welcome";
+    server.greeting.list[1] = "220 here SMTP";
+    options.one = true;
+    send_to("a@x");
+    send_to("b@x");
+    run();
+    CU_ASSERT_EQUAL(strncmp(zm_buf_c(&server.talk), "[1]\nEHLO ", 9), 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(zm_buf_c(&server.talk), "\nHELO "));
+}
+
+/* -- ourselves --------------------------------------------------------------- */
+
+static zm_refusal_t refusal;
+
+static void on_failed(void *baton, const zm_refusal_t *why)
+{
+    (void)baton;
+    refusal = *why;
+}
+
+static void our_own_address_is_an_error_unless_allowed(void)
+{
+    zm_agent_options_t agent = zm_fixture_agent((begin(), fixture), "smtp", "smtp");
+    zm_session_owner_t owner = {.failed = on_failed};
+    zm_hop_t hop = {.name = "we.example", .to = {.port = 25}};
+    zm_session_t *session;
+    zm_error_t error;
+    options.no_mx = true;
+    zm_fixture_end(fixture);
+    ZM_ASSERT_OK(zm_smtp_open(&smtp, &options, &agent, fixture->pool, &error));
+    zm_ip_parse(&hop.to.ip, ZM_S("127.0.0.1"));
+    refusal.result = ZM_RESULT_OK;
+    zm_session_start(&session, &smtp, &hop, false, false, &owner);
+    while (refusal.result == ZM_RESULT_OK)
+        zm_loop_once(fixture->loop, -1);
+    CU_ASSERT_EQUAL(refusal.result, ZM_RESULT_UNAVAILABLE);
+    ZM_ASSERT_STR(refusal.status, "5.4.6");
+    CU_ASSERT_EQUAL(zm_smtp_run(&smtp), 0);
+}
+
 /* -- control events ---------------------------------------------------------- */
 
 static const char *stop_at;
@@ -243,4 +321,8 @@ ZM_TESTS("smtp sessions", ZM_TEST(ehlo_refused_means_helo),
          ZM_TEST(session_lost_at_the_dot_defers_behind_others),
          ZM_TEST(farewell_after_the_dot_still_counts),
          ZM_TEST(stop_before_the_dot_gives_up_the_letter),
-         ZM_TEST(stop_after_the_dot_waits_for_its_reply))
+         ZM_TEST(stop_after_the_dot_waits_for_its_reply),
+         ZM_TEST(success_before_the_end_of_the_letter_is_not_believed),
+         ZM_TEST(servers_without_extensions_get_no_parameters),
+         ZM_TEST(greeting_of_many_lines_may_say_esmtp_in_any),
+         ZM_TEST(our_own_address_is_an_error_unless_allowed))
