@@ -212,6 +212,21 @@ void zm_stream_pause(zm_stream_t *stream)
     stream->paused = true;
 }
 
+bool zm_stream_hung_up(zm_stream_t *stream)
+{
+    uint64_t before;
+    do {
+        if (stream->eof || stream->failed)
+            return true;
+        if (stream->finishing || available(stream) >= MOST_KEPT)
+            return false;
+        before = stream->received;
+        zm_stream_receive(stream);
+        zm_stream_keep_input(stream);
+    } while (stream->received != before);
+    return stream->eof || stream->failed;
+}
+
 void zm_stream_resume(zm_stream_t *stream)
 {
     stream->paused = false;

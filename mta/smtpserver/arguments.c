@@ -62,6 +62,16 @@ static apr_status_t set_pretend(void *target, const char *argument, zm_error_t *
     return zm_error_set(error, ZM_E_SYNTAX, "-T wants [ADDRESS], not %s", argument);
 }
 
+/* A log for each client was a name that everybody could choose; one log of all has the tags. */
+static apr_status_t set_suffix(void *target, const char *argument, zm_error_t *error)
+{
+    arguments_t *arguments = target;
+    if (strcmp(argument, "local") != 0 && strcmp(argument, "remote") != 0)
+        return zm_error_set(error, ZM_E_SYNTAX, "-S wants local or remote, not %s", argument);
+    arguments->suffix = argument;
+    return APR_SUCCESS;
+}
+
 static apr_status_t refuse_tls(void *target, const char *argument, zm_error_t *error)
 {
     (void)target;
@@ -123,7 +133,7 @@ bool arguments_read(arguments_t *arguments, int argc, char **argv, apr_pool_t *p
         {'P', "postoffice", ZM_OPTION_TEXT, &arguments->postoffice, NULL, "DIR", "use this spool"},
         {'s', "style", ZM_OPTION_CALL_ARG, arguments, set_style, "STYLE",
          "strict, sloppy, or flags of clients that no pattern matches"},
-        {'S', "log-suffix", ZM_OPTION_TEXT, &arguments->suffix, NULL, "local",
+        {'S', "log-suffix", ZM_OPTION_CALL_ARG, arguments, set_suffix, "local",
          "append the host name to the name of the session log"},
         {'T', "pretend", ZM_OPTION_CALL_ARG, arguments, set_pretend, "[ADDRESS]",
          "with -i: as if connected from there"},
@@ -135,7 +145,8 @@ bool arguments_read(arguments_t *arguments, int argc, char **argv, apr_pool_t *p
         {0, "desk", ZM_OPTION_NUMBER, &arguments->desk, NULL, NULL, NULL},
         {'a', NULL, ZM_OPTION_CALL, NULL, ignore, NULL, NULL},
         {'t', NULL, ZM_OPTION_CALL, NULL, refuse_tls, NULL, NULL},
-        {'v', NULL, ZM_OPTION_CALL, NULL, ignore, NULL, NULL},
+        {'v', "verbose", ZM_OPTION_FLAG, &arguments->echo, NULL, NULL,
+         "with -i: show the commands among the replies"},
         {'w', NULL, ZM_OPTION_CALL, NULL, ignore, NULL, NULL},
         {'X', NULL, ZM_OPTION_CALL, NULL, ignore, NULL, NULL},
         {'8', NULL, ZM_OPTION_CALL, NULL, ignore, NULL, NULL},

@@ -74,7 +74,7 @@ static void chunk_end(session_t *session)
     bool last = session->chunk_last;
     if (transaction == NULL) {
         session->state = session->chunk_return;
-        command_error(session, 503, "5.5.1", "BDAT comes after MAIL and RCPT");
+        command_error(session, 503, "5.5.2", "BDAT comes after MAIL and RCPT");
         return;
     }
     if (transaction->chunk_refused) {
@@ -143,7 +143,8 @@ void command_bdat(session_t *session, zm_str_t arguments, apr_size_t column)
 {
     (void)column;
     if (!read_arguments(session, arguments)) {
-        reply(session, 421, "5.5.4", "BDAT wants SIZE [LAST]; closing the connection");
+        reply(session, 421, "4.5.4", "%s: BDAT wants SIZE [LAST]; closing the connection",
+              session->server->hostname);
         session_finish(session, "malformed BDAT");
         return;
     }

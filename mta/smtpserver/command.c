@@ -85,6 +85,7 @@ static void command_quit(session_t *session, zm_str_t arguments, apr_size_t colu
     if (arguments.length > 0 && (session->style & PATTERN_FULL))
         reply_more(session, 221, "2.0.0", "QUIT takes no argument; processed anyway");
     reply(session, 221, "2.0.0", "%s Out", session->server->hostname);
+    session->quit = true;
     session_finish(session, "QUIT");
 }
 
@@ -333,6 +334,10 @@ bool command_next(session_t *session)
         return true;
     }
     session_log(session, 'r', line.text);
+    if (session->server->echo) {
+        zm_stream_write_str(session->stream, line.text);
+        zm_stream_write_c(session->stream, "\r\n");
+    }
     if (check_line(session, &line) && check_pipelining(session))
         execute(session, chop(session, line.text));
     return true;

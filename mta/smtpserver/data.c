@@ -17,6 +17,8 @@
 #include "platform/log.h"
 #include "spool/layout.h"
 
+#define SPACE_STEP 1048576 /* octets of one message between looks at the free space */
+
 /* -- before ---------------------------------------------------------------------------- */
 
 static apr_status_t finish_envelope(transaction_t *transaction)
@@ -131,6 +133,7 @@ void data_take(session_t *session, apr_size_t octets, zm_str_t text)
 {
     transaction_t *transaction = session->transaction;
     uint64_t limit = (uint64_t)session->server->config->max_size;
+    uint64_t before = transaction->octets;
     apr_status_t status;
     transaction->octets += octets;
     transaction->too_big |= limit > 0 && transaction->octets > limit;
@@ -141,23 +144,40 @@ void data_take(session_t *session, apr_size_t octets, zm_str_t text)
         transaction_fail(transaction, status);
     else if (is_doomed(session))
         transaction_fail(transaction, ZM_E_PROTOCOL);
+    else if (transaction->octets / SPACE_STEP > before / SPACE_STEP &&
+             space_usable(&session->server->space) == 0)
+        transaction_fail(transaction, APR_ENOSPC); /* the reserve is not for those without end */
+}
+
+void data_aborted(session_t *session, const char *why)
+{
+    const transaction_t *transaction = session->transaction;
+    uint64_t octets = transaction != NULL ? transaction->octets : 0;
+    session_note(session, "aborted (%llu bytes): %s", (unsigned long long)octets, why);
+    zm_log(ZM_LOG_INFO, NULL, "message aborted", ZM_F_S("session", session->tag),
+           ZM_F_S("client", session->client_text), ZM_F_I("octets", octets), ZM_F_S("reason", why));
+    if (session->server->syslog)
+        zm_log_syslog(ZM_LOG_ERROR, "smtpserver", "%s - aborted (%llu bytes) from %s/%u: %s",
+                      session->tag, (unsigned long long)octets, session->client_text,
+                      session->options.client.port, why);
 }
 
 void data_abandoned(session_t *session)
 {
-    transaction_t *transaction = session->transaction;
-    uint64_t octets = transaction != NULL ? transaction->octets : 0;
     count_reply(session, 421); /* it would have been */
-    session_note(session, "aborted (%llu bytes): premature EOF", (unsigned long long)octets);
-    zm_log(ZM_LOG_INFO, NULL, "message aborted", ZM_F_S("session", session->tag),
-           ZM_F_S("client", session->client_text), ZM_F_I("octets", octets),
-           ZM_F_S("reason", "premature EOF"));
-    if (session->server->syslog)
-        zm_log_syslog(ZM_LOG_ERROR, "smtpserver",
-                      "%s - aborted (%llu bytes) from %s/%u: premature EOF", session->tag,
-                      (unsigned long long)octets, session->client_text,
-                      session->options.client.port);
-    session_finish(session, "premature EOF in data");
+    session_finish(session, "premature EOF");
+}
+
+/* Decodes into text; gives the octets of the message, in which the dots that DATA adds do not count
+ * (RFC 1870, 5).  *used is what has been decoded. */
+static apr_size_t decode(zm_dot_decoder_t *decoder, zm_str_t wire, zm_buf_t *text, apr_size_t *used)
+{
+    uint64_t lines = decoder->lines, bare = decoder->bare_lfs;
+    *used = zm_dot_decode(decoder, wire, text);
+    lines = decoder->lines - lines; /* each has lost its CR, but for those that had none */
+    if (decoder->bare_lf == ZM_BARE_LF_LINE)
+        lines -= decoder->bare_lfs - bare;
+    return text->length + (apr_size_t)lines;
 }
 
 bool data_input(session_t *session)
@@ -165,16 +185,16 @@ bool data_input(session_t *session)
     transaction_t *transaction = session->transaction;
     zm_buf_t *text = &session->server->scratch;
     zm_str_t wire = zm_stream_peek(session->stream);
-    apr_size_t used;
+    apr_size_t used, octets;
     if (wire.length == 0) {
         if (zm_stream_at_eof(session->stream))
             data_abandoned(session);
         return false;
     }
     zm_buf_clear(text);
-    used = zm_dot_decode(&transaction->decoder, wire, text);
+    octets = decode(&transaction->decoder, wire, text, &used);
     zm_stream_take(session->stream, used);
-    data_take(session, used, zm_buf_str(text));
+    data_take(session, octets, zm_buf_str(text));
     if (!transaction->decoder.ended)
         return used > 0 && zm_stream_peek(session->stream).length > 0;
     data_end(session);
@@ -192,7 +212,7 @@ void data_refuse(session_t *session)
         reply(session, 552, "5.3.4", "the message is too big: the limit is %lld octets",
               (long long)session->server->config->max_size);
     else if (has_bare_newline(session))
-        reply(session, 550, "5.6.0", "the message has CR or LF bytes that are no line ends");
+        reply(session, 554, "5.6.11", "the message has CR or LF bytes that are no line ends");
     else if (transaction->header.too_long)
         reply(session, 554, "5.6.0", "a header line is longer than %d octets", HEADER_SCAN_LINE);
     else if (has_loop(session))

@@ -4,11 +4,13 @@
 
 #include "mta/smtpserver/session_parts.h"
 #include "platform/clock.h"
+#include "platform/log.h"
 #include "platform/machine.h"
 
 /* -- load ------------------------------------------------------------------------------ */
 
 #define LOAD_INTERVAL apr_time_from_sec(5)
+#define COMPLAINT_INTERVAL apr_time_from_sec(60)
 
 /* Whether the machine is busier than that; asked for now and then only. */
 static bool too_busy(server_t *server, int64_t limit)
@@ -108,7 +110,7 @@ static bool need_not_greet(const session_t *session)
     pattern = pattern_find(&server->config->patterns, ZM_S("127.0.0.1"));
     return server->local ? pattern == NULL || strcmp(pattern->glob, "127.0.0.1") != 0 ||
                                (pattern->flags & PATTERN_NO_GREET) != 0
-                         : pattern != NULL && (pattern->flags & PATTERN_NO_GREET) != 0;
+                         : pattern == NULL || (pattern->flags & PATTERN_NO_GREET) != 0;
 }
 
 static void on_connect_verdict(session_t *session, const policy_verdict_t *verdict)
@@ -136,9 +138,24 @@ static void on_connect_verdict(session_t *session, const policy_verdict_t *verdi
     zm_timer_set(&session->delay, apr_time_from_sec(delay));
 }
 
+/* Somebody should see this, but not once for each client. */
+static void complain(server_t *server)
+{
+    apr_time_t now = zm_clock_monotonic();
+    if (server->complained != 0 && now - server->complained < COMPLAINT_INTERVAL)
+        return;
+    server->complained = now;
+    zm_log(ZM_LOG_ERROR, NULL, "not configured: clients are turned away",
+           ZM_F_S("file", server->config->file), ZM_F_S("reason", "no HELO pattern"));
+    if (server->syslog)
+        zm_log_syslog(ZM_LOG_ERROR, "smtpserver", "%s has no HELO pattern: clients are turned away",
+                      server->config->file);
+}
+
 void greeting_begin(session_t *session)
 {
     if (session->server->config->patterns.first == NULL && !session->server->local) {
+        complain(session->server);
         reply(session, 421, "4.3.5", "%s is not configured yet; try again later",
               session->server->hostname);
         session_finish(session, "not configured");

@@ -158,6 +158,9 @@ static apr_status_t open_session(interactive_t *interactive, zm_error_t *error)
     }
     if (program->arguments.pretend.ip.family != 0)
         options.client = program->arguments.pretend;
+    else if (interactive->server.local)
+        interactive->server.strictness = 0; /* it is the network's manners that -s is about */
+    interactive->server.echo = program->arguments.echo && interactive->server.local;
     if (status == APR_SUCCESS)
         status = session_open(&interactive->server, &options, socket, session_pool);
     return status == APR_SUCCESS ? status

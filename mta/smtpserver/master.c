@@ -9,6 +9,7 @@
 #include <apr_env.h>
 #include <apr_strings.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "mta/conf/options.h"
 #include "mta/smtpserver/crew.h"
@@ -334,8 +335,11 @@ static apr_status_t start(master_t *master, zm_error_t *error)
 /* Errors that the terminal should see are found before it is left. */
 static bool check_config(const program_t *program)
 {
+    const char *suffix = program->arguments.suffix;
     config_t *config;
     int i;
+    if (suffix != NULL && strcmp(suffix, "remote") == 0)
+        fprintf(stderr, "smtpserver: -S remote has no effect: all clients share one session log\n");
     if (program_config(program, &config, program->pool) == APR_SUCCESS)
         return true;
     for (i = 0; i < config->errors->nelts; i++)

@@ -13,7 +13,7 @@
 typedef struct arguments_t {
     zm_zenv_options_t site;
     bool ipv4, ipv6;
-    bool batch, gullible, helo_check;
+    bool batch, echo, gullible, helo_check;
     bool interactive, inetd, foreground, check;
     const char *config, *pid_file, *postoffice;
     const char *router;      /**< -R */

@@ -27,6 +27,7 @@ typedef struct server_t {
     space_t space;
     bool local;       /**< -i: the client is a program on standard input */
     bool batch;       /**< -B: protocol name BSMTP */
+    bool echo;        /**< -v: commands are shown among the replies */
     bool gullible;    /**< -g: with helo_check, a bad greeting is let pass after all */
     bool helo_check;  /**< -h: a malformed greeting is refused */
     bool syslog;      /**< SYSLOGFLG has S */
@@ -37,6 +38,7 @@ typedef struct server_t {
     /* kept by the sessions */
     double load; /**< average, as of load_asked */
     apr_time_t load_asked;
+    apr_time_t complained;      /**< of a missing configuration */
     unsigned number;            /**< of the next session */
     struct session_t *sessions; /**< those open */
     int open;                   /**< how many */

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 
 #include "mta/smtpserver/count.h"
+#include "platform/child.h"
 #include "platform/clock.h"
 #include "platform/log.h"
 
@@ -66,6 +67,8 @@ static void unlist(session_t *session)
 
 static void release(session_t *session)
 {
+    if (!session->quit)
+        session_log(session, '-', zm_str(session->why));
     session_note(session, "end %s; %u messages, tarpit %.0f", session->why, session->messages,
                  session->tarpit_sum);
     policy_cancel(session->ask);
@@ -80,6 +83,11 @@ static void release(session_t *session)
     if (session->options.ended != NULL)
         session->options.ended(&session->options.client, session->options.baton);
     apr_pool_destroy(session->pool);
+}
+
+static bool in_data(const session_t *session)
+{
+    return session->state == SESSION_IN_DATA || session->state == SESSION_IN_CHUNK;
 }
 
 void session_settle(session_t *session)
@@ -100,6 +108,8 @@ void session_finish(session_t *session, const char *why)
 {
     if (session->over)
         return;
+    if (in_data(session))
+        data_aborted(session, why);
     session->over = true;
     session->why = why;
 }
@@ -189,14 +199,26 @@ void session_await_data(session_t *session)
     idle_limit(session, session->server->config->data_timeout);
 }
 
+static const char *now(char *date, apr_size_t size)
+{
+    zm_clock_rfc5322(date, size, zm_clock_wall(), 0);
+    return date;
+}
+
 static void on_delay(zm_timer_t *timer, void *baton)
 {
     session_t *session = baton;
+    char date[64];
     (void)timer;
     session->depth++;
     if (session->banner_due) {
         session->banner_due = false;
         greeting_banner(session);
+    } else if (session->stream != NULL && zm_stream_hung_up(session->stream)) {
+        drop(session, "the client has left during a delay");
+    } else {
+        session_note(session, "tarpit with delay %04d ends at %s", session->delayed,
+                     now(date, sizeof date));
     }
     session->held_back = false;
     if (session->stream != NULL && session->held.length > 0)
@@ -212,6 +234,7 @@ void session_tarpit(session_t *session)
 {
     const config_group_t *group = session->group;
     double delay = session->tarpit;
+    char date[64];
     if (delay <= 0.9999 || session->held_back)
         return;
     count(session, ZM_COUNT_SS_IncomingSmtpTarpits);
@@ -219,10 +242,11 @@ void session_tarpit(session_t *session)
     session->tarpit += session->tarpit * group->tarpit_exponent;
     if (session->tarpit > group->tarpit_limit)
         session->tarpit = group->tarpit_limit;
-    session_note(session, "tarpit delay:%04d sec.", (int)(delay + 0.5));
+    session->delayed = (int)(delay + 0.5);
+    session_note(session, "tarpit delay:%04d sec. at %s", session->delayed, now(date, sizeof date));
     session->held_back = true;
     session_wait(session);
-    zm_timer_set(&session->delay, apr_time_from_sec((int)(delay + 0.5)));
+    zm_timer_set(&session->delay, apr_time_from_sec(session->delayed));
 }
 
 /* -- asking the policy ------------------------------------------------------------------ */
@@ -271,11 +295,6 @@ void session_ask(session_t *session, policy_stage_t stage,
 
 /* -- events of the stream ---------------------------------------------------------------- */
 
-static bool in_data(const session_t *session)
-{
-    return session->state == SESSION_IN_DATA || session->state == SESSION_IN_CHUNK;
-}
-
 /* A peer that sends now and then a byte must not hold a session for ever. */
 static bool too_slow(const session_t *session)
 {
@@ -291,7 +310,7 @@ static bool too_slow(const session_t *session)
 static void time_out(session_t *session)
 {
     reply(session, 421, "4.4.2", "%s: timeout, closing the connection", session->server->hostname);
-    session_finish(session, in_data(session) ? "timeout in data" : "timeout");
+    session_finish(session, "timeout");
 }
 
 /* False: there is nothing to proceed with. */
@@ -360,8 +379,12 @@ static void describe_client(session_t *session)
         (void)zm_ip_print_literal(&client->ip, session->client_text);
     else
         apr_cpystrn(session->client_text, "[local]", sizeof session->client_text);
-    session_note(session, "connection from %s %s:%u on port %u", session->client_text,
-                 session->client_text, client->port, session->options.server.port);
+    session_note(session,
+                 "connection from %s %s:%u on port %u ipcnt %d childs %d pid %" APR_INT64_T_FMT
+                 " ident: IDENT-NOT-QUERIED",
+                 session->client_text, session->client_text, client->port,
+                 session->options.server.port, (int)session->options.same,
+                 (int)session->options.all, zm_process_own());
 }
 
 apr_status_t session_open(server_t *server, const session_options_t *options, apr_socket_t *socket,

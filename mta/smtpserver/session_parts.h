@@ -101,6 +101,7 @@ struct session_t {
     zm_buf_t held;
     double tarpit; /* seconds of the next delay */
     double tarpit_sum;
+    int delayed;     /* seconds of the delay under way */
     bool banner_due; /* the delay is that before the banner */
 
     int depth;       /* calls from outside that are under way */
@@ -108,6 +109,7 @@ struct session_t {
     bool finished;   /* the stream was told so */
     bool stopping;   /* end at the next chance */
     const char *why; /* for the log */
+    bool quit;       /* the client has said so */
 
     uint64_t chunk_size, chunk_left; /* octets of the BDAT under way */
     bool chunk_last;
@@ -246,5 +248,7 @@ void data_end(session_t *session);
 void data_refuse(session_t *session);
 /** The connection has ended amid the data. */
 void data_abandoned(session_t *session);
+/** A session ends amid the data: notes it. */
+void data_aborted(session_t *session, const char *why);
 
 #endif

@@ -267,11 +267,13 @@ static bool read_mail(session_t *session, zm_str_t arguments, apr_size_t column)
 
 void command_mail(session_t *session, zm_str_t arguments, apr_size_t column)
 {
-    transaction_t *transaction;
+    transaction_t *transaction = session->transaction;
     if (session->state == SESSION_HELLO) {
         out_of_order(session, "say HELO or EHLO first");
         return;
     }
+    if (session->state == SESSION_CHUNKS && transaction->chunk_refused)
+        transaction_end(session); /* it has failed, and the client knows (RFC 3030, 2) */
     if (session->state != SESSION_READY) {
         out_of_order(session, "the sender is known already; RCPT or DATA comes next");
         return;

@@ -131,6 +131,8 @@ static void on_connection(apr_socket_t *socket, apr_pool_t *pool, void *baton)
     tally_enter(worker->tally, &options.client.ip, &same, &all);
     zm_counter_add(worker->server.counters, ZM_COUNT_SS_SMTPconnects, 1);
     note_sessions(worker);
+    options.same = same;
+    options.all = all;
     if (!has_room(worker, socket, &options.client, same, all) ||
         session_open(&worker->server, &options, socket, pool) != APR_SUCCESS) {
         tally_leave(worker->tally, &options.client.ip);

@@ -112,5 +112,13 @@ def test_sendmail_bs_speaks_smtp():
         check(i.wait_mail('bob')[0]['Subject'] == 'bs', 'another letter')
 
 
+def test_a_batch_shows_its_commands_and_knows_no_strictness():
+    with Instance().start('router') as i:
+        p = run(os.path.join(MAILBIN, 'smtpserver'), '-Z', i.path('etc/zmailer.conf'), '-i', '-v', '-s', 'strict',
+                data='MAIL FROM: <alice>\nQUIT \n')
+        lines = [line[:17] for line in p.out.replace('\r', '').splitlines()]
+        check(lines[1:] == ['MAIL FROM: <alice', '250 2.1.0 Sender ', 'QUIT ', '221 2.0.0 mail.te'], repr(lines))
+
+
 if __name__ == '__main__':
     main(sys.modules[__name__])

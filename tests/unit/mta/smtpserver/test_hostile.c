@@ -7,6 +7,37 @@
 
 /* -- hostile input --------------------------------------------------------------------- */
 
+static void a_client_that_left_is_not_waited_for(void)
+{
+    client_t *client = client_connect("PARAM tarpit 20 0 20", STRANGER);
+    hello(client);
+    (void)say(client, "FOO\r\nBAR\r\nBAZ\r\n");
+    ZM_ASSERT_OK(apr_socket_shutdown(client->socket, APR_SHUTDOWN_WRITE));
+    CU_ASSERT_EQUAL(client->server.open, 1);
+    (void)later(client, 21);
+    CU_ASSERT_EQUAL(client->server.open, 0);
+    client_done(client);
+}
+
+static void a_message_without_end_leaves_the_reserve_alone(void)
+{
+    apr_size_t size = 1 << 20;
+    client_t *client = client_connect("", STRANGER);
+    char *line = apr_palloc(zm_test_pool(), size + 8);
+    hello(client);
+    (void)say(client, BEGIN);
+    memset(line, 'x', size);
+    memcpy(line, "A: b\r\n\r\n", 8);
+    ZM_ASSERT_STR(say_bytes(client, line, size), "");
+    CU_ASSERT_EQUAL(fake_spool.aborted, 0);
+    fake_spool.free = 5000 * 1024;
+    (void)later(client, 2);
+    ZM_ASSERT_STR(say_bytes(client, line + 8, size), "");
+    CU_ASSERT_EQUAL(fake_spool.aborted, 1);
+    ASSERT_HAS(say(client, "\r\n.\r\n"), "452 4.3.1");
+    client_done(client);
+}
+
 static void only_crlf_dot_crlf_ends_data(void)
 {
     static const char *const endings[] = {"\n.\n", "\n.\r\n", "\r\n.\n",
@@ -20,7 +51,7 @@ static void only_crlf_dot_crlf_ends_data(void)
                                               "MAIL FROM:<evil@far.test>\r\nx", NULL)),
                       "");
         ZM_ASSERT_STR(say(client, "\r\n.\r\n"),
-                      "550 5.6.0 the message has CR or LF bytes that are no line ends\r\n");
+                      "554 5.6.11 the message has CR or LF bytes that are no line ends\r\n");
         CU_ASSERT_EQUAL(fake_spool.committed, 0);
         CU_ASSERT_EQUAL(fake_spool.aborted, 1);
         ASSERT_HAS(say(client, "NOOP\r\n"), "250");
@@ -195,9 +226,10 @@ static void chunk_octets_are_never_commands(void)
     client_t *client = client_connect("", STRANGER);
     hello(client);
     ZM_ASSERT_STR(say(client, "BDAT 6 LAST\r\nQUIT\r\nNOOP\r\n"),
-                  "503 5.5.1 BDAT comes after MAIL and RCPT\r\n250 2.0.0 Ok\r\n");
-    ZM_ASSERT_STR(say(client, "BDAT x\r\nQUIT\r\n"),
-                  "421 5.5.4 BDAT wants SIZE [LAST]; closing the connection\r\n<eof>");
+                  "503 5.5.2 BDAT comes after MAIL and RCPT\r\n250 2.0.0 Ok\r\n");
+    ZM_ASSERT_STR(
+        say(client, "BDAT x\r\nQUIT\r\n"),
+        "421 4.5.4 mx.local.test: BDAT wants SIZE [LAST]; closing the connection\r\n<eof>");
     client_done(client);
 }
 
@@ -208,12 +240,23 @@ static void a_failed_chunk_spoils_the_message(void)
     ASSERT_HAS(say(client, ENVELOPE "BDAT 12\r\n0123456789\r\nBDAT 2 LAST\r\n\r\n"),
                "552 5.3.4 the message is too big: the limit is 10 octets\r\n"
                "452 4.3.0 discarded due to an earlier error\r\n");
-    ASSERT_HAS(say(client, ENVELOPE "BDAT 3 LAST\r\na\nb"), "550 5.6.0");
-    ASSERT_HAS(say(client, ENVELOPE "BDAT 2 LAST\r\na\r"), "550 5.6.0");
+    ASSERT_HAS(say(client, ENVELOPE "BDAT 3 LAST\r\na\nb"), "554 5.6.11");
+    ASSERT_HAS(say(client, ENVELOPE "BDAT 2 LAST\r\na\r"), "554 5.6.11");
     CU_ASSERT_EQUAL(fake_spool.committed, 0);
     ASSERT_HAS(say(client, ENVELOPE "BDAT 3\r\na\r\nDATA\r\n"), "503 5.5.2 DATA does not go");
     ASSERT_HAS(say(client, ENVELOPE "BDAT 3\r\na\r\nRCPT TO:<c@local.test>\r\n"), "503 5.5.1");
     ASSERT_HAS(say(client, "RSET\r\n"), "250");
+    client_done(client);
+}
+
+static void a_failed_chunk_ends_with_the_next_mail(void)
+{
+    client_t *client = client_connect("PARAM maxsize 10", STRANGER);
+    hello(client);
+    ASSERT_HAS(say(client, ENVELOPE "BDAT 12\r\n0123456789\r\n"), "552 5.3.4");
+    ASSERT_HAS(say(client, ENVELOPE "BDAT 4 LAST\r\nab\r\n"), "250 2.0.0 Message accepted");
+    (void)say(client, ENVELOPE "BDAT 4\r\nab\r\n");
+    ASSERT_HAS(say(client, "MAIL FROM:<a@far.test>\r\n"), "503 5.5.1");
     client_done(client);
 }
 
@@ -270,7 +313,10 @@ static void a_long_greeting_is_cut(void)
     client_done(client);
 }
 
-ZM_TESTS("smtpserver hostile", ZM_TEST(a_message_without_sender_to_too_many_is_not_taken),
+ZM_TESTS("smtpserver hostile", ZM_TEST(a_client_that_left_is_not_waited_for),
+         ZM_TEST(a_message_without_end_leaves_the_reserve_alone),
+         ZM_TEST(a_failed_chunk_ends_with_the_next_mail),
+         ZM_TEST(a_message_without_sender_to_too_many_is_not_taken),
          ZM_TEST(a_long_greeting_is_cut), ZM_TEST(only_crlf_dot_crlf_ends_data),
          ZM_TEST(bare_newlines_can_be_let_pass), ZM_TEST(odd_bytes_in_commands_are_refused),
          ZM_TEST(a_megabyte_without_an_end_is_one_error), ZM_TEST(a_megabyte_line_of_data_is_kept),

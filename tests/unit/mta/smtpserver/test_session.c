@@ -65,6 +65,50 @@ static void mail_needs_a_greeting(void)
     client_done(client);
 }
 
+/* The session log, which must have this text. */
+static void assert_logged(client_t *client, const char *path, const char *part)
+{
+    apr_file_t *file;
+    char text[8192];
+    apr_size_t length = sizeof text - 1;
+    journal_flush(client->server.journal);
+    ZM_ASSERT_OK(apr_file_open(&file, path, APR_FOPEN_READ, 0, zm_test_pool()));
+    ZM_ASSERT_OK(apr_file_read(file, text, &length));
+    (void)apr_file_close(file);
+    text[length] = '\0';
+    ASSERT_HAS(text, part);
+}
+
+static void the_session_log_keeps_the_lines_that_parsers_know(void)
+{
+    const char *path = apr_pstrcat(zm_test_pool(), zm_test_directory(), "/session.log", NULL);
+    journal_options_t options = {.file = path};
+    client_t *client = client_connect("PARAM tarpit 20 0 20", STRANGER);
+    apr_socket_t *first = client->socket;
+    zm_error_t error;
+    journal_close(client->server.journal);
+    ZM_ASSERT_OK(journal_open(&client->server.journal, &options, zm_test_pool(), &error));
+    client_again(client, STRANGER);
+    assert_logged(client, path,
+                  "0000#\tconnection from [192.0.2.9] [192.0.2.9]:40112 on port 25 ipcnt ");
+    assert_logged(client, path, " ident: IDENT-NOT-QUERIED\n");
+    hello(client);
+    (void)say(client, "FOO\r\n");
+    (void)later(client, 20);
+    assert_logged(client, path, "#\ttarpit delay:0020 sec. at ");
+    assert_logged(client, path, "0020#\ttarpit with delay 0020 ends at ");
+    (void)say(client, BEGIN);
+    (void)hang_up(client);
+    assert_logged(client, path, "#\taborted (0 bytes): premature EOF\n");
+    assert_logged(client, path, "-\tpremature EOF\n");
+    client->socket = first;
+    (void)say(client, "QUIT\r\n");
+    (void)hang_up(client);
+    assert_logged(client, path, "#\tend QUIT;");
+    client_done(client);
+    journal_close(client->server.journal);
+}
+
 static void greet_delay_catches_those_who_do_not_wait(void)
 {
     client_t *client = client_connect("PARAM greet-delay 5", STRANGER);
@@ -404,6 +448,16 @@ static void size_is_checked_before_and_while_receiving(void)
     client_done(client);
 }
 
+static void what_data_adds_to_a_message_is_not_its_size(void)
+{
+    client_t *client = client_connect("PARAM maxsize 12", STRANGER);
+    hello(client);
+    ASSERT_HAS(send_text(client, "..23456789\r\n.\r\n"), "250 2.0.0");
+    ASSERT_HAS(send_text(client, "..234567890\r\n.\r\n"), "250 2.0.0");
+    ASSERT_HAS(send_text(client, "..2345678901\r\n.\r\n"), "552 5.3.4");
+    client_done(client);
+}
+
 static void recipients_are_limited(void)
 {
     client_t *client = client_connect("PARAM RcptLimitCount 100", STRANGER);
@@ -520,7 +574,8 @@ static void stopping_ends_idle_sessions_and_lets_messages_finish(void)
     client_done(client);
 }
 
-ZM_TESTS("smtpserver session", ZM_TEST(the_banner_names_the_host),
+ZM_TESTS("smtpserver session", ZM_TEST(the_session_log_keeps_the_lines_that_parsers_know),
+         ZM_TEST(what_data_adds_to_a_message_is_not_its_size), ZM_TEST(the_banner_names_the_host),
          ZM_TEST(the_banner_can_be_configured), ZM_TEST(ehlo_lists_extensions_and_help_last),
          ZM_TEST(ehlo_leaves_out_what_is_off), ZM_TEST(helo_pattern_can_refuse),
          ZM_TEST(mail_needs_a_greeting), ZM_TEST(greet_delay_catches_those_who_do_not_wait),
