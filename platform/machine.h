@@ -27,6 +27,10 @@ void zm_machine_large_pages(void *memory, apr_size_t size);
  * ended. */
 apr_status_t zm_machine_addresses(const char *const **addresses, apr_pool_t *pool);
 
+/** Those of the interface of that name; null ended, and empty when there is none. */
+apr_status_t zm_machine_interface(const char *const **addresses, const char *name,
+                                  apr_pool_t *pool);
+
 /** The canonical name of a host, as the system's resolver knows it; without one, `host` itself. */
 const char *zm_machine_canonical_name(const char *host, apr_pool_t *pool);
 

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -61,7 +62,9 @@ static bool print_address(char *text, const struct sockaddr *address)
     return bytes != NULL && inet_ntop(address->sa_family, bytes, text, INET6_ADDRSTRLEN) != NULL;
 }
 
-apr_status_t zm_machine_addresses(const char *const **addresses, apr_pool_t *pool)
+/* name: null for all interfaces. */
+static apr_status_t list_addresses(const char *const **addresses, const char *name,
+                                   apr_pool_t *pool)
 {
     apr_array_header_t *list = apr_array_make(pool, 8, sizeof(const char *));
     struct ifaddrs *first, *one;
@@ -69,12 +72,23 @@ apr_status_t zm_machine_addresses(const char *const **addresses, apr_pool_t *poo
     if (getifaddrs(&first) != 0)
         return errno;
     for (one = first; one != NULL; one = one->ifa_next)
-        if (print_address(text, one->ifa_addr))
+        if ((name == NULL || strcmp(one->ifa_name, name) == 0) &&
+            print_address(text, one->ifa_addr))
             APR_ARRAY_PUSH(list, const char *) = apr_pstrdup(pool, text);
     freeifaddrs(first);
     APR_ARRAY_PUSH(list, const char *) = NULL;
     *addresses = (const char *const *)(const void *)list->elts;
     return APR_SUCCESS;
+}
+
+apr_status_t zm_machine_addresses(const char *const **addresses, apr_pool_t *pool)
+{
+    return list_addresses(addresses, NULL, pool);
+}
+
+apr_status_t zm_machine_interface(const char *const **addresses, const char *name, apr_pool_t *pool)
+{
+    return list_addresses(addresses, name, pool);
 }
 
 const char *zm_machine_hosts_file(apr_pool_t *pool)

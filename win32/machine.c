@@ -12,6 +12,9 @@
 #include <apr_tables.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "win32/file.h"
 
 int zm_machine_processors(void)
 {
@@ -46,18 +49,30 @@ static bool print_address(char *text, const SOCKADDR *address)
     return bytes != NULL && inet_ntop(address->sa_family, bytes, text, INET6_ADDRSTRLEN) != NULL;
 }
 
-static void add_all(apr_array_header_t *list, const IP_ADAPTER_ADDRESSES *adapter)
+/* Under the name that people see, or the system's own. */
+static bool is_called(const IP_ADAPTER_ADDRESSES *adapter, const char *name, apr_pool_t *pool)
+{
+    const char *friendly = zm_from_wide(adapter->FriendlyName, pool);
+    return (friendly != NULL && strcmp(friendly, name) == 0) ||
+           strcmp(adapter->AdapterName, name) == 0;
+}
+
+static void add_all(apr_array_header_t *list, const IP_ADAPTER_ADDRESSES *adapter, const char *name)
 {
     char text[INET6_ADDRSTRLEN];
     for (; adapter != NULL; adapter = adapter->Next) {
         const IP_ADAPTER_UNICAST_ADDRESS *one;
+        if (name != NULL && !is_called(adapter, name, list->pool))
+            continue;
         for (one = adapter->FirstUnicastAddress; one != NULL; one = one->Next)
             if (print_address(text, one->Address.lpSockaddr))
                 APR_ARRAY_PUSH(list, const char *) = apr_pstrdup(list->pool, text);
     }
 }
 
-apr_status_t zm_machine_addresses(const char *const **addresses, apr_pool_t *pool)
+/* name: null for all interfaces. */
+static apr_status_t list_addresses(const char *const **addresses, const char *name,
+                                   apr_pool_t *pool)
 {
     const ULONG flags = GAA_FLAG_SKIP_ANYCAST | GAA_FLAG_SKIP_MULTICAST | GAA_FLAG_SKIP_DNS_SERVER;
     apr_array_header_t *list = apr_array_make(pool, 8, sizeof(const char *));
@@ -70,10 +85,20 @@ apr_status_t zm_machine_addresses(const char *const **addresses, apr_pool_t *poo
     }
     if (code != ERROR_SUCCESS)
         return APR_FROM_OS_ERROR(code);
-    add_all(list, first);
+    add_all(list, first, name);
     APR_ARRAY_PUSH(list, const char *) = NULL;
     *addresses = (const char *const *)(const void *)list->elts;
     return APR_SUCCESS;
+}
+
+apr_status_t zm_machine_addresses(const char *const **addresses, apr_pool_t *pool)
+{
+    return list_addresses(addresses, NULL, pool);
+}
+
+apr_status_t zm_machine_interface(const char *const **addresses, const char *name, apr_pool_t *pool)
+{
+    return list_addresses(addresses, name, pool);
 }
 
 const char *zm_machine_hosts_file(apr_pool_t *pool)

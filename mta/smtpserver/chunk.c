@@ -78,6 +78,8 @@ static void chunk_end(session_t *session)
         return;
     }
     if (transaction->chunk_refused) {
+        if (last && session->lmtp)
+            session->copies = transaction->accepted;
         end_transaction(session, last);
         reply(session, 452, "4.3.0", "discarded due to an earlier error");
         return;

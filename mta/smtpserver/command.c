@@ -135,6 +135,7 @@ static command_fn command_help;
 static const verb_t verbs[] = {
     {"EHLO", NULL, true, "EHLO NAME: greets, and lists the extensions", ZM_COUNT_SS_SMTP_EHLO},
     {"HELO", NULL, true, "HELO NAME: greets", ZM_COUNT_SS_SMTP_HELO},
+    {"LHLO", NULL, true, "LHLO NAME: says who you are", ZM_COUNT_SS_SMTP_HELO},
     {"MAIL", command_mail, false, "MAIL FROM:<ADDRESS> [PARAMETERS]: begins a message",
      ZM_COUNT_SS_SMTP_MAIL},
     {"RCPT", command_rcpt, false, "RCPT TO:<ADDRESS> [PARAMETERS]: adds a recipient",
@@ -169,6 +170,20 @@ static const verb_t verbs[] = {
     {"550", command_echo, false, NULL, ZM_COUNTERS},
 };
 
+/* What a client may say before he has said who he is. */
+static bool is_free(const verb_t *verb)
+{
+    return verb != NULL &&
+           (verb->greeting || verb->run == command_noop || verb->run == command_rset ||
+            verb->run == command_quit || verb->run == command_starttls);
+}
+
+/* LMTP has a greeting of its own, and no other (RFC 2033, 4.1). */
+static bool is_spoken(const session_t *session, const verb_t *verb)
+{
+    return !verb->greeting || (verb->name[0] == 'L') == session->lmtp;
+}
+
 static const verb_t *find(zm_str_t name)
 {
     apr_size_t i;
@@ -185,9 +200,9 @@ static bool is_offered(const session_t *session, const verb_t *verb)
     if (verb->help == NULL)
         return false;
     return (verb->run != command_bdat || group->chunking) &&
-           (verb->run != command_etrn || group->etrn) &&
+           (verb->run != command_etrn || (group->etrn && !session->submission)) &&
            (verb->run != command_expn || referral_of_expn(session)) &&
-           (!verb->greeting || verb->name[0] != 'E' || group->ehlo);
+           (!verb->greeting || verb->name[0] != 'E' || group->ehlo) && is_spoken(session, verb);
 }
 
 static void list_verbs(session_t *session)
@@ -258,7 +273,10 @@ static void execute(session_t *session, zm_str_t line)
     if (session->denied && (verb == NULL || verb->run != command_quit)) {
         session_tarpit(session);
         command_error(session, 550, "5.7.1", "you may only QUIT");
-    } else if (verb == NULL || (verb->run == command_bdat && !session->group->chunking) ||
+    } else if (session->barred && !is_free(verb)) {
+        command_error(session, 530, "5.7.0", "Authentication required");
+    } else if (verb == NULL || !is_spoken(session, verb) ||
+               (verb->run == command_bdat && !session->group->chunking) ||
                (verb->run == command_etrn && !session->group->etrn)) {
         unknown(session, line);
     } else if (verb->greeting) {
@@ -301,7 +319,7 @@ static bool check_pipelining(session_t *session)
         return true;
     count(session, ZM_COUNT_SS_IncomingClientPipelines);
     session_note(session, "-- pipeline input exists %lu bytes", (unsigned long)more);
-    if (session->greeted_ehlo)
+    if (session->greeted_ehlo || session->lmtp)
         return true;
     reply(session, 503, "5.5.1", "pipelined input without EHLO; closing the connection");
     session_finish(session, "pipelined input without EHLO");

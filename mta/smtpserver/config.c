@@ -24,6 +24,14 @@ void config_error(config_reader_t *reader, const char *format, ...)
     va_end(arguments);
 }
 
+void config_warning(config_reader_t *reader, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    add_message(reader->config->warnings, reader, apr_pvsprintf(reader->pool, format, arguments));
+    va_end(arguments);
+}
+
 void config_notice(config_reader_t *reader, const char *format, ...)
 {
     va_list arguments;
@@ -42,6 +50,7 @@ static config_group_t *default_group(apr_pool_t *pool)
     group->recipients = 10000;
     group->ehlo = group->pipelining = group->eight_bit = group->chunking = group->dsn = true;
     group->enhanced = group->multiline = group->etrn = true;
+    group->submit_auth = group->deliver_by = -1;
     group->contact = "Ask HELP for our contact information.";
     return group;
 }
@@ -67,6 +76,7 @@ static config_t *default_config(const char *file, const config_options_t *option
     config->binds = apr_array_make(pool, 4, sizeof(config_bind_t));
     config->nodes = apr_array_make(pool, 4, sizeof(config_node_t));
     config->notices = apr_array_make(pool, 4, sizeof(const char *));
+    config->warnings = apr_array_make(pool, 4, sizeof(const char *));
     config->errors = apr_array_make(pool, 4, sizeof(const char *));
     return config;
 }
@@ -99,8 +109,8 @@ static bool take_word(config_reader_t *reader, zm_str_t *rest, zm_str_t *word)
         end++;
     *word = zm_str_of(rest->data, end);
     if (end == rest->length)
-        config_error(reader, "PARAM %.*s: expected a closing %c", (int)reader->keyword.length,
-                     reader->keyword.data, quote);
+        config_warning(reader, "PARAM %.*s: expected a closing %c", (int)reader->keyword.length,
+                       reader->keyword.data, quote);
     else
         end++;
     *rest = zm_str_from(*rest, end);
@@ -111,7 +121,7 @@ static void read_parameter(config_reader_t *reader, zm_str_t line)
 {
     zm_str_t rest = line;
     if (!zm_str_word(&rest, &reader->keyword)) {
-        config_error(reader, "expected a keyword behind PARAM");
+        config_warning(reader, "expected a keyword behind PARAM");
         return;
     }
     reader->count = 0;
@@ -130,9 +140,20 @@ static void read_parameter(config_reader_t *reader, zm_str_t line)
 
 static void read_pattern(config_reader_t *reader, zm_str_t line)
 {
+    pattern_list_t *list = &reader->config->patterns;
     const char *problem;
-    if (pattern_add(&reader->config->patterns, line, &problem, reader->pool) != APR_SUCCESS)
+    if (pattern_add(list, line, &problem, reader->pool) != APR_SUCCESS) {
         config_error(reader, "%s", problem);
+        return;
+    }
+    if (list->last->unknown != '\0')
+        config_warning(reader,
+                       "the flag %c has no effect: flags are R S F T f t v e h D -, or !TEXT",
+                       list->last->unknown);
+    if ((list->last->flags & PATTERN_DEBUG) != 0 && !reader->noticed_debug) {
+        config_notice(reader, "the flag D has no effect: input that breaks off is not kept");
+        reader->noticed_debug = true;
+    }
 }
 
 static void read_line(config_reader_t *reader, zm_str_t line)

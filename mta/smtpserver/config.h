@@ -14,9 +14,10 @@
  * comment.  The values of hdr220, help, sasl-mechanisms and
  * contact-pointer-message are the rest of the line as it stands.
  *
- * Parameters of features that this version does not have are known by name.
- * One that would only add something gives a notice; one that would keep
- * somebody out is an error, because going on without it would let him in.
+ * Files of earlier versions load.  Parameters of features that this version does
+ * not have are known by name: one that would only add something gives a notice,
+ * one that would keep somebody out a warning.  Unknown parameters and flags, and
+ * values out of range, give warnings too; values that cannot be read are errors.
  */
 #ifndef ZM_SMTPSERVER_CONFIG_H
 #define ZM_SMTPSERVER_CONFIG_H
@@ -33,6 +34,8 @@ typedef struct config_group_t config_group_t;
 typedef struct config_bind_t {
     zm_endpoint_t where; /**< family 0: every address, of both families where the host can */
     bool port_given;     /**< else BindPort or the option decides, when all has been read */
+    bool submit;         /**< for submission: clients must say who they are */
+    bool classic;        /**< by BindAddress, which brings what listen-submit asks for */
     config_group_t *group;
     unsigned line; /**< where it stands in the file; 0: implied */
 } config_bind_t;
@@ -48,8 +51,12 @@ struct config_group_t {
     double tarpit_initial, tarpit_exponent, tarpit_limit; /**< seconds, factor, seconds */
     bool ehlo, pipelining, eight_bit, chunking, dsn, enhanced, multiline;
     bool etrn;
-    bool vrfy, expn;   /**< VRFY and EXPN are put to the router */
-    bool never_notify; /**< store NOTIFY=NEVER whatever was asked for */
+    bool listen_submit;  /**< BindAddress, or its absence, means port 587 too */
+    int64_t submit_auth; /**< who must say who he is: 0 not this host, 1 everybody, -1 not set */
+    bool vrfy, expn;     /**< VRFY and EXPN are put to the router */
+    int64_t deliver_by;  /**< DELIVERBY: the least seconds, 0: any; -1: it is off */
+    bool rcvd_auth, rcvd_tls, rcvd_tls_peer; /**< what Received tells of a client */
+    bool never_notify;                       /**< store NOTIFY=NEVER whatever was asked for */
     const char *contact;
 };
 
@@ -85,6 +92,8 @@ typedef struct config_t {
     bool sum_size;     /**< SIZE= counts once for each recipient in the space check */
     bool percent_hack; /**< % and ! in local parts are looked through */
     bool source_route; /**< keep @a,@b:c@d */
+    bool submission;   /**< MSA-mode: what submit of a listener means, for all */
+    bool lmtp;         /**< sessions at other ports than 25 speak LMTP */
     bool router;       /**< the router is asked about senders and recipients */
     bool router_named; /**< but only where a pattern has f or t */
     int64_t routers;   /**< that answer, at most */
@@ -95,11 +104,12 @@ typedef struct config_t {
     int help_lines;
     apr_array_header_t *nodes; /**< of config_node_t */
     pattern_list_t patterns;
-    config_group_t *standard;    /**< the default group */
-    apr_array_header_t *groups;  /**< of config_group_t *, the default group first */
-    apr_array_header_t *binds;   /**< of config_bind_t */
-    apr_array_header_t *notices; /**< of const char *: what an administrator should know */
-    apr_array_header_t *errors;  /**< of const char *: why the file cannot be used */
+    config_group_t *standard;     /**< the default group */
+    apr_array_header_t *groups;   /**< of config_group_t *, the default group first */
+    apr_array_header_t *binds;    /**< of config_bind_t */
+    apr_array_header_t *notices;  /**< of const char *: what an administrator should know */
+    apr_array_header_t *warnings; /**< of const char *: and what he must look at */
+    apr_array_header_t *errors;   /**< of const char *: why the file cannot be used */
 } config_t;
 
 /** What the command line contributes. */

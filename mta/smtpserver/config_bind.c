@@ -4,8 +4,10 @@
 
 #include "mta/conf/mailqsock.h"
 #include "mta/smtpserver/config_parts.h"
+#include "platform/machine.h"
 
 #define SMTP_PORT 25
+#define SUBMIT_PORT 587
 
 /* "any", "any6", "[1.2.3.4]", "[IPv6:x]", "[IPv6.x]", "[ipv6 x]", and the same without brackets. */
 static bool parse_address(zm_str_t word, zm_ip_t *ip, apr_pool_t *pool)
@@ -33,41 +35,88 @@ static bool parse_port(zm_str_t word, uint16_t *port)
     return true;
 }
 
-void config_bind(config_reader_t *reader, bool with_port)
+static void add_bind(config_reader_t *reader, config_bind_t bind)
 {
-    config_bind_t bind = {0};
-    zm_str_t word = reader->words[0];
-    int name = (int)reader->keyword.length;
-    if (zm_str_starts_nocase(word, ZM_S("iface:"))) {
-        config_error(reader,
-                     "PARAM %.*s: names of interfaces are not understood; write the "
-                     "address, as in [192.0.2.1]",
-                     name, reader->keyword.data);
-        return;
-    }
-    if (!parse_address(word, &bind.where.ip, reader->pool)) {
-        config_error(reader,
-                     "PARAM %.*s: expected any, any6, [ADDRESS] or [IPv6:ADDRESS], not %.*s", name,
-                     reader->keyword.data, (int)word.length, word.data);
-        return;
-    }
-    if (with_port && reader->count > 1) {
-        if (!parse_port(reader->words[1], &bind.where.port)) {
-            config_error(reader, "PARAM %.*s: expected a port number, not %.*s", name,
-                         reader->keyword.data, (int)reader->words[1].length, reader->words[1].data);
-            return;
-        }
-        bind.port_given = true;
-    }
-    bind.group = reader->group;
-    bind.group->bound = true;
-    bind.line = reader->lines->number;
-    /* BindSmtp without a port means the protocol's own; BindAddress follows BindPort. */
-    if (with_port && !bind.port_given) {
-        bind.where.port = SMTP_PORT;
-        bind.port_given = true;
-    }
     APR_ARRAY_PUSH(reader->config->binds, config_bind_t) = bind;
+}
+
+/* "iface:NAME", "iface:v4:NAME", "iface:v6:NAME": the addresses that the interface has now. */
+static void bind_interface(config_reader_t *reader, config_bind_t bind, zm_str_t text)
+{
+    const char *const *addresses, *name;
+    int family = 0, found = 0;
+    if (zm_str_starts_nocase(text, ZM_S("v4:")))
+        family = 4;
+    else if (zm_str_starts_nocase(text, ZM_S("v6:")))
+        family = 6;
+    name = zm_str_c(reader->pool, zm_str_from(text, family != 0 ? 3 : 0));
+    if (zm_machine_interface(&addresses, name, reader->pool) != APR_SUCCESS)
+        addresses = NULL;
+    for (; addresses != NULL && *addresses != NULL; addresses++) {
+        if (zm_ip_parse(&bind.where.ip, zm_str(*addresses)) != APR_SUCCESS ||
+            (family != 0 && bind.where.ip.family != family))
+            continue;
+        add_bind(reader, bind);
+        found++;
+    }
+    if (found == 0)
+        config_warning(reader, "PARAM %.*s: nobody listens there: the interface %s has no address",
+                       (int)reader->keyword.length, reader->keyword.data, name);
+}
+
+/* An address in brackets with a blank in it has been taken for two words. */
+static void join_words(config_reader_t *reader)
+{
+    zm_str_t *words = reader->words;
+    int i;
+    if (reader->count < 2 || words[0].data[0] != '[' || zm_str_find(words[0], ']') >= 0)
+        return;
+    words[0] = zm_str(apr_psprintf(reader->pool, "%.*s %.*s", (int)words[0].length, words[0].data,
+                                   (int)words[1].length, words[1].data));
+    reader->count--;
+    for (i = 1; i < reader->count; i++)
+        words[i] = words[i + 1];
+}
+
+static bool read_port(config_reader_t *reader, config_door_t door, config_bind_t *bind)
+{
+    zm_str_t word;
+    bind->port_given = door != CONFIG_CLASSIC; /* that one follows BindPort */
+    bind->where.port = door == CONFIG_SUBMIT ? SUBMIT_PORT : SMTP_PORT;
+    if (door == CONFIG_CLASSIC || reader->count < 2)
+        return true;
+    word = reader->words[1];
+    if (parse_port(word, &bind->where.port))
+        return true;
+    config_error(reader, "PARAM %.*s: expected a port number, not %.*s",
+                 (int)reader->keyword.length, reader->keyword.data, (int)word.length, word.data);
+    return false;
+}
+
+void config_bind(config_reader_t *reader, config_door_t door)
+{
+    config_bind_t bind = {.group = reader->group,
+                          .line = reader->lines->number,
+                          .submit = door == CONFIG_SUBMIT,
+                          .classic = door == CONFIG_CLASSIC};
+    zm_str_t word;
+    join_words(reader);
+    word = reader->words[0];
+    if (!read_port(reader, door, &bind))
+        return;
+    bind.group->bound = true;
+    if (zm_str_starts_nocase(word, ZM_S("iface:"))) {
+        bind_interface(reader, bind, zm_str_from(word, 6));
+        reader->bound = true;
+    } else if (parse_address(word, &bind.where.ip, reader->pool)) {
+        add_bind(reader, bind);
+    } else {
+        config_error(reader,
+                     "PARAM %.*s: expected any, any6, [ADDRESS], [IPv6:ADDRESS] or iface:NAME, "
+                     "not %.*s",
+                     (int)reader->keyword.length, reader->keyword.data, (int)word.length,
+                     word.data);
+    }
 }
 
 static uint16_t standard_port(const config_reader_t *reader, const config_group_t *group)
@@ -82,10 +131,7 @@ static uint16_t standard_port(const config_reader_t *reader, const config_group_
 static void imply_bind(config_reader_t *reader, config_group_t *group)
 {
     const char *configured = zm_zenv_get_or(reader->options->zenv, "BINDADDR", NULL);
-    config_bind_t bind = {0};
-    bind.group = group;
-    bind.port_given = true;
-    bind.where.port = standard_port(reader, group);
+    config_bind_t bind = {.group = group, .classic = true};
     if (configured != NULL) {
         if (!parse_address(zm_str(configured), &bind.where.ip, reader->pool))
             config_error(reader, "the site variable BINDADDR: expected [ADDRESS], not %s",
@@ -95,23 +141,32 @@ static void imply_bind(config_reader_t *reader, config_group_t *group)
     } else if (reader->options->family == 6) {
         (void)zm_ip_parse(&bind.where.ip, ZM_S("::"));
     }
-    APR_ARRAY_PUSH(reader->config->binds, config_bind_t) = bind;
+    add_bind(reader, bind);
 }
 
 void config_finish_binds(config_reader_t *reader)
 {
     config_t *config = reader->config;
-    int i;
-    for (i = 0; i < config->binds->nelts; i++) {
-        config_bind_t *bind = &APR_ARRAY_IDX(config->binds, i, config_bind_t);
-        if (!bind->port_given)
-            bind->where.port = standard_port(reader, bind->group);
-    }
+    int i, count;
     for (i = 0; i < config->groups->nelts; i++) {
         config_group_t *group = APR_ARRAY_IDX(config->groups, i, config_group_t *);
         if (!group->bound)
             imply_bind(reader, group);
     }
+    count = config->binds->nelts;
+    for (i = 0; i < count; i++) {
+        config_bind_t bind = APR_ARRAY_IDX(config->binds, i, config_bind_t);
+        if (!bind.port_given)
+            APR_ARRAY_IDX(config->binds, i, config_bind_t).where.port =
+                standard_port(reader, bind.group);
+        if (!bind.classic || !bind.group->listen_submit)
+            continue;
+        bind.where.port = SUBMIT_PORT;
+        bind.submit = true;
+        add_bind(reader, bind);
+    }
+    if (count == 0 && reader->bound)
+        config_error(reader, "no address to listen at is left");
 }
 
 /* -- schedulers ------------------------------------------------------------------- */
@@ -145,8 +200,7 @@ void config_node(config_reader_t *reader)
 {
     config_node_t node = {0};
     if (reader->config->nodes->nelts == CONFIG_NODES) {
-        config_error(reader, "PARAM etrn-cluster: there are %d already, and no more are kept",
-                     CONFIG_NODES);
+        config_warning(reader, "PARAM etrn-cluster is ignored: there are %d already", CONFIG_NODES);
         return;
     }
     if (!read_node(&node, reader->words[0], reader->pool)) {

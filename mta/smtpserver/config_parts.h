@@ -19,11 +19,15 @@ typedef struct config_reader_t {
     zm_str_t words[CONFIG_WORDS];
     int count;
     bool noticed[CONFIG_KEYWORD_LIMIT];
+    bool noticed_debug;
+    bool bound; /* a listener is named that this version does not have */
     apr_pool_t *pool;
 } config_reader_t;
 
-/** Both add "FILE:LINE: text"; line 0: no line. */
+/** All add "FILE:LINE: text"; line 0: no line. */
 void config_error(config_reader_t *reader, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void config_warning(config_reader_t *reader, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void config_notice(config_reader_t *reader, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -33,7 +37,9 @@ void config_parameter(config_reader_t *reader);
 /** Whether the value of that keyword is the rest of the line as it stands. */
 bool config_is_raw(zm_str_t keyword);
 
-void config_bind(config_reader_t *reader, bool with_port);
+/** BindSmtp, BindSubmit, and BindAddress, which has no port. */
+typedef enum config_door_t { CONFIG_SMTP, CONFIG_SUBMIT, CONFIG_CLASSIC } config_door_t;
+void config_bind(config_reader_t *reader, config_door_t door);
 /** A line of etrn-cluster. */
 void config_node(config_reader_t *reader);
 void config_new_group(config_reader_t *reader);

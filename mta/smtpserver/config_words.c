@@ -2,8 +2,8 @@
  * The keywords of smtpserver.conf.
  *
  * One table says for each what it is and where its value goes, so that no
- * keyword is silently ignored: the unknown are errors, and those of features
- * that are not in this version say so.
+ * keyword is silently ignored: the unknown and those of features that are not in
+ * this version are told by name.
  */
 #include <apr_strings.h>
 #include <limits.h>
@@ -19,10 +19,10 @@ typedef enum kind_t {
     GROUP_OFF,
     NUMBER, /* of the whole configuration, between low and high */
     GROUP_NUMBER,
-    CALL,          /* a function of its own */
-    NOTICE,        /* known, without effect in this version */
-    REFUSED,       /* known, and it would be unsafe to go on without it */
-    REFUSED_IF_SET /* the same, when its value is not 0 */
+    CALL,         /* a function of its own */
+    NOTICE,       /* known, without effect in this version */
+    WARNING,      /* the same, and it would have kept somebody out */
+    WARNED_IF_SET /* the same, when its value is not 0 */
 } kind_t;
 
 typedef struct keyword_t {
@@ -30,6 +30,7 @@ typedef struct keyword_t {
     kind_t kind;
     size_t offset;
     int64_t low, high;
+    bool exact; /* a number out of range is an error */
     void (*call)(config_reader_t *reader);
     int words; /* that must be there */
     bool raw;
@@ -40,16 +41,49 @@ typedef struct keyword_t {
 #define C(field) offsetof(config_t, field)
 #define MANY INT64_C(1000000000)
 
+#define NO_TLS "this version has no TLS"
+#define NO_AUTH "this version has no authentication"
+#define NO_POLICY "this version accepts mail for local domains, and relays for the loopback only"
+
 /* -- parameters with a rule of their own ------------------------------------------ */
 
 static void bind_smtp(config_reader_t *reader)
 {
-    config_bind(reader, true);
+    config_bind(reader, CONFIG_SMTP);
+}
+
+static void bind_submit(config_reader_t *reader)
+{
+    config_bind(reader, CONFIG_SUBMIT);
 }
 
 static void bind_address(config_reader_t *reader)
 {
-    config_bind(reader, false);
+    config_bind(reader, CONFIG_CLASSIC);
+}
+
+/* The group listens there and nowhere else, so it does not listen. */
+static void bind_tls(config_reader_t *reader)
+{
+    reader->group->bound = reader->bound = true;
+    config_warning(reader, "PARAM BindSmtpS: nobody listens at %.*s: " NO_TLS,
+                   (int)reader->words[0].length, reader->words[0].data);
+}
+
+static void submit_auth(config_reader_t *reader)
+{
+    reader->group->submit_auth = zm_str_starts_nocase(reader->keyword, ZM_S("no-")) ? 0 : 1;
+}
+
+static void deliver_by(config_reader_t *reader)
+{
+    int64_t least = 0;
+    if (reader->count > 0 &&
+        (zm_str_i64(reader->words[0], &least) != APR_SUCCESS || least < 0 || least > 999999999))
+        config_error(reader, "PARAM deliverby: expected the least number of seconds, not %.*s",
+                     (int)reader->words[0].length, reader->words[0].data);
+    else
+        reader->group->deliver_by = least;
 }
 
 static bool number_of(zm_str_t word, double *value)
@@ -94,11 +128,12 @@ static void bare_newline(config_reader_t *reader)
 
 static void add_text(config_reader_t *reader, const char **lines, int *count, int limit)
 {
-    if (*count == limit)
-        config_error(reader, "PARAM %.*s: there are %d already, and no more are kept",
-                     (int)reader->keyword.length, reader->keyword.data, limit);
-    else
-        lines[(*count)++] = zm_str_c(reader->pool, reader->rest);
+    if (*count == limit) {
+        config_warning(reader, "PARAM %.*s: this line replaces the one before: at most %d are kept",
+                       (int)reader->keyword.length, reader->keyword.data, limit);
+        --*count;
+    }
+    lines[(*count)++] = zm_str_c(reader->pool, reader->rest);
 }
 
 static void greeting(config_reader_t *reader)
@@ -137,10 +172,6 @@ static void recipient_limit(config_reader_t *reader)
 }
 
 /* -- the table -------------------------------------------------------------------- */
-
-#define NO_TLS "this version has no TLS"
-#define NO_AUTH "this version has no authentication"
-#define NO_POLICY "this version accepts mail for local domains, and relays for the loopback only"
 
 static const keyword_t keywords[] = {
     {.name = "maxsize", .kind = NUMBER, .offset = C(max_size), .high = INT64_MAX},
@@ -192,7 +223,12 @@ static const keyword_t keywords[] = {
 
     {.name = "BindSmtp", .kind = CALL, .call = bind_smtp, .words = 1},
     {.name = "BindAddress", .kind = CALL, .call = bind_address, .words = 1},
-    {.name = "BindPort", .kind = GROUP_NUMBER, .offset = G(bind_port), .low = 1, .high = 65535},
+    {.name = "BindPort",
+     .kind = GROUP_NUMBER,
+     .offset = G(bind_port),
+     .low = 1,
+     .high = 65535,
+     .exact = true},
     {.name = "ListenQueueSize",
      .kind = GROUP_NUMBER,
      .offset = G(backlog),
@@ -230,6 +266,7 @@ static const keyword_t keywords[] = {
     {.name = "PIPELINING-OK", .kind = GROUP_ON, .offset = G(pipelining)},
     {.name = "No8BITMIME", .kind = GROUP_OFF, .offset = G(eight_bit)},
     {.name = "No8BITIME", .kind = GROUP_OFF, .offset = G(eight_bit)},
+    {.name = "8BITIME-OK", .kind = GROUP_ON, .offset = G(eight_bit)},
     {.name = "8BITMIME-OK", .kind = GROUP_ON, .offset = G(eight_bit)},
     {.name = "NoCHUNKING", .kind = GROUP_OFF, .offset = G(chunking)},
     {.name = "CHUNKING-OK", .kind = GROUP_ON, .offset = G(chunking)},
@@ -240,6 +277,8 @@ static const keyword_t keywords[] = {
     {.name = "NoENCHANCEDSTATUSCODES", .kind = GROUP_OFF, .offset = G(enhanced)},
     {.name = "NoENCHANCEDSTATUS", .kind = GROUP_OFF, .offset = G(enhanced)},
     {.name = "ENHANCEDSTATUSCODES-OK", .kind = GROUP_ON, .offset = G(enhanced)},
+    {.name = "ENCHANCEDSTATUSCODES-OK", .kind = GROUP_ON, .offset = G(enhanced)},
+    {.name = "ENCHANCEDSTATUS-OK", .kind = GROUP_ON, .offset = G(enhanced)},
     {.name = "ENHANCEDSTATUS-OK", .kind = GROUP_ON, .offset = G(enhanced)},
     {.name = "NoETRN", .kind = GROUP_OFF, .offset = G(etrn)},
     {.name = "ETRN-OK", .kind = GROUP_ON, .offset = G(etrn)},
@@ -252,37 +291,49 @@ static const keyword_t keywords[] = {
     {.name = "force-rcpt-notify-never", .kind = GROUP_ON, .offset = G(never_notify)},
     {.name = "no-force-rcpt-notify-never", .kind = GROUP_OFF, .offset = G(never_notify)},
 
-    /* what would keep somebody out */
-    {.name = "BindSmtpS", .kind = REFUSED, .note = NO_TLS},
-    {.name = "BindSubmit", .kind = REFUSED, .note = NO_AUTH ", which submission needs"},
-    {.name = "listen-ssmtp", .kind = REFUSED, .note = NO_TLS},
-    {.name = "listen-submit", .kind = REFUSED, .note = NO_AUTH ", which submission needs"},
-    {.name = "MSA-mode", .kind = REFUSED, .note = NO_AUTH},
-    {.name = "submit-requires-auth", .kind = NOTICE, .note = NO_AUTH},
-    {.name = "no-submit-requires-auth", .kind = NOTICE, .note = NO_AUTH},
-    {.name = "tls-enforce-tls", .kind = REFUSED_IF_SET, .note = NO_TLS},
-    {.name = "tls-require-cert", .kind = REFUSED_IF_SET, .note = NO_TLS},
-    {.name = "use-tcp-wrapper",
-     .kind = REFUSED,
-     .note = "this version does not ask hosts.allow and hosts.deny"},
-    {.name = "lmtp-mode", .kind = REFUSED, .note = "this version does not speak LMTP"},
+    {.name = "BindSubmit", .kind = CALL, .call = bind_submit, .words = 1},
+    {.name = "listen-submit", .kind = GROUP_ON, .offset = G(listen_submit)},
+    {.name = "MSA-mode", .kind = ON, .offset = C(submission)},
+    {.name = "submit-requires-auth", .kind = CALL, .call = submit_auth},
+    {.name = "no-submit-requires-auth", .kind = CALL, .call = submit_auth},
+    {.name = "lmtp-mode", .kind = ON, .offset = C(lmtp)},
+    {.name = "deliverby", .kind = CALL, .call = deliver_by},
+    {.name = "rcvd-auth-user", .kind = GROUP_ON, .offset = G(rcvd_auth)},
+    {.name = "no-rcvd-auth-user", .kind = GROUP_OFF, .offset = G(rcvd_auth)},
+    {.name = "rcvd-tls-mode", .kind = GROUP_ON, .offset = G(rcvd_tls)},
+    {.name = "no-rcvd-tls-mode", .kind = GROUP_OFF, .offset = G(rcvd_tls)},
+    {.name = "rcvd-tls-peer", .kind = GROUP_ON, .offset = G(rcvd_tls_peer)},
+    {.name = "no-rcvd-tls-peer", .kind = GROUP_OFF, .offset = G(rcvd_tls_peer)},
+    {.name = "rcvd-tls-ccert", .kind = GROUP_ON, .offset = G(rcvd_tls_peer)},
+    {.name = "no-rcvd-tls-ccert", .kind = GROUP_OFF, .offset = G(rcvd_tls_peer)},
 
-    /* what would only add something */
+    /* what would keep somebody out */
+    {.name = "BindSmtpS", .kind = CALL, .call = bind_tls, .words = 1},
+    {.name = "listen-ssmtp", .kind = WARNING, .note = NO_TLS},
+    {.name = "tls-enforce-tls", .kind = WARNED_IF_SET, .note = NO_TLS},
+    {.name = "tls-require-cert", .kind = WARNED_IF_SET, .note = NO_TLS},
+    {.name = "use-tcp-wrapper",
+     .kind = WARNING,
+     .note = "this version does not ask hosts.allow and hosts.deny"},
+    {.name = "no-use-tcp-wrapper", .kind = NOTICE, .note = "hosts.allow is not asked"},
+
+    /* the rest: what would only add something gives a notice */
     {.name = "DEBUGcmd", .kind = NOTICE, .note = "there is no debug command"},
     {.name = "no-DEBUGcmd", .kind = NOTICE, .note = "there is no debug command"},
     {.name = "accept-percent-kludge",
      .kind = NOTICE,
      .note = "it is obsolete: local parts with % are always looked through"},
-    {.name = "contentfilter", .kind = NOTICE, .note = "this version has no content filter"},
+    {.name = "contentfilter", .kind = WARNING, .note = "this version has no content filter"},
     {.name = "contentfilter-maxpar", .kind = NOTICE, .note = "this version has no content filter"},
     {.name = "contentfilter-failmode",
      .kind = NOTICE,
      .note = "this version has no content filter"},
     {.name = "debug-contentfilter", .kind = NOTICE, .note = "this version has no content filter"},
-    {.name = "milter", .kind = NOTICE, .note = "this version has no content filter"},
-    {.name = "perl-hook", .kind = NOTICE, .note = "it is obsolete"},
-    {.name = "policy-hook", .kind = NOTICE, .note = "this version has no policy hook"},
-    {.name = "policydb", .kind = NOTICE, .words = 2, .note = NO_POLICY},
+    {.name = "milter", .kind = WARNING, .note = "this version has no content filter"},
+    {.name = "perl-hook", .kind = WARNING, .note = "it is obsolete"},
+    {.name = "policy-hook", .kind = WARNING, .note = "this version has no policy hook"},
+    {.name = "policydb-submit", .kind = WARNING, .note = "a group has its own: newgroup"},
+    {.name = "policydb", .kind = WARNING, .words = 2, .note = NO_POLICY},
     {.name = "policy-default", .kind = NOTICE, .words = 1, .note = NO_POLICY},
     {.name = "tracking-cluster",
      .kind = NOTICE,
@@ -296,18 +347,10 @@ static const keyword_t keywords[] = {
      .kind = NOTICE,
      .words = 1,
      .note = "this version has no report command"},
-    {.name = "deliverby", .kind = NOTICE, .note = "this version has no DELIVERBY"},
     {.name = "rcvd-ident", .kind = NOTICE, .note = "this version asks no ident service"},
     {.name = "no-rcvd-ident", .kind = NOTICE, .note = "this version asks no ident service"},
     {.name = "rcvd-whoson", .kind = NOTICE, .note = "this version asks no whoson service"},
     {.name = "no-rcvd-whoson", .kind = NOTICE, .note = "this version asks no whoson service"},
-    {.name = "rcvd-auth-user", .kind = NOTICE, .note = NO_AUTH},
-    {.name = "no-rcvd-auth-user", .kind = NOTICE, .note = NO_AUTH},
-    {.name = "rcvd-tls-mode", .kind = NOTICE, .note = NO_TLS},
-    {.name = "no-rcvd-tls-mode", .kind = NOTICE, .note = NO_TLS},
-    {.name = "rcvd-tls-peer", .kind = NOTICE, .note = NO_TLS},
-    {.name = "no-rcvd-tls-peer", .kind = NOTICE, .note = NO_TLS},
-    {.name = "rcvd-tls-ccert", .kind = NOTICE, .note = NO_TLS},
     {.name = "smtp-auth", .kind = NOTICE, .note = NO_AUTH},
     {.name = "no-smtp-auth", .kind = NOTICE, .note = NO_AUTH},
     {.name = "smtp-auth-sasl", .kind = NOTICE, .note = NO_AUTH},
@@ -390,14 +433,17 @@ static void set_number(config_reader_t *reader, void *owner, const keyword_t *ke
 {
     int64_t number;
     zm_str_t word = reader->words[0];
-    if (zm_str_i64(word, &number) != APR_SUCCESS || number < keyword->low ||
-        number > keyword->high) {
-        config_error(reader,
-                     "PARAM %s: expected a number from %" APR_INT64_T_FMT " to %" APR_INT64_T_FMT
-                     ", not %.*s",
-                     keyword->name, (apr_int64_t)keyword->low, (apr_int64_t)keyword->high,
+    bool good = zm_str_i64(word, &number) == APR_SUCCESS;
+    bool within = good && number >= keyword->low && number <= keyword->high;
+    if (!good || (!within && keyword->exact)) {
+        config_error(reader, "PARAM %s: expected a number, not %.*s", keyword->name,
                      (int)word.length, word.data);
         return;
+    }
+    if (!within) {
+        number = number < keyword->low ? keyword->low : keyword->high;
+        config_warning(reader, "PARAM %s: %.*s is out of range; %" APR_INT64_T_FMT " is used",
+                       keyword->name, (int)word.length, word.data, (apr_int64_t)number);
     }
     memcpy((char *)owner + keyword->offset, &number, sizeof number);
     if (keyword->call != NULL)
@@ -434,15 +480,13 @@ static void act(config_reader_t *reader, const keyword_t *keyword)
             config_notice(reader, "PARAM %s has no effect: %s", keyword->name, keyword->note);
         reader->noticed[keyword - keywords] = true;
         break;
-    case REFUSED_IF_SET:
+    case WARNED_IF_SET:
         if (reader->count > 0 && is_zero(reader->words[0]))
             break;
-        config_error(reader, "PARAM %s cannot be honoured: %s; remove it to start without",
-                     keyword->name, keyword->note);
+        config_warning(reader, "PARAM %s has no effect: %s", keyword->name, keyword->note);
         break;
-    case REFUSED:
-        config_error(reader, "PARAM %s cannot be honoured: %s; remove it to start without",
-                     keyword->name, keyword->note);
+    case WARNING:
+        config_warning(reader, "PARAM %s has no effect: %s", keyword->name, keyword->note);
         break;
     }
 }
@@ -451,15 +495,15 @@ void config_parameter(config_reader_t *reader)
 {
     int at = find(reader->keyword), words;
     if (at < 0) {
-        config_error(reader, "PARAM %.*s: there is no such parameter", (int)reader->keyword.length,
-                     reader->keyword.data);
+        config_warning(reader, "PARAM %.*s is ignored: there is no such parameter",
+                       (int)reader->keyword.length, reader->keyword.data);
         return;
     }
     words =
         keywords[at].kind == NUMBER || keywords[at].kind == GROUP_NUMBER ? 1 : keywords[at].words;
     if (reader->count < words)
-        config_error(reader, "PARAM %s: expected %d word%s behind it", keywords[at].name, words,
-                     words == 1 ? "" : "s");
+        config_warning(reader, "PARAM %s is ignored: expected %d word%s behind it",
+                       keywords[at].name, words, words == 1 ? "" : "s");
     else
         act(reader, &keywords[at]);
 }

@@ -34,6 +34,8 @@ void count_mail(const session_t *session, const mail_parameters_t *parameters)
         count(session, ZM_COUNT_SS_Smtp_Opt_BODY_8BITMIME);
     else if (parameters->body.length > 0)
         count(session, ZM_COUNT_SS_Smtp_Opt_BODY_7BIT);
+    if (parameters->by_mode != '\0')
+        count(session, ZM_COUNT_SS_Smtp_Opt_DELIVERBY);
     if (parameters->ret.length > 0)
         count(session, ZM_COUNT_SS_Smtp_Opt_RETURN);
     if (parameters->envid.length > 0)

@@ -61,12 +61,24 @@ static void refuse_spray(session_t *session)
     reply(session, 550, "5.7.1", "too many recipients for a message without sender");
 }
 
+/* What was submitted here says so. */
+static apr_status_t add_comment(const session_t *session)
+{
+    zm_buf_t *line = &session->server->scratch;
+    zm_buf_clear(line);
+    zm_buf_printf(line, "X-Comment: mail submission at %s from %s, not authenticated\n",
+                  session->server->hostname, session->client_text);
+    return zm_submit_write(session->transaction->submission, line->data, line->length);
+}
+
 void data_begin(session_t *session)
 {
     transaction_t *transaction = session->transaction;
     apr_status_t status = transaction->failure;
     if (status == APR_SUCCESS)
         status = finish_envelope(transaction);
+    if (status == APR_SUCCESS && session->submission)
+        status = add_comment(session);
     if (status != APR_SUCCESS)
         transaction_fail(transaction, status);
     zm_dot_decoder_init(&transaction->decoder, bare_lf(session));
@@ -268,6 +280,8 @@ void data_end(session_t *session)
     session->state = SESSION_READY;
     session_await_command(session);
     count_received(session);
+    if (session->lmtp)
+        session->copies = transaction->accepted; /* each recipient has an answer of his own */
     if (transaction->submission != NULL) {
         status = header_scan_end(&transaction->header, store, transaction);
         if (status != APR_SUCCESS)

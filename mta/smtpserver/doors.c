@@ -103,7 +103,8 @@ apr_socket_t *const *doors_of(const doors_t *doors, const config_t *config, cons
         const door_t *door = find(doors, &bind->where);
         if (door == NULL)
             continue;
-        text = apr_psprintf(pool, "%s%s%d", text, *text != '\0' ? "," : "", bind->group->number);
+        text = apr_psprintf(pool, "%s%s%d%s", text, *text != '\0' ? "," : "", bind->group->number,
+                            bind->submit ? "s" : "");
         APR_ARRAY_PUSH(sockets, apr_socket_t *) = door->socket;
     }
     APR_ARRAY_PUSH(sockets, apr_socket_t *) = NULL;

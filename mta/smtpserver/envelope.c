@@ -40,6 +40,12 @@ static apr_status_t write_peer(zm_submission_t *submission, const envelope_head_
     (void)zm_ip_print_literal(&head->client->ip, literal);
     zm_buf_printf(&value, "%s (%s:%u ", literal, literal, head->client->port);
     envelope_quote(&value, head->helo);
+    if (head->tell_auth)
+        zm_buf_add_c(&value, " smtp-auth: <none>");
+    if (head->tell_tls)
+        zm_buf_add_c(&value, " TLS-CIPHER: <none>");
+    if (head->tell_tls_peer)
+        zm_buf_add_c(&value, " TLS-PEER-CN1: <none>");
     add_flags(&value, head);
     zm_buf_add_byte(&value, ')');
     status = line(submission, "rcvdfrom", &value);
@@ -80,16 +86,39 @@ apr_status_t envelope_head(zm_submission_t *submission, const envelope_head_t *h
     return status;
 }
 
-void envelope_todsn(zm_buf_t *todsn, const rcpt_parameters_t *rcpt, bool never, zm_str_t recipient,
-                    zm_str_t sender)
+/* Whether one of the words of a NOTIFY list is that. */
+static bool wants(zm_str_t list, zm_str_t what)
+{
+    zm_str_t word;
+    bool more;
+    do {
+        more = zm_str_cut(list, ',', &word, &list);
+        if (zm_str_equal_nocase(word, what))
+            return true;
+    } while (more);
+    return false;
+}
+
+static void add_notify(zm_buf_t *todsn, zm_str_t notify, const envelope_deadline_t *deadline)
+{
+    zm_buf_add_str(todsn, notify);
+    if (deadline->mode == 'N' && !wants(notify, ZM_S("NEVER")) && !wants(notify, ZM_S("DELAY")))
+        zm_buf_add_c(todsn, ",DELAY");
+    if (deadline->mode != '\0' && deadline->trace)
+        zm_buf_add_c(todsn, ",TRACE");
+}
+
+void envelope_todsn(zm_buf_t *todsn, const rcpt_parameters_t *rcpt, bool never,
+                    const envelope_deadline_t *deadline, zm_str_t recipient, zm_str_t sender)
 {
     zm_buf_add_c(todsn, "NOTIFY=");
     if (never)
         zm_buf_add_c(todsn, "NEVER");
-    else if (rcpt->notify.length > 0)
-        zm_buf_add_str(todsn, rcpt->notify);
     else
-        zm_buf_add_c(todsn, "FAILURE,DELAY");
+        add_notify(todsn, rcpt->notify.length > 0 ? rcpt->notify : ZM_S("FAILURE,DELAY"), deadline);
+    if (deadline->mode != '\0')
+        zm_buf_printf(todsn, " BY=%lld;%c%s", (long long)deadline->at, deadline->mode,
+                      deadline->trace ? "T" : "");
     zm_buf_add_c(todsn, " ORCPT=");
     if (rcpt->orcpt.length > 0) {
         zm_buf_add_str(todsn, rcpt->orcpt);

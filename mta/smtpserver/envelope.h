@@ -24,20 +24,28 @@ typedef struct envelope_head_t {
     const zm_endpoint_t *client; /**< null: a program on standard input */
     zm_str_t helo;               /**< the greeting as it was sent, with its verb; "" for none */
     bool helo_good;              /**< its parameter is a well-formed domain */
-    const char *with;            /**< "ESMTP", "SMTP", "BSMTP" */
-    zm_str_t sender;             /**< "" for the null sender */
+    const char *with;            /**< "ESMTP", "SMTP", "BSMTP", "LMTP" */
+    bool tell_auth, tell_tls, tell_tls_peer; /**< what Received tells besides */
+    zm_str_t sender;                         /**< "" for the null sender */
     mail_parameters_t mail;
 } envelope_head_t;
 
 /** Everything up to the first recipient.  Fails as zm_submit_line does. */
 apr_status_t envelope_head(zm_submission_t *submission, const envelope_head_t *head);
 
+/** When a message is to be delivered at the latest (RFC 2852). */
+typedef struct envelope_deadline_t {
+    char mode; /**< 'R' or 'N'; NUL: there is none */
+    bool trace;
+    int64_t at; /**< Unix seconds */
+} envelope_deadline_t;
+
 /**
  * The value of "todsn" for a recipient: what was asked for, with what is implied
  * when nothing was.  never: NOTIFY=NEVER whatever was asked.
  */
-void envelope_todsn(zm_buf_t *todsn, const rcpt_parameters_t *rcpt, bool never, zm_str_t recipient,
-                    zm_str_t sender);
+void envelope_todsn(zm_buf_t *todsn, const rcpt_parameters_t *rcpt, bool never,
+                    const envelope_deadline_t *deadline, zm_str_t recipient, zm_str_t sender);
 
 /** Appends text in quotes, with '"', '\', '(' and ')' behind a backslash, and other bytes than
  * printable ASCII as \ooo: safe in a comment. */

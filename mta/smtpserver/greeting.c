@@ -188,11 +188,15 @@ static void list_extensions(session_t *session)
         reply_list(session, 250, "VRFY");
     if (group->dsn)
         reply_list(session, 250, "DSN");
+    if (group->deliver_by > 0)
+        reply_list(session, 250, "DELIVERBY %lld", (long long)group->deliver_by);
+    else if (group->deliver_by == 0)
+        reply_list(session, 250, "DELIVERBY");
     if (group->recipients > 100) {
         reply_list(session, 250, "X-RCPTLIMIT %lld", (long long)group->recipients);
         reply_list(session, 250, "LIMITS RCPTMAX=%lld", (long long)group->recipients);
     }
-    if (group->etrn)
+    if (group->etrn && !session->submission)
         reply_list(session, 250, "ETRN");
     reply(session, 250, NULL, "HELP");
 }

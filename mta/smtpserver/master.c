@@ -53,6 +53,9 @@ static void log_config(const config_t *config)
     for (i = 0; i < config->notices->nelts; i++)
         zm_log(ZM_LOG_NOTICE, NULL, "configuration",
                ZM_F_S("note", APR_ARRAY_IDX(config->notices, i, const char *)));
+    for (i = 0; i < config->warnings->nelts; i++)
+        zm_log(ZM_LOG_WARNING, NULL, "configuration",
+               ZM_F_S("warning", APR_ARRAY_IDX(config->warnings, i, const char *)));
     for (i = 0; i < config->errors->nelts; i++)
         zm_log(ZM_LOG_ERROR, NULL, "configuration",
                ZM_F_S("error", APR_ARRAY_IDX(config->errors, i, const char *)));
@@ -337,14 +340,17 @@ static bool check_config(const program_t *program)
 {
     const char *suffix = program->arguments.suffix;
     config_t *config;
+    bool good;
     int i;
     if (suffix != NULL && strcmp(suffix, "remote") == 0)
         fprintf(stderr, "smtpserver: -S remote has no effect: all clients share one session log\n");
-    if (program_config(program, &config, program->pool) == APR_SUCCESS)
-        return true;
+    good = program_config(program, &config, program->pool) == APR_SUCCESS;
+    for (i = 0; i < config->warnings->nelts; i++)
+        fprintf(stderr, "smtpserver: warning: %s\n",
+                APR_ARRAY_IDX(config->warnings, i, const char *));
     for (i = 0; i < config->errors->nelts; i++)
         fprintf(stderr, "smtpserver: %s\n", APR_ARRAY_IDX(config->errors, i, const char *));
-    return false;
+    return good;
 }
 
 static int code_of(const zm_error_t *error)

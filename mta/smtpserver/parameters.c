@@ -118,6 +118,37 @@ static bool read_envid(words_t *words, mail_parameters_t *parameters)
     return true;
 }
 
+#define BY_DIGITS 9
+
+/* "[-]SECONDS;MODE[T]", where MODE is N or R */
+static bool read_by(words_t *words, mail_parameters_t *parameters)
+{
+    static const char form[] = "BY wants SECONDS;R or SECONDS;N, and perhaps T behind it";
+    zm_str_t time, mode;
+    apr_size_t i;
+    if (parameters->by_mode != '\0')
+        return fail(words, 501, "5.5.4", "BY twice", words->start);
+    if (!words->has_value || !zm_str_cut(words->value, ';', &time, &mode) ||
+        !(zm_str_starts(time, ZM_S("-")) || (time.length > 0 && zm_is_digit(time.data[0]))) ||
+        time.length > BY_DIGITS + (apr_size_t)(time.data[0] == '-') ||
+        zm_str_i64(time, &parameters->by) != APR_SUCCESS || mode.length > 2)
+        return bad_value(words, form);
+    for (i = 0; i < mode.length; i++) {
+        char letter = (char)zm_to_upper((unsigned char)mode.data[i]);
+        if (letter == 'T' && !parameters->by_trace)
+            parameters->by_trace = true;
+        else if ((letter == 'N' || letter == 'R') && parameters->by_mode == '\0')
+            parameters->by_mode = letter;
+        else
+            return bad_value(words, form);
+    }
+    if (parameters->by_mode == '\0')
+        return bad_value(words, form);
+    if (parameters->by_mode == 'R' && parameters->by <= 0)
+        return bad_value(words, "a message cannot be returned before it is sent");
+    return true;
+}
+
 bool parameters_of_mail(mail_parameters_t *parameters, zm_str_t text, int flags,
                         parameter_problem_t *problem)
 {
@@ -133,6 +164,8 @@ bool parameters_of_mail(mail_parameters_t *parameters, zm_str_t text, int flags,
             good = read_ret(&words, parameters);
         else if (is(&words, "ENVID") && (flags & PARAMETERS_DSN))
             good = read_envid(&words, parameters);
+        else if (is(&words, "BY") && (flags & PARAMETERS_DELIVERBY))
+            good = read_by(&words, parameters);
         else
             good = unknown(&words);
         if (!good)

@@ -1,6 +1,6 @@
 /**
  * The parameters of MAIL and RCPT: SIZE (RFC 1870), BODY (RFC 6152), RET, ENVID,
- * NOTIFY and ORCPT (RFC 3461).
+ * NOTIFY and ORCPT (RFC 3461), BY (RFC 2852).
  */
 #ifndef ZM_SMTPSERVER_PARAMETERS_H
 #define ZM_SMTPSERVER_PARAMETERS_H
@@ -16,6 +16,7 @@
 #define PARAMETERS_8BITMIME 2
 #define PARAMETERS_STRICT 4 /**< one blank between parameters */
 #define PARAMETERS_SLOPPY 8 /**< TABs too */
+#define PARAMETERS_DELIVERBY 16
 
 typedef struct mail_parameters_t {
     bool has_size;
@@ -23,6 +24,9 @@ typedef struct mail_parameters_t {
     zm_str_t body;  /**< "7BIT" or "8BITMIME" as written; "" when absent */
     zm_str_t ret;   /**< "FULL" or "HDRS" as written */
     zm_str_t envid; /**< xtext as written */
+    char by_mode;   /**< 'R' return, 'N' notify; NUL: no BY */
+    bool by_trace;
+    int64_t by; /**< seconds from now */
 } mail_parameters_t;
 
 typedef struct rcpt_parameters_t {

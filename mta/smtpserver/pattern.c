@@ -91,6 +91,7 @@ const pattern_t *pattern_find(const pattern_list_t *list, zm_str_t name)
 
 bool pattern_flags(zm_str_t letters, int *flags, char *bad)
 {
+    bool good = true;
     apr_size_t i;
     for (i = 0; i < letters.length; i++) {
         switch (letters.data[i]) {
@@ -124,16 +125,17 @@ bool pattern_flags(zm_str_t letters, int *flags, char *bad)
         case 'h':
             *flags |= PATTERN_HELLO;
             break;
-        case 'D': /* keeping aborted input: known, without effect */
+        case 'D': /* keeping aborted input */
+            *flags |= PATTERN_DEBUG;
             break;
         default:
             *bad = letters.data[i];
-            return false;
+            good = false;
         }
     }
     if (*flags & PATTERN_SLOPPY)
         *flags &= ~PATTERN_FULL;
-    return true;
+    return good;
 }
 
 /* Takes the load limit off *rest, if one stands there. */
@@ -163,7 +165,6 @@ apr_status_t pattern_add(pattern_list_t *list, zm_str_t line, const char **probl
     pattern_t *made = apr_pcalloc(pool, sizeof *made);
     zm_str_t rest = line, word;
     apr_status_t status;
-    char bad;
     if (!zm_str_word(&rest, &word)) {
         *problem = "expected a HELO pattern";
         return ZM_E_SYNTAX;
@@ -177,10 +178,8 @@ apr_status_t pattern_add(pattern_list_t *list, zm_str_t line, const char **probl
         made->flags = PATTERN_REJECT;
         rest = zm_str_trim(zm_str_from(rest, 1));
         made->text = zm_str_c(pool, rest);
-    } else if (zm_str_word(&rest, &word) && word.data[0] != '#' &&
-               !pattern_flags(word, &made->flags, &bad)) {
-        *problem = "expected flags out of R S F T f t v e h D - behind the pattern, or !TEXT";
-        return ZM_E_SYNTAX;
+    } else if (zm_str_word(&rest, &word) && word.data[0] != '#') {
+        (void)pattern_flags(word, &made->flags, &made->unknown);
     }
     if (list->last != NULL)
         list->last->next = made;

@@ -28,6 +28,8 @@
 #define PATTERN_NO_TO 512   /**< T: it is not asked about recipients */
 #define PATTERN_HELLO 1024  /**< h: it is asked about the greeting */
 
+#define PATTERN_DEBUG 2048 /**< D: known, without effect */
+
 #define PATTERN_NO_LOAD 999
 
 typedef struct pattern_t {
@@ -35,6 +37,7 @@ typedef struct pattern_t {
     int max_load; /**< PATTERN_NO_LOAD: any */
     int flags;
     const char *text; /**< of a rejection */
+    char unknown;     /**< a letter that is no flag; NUL: none */
     struct pattern_t *next;
 } pattern_t;
 
@@ -52,7 +55,7 @@ const pattern_t *pattern_find(const pattern_list_t *list, zm_str_t name);
 /** Whether the lower-case glob matches name in lower case. */
 bool pattern_match(const char *glob, zm_str_t name);
 
-/** The flags in a word of letters.  False: *bad is a letter that is none. */
+/** The flags in a word of letters.  False: *bad is a letter, the last, that is none. */
 bool pattern_flags(zm_str_t letters, int *flags, char *bad);
 
 #endif

@@ -22,10 +22,9 @@ apr_status_t policy_create(policy_t **policy, const policy_options_t *options, a
     return APR_SUCCESS;
 }
 
-static bool may_relay(const policy_question_t *question)
+bool policy_trusts(const zm_endpoint_t *client, bool local)
 {
-    return (question->local && question->client.ip.family == 0) ||
-           zm_ip_is_loopback(&question->client.ip);
+    return (local && client->ip.family == 0) || zm_ip_is_loopback(&client->ip);
 }
 
 static bool is_local(const policy_t *policy, const policy_question_t *question, zm_str_t domain)
@@ -83,7 +82,7 @@ void policy_ask(policy_ask_t **ask, policy_t *policy, const policy_question_t *q
                 policy_fn *fn, void *baton)
 {
     *ask = NULL;
-    if (question->stage == POLICY_RECIPIENT && !may_relay(question) &&
+    if (question->stage == POLICY_RECIPIENT && !policy_trusts(&question->client, question->local) &&
         !recipient_is_local(policy, question))
         fn(&no_relay, baton);
     else

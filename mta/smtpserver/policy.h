@@ -63,6 +63,10 @@ typedef struct policy_options_t {
 
 apr_status_t policy_create(policy_t **policy, const policy_options_t *options, apr_pool_t *pool);
 
+/** Whether a client may send to anywhere without saying who he is: one on this host.  local: as in
+ * the question. */
+bool policy_trusts(const zm_endpoint_t *client, bool local);
+
 /** Puts a question; fn is called once.  *ask is null when it was answered before this returns. */
 void policy_ask(policy_ask_t **ask, policy_t *policy, const policy_question_t *question,
                 policy_fn *fn, void *baton);

@@ -75,6 +75,9 @@ void reply(session_t *session, int code, const char *enhanced, const char *forma
     va_start(arguments, format);
     emit_format(session, code, enhanced, true, format, arguments);
     va_end(arguments);
+    for (; session->copies > 1; session->copies--)
+        emit(session, code, enhanced, true, zm_buf_str(&session->server->text));
+    session->copies = 0;
     if (!session->group->pipelining && session->stream != NULL && !session->held_back)
         zm_stream_flush(session->stream); /* nobody was told that replies may come together */
     count_reply(session, code);

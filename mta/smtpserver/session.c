@@ -387,6 +387,21 @@ static void describe_client(session_t *session)
                  (int)session->options.all, zm_process_own());
 }
 
+#define SMTP_PORT 25 /* where nobody expects another protocol */
+
+static void choose_protocol(session_t *session)
+{
+    const config_t *config = session->server->config;
+    const session_options_t *options = &session->options;
+    bool trusted = policy_trusts(&options->client, session->server->local);
+    session->submission = options->submit || config->submission;
+    if (session->submission) /* listeners for submission ask everybody, unless told otherwise */
+        session->barred =
+            !trusted ||
+            (options->group->submit_auth < 0 ? options->submit : options->group->submit_auth > 0);
+    session->lmtp = config->lmtp && !options->submit && options->server.port != SMTP_PORT;
+}
+
 apr_status_t session_open(server_t *server, const session_options_t *options, apr_socket_t *socket,
                           apr_pool_t *pool)
 {
@@ -399,6 +414,7 @@ apr_status_t session_open(server_t *server, const session_options_t *options, ap
     made->style = server->style;
     made->batch = server->batch;
     made->tarpit = options->group->tarpit_initial;
+    choose_protocol(made);
     made->why = "";
     made->counted = ZM_COUNTERS;
     made->started = zm_clock_monotonic();

@@ -51,6 +51,7 @@ typedef struct transaction_t {
     zm_smtp_path_t sender_path;  /* points into pool */
     zm_str_t sender;             /* its address; "" for the null sender */
     mail_parameters_t mail;
+    int64_t deadline;           /* by mail.by, in Unix seconds */
     zm_buf_t command;           /* arguments of the RCPT that is being asked about */
     apr_size_t column;          /* where they stood in their line */
     zm_smtp_path_t recipient;   /* points into command */
@@ -81,6 +82,10 @@ struct session_t {
     bool helo_good;
     bool denied; /* refused at the start: only QUIT is heard */
     bool batch;
+    bool submission; /* clients must say who they are, or be trusted */
+    bool barred;     /* and this one is not */
+    bool lmtp;
+    int64_t copies;      /* of the next reply: LMTP answers data once for each recipient */
     bool sender_refused; /* the last MAIL was refused by policy */
     bool source_route_cut;
     zm_buf_t helo; /* the greeting as it came */

@@ -44,6 +44,8 @@ static int check(const program_t *program)
     int i;
     for (i = 0; i < config->notices->nelts; i++)
         printf("note: %s\n", APR_ARRAY_IDX(config->notices, i, const char *));
+    for (i = 0; i < config->warnings->nelts; i++)
+        printf("warning: %s\n", APR_ARRAY_IDX(config->warnings, i, const char *));
     for (i = 0; i < config->errors->nelts; i++)
         printf("error: %s\n", APR_ARRAY_IDX(config->errors, i, const char *));
     if (status == APR_SUCCESS)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "mta/smtpserver/count.h"
+#include "platform/clock.h"
 #include "platform/log.h"
 
 #define HELO_LIMIT 199     /* bytes of the greeting that a message carries */
@@ -50,6 +51,8 @@ static const char *protocol(const session_t *session)
 {
     if (session->batch)
         return "BSMTP";
+    if (session->lmtp)
+        return "LMTP";
     return session->greeted_ehlo ? "ESMTP" : "SMTP";
 }
 
@@ -63,6 +66,9 @@ static apr_status_t begin_submission(session_t *session)
         .helo = zm_buf_str(&session->helo),
         .helo_good = session->helo_good,
         .with = protocol(session),
+        .tell_auth = session->group->rcvd_auth,
+        .tell_tls = session->group->rcvd_tls,
+        .tell_tls_peer = session->group->rcvd_tls_peer,
         .sender = transaction->sender,
         .mail = transaction->mail};
     apr_status_t status;
@@ -99,6 +105,7 @@ static int parameter_flags(const session_t *session)
 {
     return (session->group->dsn ? PARAMETERS_DSN : 0) |
            (session->group->eight_bit ? PARAMETERS_8BITMIME : 0) |
+           (session->group->deliver_by >= 0 ? PARAMETERS_DELIVERBY : 0) |
            (strict(session) ? PARAMETERS_STRICT : 0) | (sloppy(session) ? PARAMETERS_SLOPPY : 0);
 }
 
@@ -260,7 +267,14 @@ static bool read_mail(session_t *session, zm_str_t arguments, apr_size_t column)
                    column + at + path->end + parameter.at, parameter.text, text);
         return false;
     }
+    if (transaction->mail.by_mode == 'R' && transaction->mail.by < session->group->deliver_by) {
+        session_tarpit(session);
+        bad_syntax(session, 501, "5.5.4", column + at + path->end,
+                   "BY is earlier than the least time that EHLO tells", text);
+        return false;
+    }
     count_mail(session, &transaction->mail);
+    transaction->deadline = apr_time_sec(zm_clock_wall()) + transaction->mail.by;
     transaction->sender = zm_smtp_path_address(path, true, transaction->pool);
     return true;
 }
@@ -309,6 +323,9 @@ static void note_refusal(session_t *session, const policy_verdict_t *verdict, zm
 static apr_status_t write_recipient(session_t *session, zm_str_t address)
 {
     transaction_t *transaction = session->transaction;
+    envelope_deadline_t deadline = {.mode = transaction->mail.by_mode,
+                                    .trace = transaction->mail.by_trace,
+                                    .at = transaction->deadline};
     zm_buf_t *todsn = &session->server->scratch;
     apr_status_t status = APR_SUCCESS;
     if (transaction->failure != APR_SUCCESS)
@@ -316,7 +333,7 @@ static apr_status_t write_recipient(session_t *session, zm_str_t address)
     if (transaction->submission == NULL)
         status = begin_submission(session);
     zm_buf_clear(todsn);
-    envelope_todsn(todsn, &transaction->rcpt, session->group->never_notify, address,
+    envelope_todsn(todsn, &transaction->rcpt, session->group->never_notify, &deadline, address,
                    transaction->sender);
     if (status == APR_SUCCESS)
         status = zm_submit_line(transaction->submission, "todsn", zm_buf_str(todsn));

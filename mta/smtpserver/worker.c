@@ -30,6 +30,7 @@ typedef struct worker_t worker_t;
 typedef struct door_t { /* one of the sockets to listen at */
     worker_t *worker;
     const config_group_t *group;
+    bool submit;
     apr_socket_t *socket;
     zm_listener_t *listener;
 } door_t;
@@ -119,6 +120,7 @@ static void on_connection(apr_socket_t *socket, apr_pool_t *pool, void *baton)
     const door_t *door = baton;
     worker_t *worker = door->worker;
     session_options_t options = {.group = door->group,
+                                 .submit = door->submit,
                                  .client = zm_socket_remote_end(socket),
                                  .server = zm_socket_local_end(socket),
                                  .ended = on_session_end,
@@ -129,7 +131,8 @@ static void on_connection(apr_socket_t *socket, apr_pool_t *pool, void *baton)
         return;
     }
     tally_enter(worker->tally, &options.client.ip, &same, &all);
-    zm_counter_add(worker->server.counters, ZM_COUNT_SS_SMTPconnects, 1);
+    zm_counter_add(worker->server.counters,
+                   door->submit ? ZM_COUNT_SS_SUBMITconnects : ZM_COUNT_SS_SMTPconnects, 1);
     note_sessions(worker);
     options.same = same;
     options.all = all;
@@ -204,7 +207,8 @@ static void on_channel(zm_watch_t *watch, int events, void *baton)
 
 /* -- starting --------------------------------------------------------------------------------- */
 
-/* The sockets that were handed over, and the groups they belong to: "SLOT:0,0,1". */
+/* The sockets that were handed over, and the groups they belong to: "SLOT:0,0,1"; "1s": for
+ * submission. */
 static apr_status_t adopt_doors(worker_t *worker, zm_error_t *error)
 {
     apr_pool_t *pool = worker->program->pool;
@@ -221,6 +225,8 @@ static apr_status_t adopt_doors(worker_t *worker, zm_error_t *error)
         door_t *door = apr_array_push(worker->doors);
         apr_status_t status;
         more = zm_str_cut(rest, ',', &word, &rest);
+        door->submit = word.length > 0 && word.data[word.length - 1] == 's';
+        word.length -= door->submit;
         if (zm_str_u64(word, &number) != APR_SUCCESS ||
             number >= (uint64_t)worker->config->groups->nelts)
             return zm_error_set(error, ZM_E_CONFIG, "the configuration has changed meanwhile");

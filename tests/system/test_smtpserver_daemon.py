@@ -52,11 +52,30 @@ def foreground(i, *words, code=None):
 
 def test_all_errors_of_the_configuration_are_told():
     with Instance() as i:
-        configure(i, 'PARAM maxsize lots\nPARAM nosuch\nPARAM BindSubmit any 587\n')
+        configure(i, 'PARAM maxsize lots\nPARAM nosuch\nPARAM BindSubmit x 587\n')
         p = foreground(i, code=78)
-        for part in (':1: PARAM maxsize', ':2: PARAM nosuch', ':3: PARAM BindSubmit cannot be honoured'):
+        for part in (':1: PARAM maxsize: expected', 'warning: ', ':2: PARAM nosuch is ignored', ':3: PARAM BindSubmit: expected'):
             check(part in p.err, '%s is not told: %s' % (part, p.err))
         check(not workers(i), 'it runs all the same')
+
+
+def test_files_of_other_versions_are_taken_and_what_they_miss_is_told():
+    with Instance() as i:
+        submit = free_port()
+        configure(i, 'PARAM use-tls\nPARAM smtp-auth\nPARAM policydb btree $MAILVAR/db/smtp-policy\nPARAM no-such-thing 1\n'
+                  'PARAM newgroup\nPARAM BindSmtpS any 465\nPARAM newgroup\nPARAM BindSubmit [127.0.0.1] %d\n'
+                  'PARAM newgroup\nold.host.test * ftveRQ\n' % submit)
+        p = run(os.path.join(MAILBIN, 'smtpserver'), '-Z', i.path('etc/zmailer.conf'), '-N')
+        for part in ('note: ', 'PARAM use-tls', 'warning: ', 'PARAM policydb', 'no-such-thing', 'BindSmtpS', 'flag Q'):
+            check(part in p.out, '%s is not told: %s' % (part, p.out))
+        i.start('smtpserver')
+        check('PARAM BindSmtpS' in i.logs(), 'the log does not tell')
+        i.submit('alice@mail.test', ['bob@mail.test'], letter())
+        with socket.create_connection(('127.0.0.1', submit), PATIENCE) as s:
+            session = s, s.makefile('rb')
+            session[1].readline()
+            say(session, b'EHLO x.test')
+            check(say(session, b'MAIL FROM:<alice@mail.test>').startswith('530 5.7.0'), 'submission asks nobody')
 
 
 def test_a_port_that_is_taken_is_told():
@@ -97,7 +116,7 @@ def test_reload_takes_the_new_configuration_and_keeps_sessions():
 
 def test_a_reload_with_errors_changes_nothing():
     with Instance().start('smtpserver') as i:
-        configure(i, 'PARAM nosuch\n')
+        configure(i, 'PARAM maxsize lots\n')
         signal_master(i, signal.SIGUSR1)
         wait(lambda: 'reload failed' in i.logs(), 'the complaint', instances=[i])
         i.submit('alice@mail.test', ['bob@mail.test'], letter())

@@ -33,8 +33,10 @@ static void run(client_t *client)
 
 void client_again(client_t *client, const char *address)
 {
-    session_options_t options = {
-        .group = client->config->standard, .ended = on_ended, .baton = client};
+    session_options_t options = {.group = client->config->standard,
+                                 .submit = client->submit,
+                                 .ended = on_ended,
+                                 .baton = client};
     apr_socket_t *pair[2];
     apr_pool_t *pool;
     apr_pool_create(&pool, zm_test_pool());
@@ -42,7 +44,8 @@ void client_again(client_t *client, const char *address)
     client->socket = pair[1];
     if (address != NULL) {
         ZM_ASSERT_OK(zm_endpoint_parse(&options.client, zm_str(address), 40112));
-        ZM_ASSERT_OK(zm_endpoint_parse(&options.server, ZM_S("192.0.2.1"), 25));
+        ZM_ASSERT_OK(zm_endpoint_parse(&options.server, ZM_S("192.0.2.1"),
+                                       client->port != 0 ? client->port : 25));
     }
     apr_pool_create(&pool, pool);
     ZM_ASSERT_OK(session_open(&client->server, &options, pair[0], pool));

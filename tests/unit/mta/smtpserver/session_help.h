@@ -15,6 +15,8 @@ typedef struct client_t {
     server_t server;
     apr_socket_t *socket; /* the client's end */
     int ended;            /* sessions that are over */
+    bool submit;          /* later sessions come to a listener for submission */
+    uint16_t port;        /* they come to that port; 0: 25 */
     config_t *config;
     const char *filed;   /* the last command file for the scheduler; null: none */
     apr_status_t filing; /* what becomes of it */

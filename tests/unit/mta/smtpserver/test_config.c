@@ -1,6 +1,7 @@
 #include <apr_strings.h>
 
 #include "mta/smtpserver/config.h"
+#include "platform/machine.h"
 #include "tests/unit/harness.h"
 
 static config_t *config;
@@ -80,42 +81,101 @@ static void raw_text_is_kept_as_it_stands(void)
 static void all_errors_are_listed_with_their_lines(void)
 {
     CU_ASSERT_EQUAL(parse("PARAM maxsize lots\nPARAM nosuch 1\n\nPARAM\nPARAM maxsize\n"
-                          "PARAM BindSmtp [1.2.3] 25\nPARAM BindSmtp any 99999\n* 999 Q\n"
-                          "PARAM hdr220 \"x\nPARAM tarpit \"20 2\n"),
+                          "PARAM BindSmtp [1.2.3] 25\nPARAM BindSmtp any 99999\n* 999 eQv\n"
+                          "PARAM hdr220 \"x\nPARAM tarpit \"20 2\nPARAM BindPort 99999\n"
+                          "PARAM enable-router-maxpar 50\n"),
                     ZM_E_CONFIG);
-    ZM_ASSERT_STR(
-        lines(config->errors),
-        "x.conf:1: PARAM maxsize: expected a number from 0 to 9223372036854775807, not lots\n"
-        "x.conf:2: PARAM nosuch: there is no such parameter\n"
-        "x.conf:4: expected a keyword behind PARAM\n"
-        "x.conf:5: PARAM maxsize: expected 1 word behind it\n"
-        "x.conf:6: PARAM BindSmtp: expected any, any6, [ADDRESS] or [IPv6:ADDRESS], not [1.2.3]\n"
-        "x.conf:7: PARAM BindSmtp: expected a port number, not 99999\n"
-        "x.conf:8: expected flags out of R S F T f t v e h D - behind the pattern, or !TEXT\n"
-        "x.conf:10: PARAM tarpit: expected a closing \"\n"
-        "x.conf:10: PARAM tarpit: expected 2 words behind it\n");
+    ZM_ASSERT_STR(lines(config->errors),
+                  "x.conf:1: PARAM maxsize: expected a number, not lots\n"
+                  "x.conf:6: PARAM BindSmtp: expected any, any6, [ADDRESS], [IPv6:ADDRESS] or "
+                  "iface:NAME, not [1.2.3]\n"
+                  "x.conf:7: PARAM BindSmtp: expected a port number, not 99999\n"
+                  "x.conf:11: PARAM BindPort: expected a number, not 99999\n");
+    ZM_ASSERT_STR(lines(config->warnings),
+                  "x.conf:2: PARAM nosuch is ignored: there is no such parameter\n"
+                  "x.conf:4: expected a keyword behind PARAM\n"
+                  "x.conf:5: PARAM maxsize is ignored: expected 1 word behind it\n"
+                  "x.conf:8: the flag Q has no effect: flags are R S F T f t v e h D -, or !TEXT\n"
+                  "x.conf:10: PARAM tarpit: expected a closing \"\n"
+                  "x.conf:10: PARAM tarpit is ignored: expected 2 words behind it\n"
+                  "x.conf:12: PARAM enable-router-maxpar: 50 is out of range; 20 is used\n");
+    CU_ASSERT_EQUAL(pattern_find(&config->patterns, ZM_S("x"))->flags,
+                    PATTERN_VERIFY | PATTERN_EXPAND);
+    CU_ASSERT_EQUAL(config->routers, 20);
 }
 
-static void what_keeps_somebody_out_is_never_ignored(void)
+static void what_keeps_somebody_out_is_never_ignored_in_silence(void)
 {
     static const char *const words[] = {
-        "BindSmtpS any 465", "BindSubmit any 587", "listen-ssmtp",   "MSA-mode",
-        "tls-enforce-tls 1", "tls-require-cert 1", "use-tcp-wrapper"};
+        "BindSmtpS any 465",  "listen-ssmtp",    "tls-enforce-tls 1",
+        "tls-require-cert 1", "use-tcp-wrapper", "policydb btree /x",
+        "contentfilter /x",   "perl-hook /x",    "policydb-submit btree /x"};
     apr_size_t i;
-    for (i = 0; i < sizeof words / sizeof words[0]; i++)
-        CU_ASSERT_EQUAL(
-            parse(apr_pstrcat(zm_test_pool(), "PARAM ", words[i], "\n* 999 ve\n", NULL)),
-            ZM_E_CONFIG);
+    for (i = 0; i < sizeof words / sizeof words[0]; i++) {
+        const char *name = words[i];
+        ZM_ASSERT_OK(parse(apr_pstrcat(zm_test_pool(),
+                                       "PARAM BindSmtp any 25\nPARAM newgroup\n"
+                                       "PARAM BindSmtp any 26\nPARAM ",
+                                       words[i], "\n* 999 ve\n", NULL)));
+        CU_ASSERT_EQUAL(config->warnings->nelts, 1);
+        CU_ASSERT_TRUE(strstr(lines(config->warnings),
+                              zm_str_c(zm_test_pool(), zm_str_of(name, strcspn(name, " ")))) !=
+                       NULL);
+    }
     ZM_ASSERT_OK(parse("PARAM tls-enforce-tls 0\n* 999 ve\n"));
+    CU_ASSERT_EQUAL(config->warnings->nelts, 0);
+}
+
+/* One that would speak TLS must not become one at port 25 of every address. */
+static void a_group_without_its_listeners_listens_nowhere(void)
+{
+    options = (config_options_t){0};
+    ZM_ASSERT_OK(parse("PARAM BindSmtp any 25\nPARAM newgroup\nPARAM BindSmtpS any 465\n* ve\n"));
+    ZM_ASSERT_STR(binds(), "0=0.0.0.0:25 ");
+    CU_ASSERT_EQUAL(parse("PARAM BindSmtpS any 465\n* ve\n"), ZM_E_CONFIG);
+    ZM_ASSERT_STR(lines(config->errors), "x.conf: no address to listen at is left\n");
+}
+
+static void submission_has_listeners_of_its_own(void)
+{
+    const config_bind_t *bind;
+    options = (config_options_t){0};
+    ZM_ASSERT_OK(parse("PARAM BindSmtp any\nPARAM newgroup\nPARAM no-submit-requires-auth\n"
+                       "PARAM BindSubmit any6\nPARAM newgroup\nPARAM listen-submit\n"
+                       "PARAM BindAddress [127.0.0.1]\nPARAM BindPort 2525\n* ve\n"));
+    ZM_ASSERT_STR(binds(), "0=0.0.0.0:25 1=[::]:587 2=127.0.0.1:2525 2=127.0.0.1:587 ");
+    bind = &APR_ARRAY_IDX(config->binds, 1, config_bind_t);
+    CU_ASSERT_TRUE(bind->submit);
+    CU_ASSERT_EQUAL(bind->group->submit_auth, 0);
+    CU_ASSERT_FALSE(APR_ARRAY_IDX(config->binds, 2, config_bind_t).submit);
+    CU_ASSERT_TRUE(APR_ARRAY_IDX(config->binds, 3, config_bind_t).submit);
+    ZM_ASSERT_OK(parse("PARAM listen-submit\n* ve\n"));
+    ZM_ASSERT_STR(binds(), "0=*:25 0=*:587 ");
+}
+
+/* Lines with texts come in any number in old files. */
+static void the_last_of_too_many_texts_is_kept(void)
+{
+    const char *text = "* ve\n";
+    int i;
+    for (i = 0; i < 45; i++)
+        text = apr_psprintf(zm_test_pool(), "%sPARAM help %d\nPARAM hdr220 %d\n", text, i, i);
+    ZM_ASSERT_OK(parse(text));
+    CU_ASSERT_EQUAL(config->help_lines, CONFIG_HELP_LINES);
+    ZM_ASSERT_STR(config->help[CONFIG_HELP_LINES - 1], "44");
+    ZM_ASSERT_STR(config->greeting[3], "3");
+    ZM_ASSERT_STR(config->greeting[4], "44");
 }
 
 static void what_has_no_effect_is_said_once(void)
 {
     ZM_ASSERT_OK(
         parse("PARAM use-tls\nPARAM policydb btree $MAILVAR/db/smtp-policy\nPARAM use-tls\n"
-              "* 999 ve\n"));
+              "* 999 veD\nx 999 veD\n"));
     ZM_ASSERT_STR(lines(config->notices),
                   "x.conf:1: PARAM use-tls has no effect: this version has no TLS\n"
+                  "x.conf:4: the flag D has no effect: input that breaks off is not kept\n");
+    ZM_ASSERT_STR(lines(config->warnings),
                   "x.conf:2: PARAM policydb has no effect: this version accepts mail for local "
                   "domains, and relays for the loopback only\n");
 }
@@ -142,7 +202,24 @@ static void addresses_take_their_classic_forms(void)
               "* 999 ve\n"));
     ZM_ASSERT_STR(binds(), "0=192.0.2.1:25 0=[::]:26 0=192.0.2.2:2600 0=[2001:db8::1]:27 "
                            "0=[2001:db8::2]:27 ");
-    CU_ASSERT_EQUAL(parse("PARAM BindSmtp iface:eth0\n"), ZM_E_CONFIG);
+    ZM_ASSERT_OK(parse("PARAM BindSmtp [ipv6 2001:db8::1] 2525\n* 999 ve\n"));
+    ZM_ASSERT_STR(binds(), "0=[2001:db8::1]:2525 ");
+}
+
+static void interfaces_stand_for_their_addresses(void)
+{
+    const char *const *addresses;
+    options = (config_options_t){0};
+    ZM_ASSERT_OK(zm_machine_interface(&addresses, "lo", zm_test_pool()));
+    if (*addresses != NULL) { /* it has another name elsewhere */
+        ZM_ASSERT_OK(
+            parse("PARAM BindSmtp iface:v4:lo 2525\nPARAM BindSmtp iface:nosuch:0\n* ve\n"));
+        ZM_ASSERT_STR(binds(), "0=127.0.0.1:2525 ");
+    } else {
+        ZM_ASSERT_OK(parse("PARAM BindSmtp any 25\nPARAM BindSmtp iface:nosuch:0\n* ve\n"));
+    }
+    ZM_ASSERT_STR(lines(config->warnings), "x.conf:2: PARAM BindSmtp: nobody listens there: the "
+                                           "interface nosuch:0 has no address\n");
 }
 
 static void options_fill_in_what_the_file_leaves_open(void)
@@ -176,7 +253,63 @@ static void files_of_old_versions_load(void)
               "\\[*\\]              999 ve\n*                    * veR\n"));
     CU_ASSERT_FALSE(config->standard->eight_bit);
     ZM_ASSERT_STR(binds(), "0=127.0.0.1:25 ");
-    CU_ASSERT_EQUAL(config->notices->nelts, 3);
+    CU_ASSERT_TRUE(config->standard->rcvd_tls_peer);
+    CU_ASSERT_EQUAL(config->notices->nelts, 1);
+    CU_ASSERT_EQUAL(config->warnings->nelts, 1);
+}
+
+/* As a site would have it that uses all of the last version. */
+static const char whole_file[] =
+    "PARAM maxsize 10000000\nPARAM min-availspace 5000\nPARAM MaxSameIpSource 10\n"
+    "PARAM same-ip-source-parallel-max 10\nPARAM MaxParallelConnections 800\n"
+    "PARAM max-parallel-connections 800\nPARAM max-unknown-commands 10\n"
+    "PARAM sum-sizeoption-value\nPARAM accept-percent-kludge\nPARAM reject-percent-kludge\n"
+    "PARAM allowsourceroute\nPARAM enable-router\nPARAM enable-router-maxpar 2\n"
+    "PARAM contentfilter $MAILBIN/smtp-contentfilter\nPARAM contentfilter-maxpar 2\n"
+    "PARAM debug-contentfilter\nPARAM perl-hook $MAILBIN/hook.pl\n"
+    "PARAM hdr220 %H ESMTP (%V) %T\nPARAM help -----\nPARAM etrn-cluster 127.0.0.1 u p\n"
+    "PARAM tracking-cluster 192.0.2.1 7777 s\nPARAM smtpserver-cluster 192.0.2.1 7777 s\n"
+    "PARAM BindSmtp any 25\nPARAM ListenQueueSize 20000\nPARAM TcpRcvBufferSize 32768\n"
+    "PARAM TcpXmitBufferSize 32768\nPARAM use-tcp-wrapper\nPARAM max-error-recipients 3\n"
+    "PARAM RcptLimitCount 10000\nPARAM RcptLimitCnt 10000\nPARAM Rcpt-Limit-Count 10000\n"
+    "PARAM tarpit 0 0 0\nPARAM deliverby 3600\nPARAM policydb $DBTYPE $MAILVAR/db/smtp-policy\n"
+    "PARAM contact-pointer-message \"x\"\nPARAM DEBUGcmd\nPARAM no-DEBUGcmd\nPARAM EXPNcmd\n"
+    "PARAM no-EXPNcmd\nPARAM VRFYcmd\nPARAM no-VRFYcmd\nPARAM NoEHLO\nPARAM EHLO-OK\n"
+    "PARAM NoPIPELINING\nPARAM PIPELINING-OK\nPARAM No8BITMIME\nPARAM 8BITMIME-OK\n"
+    "PARAM NoCHUNKING\nPARAM CHUNKING-OK\nPARAM NoDSN\nPARAM DSN-OK\nPARAM NoETRN\n"
+    "PARAM ETRN-OK\nPARAM NoENHANCEDSTATUS\nPARAM ENHANCEDSTATUS-OK\n"
+    "PARAM NoENCHANCEDSTATUSCODES\nPARAM ENHANCEDSTATUSCODES-OK\nPARAM no-multiline-replies\n"
+    "PARAM multiline-replies-ok\nPARAM force-rcpt-notify-never\n"
+    "PARAM no-force-rcpt-notify-never\nPARAM rcvd-ident\nPARAM no-rcvd-ident\n"
+    "PARAM rcvd-whoson\nPARAM no-rcvd-whoson\nPARAM rcvd-auth-user\nPARAM no-rcvd-auth-user\n"
+    "PARAM rcvd-tls-mode\nPARAM no-rcvd-tls-mode\nPARAM rcvd-tls-peer\n"
+    "PARAM no-rcvd-tls-peer\nPARAM rcvd-tls-ccert\nPARAM no-rcvd-tls-ccert\n"
+    "PARAM newgroup\nPARAM MSA-mode\nPARAM lmtp-mode\nPARAM BindSubmit any 587\n"
+    "PARAM listen-submit\nPARAM smtp-auth\nPARAM no-smtp-auth\nPARAM smtp-auth-sasl\n"
+    "PARAM no-smtp-auth-sasl\nPARAM sasl-mechanisms \"PLAIN LOGIN\"\n"
+    "PARAM SMTP-auth-pipe /bin/x\nPARAM AUTH-LOGIN-also-without-TLS\n"
+    "PARAM no-smtp-auth-on-25\nPARAM no-smtp-auth-on-port-25\n"
+    "PARAM smtp-auth-username-prompt \"User Name\"\nPARAM smtp-auth-password-prompt 'Pass word'\n"
+    "PARAM auth-failrate 20\nPARAM newgroup\nPARAM BindSmtpS any 465\nPARAM listen-ssmtp\n"
+    "PARAM use-tls\nPARAM no-use-tls\nPARAM outlook-tls-bug\nPARAM tls-cert-file /x\n"
+    "PARAM tls-key-file /x\nPARAM tls-dcert-file /x\nPARAM tls-dkey-file /x\n"
+    "PARAM tls-CAfile /x\nPARAM tls-CApath /x\nPARAM tls-cipher-list HIGH\n"
+    "PARAM tls-dh512 /x\nPARAM tls-dh1024 /x\nPARAM tls-random-source dev:/dev/urandom\n"
+    "PARAM tls-loglevel 0\nPARAM tls-ccert-vd 1\nPARAM tls-ask-cert 0\n"
+    "PARAM tls-require-cert 0\nPARAM tls-enforce-tls 0\nPARAM tls-use-scache\n"
+    "PARAM tls-scache-name x\nPARAM tls-scache-timeout 3600\nPARAM spf-received\n"
+    "PARAM spf-threshold softfail\nPARAM spf-localpolicy \"include:x\"\n"
+    "PARAM spf-whitelist-use-default false\nPARAM report-auth-file $MAILVAR/scheduler.auth\n"
+    "localhost * ftveR\nsome.host.domain * !NO EMAIL FROM YOUR MACHINE\n\\[*\\] * ve\n"
+    "* * veR\n";
+
+static void every_parameter_of_the_last_version_is_known(void)
+{
+    options = (config_options_t){0};
+    ZM_ASSERT_OK(parse(whole_file));
+    CU_ASSERT_TRUE(strstr(lines(config->warnings), "no such parameter") == NULL);
+    ZM_ASSERT_STR(binds(), "0=0.0.0.0:25 1=0.0.0.0:587 ");
+    CU_ASSERT_TRUE(config->submission && config->lmtp);
 }
 
 /* -- patterns ------------------------------------------------------------------------- */
@@ -223,7 +356,11 @@ static void the_first_pattern_decides(void)
 ZM_TESTS("smtpserver config", ZM_TEST(an_empty_file_means_defaults),
          ZM_TEST(values_are_read_in_any_case_with_comments_and_quotes),
          ZM_TEST(raw_text_is_kept_as_it_stands), ZM_TEST(all_errors_are_listed_with_their_lines),
-         ZM_TEST(what_keeps_somebody_out_is_never_ignored),
+         ZM_TEST(what_keeps_somebody_out_is_never_ignored_in_silence),
+         ZM_TEST(a_group_without_its_listeners_listens_nowhere),
+         ZM_TEST(submission_has_listeners_of_its_own), ZM_TEST(the_last_of_too_many_texts_is_kept),
+         ZM_TEST(interfaces_stand_for_their_addresses),
+         ZM_TEST(every_parameter_of_the_last_version_is_known),
          ZM_TEST(what_has_no_effect_is_said_once), ZM_TEST(groups_start_from_the_default_group),
          ZM_TEST(addresses_take_their_classic_forms),
          ZM_TEST(options_fill_in_what_the_file_leaves_open), ZM_TEST(a_missing_file_is_an_error),
