@@ -20,6 +20,13 @@ apr_status_t zm_program_exec(const char *const *argv, zm_error_t *error);
 /** Whether a standard stream (0, 1, 2) is a terminal. */
 bool zm_program_is_terminal(int stream);
 
+/**
+ * Gives each standard stream that the caller has closed a null device: else the first file that is
+ * opened would take its place, and messages for people would go into it.  Reading from such a
+ * standard input fails.  Every program calls this first (the option readers do).
+ */
+void zm_program_fill_streams(void);
+
 /** Standard input and output pass bytes as they are (nothing to do on Unix; no CR LF translation on
  * Windows). */
 void zm_program_binary_streams(void);

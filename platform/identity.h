@@ -49,6 +49,16 @@ zm_credentials_t zm_identity_nobody(const char *configured, apr_pool_t *pool);
 /** Becomes another account for good: groups emptied, gid, uid; verified that there is no way back. */
 apr_status_t zm_identity_become(const zm_credentials_t *who, zm_error_t *error);
 
+/**
+ * Gives up for good what a set-user-id or set-group-id bit of the program's file gave: from now on
+ * the process is the account that started it.  Nothing to do for others.
+ */
+apr_status_t zm_identity_give_back(zm_error_t *error);
+
+/** The login name of the terminal session, who may be another than the account since su(1);
+ * APR_ENOENT when there is none. */
+apr_status_t zm_identity_session(const char **name, apr_pool_t *pool);
+
 /** Who is at the other end of a local socket (SO_PEERCRED, getpeereid, named pipe impersonation). */
 apr_status_t zm_identity_peer(zm_credentials_t *who, apr_int64_t *pid, apr_socket_t *socket);
 

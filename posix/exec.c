@@ -1,6 +1,8 @@
 #include "platform/exec.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +21,15 @@ apr_status_t zm_program_exec(const char *const *argv, zm_error_t *error)
 bool zm_program_is_terminal(int stream)
 {
     return isatty(stream) == 1;
+}
+
+void zm_program_fill_streams(void)
+{
+    int stream;
+    for (stream = 0; stream <= 2; stream++) /* open takes the lowest number that is free */
+        if (fcntl(stream, F_GETFD) < 0 && errno == EBADF &&
+            open("/dev/null", O_WRONLY) != stream)
+            abort();
 }
 
 void zm_program_binary_streams(void)

@@ -250,6 +250,31 @@ apr_status_t zm_identity_become(const zm_credentials_t *who, zm_error_t *error)
     return APR_SUCCESS;
 }
 
+apr_status_t zm_identity_give_back(zm_error_t *error)
+{
+    uid_t uid = getuid(), owner = geteuid();
+    gid_t gid = getgid(), group = getegid();
+    if (owner == uid && group == gid)
+        return APR_SUCCESS;
+    /* The real ids are set too, so that the saved ones follow. */
+    if ((group != gid && setregid(gid, gid) < 0) || (owner != uid && setreuid(uid, uid) < 0))
+        return zm_error_system(error, errno, "cannot give up the rights of a set-id program");
+    if (geteuid() != uid || getegid() != gid || (uid != 0 && owner != uid && seteuid(owner) == 0) ||
+        (uid != 0 && group != gid && setegid(group) == 0))
+        return zm_error_set(error, ZM_E_UNSAFE, "the rights of a set-id program do not go away");
+    return APR_SUCCESS;
+}
+
+apr_status_t zm_identity_session(const char **name, apr_pool_t *pool)
+{
+    char buffer[256];
+    int code = getlogin_r(buffer, sizeof buffer);
+    if (code != 0 || buffer[0] == '\0')
+        return APR_ENOENT;
+    *name = apr_pstrdup(pool, buffer);
+    return APR_SUCCESS;
+}
+
 /* -- others --------------------------------------------------------------------------------- */
 
 apr_status_t zm_identity_peer(zm_credentials_t *who, apr_int64_t *pid, apr_socket_t *socket)

@@ -36,6 +36,11 @@ bool zm_program_is_terminal(int stream)
     return _isatty(stream) != 0;
 }
 
+void zm_program_fill_streams(void)
+{
+    /* The C library knows a stream without a handle, and opens nothing in its place. */
+}
+
 void zm_program_binary_streams(void)
 {
     /* Done by startup.c. */

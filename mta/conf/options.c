@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "platform/exec.h"
+
 /* One walk over argv.  Operands are collected in front of `argv` as they are met. */
 typedef struct walk_t {
     const zm_command_line_t *line;
@@ -256,6 +258,7 @@ bool zm_options_parse(const zm_command_line_t *line, int *argc, char **argv, int
 {
     zm_error_t error = {0};
     zm_buf_t text = ZM_BUF_INIT;
+    zm_program_fill_streams();
     switch (zm_options_read(line, argc, argv, &error)) {
     case ZM_OPTIONS_RUN:
         return true;

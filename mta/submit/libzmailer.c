@@ -7,7 +7,6 @@
  */
 #include "mta/submit/zmailer.h"
 
-#include <apr_env.h>
 #include <apr_general.h>
 #include <apr_strings.h>
 #include <apr_thread_mutex.h>
@@ -16,6 +15,7 @@
 #include <string.h>
 
 #include "mta/conf/site.h"
+#include "mta/submit/preamble.h"
 #include "platform/fs.h"
 
 #define MOST_TRIES (sizeof SUFFIXCHARS - 1)
@@ -40,7 +40,9 @@ static apr_thread_mutex_t *library_lock;
 
 static int fail(apr_status_t status)
 {
-    if (APR_STATUS_IS_ENOSPC(status) || status == ZM_E_LIMIT)
+    if (status > 0 && status < APR_OS_START_ERROR) /* one of the system's own */
+        errno = status;
+    else if (APR_STATUS_IS_ENOSPC(status) || status == ZM_E_LIMIT)
         errno = ENOSPC;
     else if (APR_STATUS_IS_ENOENT(status))
         errno = ENOENT;
@@ -48,6 +50,8 @@ static int fail(apr_status_t status)
         errno = EACCES;
     else if (status == ZM_E_SYNTAX)
         errno = EINVAL;
+    else if (status == ZM_E_BUSY || status == ZM_E_TEMPORARY)
+        errno = EAGAIN;
     else
         errno = EIO;
     return -1;
@@ -87,35 +91,19 @@ static void forget(stream_t *stream)
 
 /* -- opening ------------------------------------------------------------------------------ */
 
-static const char *environment(const char *name, apr_pool_t *pool)
-{
-    char *value;
-    return apr_env_get(&value, name, pool) == APR_SUCCESS && *value != '\0' ? value : NULL;
-}
-
-/* A value of the environment on one line. */
 static void put_line(FILE *file, const char *keyword, const char *value)
 {
-    if (value == NULL)
-        return;
-    fprintf(file, "%s ", keyword);
-    for (; *value != '\0'; value++)
-        fputc((unsigned char)*value < ' ' ? ' ' : *value, file);
-    fputc('\n', file);
+    if (value != NULL)
+        fprintf(file, "%s %s\n", keyword, value);
 }
 
 static void put_preamble(FILE *file, apr_pool_t *pool)
 {
-    const char *login = environment("LOGNAME", pool), *name = environment("FULLNAME", pool);
-    if (login == NULL)
-        login = environment("USERNAME", pool);
-    if (login == NULL)
-        login = environment("USER", pool);
-    if (name != NULL && strpbrk(name, ".()<>[]@;:\\\"") == NULL)
-        put_line(file, "fullname", apr_pstrndup(pool, name, strcspn(name, ",")));
-    put_line(file, "loginname", environment("PRETTYLOGIN", pool));
-    put_line(file, "rcvdfrom",
-             apr_psprintf(pool, "STDIN (%s@%s)", login ? login : "\"?\?\"", mail_host()));
+    preamble_t preamble;
+    preamble_read(&preamble, mail_host(), pool);
+    put_line(file, "fullname", preamble.full_name);
+    put_line(file, "loginname", preamble.login_name);
+    put_line(file, "rcvdfrom", preamble.received);
 }
 
 FILE *mail_open(const char *type)
@@ -168,13 +156,17 @@ static apr_status_t open_site(zm_submitter_t *submitter, zm_zenv_t **zenv, bool 
     zm_spool_options_t options = {0};
     zm_error_t error;
     zm_spool_t *spool;
+    bool sync;
     apr_status_t status = zm_zenv_load(zenv, NULL, pool, &error);
     if (status != APR_SUCCESS)
         return status;
     if (postoffice != NULL)
         zm_zenv_set(*zenv, "POSTOFFICE", postoffice);
     options.location = zm_zenv_postoffice(*zenv);
-    options.unsynced = unsynced || strcmp(zm_zenv_get_or(*zenv, "SUBMIT_FSYNC", "yes"), "no") == 0;
+    status = zm_zenv_switch(*zenv, "SUBMIT_FSYNC", true, &sync, &error);
+    if (status != APR_SUCCESS)
+        return status;
+    options.unsynced = unsynced || !sync;
     status = zm_spool_open(&spool, &options, pool, &error);
     if (status == APR_SUCCESS)
         zm_site_submitter(submitter, *zenv, spool, pool);

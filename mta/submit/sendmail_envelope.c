@@ -107,39 +107,17 @@ apr_status_t sendmail_addresses(apr_array_header_t *list, const char *word, zm_e
 {
     scan_t scan = {ZM_BUF_INIT, ZM_BUF_INIT, false};
     apr_status_t status = APR_SUCCESS;
+    int before = list->nelts;
     if (word[0] == '|' || word[0] == '/' || word[0] == ':')
         APR_ARRAY_PUSH(list, const char *) = word; /* a program, file or list, whole */
     else
         status = scan_word(list, &scan, word, error);
+    if (status == APR_SUCCESS && list->nelts == before)
+        status =
+            zm_error_set(error, ZM_E_SYNTAX, "recipient \"%s\": there is no address in it", word);
     zm_buf_free(&scan.plain);
     zm_buf_free(&scan.bracket);
     return status;
-}
-
-/* A display name as a phrase: quoted when it has specials; "A, B" ends at the comma; & is the login
- * name. */
-static zm_str_t phrase(apr_pool_t *pool, const char *name, const char *login)
-{
-    zm_buf_t out = ZM_BUF_INIT;
-    zm_str_t result;
-    bool quote = strpbrk(name, ".()<>[]@;:\\\"") != NULL;
-    if (quote)
-        zm_buf_add_byte(&out, '"');
-    for (; *name != '\0' && *name != ','; name++) {
-        if (*name == '&' && login != NULL && login[0] != '\0') {
-            zm_buf_add_byte(&out, (char)zm_to_upper((unsigned char)login[0]));
-            zm_buf_add_c(&out, login + 1);
-            continue;
-        }
-        if (*name == '"' || *name == '\\')
-            zm_buf_add_byte(&out, '\\');
-        zm_buf_add_byte(&out, (unsigned char)*name < ' ' ? ' ' : *name);
-    }
-    if (quote)
-        zm_buf_add_byte(&out, '"');
-    result = zm_str_copy(pool, zm_buf_str(&out));
-    zm_buf_free(&out);
-    return result;
 }
 
 static apr_status_t recipient_lines(zm_submission_t *submission, const sendmail_options_t *options,
@@ -177,17 +155,15 @@ apr_status_t sendmail_envelope(zm_submission_t *submission, const sendmail_optio
     apr_status_t status = APR_SUCCESS;
     const char *sender = options->sender ? quote_backslash(pool, options->sender) : person->sender;
     int i;
-    if (person->full_name != NULL)
-        line(&status, submission, "fullname", phrase(pool, person->full_name, person->login).data);
-    line(&status, submission, "loginname", person->pretty_login);
-    line(&status, submission, "rcvdfrom",
-         apr_psprintf(pool, "STDIN (%s@%s)", person->login, person->host));
+    line(&status, submission, "fullname", person->preamble.full_name);
+    line(&status, submission, "loginname", person->preamble.login_name);
+    line(&status, submission, "rcvdfrom", person->preamble.received);
     if (trace != NULL)
         line(&status, submission, "verbose", apr_psprintf(pool, "\"../public/%s\"", trace));
     line(&status, submission, "external", options->external ? "" : NULL);
     line(&status, submission, "bodytype", options->body_type);
     if (options->full_name != NULL)
-        line(&status, submission, "fullname", phrase(pool, options->full_name, NULL).data);
+        line(&status, submission, "fullname", preamble_phrase(options->full_name, pool));
     if (sender != NULL && *sender == '\0')
         line(&status, submission, "channel", "error");
     else

@@ -4,23 +4,22 @@
 #ifndef ZM_MTA_SUBMIT_SENDMAIL_ENVELOPE_H
 #define ZM_MTA_SUBMIT_SENDMAIL_ENVELOPE_H
 
+#include "mta/submit/preamble.h"
 #include "mta/submit/sendmail_options.h"
 #include "spool/submit.h"
 
 /**
  * One command line word as envelope addresses: split at top-level commas, display
  * names, comments and angle brackets dropped, a local part with a backslash quoted.
- * Adds const char * to list.  ZM_E_SYNTAX for brackets, quotes or comments left open.
+ * Adds const char * to list.  ZM_E_SYNTAX for brackets, quotes or comments left open, and when
+ * there is no address in it.
  */
 apr_status_t sendmail_addresses(apr_array_header_t *list, const char *word, zm_error_t *error);
 
 /** Who submits, as far as the environment and the system know. */
 typedef struct sendmail_person_t {
-    const char *login;        /**< LOGNAME, USERNAME or USER; "??" in quotes when unset */
-    const char *host;         /**< our host name */
-    const char *full_name;    /**< FULLNAME, may be null */
-    const char *pretty_login; /**< PRETTYLOGIN, may be null */
-    const char *sender;       /**< from line for a root submitter without -f; may be null */
+    preamble_t preamble;
+    const char *sender; /**< from line for a root submitter without -f; may be null */
 } sendmail_person_t;
 
 /** Writes the envelope lines up to env-end, in the order that readers of the spool know. trace: v_

@@ -29,8 +29,8 @@ const char sendmail_usage[] =
     "  -Z FILE, --zconfig FILE  use this zmailer.conf\n"
     "  --help, --version\n"
     "Options of other mailers that mean nothing here are accepted and ignored.\n"
-    "Exit status: 0 queued, 64 usage, 65 bad address, 74 write error, 75 try again, 78 "
-    "configuration.\n";
+    "Exit status: 0 queued, 64 usage, 65 bad address, 69 no such program, 74 the input cannot\n"
+    "be read, 75 try again, 78 configuration.\n";
 
 /* What an option letter takes. */
 typedef enum argument_t {
@@ -152,7 +152,7 @@ static apr_status_t set_protocol(parse_t *parse, const char *value)
     const char *name =
         colon ? apr_pstrmemdup(parse->pool, value, (apr_size_t)(colon - value)) : value;
     const char *at;
-    for (at = name; *at != '\0'; at++)
+    for (at = name; *at != '\0' || at == name; at++)
         if (!zm_is_alpha((unsigned char)*at) && !zm_is_digit((unsigned char)*at) && *at != '-')
             return refuse(parse, "-p", value, "letters, digits and '-'");
     parse->options->protocol = name;
@@ -163,13 +163,22 @@ static apr_status_t set_error_mode(parse_t *parse, const char *value)
 {
     if (value[0] == '\0' || strchr("empqw", value[0]) == NULL)
         return refuse(parse, "-e", value, "one of e m p q w");
+    parse->options->error_mode = value[0];
     parse->options->quiet = value[0] == 'q';
+    return APR_SUCCESS;
+}
+
+static apr_status_t skip_value(parse_t *parse)
+{
+    parse->next++;
     return APR_SUCCESS;
 }
 
 /* -o LETTER VALUE: Sendmail's short options. */
 static apr_status_t set_short_option(parse_t *parse, const char *value)
 {
+    static const char *const exim[] = {"a", "aa", "ai", "as", "c", "i", "m", "r", "s", "t"};
+    apr_size_t i;
     switch (value[0]) {
     case 'i':
         parse->options->ignore_dots = strcmp(value, "ifalse") != 0;
@@ -184,9 +193,10 @@ static apr_status_t set_short_option(parse_t *parse, const char *value)
         else if (parse->next < parse->argc)
             parse->options->postoffice = parse->argv[parse->next++];
         return APR_SUCCESS;
-    case 'M': /* Exim's -oMa ADDRESS and its like take the next word */
-        if (value[1] != '\0' && strchr("arsti", value[1]) != NULL && parse->next < parse->argc)
-            parse->next++;
+    case 'M': /* Exim's -oMa ADDRESS and its like take the next word, Sendmail's -oMrVALUE none */
+        for (i = 0; i < sizeof exim / sizeof exim[0]; i++)
+            if (strcmp(value + 1, exim[i]) == 0 && parse->next < parse->argc)
+                return skip_value(parse);
         return APR_SUCCESS;
     default:
         return APR_SUCCESS;
@@ -282,6 +292,7 @@ static apr_status_t take_value(parse_t *parse, char letter, const char *value)
     case 'r':
         if (has_control(value))
             return refuse(parse, "-f", "...", "an address without control characters");
+        value = zm_str_c(parse->pool, zm_str_trim(zm_str(value)));
         options->sender = strcmp(value, "<>") == 0 ? "" : value;
         return APR_SUCCESS;
     case 'M':
@@ -316,8 +327,7 @@ static apr_status_t take_value(parse_t *parse, char letter, const char *value)
         options->zconfig = value;
         return APR_SUCCESS;
     case 'd':
-        if (value[0] == '0')
-            options->mode = options->mode == SENDMAIL_SUBMIT ? SENDMAIL_VERSION : options->mode;
+        options->version |= value[0] == '0';
         return APR_SUCCESS;
     default: /* -A -D -h -J -L -T -X -x: accepted */
         return APR_SUCCESS;
@@ -335,6 +345,7 @@ static apr_status_t take_long(parse_t *parse, const char *word)
     }
     if (zm_str_equal_c(name, "version")) {
         parse->options->mode = SENDMAIL_VERSION;
+        parse->options->version = true;
         return APR_SUCCESS;
     }
     if (zm_str_equal_c(name, "root"))
@@ -397,7 +408,7 @@ static bool mode_by_name(parse_t *parse)
     else if (strcmp(name, "newaliases") == 0)
         parse->options->mode = SENDMAIL_ALIASES;
     else if (strcmp(name, "hoststat") == 0 || strcmp(name, "purgestat") == 0)
-        parse->options->mode = SENDMAIL_NOTHING;
+        parse->options->mode = SENDMAIL_UNSUPPORTED;
     else {
         if (strcmp(name, "smtpd") == 0)
             parse->options->mode = SENDMAIL_DAEMON;
@@ -405,6 +416,7 @@ static bool mode_by_name(parse_t *parse)
     }
     for (i = 1; i < parse->argc; i++)
         APR_ARRAY_PUSH(parse->options->rest, const char *) = parse->argv[i];
+    parse->options->by_name = true;
     return true;
 }
 
@@ -440,8 +452,8 @@ apr_status_t sendmail_options_parse(sendmail_options_t **options, int argc, cons
         if (status != APR_SUCCESS)
             return status;
     }
-    if (parse.queue_run && parse.options->mode == SENDMAIL_SUBMIT && !parse.options->from_header &&
-        parse.options->recipients->nelts == 0)
+    if ((parse.queue_run || parse.options->version) && parse.options->mode == SENDMAIL_SUBMIT &&
+        !parse.options->from_header && parse.options->recipients->nelts == 0)
         parse.options->mode = SENDMAIL_NOTHING;
     return APR_SUCCESS;
 }

@@ -26,7 +26,8 @@ typedef enum sendmail_mode_t {
     SENDMAIL_VERIFY,  /**< -bv: say where mail would go; sends nothing */
     SENDMAIL_NOTHING, /**< -q alone, -bz: nothing to do, exit 0 */
     SENDMAIL_HELP,
-    SENDMAIL_VERSION
+    SENDMAIL_VERSION,
+    SENDMAIL_UNSUPPORTED /**< called as hoststat, purgestat */
 } sendmail_mode_t;
 
 typedef struct sendmail_options_t {
@@ -49,8 +50,11 @@ typedef struct sendmail_options_t {
     bool from_header;               /**< -t */
     bool verbose;                   /**< -v */
     bool quiet;                     /**< -oeq */
+    char error_mode;                /**< -oe: one of e m p q w; 0: not given */
+    bool version;                   /**< --version, -d0: print it (and go on, with -d0) */
+    bool by_name;                   /**< called as mailq or newaliases */
     apr_array_header_t *recipients; /**< of const char *, the words as given */
-    apr_array_header_t *rest;       /**< mailq, newaliases by name: all arguments */
+    apr_array_header_t *rest;       /**< with by_name: all arguments */
 } sendmail_options_t;
 
 /**

@@ -18,7 +18,9 @@ static void a_word_may_be_a_list(void)
 {
     ZM_ASSERT_STR(addresses("a,b@c, d"), "a|b@c|d");
     ZM_ASSERT_STR(addresses("\"x,y\"@z,w"), "\"x,y\"@z|w");
-    ZM_ASSERT_STR(addresses(",,"), "");
+    ZM_ASSERT_STR(addresses("a,"), "a");
+    ZM_ASSERT_STR(addresses(",,"), "!");
+    ZM_ASSERT_STR(addresses(""), "!");
 }
 
 static void names_and_comments_go(void)

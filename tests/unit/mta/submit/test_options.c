@@ -66,6 +66,9 @@ static void both_spellings_of_the_null_sender(void)
     ZM_ASSERT_STR(parsed->sender, "");
     ZM_ASSERT_OK(sendmail_options_parse(&parsed, 4, empty, zm_test_pool(), &error));
     ZM_ASSERT_STR(parsed->sender, "");
+    empty[2] = " <> ";
+    ZM_ASSERT_OK(sendmail_options_parse(&parsed, 4, empty, zm_test_pool(), &error));
+    ZM_ASSERT_STR(parsed->sender, "");
     ZM_ASSERT_OK(parse("sendmail bob"));
     CU_ASSERT_PTR_NULL(parsed->sender);
 }
@@ -96,6 +99,28 @@ static void modes_are_told_by_option_and_by_name(void)
     CU_ASSERT_NOT_EQUAL(parse("sendmail -bs -bp"), APR_SUCCESS);
 }
 
+static void the_version_idiom_goes_on_with_the_mode(void)
+{
+    ZM_ASSERT_OK(parse("sendmail -d0.1 -bv root"));
+    CU_ASSERT_EQUAL(parsed->mode, SENDMAIL_VERIFY);
+    CU_ASSERT(parsed->version);
+    ZM_ASSERT_OK(parse("sendmail -d0 bob"));
+    CU_ASSERT_EQUAL(parsed->mode, SENDMAIL_SUBMIT);
+    ZM_ASSERT_OK(parse("sendmail -d0"));
+    CU_ASSERT_EQUAL(parsed->mode, SENDMAIL_NOTHING);
+    ZM_ASSERT_OK(parse("/usr/bin/purgestat -x"));
+    CU_ASSERT_EQUAL(parsed->mode, SENDMAIL_UNSUPPORTED);
+}
+
+static void only_macros_of_exim_take_the_next_word(void)
+{
+    ZM_ASSERT_OK(parse("sendmail -oMrESMTP bob"));
+    ZM_ASSERT_STR(recipient(0), "bob");
+    ZM_ASSERT_OK(parse("sendmail -oMr ESMTP -oMai x -oMs host bob"));
+    CU_ASSERT_EQUAL(parsed->recipients->nelts, 1);
+    ZM_ASSERT_STR(recipient(0), "bob");
+}
+
 static void what_would_mislead_is_refused(void)
 {
     const char *forged[] = {"sendmail", "-f", "a\nto mallory", "bob"};
@@ -107,6 +132,7 @@ static void what_would_mislead_is_refused(void)
     CU_ASSERT_EQUAL(parse("sendmail -Mrm 1abc"), ZM_E_SYNTAX);
     CU_ASSERT_EQUAL(parse("sendmail -bx bob"), ZM_E_SYNTAX);
     CU_ASSERT_EQUAL(parse("sendmail -Y bob"), ZM_E_SYNTAX);
+    CU_ASSERT_EQUAL(parse("sendmail -p :host bob"), ZM_E_SYNTAX);
     CU_ASSERT_EQUAL(parse("sendmail bob -f"), ZM_E_SYNTAX);
     CU_ASSERT(strstr(error.text, "-f") != NULL);
 }
@@ -115,4 +141,6 @@ ZM_TESTS("sendmail options", ZM_TEST(callers_in_the_wild_are_understood),
          ZM_TEST(options_may_follow_recipients_until_two_dashes),
          ZM_TEST(both_spellings_of_the_null_sender),
          ZM_TEST(dsn_words_are_checked_and_written_large),
-         ZM_TEST(modes_are_told_by_option_and_by_name), ZM_TEST(what_would_mislead_is_refused))
+         ZM_TEST(modes_are_told_by_option_and_by_name),
+         ZM_TEST(the_version_idiom_goes_on_with_the_mode),
+         ZM_TEST(only_macros_of_exim_take_the_next_word), ZM_TEST(what_would_mislead_is_refused))
