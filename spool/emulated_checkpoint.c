@@ -1,3 +1,4 @@
+#include "platform/clock.h"
 #include "platform/log.h"
 #include "spool/emulated.h"
 #include "spool/emulated_vfs.h"
@@ -10,7 +11,8 @@
  * SQLite syncs the database only when a round ends with nothing left in the log,
  * which would be the last one, while writers wait.  So each round syncs, and the
  * shim under SQLite does every few pages (emulated_vfs.c), or the disk would be
- * busy with all of a round while publishers wait for their syncs of the log.
+ * busy with all of a round while publishers wait for their syncs of the log: so
+ * few that such a sync is not much longer than one of theirs.
  *
  * A failed sync of the database may have dropped pages that the log would not
  * bring back, because SQLite counts them as moved; and a process that opens the
@@ -31,6 +33,7 @@
 #define LOG_STEP                                                                                   \
     4096 /* and more that make the next one due, when readers kept the log from its start */
 #define REST_LIMIT 128 /* pages for which writers may wait */
+#define LOG_SYNCS 2    /* a sync of the database may take as long as so many of the log */
 #define BULK_ROUNDS 8
 #define REST_TRIES 3
 #define STACK_SIZE (256 * 1024)
@@ -133,7 +136,9 @@ static apr_status_t checkpoint(zm_emulated_t *e, sqlite3 *db)
 {
     zm_emulated_state_t state;
     int code = SQLITE_OK;
+    apr_time_t began = zm_clock_monotonic();
     apr_status_t status = zm_emulated_sync(e);
+    zm_emulated_vfs_set_patience(db, LOG_SYNCS * (zm_clock_monotonic() - began));
     if (status == APR_SUCCESS)
         status = zm_emulated_marked(e, ZM_MARK_DATABASE, &state);
     if (status != APR_SUCCESS)

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "platform/clock.h"
 #include "spool/emulated_vfs.h"
 
 /*
@@ -18,7 +19,8 @@
 
 #define FRAME_HEADER 24
 #define COMMIT_FIELD 4
-#define SYNC_STEP (1 << 20)
+#define SYNC_STEP (1 << 20) /* between two syncs of the database, unless they are too long */
+#define LEAST_STEP (1 << 17)
 #define ROOM (31 * (FRAME_HEADER + 4096)) /* SQLite's writes on Unix must stay below 2^17 bytes */
 
 typedef struct file_t {
@@ -26,10 +28,11 @@ typedef struct file_t {
     sqlite3_file *real;      /* lies behind this */
     unsigned char *gathered; /* null: not a log, everything passes through */
     int length;
-    sqlite3_int64 offset; /* of its first byte */
-    bool database;        /* which is synced every few pages while it is written */
-    int unsynced;         /* bytes written to it since */
-    volatile void *index; /* the first part of the log's index, while it is mapped */
+    sqlite3_int64 offset;         /* of its first byte */
+    bool database;                /* which is synced every few pages while it is written */
+    int step, unsynced;           /* bytes: between syncs, and written to it since the last */
+    apr_interval_time_t patience; /* how long such a sync may take; 0: as long as it likes */
+    volatile void *index;         /* the first part of the log's index, while it is mapped */
 } file_t;
 
 static file_t *file_of(sqlite3_file *file)
@@ -61,14 +64,26 @@ static bool ends_transaction(const file_t *file, int page)
            memcmp(header + COMMIT_FIELD, none, sizeof none) != 0;
 }
 
+static int sync_step(file_t *file)
+{
+    apr_time_t began = zm_clock_monotonic();
+    int code = file->real->pMethods->xSync(file->real, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
+    apr_interval_time_t took = zm_clock_monotonic() - began;
+    file->unsynced = 0;
+    if (file->patience > 0 && took > file->patience && file->step > LEAST_STEP)
+        file->step /= 2;
+    else if (took < file->patience / 2 && file->step < SYNC_STEP)
+        file->step *= 2;
+    return code;
+}
+
 /* In small steps, so that others who wait for the same disk wait for one of them only. */
 static int pass_on(file_t *file, const void *data, int length, sqlite3_int64 offset)
 {
     int code = file->real->pMethods->xWrite(file->real, data, length, offset);
-    if (code != SQLITE_OK || !file->database || (file->unsynced += length) < SYNC_STEP)
+    if (code != SQLITE_OK || !file->database || (file->unsynced += length) < file->step)
         return code;
-    file->unsynced = 0;
-    return file->real->pMethods->xSync(file->real, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
+    return sync_step(file);
 }
 
 static int file_write(sqlite3_file *base, const void *data, int length, sqlite3_int64 offset)
@@ -204,6 +219,21 @@ static const sqlite3_io_methods methods = {
     .xShmUnmap = file_unmap,
 };
 
+/* Null: it was not opened by us. */
+static file_t *database_of(sqlite3 *db)
+{
+    sqlite3_file *base = NULL;
+    int code = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &base);
+    return code == SQLITE_OK && base != NULL && base->pMethods == &methods ? file_of(base) : NULL;
+}
+
+void zm_emulated_vfs_set_patience(sqlite3 *db, apr_interval_time_t patience)
+{
+    file_t *file = database_of(db);
+    if (file != NULL)
+        file->patience = patience;
+}
+
 /* -- the log's index ------------------------------------------------------------------------ */
 
 /*
@@ -224,13 +254,10 @@ static volatile uint32_t *index_number(const file_t *file, int offset)
 
 int zm_emulated_vfs_forget_moved(sqlite3 *db)
 {
-    sqlite3_file *base = NULL;
-    const file_t *file;
-    int code = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &base);
-    if (code != SQLITE_OK || base == NULL || base->pMethods != &methods)
-        return SQLITE_MISUSE;
-    file = file_of(base);
-    if (file->index == NULL || *index_number(file, 0) != INDEX_VERSION ||
+    file_t *file = database_of(db);
+    sqlite3_file *base = (sqlite3_file *)file;
+    int code;
+    if (file == NULL || file->index == NULL || *index_number(file, 0) != INDEX_VERSION ||
         *index_number(file, INDEX_COPY) != INDEX_VERSION)
         return SQLITE_MISUSE;
     code = file_map_lock(base, WRITE_AND_CHECKPOINT_LOCKS, SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE);
@@ -277,6 +304,7 @@ static int open_file(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *base
     if (code == SQLITE_OK && (flags & SQLITE_OPEN_WAL) != 0)
         file->gathered = malloc(ROOM); /* without memory for it, it works as before */
     file->database = (flags & SQLITE_OPEN_MAIN_DB) != 0;
+    file->step = SYNC_STEP;
     file->base.pMethods = &methods;
     return code;
 }

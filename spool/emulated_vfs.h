@@ -5,6 +5,7 @@
 #ifndef ZM_SPOOL_EMULATED_VFS_H
 #define ZM_SPOOL_EMULATED_VFS_H
 
+#include <apr_time.h>
 #include <sqlite3.h>
 #include <stdbool.h>
 
@@ -12,6 +13,11 @@
 
 /** The name to open databases with; null: SQLite's default. */
 const char *zm_emulated_vfs(void);
+/**
+ * While the database is written it is synced every few pages.  So many that this takes about as long
+ * as given (microseconds), within limits: others wait for the disk meanwhile.
+ */
+void zm_emulated_vfs_set_patience(sqlite3 *db, apr_interval_time_t patience);
 /**
  * No page of the log counts as moved into the database any more: readers take them from the log, and
  * the next checkpoint moves all.  For a connection that has read something.  SQLITE_BUSY: somebody
