@@ -36,6 +36,7 @@
 #include <sqlite3.h>
 
 #include "platform/fs.h"
+#include "spool/emulated_vfs.h"
 #include "spool/engine.h"
 #include "spool/layout.h"
 
@@ -62,7 +63,7 @@ typedef enum zm_statement_t {
     ZM_SQL_DROP_NAME,      /* name */
     ZM_SQL_ADD_LINK,       /* id difference */
     ZM_SQL_DROP_OBJECT,    /* id */
-    ZM_SQL_READ_BODY,      /* id -> body */
+    ZM_SQL_READ_BODY,      /* id -> columns, body */
     ZM_SQL_APPEND,         /* id bytes */
     ZM_SQL_OVERWRITE,      /* id offset bytes length */
     ZM_SQL_SET_OWNER,      /* id uid gid ctime */
@@ -260,7 +261,9 @@ typedef struct zm_emulated_object_t {
     zm_emulated_t *engine;
     zm_object_info_t info;
     bool being_made;
-    zm_buf_t body;   /* of a small object: while it is made; what it was when opened, later */
+    zm_buf_t body;   /* of a small object: while it is made; what it was when last read, later */
+    bool stamped;    /* body and columns were read at this state of the database */
+    zm_emulated_stamp_t stamp;
     zm_file_t *file; /* of a large object */
     char first;      /* the first byte of one that is being made: the last to reach its file */
     zm_file_t *appending;

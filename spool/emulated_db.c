@@ -56,10 +56,11 @@ static const char *const sql[ZM_SQL_COUNT] = {
     [ZM_SQL_DROP_NAME] = "DELETE FROM names WHERE name = ?1",
     [ZM_SQL_ADD_LINK] = "UPDATE objects SET links = links + ?2 WHERE id = ?1",
     [ZM_SQL_DROP_OBJECT] = "DELETE FROM objects WHERE id = ?1",
-    [ZM_SQL_READ_BODY] = "SELECT body FROM objects WHERE id = ?1",
+    [ZM_SQL_READ_BODY] = "SELECT " COLUMNS ", o.body FROM objects o WHERE o.id = ?1",
     [ZM_SQL_APPEND] = "UPDATE objects SET body = CAST(body || ?2 AS BLOB) WHERE id = ?1",
     [ZM_SQL_OVERWRITE] = "UPDATE objects SET body = CAST(substr(body, 1, ?2) || ?3 ||"
-                         " substr(body, ?2 + ?4 + 1) AS BLOB) WHERE id = ?1",
+                         " substr(body, ?2 + ?4 + 1) AS BLOB)"
+                         " WHERE id = ?1 AND ?2 + ?4 <= length(body)",
     [ZM_SQL_SET_OWNER] = "UPDATE objects SET uid = ?2, gid = ?3, ctime = ?4 WHERE id = ?1",
     [ZM_SQL_SET_MODE] = "UPDATE objects SET mode = ?2, ctime = ?3 WHERE id = ?1",
     [ZM_SQL_LIST] = "SELECT name FROM names WHERE name > ?1 AND name < ?2 ORDER BY name LIMIT ?3",

@@ -184,12 +184,34 @@ static void keep_body(zm_emulated_object_t *object, sqlite3_stmt *statement, int
     object->info.size = length;
 }
 
+/*
+ * What was read is current as long as nothing was committed since, by any process, which the log's
+ * index says without a lock: who opens, asks and reads pays for one look.  Under the reader's lock.
+ */
+static void remember(zm_emulated_object_t *object, const zm_emulated_stamp_t *before)
+{
+    object->stamped = before->valid;
+    object->stamp = *before;
+}
+
+static bool is_current(zm_emulated_object_t *object)
+{
+    zm_emulated_stamp_t now;
+    if (!object->stamped)
+        return false;
+    zm_emulated_vfs_stamp(object->engine->reader.db, &now);
+    object->stamped = now.valid && memcmp(now.header, object->stamp.header, sizeof now.header) == 0;
+    return object->stamped;
+}
+
 static apr_status_t find(zm_emulated_object_t *object, const char *name)
 {
     zm_connection_t *reader = &object->engine->reader;
+    zm_emulated_stamp_t stamp;
     sqlite3_stmt *statement;
     apr_status_t status;
     apr_thread_mutex_lock(reader->lock);
+    zm_emulated_vfs_stamp(reader->db, &stamp);
     statement = zm_connection_statement(reader, ZM_SQL_FIND);
     if (statement != NULL)
         sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
@@ -203,6 +225,7 @@ static apr_status_t find(zm_emulated_object_t *object, const char *name)
         else /* of a row that an earlier version wrote: 0 */
             object->info.size = (uint64_t)sqlite3_column_int64(statement, ZM_COLUMN_BODY);
         sqlite3_reset(statement);
+        remember(object, &stamp);
     }
     apr_thread_mutex_unlock(reader->lock);
     return status;
@@ -274,6 +297,10 @@ static apr_status_t refresh(zm_emulated_object_t *object)
     sqlite3_stmt *statement;
     apr_status_t status;
     apr_thread_mutex_lock(reader->lock);
+    if (is_current(object)) {
+        apr_thread_mutex_unlock(reader->lock);
+        return APR_SUCCESS;
+    }
     statement = zm_connection_statement(reader, ZM_SQL_INFO);
     if (statement != NULL)
         sqlite3_bind_int64(statement, 1, (sqlite3_int64)object->info.id);
@@ -310,16 +337,24 @@ apr_status_t zm_emulated_info(zm_engine_object_t *handle, zm_object_info_t *info
 static apr_status_t read_again(zm_emulated_object_t *object)
 {
     zm_connection_t *reader = &object->engine->reader;
+    zm_emulated_stamp_t stamp;
     sqlite3_stmt *statement;
     apr_status_t status;
     apr_thread_mutex_lock(reader->lock);
+    if (is_current(object)) {
+        apr_thread_mutex_unlock(reader->lock);
+        return APR_SUCCESS;
+    }
+    zm_emulated_vfs_stamp(reader->db, &stamp);
     statement = zm_connection_statement(reader, ZM_SQL_READ_BODY);
     if (statement != NULL)
         sqlite3_bind_int64(statement, 1, (sqlite3_int64)object->info.id);
     status = zm_connection_row(reader, statement);
     if (status == APR_SUCCESS) {
-        keep_body(object, statement, 0);
+        zm_connection_columns(&object->info, statement);
+        keep_body(object, statement, ZM_COLUMN_BODY);
         sqlite3_reset(statement);
+        remember(object, &stamp);
     }
     apr_thread_mutex_unlock(reader->lock);
     return APR_STATUS_IS_ENOENT(status) ? APR_SUCCESS : status;
@@ -355,16 +390,20 @@ static apr_status_t overwrite_part(zm_emulated_object_t *object, uint64_t offset
 {
     zm_connection_t *writer = &object->engine->writer;
     sqlite3_blob *blob = NULL;
+    bool within = true;
     int closed, code = sqlite3_blob_open(writer->db, "main", "objects", "body",
                                          (sqlite3_int64)object->info.id, 1, &blob);
-    if (code == SQLITE_OK)
-        code = sqlite3_blob_write(blob, data, (int)length, (int)offset);
+    if (code == SQLITE_OK) {
+        within = zm_engine_within((uint64_t)sqlite3_blob_bytes(blob), offset, length);
+        if (within)
+            code = sqlite3_blob_write(blob, data, (int)length, (int)offset);
+    }
     closed = sqlite3_blob_close(blob);
     if (code == SQLITE_OK)
         code = closed;
     if (code == SQLITE_ERROR)
         return ZM_E_GONE; /* no such row any more */
-    return zm_connection_failure(writer, code);
+    return within ? zm_connection_failure(writer, code) : APR_EINVAL;
 }
 
 static apr_status_t overwrite_row(zm_emulated_object_t *object, uint64_t offset, const void *data,
@@ -380,7 +419,29 @@ static apr_status_t overwrite_row(zm_emulated_object_t *object, uint64_t offset,
         sqlite3_bind_int64(statement, 4, (sqlite3_int64)length);
     }
     status = zm_connection_run(writer, statement);
-    return status == APR_SUCCESS && sqlite3_changes(writer->db) == 0 ? ZM_E_GONE : status;
+    if (status != APR_SUCCESS || sqlite3_changes(writer->db) > 0)
+        return status;
+    statement = zm_connection_statement(writer, ZM_SQL_INFO);
+    if (statement != NULL)
+        sqlite3_bind_int64(statement, 1, (sqlite3_int64)object->info.id);
+    status = zm_connection_row(writer, statement);
+    if (status != APR_SUCCESS)
+        return APR_STATUS_IS_ENOENT(status) ? ZM_E_GONE : status;
+    sqlite3_reset(statement);
+    return APR_EINVAL;
+}
+
+static apr_status_t overwrite_file(zm_emulated_object_t *object, uint64_t offset, const void *data,
+                                   apr_size_t length)
+{
+    zm_file_info_t info;
+    apr_status_t status = zm_file_info(&info, object->file);
+    if (status != APR_SUCCESS)
+        return status;
+    if (!zm_engine_within(info.size, offset, length))
+        return APR_EINVAL;
+    return object->being_made ? write_side(object, offset, data, length)
+                              : zm_file_write_at(object->file, offset, data, length);
 }
 
 apr_status_t zm_emulated_overwrite(zm_engine_object_t *handle, uint64_t offset, const void *data,
@@ -389,12 +450,15 @@ apr_status_t zm_emulated_overwrite(zm_engine_object_t *handle, uint64_t offset, 
     zm_emulated_object_t *object = zm_emulated_object(handle);
     apr_status_t status;
     if (object->file != NULL)
-        return object->being_made ? write_side(object, offset, data, length)
-                                  : zm_file_write_at(object->file, offset, data, length);
+        return overwrite_file(object, offset, data, length);
     if (object->being_made) {
+        if (!zm_engine_within(object->body.length, offset, length))
+            return APR_EINVAL;
         memcpy(object->body.data + offset, data, length);
         return APR_SUCCESS;
     }
+    if (offset > INT32_MAX || length > INT32_MAX) /* no row has so much */
+        return APR_EINVAL;
     status = zm_emulated_begin(object->engine);
     if (status != APR_SUCCESS)
         return status;

@@ -1,3 +1,4 @@
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -250,6 +251,17 @@ void zm_emulated_vfs_set_patience(sqlite3 *db, apr_interval_time_t patience)
 static volatile uint32_t *index_number(const file_t *file, int offset)
 {
     return (volatile uint32_t *)((volatile char *)file->index + offset);
+}
+
+/* The index has its header twice, and SQLite writes the first copy last. */
+void zm_emulated_vfs_stamp(sqlite3 *db, zm_emulated_stamp_t *stamp)
+{
+    const file_t *file = database_of(db);
+    int i;
+    stamp->valid = file != NULL && file->index != NULL && *index_number(file, 0) == INDEX_VERSION;
+    for (i = 0; stamp->valid && i < INDEX_COPY / (int)sizeof(uint32_t); i++)
+        stamp->header[i] = *index_number(file, i * (int)sizeof(uint32_t));
+    atomic_thread_fence(memory_order_acquire);
 }
 
 int zm_emulated_vfs_forget_moved(sqlite3 *db)

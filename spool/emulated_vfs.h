@@ -8,11 +8,23 @@
 #include <apr_time.h>
 #include <sqlite3.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #define ZM_EMULATED_VFS "zmailer"
 
 /** The name to open databases with; null: SQLite's default. */
 const char *zm_emulated_vfs(void);
+/** A state of the database: another one has another header. */
+typedef struct zm_emulated_stamp_t {
+    bool valid;
+    uint32_t header[12];
+} zm_emulated_stamp_t;
+
+/**
+ * The latest state that any process committed, by a look into shared memory.  Not valid before the
+ * connection has read something, or without a write-ahead log.
+ */
+void zm_emulated_vfs_stamp(sqlite3 *db, zm_emulated_stamp_t *stamp);
 /**
  * While the database is written it is synced every few pages.  So many that this takes about as long
  * as given (microseconds), within limits: others wait for the disk meanwhile.

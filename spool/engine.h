@@ -36,6 +36,12 @@ typedef struct zm_engine_watch_t {
 
 #define ZM_ENGINE_NAME_SIZE 600 /**< holds any valid name */
 
+/** Whether bytes from offset on are within an object of this size. */
+static inline bool zm_engine_within(uint64_t size, uint64_t offset, apr_size_t length)
+{
+    return offset <= size && length <= size - offset;
+}
+
 /** What commit_group adds to the figures. */
 typedef struct zm_engine_figures_t {
     uint64_t syncs, directory_syncs;
@@ -94,6 +100,7 @@ typedef struct zm_engine_ops_t {
     void (*close_object)(zm_engine_object_t *object);
     apr_status_t (*info)(zm_engine_object_t *object, zm_object_info_t *info);
     apr_status_t (*read)(zm_engine_object_t *object, uint64_t offset, void *buffer, apr_size_t *length);
+    /** APR_EINVAL: not all of that is there.  Then nothing has happened. */
     apr_status_t (*overwrite)(zm_engine_object_t *object, uint64_t offset, const void *data, apr_size_t length);
     apr_status_t (*append)(zm_engine_object_t *object, const void *data, apr_size_t length, bool durable);
     apr_status_t (*lock)(zm_engine_object_t *object, uint64_t offset, uint64_t length);

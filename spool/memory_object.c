@@ -203,10 +203,14 @@ apr_status_t zm_memory_overwrite(zm_engine_object_t *handle, uint64_t offset, co
                                  apr_size_t length)
 {
     zm_memory_object_t *object = object_of(handle);
+    apr_status_t status = APR_EINVAL;
     zm_memory_enter(object->store);
-    memcpy(object->body->data.data + offset, data, length);
-    touch(object->body);
-    return zm_memory_leave(object->store, APR_SUCCESS);
+    if (zm_engine_within(object->body->data.length, offset, length)) {
+        memcpy(object->body->data.data + offset, data, length);
+        touch(object->body);
+        status = APR_SUCCESS;
+    }
+    return zm_memory_leave(object->store, status);
 }
 
 apr_status_t zm_memory_append(zm_engine_object_t *object, const void *data, apr_size_t length,

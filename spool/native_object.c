@@ -366,7 +366,14 @@ apr_status_t zm_native_read(zm_engine_object_t *object, uint64_t offset, void *b
 apr_status_t zm_native_overwrite(zm_engine_object_t *object, uint64_t offset, const void *data,
                                  apr_size_t length)
 {
-    return zm_file_write_at(zm_native_object(object)->file, offset, data, length);
+    zm_file_t *file = zm_native_object(object)->file;
+    zm_file_info_t info;
+    apr_status_t status = zm_file_info(&info, file);
+    if (status != APR_SUCCESS)
+        return status;
+    return zm_engine_within(info.size, offset, length)
+               ? zm_file_write_at(file, offset, data, length)
+               : APR_EINVAL;
 }
 
 /*

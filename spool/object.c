@@ -365,13 +365,10 @@ apr_status_t zm_object_read_all(zm_object_t *object, char **data, apr_size_t *le
 apr_status_t zm_object_overwrite(zm_object_t *object, uint64_t offset, const void *data,
                                  apr_size_t length)
 {
-    zm_object_info_t info;
-    apr_status_t status = zm_object_info(&info, object);
-    if (status != APR_SUCCESS)
-        return status;
-    if (offset > info.size || length > info.size - offset)
-        return APR_EINVAL;
-    return object->spool->ops->overwrite(object->object, offset, data, length);
+    apr_status_t status = reach(object);
+    return status != APR_SUCCESS
+               ? status
+               : object->spool->ops->overwrite(object->object, offset, data, length);
 }
 
 apr_status_t zm_object_append(zm_object_t *object, const void *data, apr_size_t length,
