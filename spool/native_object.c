@@ -404,11 +404,14 @@ apr_status_t zm_native_append(zm_engine_object_t *handle, const void *data, apr_
                               bool durable)
 {
     zm_native_object_t *object = zm_native_object(handle);
-    apr_status_t status = object->appending != NULL ? APR_SUCCESS : open_appending(object);
+    bool adopted =
+        object->name[0] == '\0'; /* and to be appended to only if it was opened for that */
+    apr_status_t status =
+        adopted || object->appending != NULL ? APR_SUCCESS : open_appending(object);
     if (status == APR_SUCCESS)
-        status = zm_file_append(object->appending, data, length);
+        status = zm_file_append(adopted ? object->file : object->appending, data, length);
     if (status == APR_SUCCESS && durable)
-        status = zm_file_sync(object->appending);
+        status = zm_file_sync(adopted ? object->file : object->appending);
     return status;
 }
 

@@ -158,7 +158,8 @@ apr_status_t zm_object_publish_wait(zm_object_t *object, const zm_target_t *targ
 
 /** Opens a published object: regular ones only, and nothing through a link (ZM_E_UNSAFE). APR_ENOENT when there is none. */
 apr_status_t zm_object_open(zm_object_t **object, zm_spool_t *spool, const char *name, int how);
-/** Makes a handle of an open file that a privileged helper handed over (native engine; owned from now on). */
+/** Makes a handle of an open file that a privileged helper handed over (native engine; owned from now on).  It is
+ * appended to only if it was opened for that. */
 apr_status_t zm_object_adopt(zm_object_t **object, zm_spool_t *spool, int descriptor);
 void zm_object_close(zm_object_t *object); /**< null allowed */
 

@@ -53,7 +53,7 @@ typedef struct router_message_t {
     char spool_id[ZM_SPOOL_ID_SIZE];
     apr_time_t arrived, started;
     apr_time_t user_time, system_time; /**< what the process had used by then; 0: not asked */
-    zm_file_t *trace;                  /**< the verbose trace (trace.h); null: none */
+    zm_object_t *trace;                /**< the verbose trace (trace.h); null: none */
     const char *trace_leaf;
     const char *queued; /**< its name once it is in the queue; null before */
 

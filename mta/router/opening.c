@@ -8,6 +8,7 @@
 #include "mta/router/pickup.h"
 #include "platform/borrow.h"
 #include "spool/layout.h"
+#include "spool/trace.h"
 
 bool router_is_plain_path(zm_str_t path)
 {
@@ -20,17 +21,6 @@ bool router_is_plain_path(zm_str_t path)
         if (zm_str_equal_c(part, ".."))
             return false;
     }
-    return true;
-}
-
-bool router_is_trace_leaf(zm_str_t leaf)
-{
-    apr_size_t i;
-    if (leaf.length != 8 || !zm_str_starts(leaf, ZM_S("v_")))
-        return false;
-    for (i = 2; i < leaf.length; i++)
-        if (!zm_is_alpha(leaf.data[i]) && !zm_is_digit(leaf.data[i]))
-            return false;
     return true;
 }
 
@@ -141,7 +131,7 @@ apr_status_t router_opening_trace(zm_file_t **file, zm_spool_t *spool, zm_uid_t 
     zm_file_info_t info;
     const char *path;
     apr_status_t status;
-    if (!router_is_trace_leaf(zm_str(leaf)))
+    if (!zm_str_equal_c(zm_spool_trace_leaf(zm_str(leaf)), leaf))
         return ZM_E_UNSAFE;
     if ((status = zm_spool_native_path(&path, spool,
                                        apr_pstrcat(pool, ZM_DIR_PUBLIC "/", leaf, NULL), pool)) !=

@@ -49,8 +49,8 @@ typedef struct router_folder_t {
 apr_status_t router_open_file(router_opener_t *opener, zm_file_t **file, router_folder_t *folder,
                               zm_uid_t uid, const char *path, apr_pool_t *pool);
 
-/** A trace file that exists in public/, for appending (trace.h). */
-apr_status_t router_open_trace(router_opener_t *opener, zm_file_t **file, zm_uid_t uid,
+/** The trace of that uid's messages with this leaf in public/, for appending (spool/trace.h). */
+apr_status_t router_open_trace(router_opener_t *opener, zm_object_t **trace, zm_uid_t uid,
                                const char *leaf, apr_pool_t *pool);
 
 /* -- what both ends share (opening.c) ------------------------------------------------------- */
@@ -63,8 +63,6 @@ apr_status_t router_opening_file(zm_file_t **file, router_folder_t *folder, zm_u
 apr_status_t router_opening_trace(zm_file_t **file, zm_spool_t *spool, zm_uid_t uid,
                                   const char *leaf, apr_pool_t *pool);
 
-/** "v_" and six letters or digits. */
-bool router_is_trace_leaf(zm_str_t leaf);
 /** Absolute, and without "..". */
 bool router_is_plain_path(zm_str_t path);
 

@@ -5,6 +5,7 @@
 
 #include "mta/router/pickup.h"
 #include "platform/localsock.h"
+#include "spool/trace.h"
 
 #define ANSWER_PATIENCE apr_time_from_sec(60)
 
@@ -173,13 +174,13 @@ apr_status_t router_open_file(router_opener_t *opener, zm_file_t **file, router_
     return status != APR_SUCCESS ? status : zm_file_adopt(file, descriptor, pool);
 }
 
-apr_status_t router_open_trace(router_opener_t *opener, zm_file_t **file, zm_uid_t uid,
+apr_status_t router_open_trace(router_opener_t *opener, zm_object_t **trace, zm_uid_t uid,
                                const char *leaf, apr_pool_t *pool)
 {
     int descriptor = -1;
     apr_status_t status;
     if (opener->path == NULL)
-        return router_opening_trace(file, opener->spool, uid, leaf, pool);
+        return zm_spool_trace_open(trace, opener->spool, zm_str(leaf), uid);
     status = ask_for(opener, "trace", number(uid, pool), leaf, NULL, &descriptor);
-    return status != APR_SUCCESS ? status : zm_file_adopt(file, descriptor, pool);
+    return status != APR_SUCCESS ? status : zm_object_adopt(trace, opener->spool, descriptor);
 }

@@ -2,22 +2,20 @@
 
 #include <apr_strings.h>
 #include <stdarg.h>
-#include <string.h>
+
+#include "spool/trace.h"
 
 /* "../public/v_XXXXXX" or the same below the spool's own path; null: anything else. */
 static const char *leaf_of(router_message_t *message)
 {
-    const char *path = zm_str_c(message->pool, message->verbose);
-    const char *slash = strrchr(path, '/');
-    zm_str_t folder;
-    if (slash == NULL || strlen(path) != message->verbose.length ||
-        !router_is_trace_leaf(zm_str(slash + 1)))
+    zm_str_t leaf = zm_spool_trace_leaf(message->verbose), folder = message->verbose;
+    if (leaf.length == 0)
         return NULL;
-    folder = zm_str_of(path, (apr_size_t)(slash - path));
-    if (zm_str_equal_c(folder, "../" ZM_DIR_PUBLIC) ||
+    folder.length -= leaf.length;
+    if (zm_str_equal_c(folder, "../" ZM_DIR_PUBLIC "/") ||
         zm_str_equal_c(folder, apr_pstrcat(message->pool, zm_zenv_postoffice(message->worker->zenv),
-                                           "/" ZM_DIR_PUBLIC, NULL)))
-        return slash + 1;
+                                           "/" ZM_DIR_PUBLIC "/", NULL)))
+        return zm_str_c(message->pool, leaf);
     return NULL;
 }
 
@@ -45,7 +43,7 @@ zm_str_t router_trace_name(const router_message_t *message)
 void router_trace_text(router_message_t *message, zm_str_t text)
 {
     if (message->trace != NULL && text.length > 0)
-        (void)zm_file_append(message->trace, text.data, text.length);
+        (void)zm_object_append(message->trace, text.data, text.length, false);
 }
 
 void router_trace(router_message_t *message, const char *format, ...)
@@ -68,6 +66,6 @@ void router_trace_close(router_message_t *message, const char *control)
         return;
     router_trace(message, "router done processing; F='%s' TF='%s'", message->name,
                  control ? control : "");
-    zm_file_close(message->trace);
+    zm_object_close(message->trace);
     message->trace = NULL;
 }

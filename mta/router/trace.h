@@ -1,10 +1,9 @@
 /**
  * The verbose trace: what `sendmail -v` shows of a message on its way.
  *
- * The submitter made an empty file public/v_XXXXXX and names it in the
- * envelope; whoever handles the message appends to it.  Only a file of that
- * shape that is there, is regular, has one name and belongs to the owner of the
- * message is opened: a trace must not write into other files.
+ * The submitter made an empty object public/v_XXXXXX and names it in the
+ * envelope; whoever handles the message appends to it.  spool/trace.h tells which
+ * is believed to be one.
  */
 #ifndef ZM_MTA_ROUTER_TRACE_H
 #define ZM_MTA_ROUTER_TRACE_H

@@ -224,7 +224,7 @@ static void taken(void *baton, zm_job_t *job)
     if (job->rare == NULL || job->rare->verbose == NULL)
         return;
     apr_snprintf(line, sizeof line, "scheduler processing %s", zm_job_path(path, job));
-    zm_trace(daemon->postoffice, job, zm_str(line));
+    zm_trace(daemon->spool, job, zm_str(line));
 }
 
 static void removed(void *baton, const zm_job_t *job)
@@ -241,7 +241,7 @@ static void removed(void *baton, const zm_job_t *job)
     if (job->rare == NULL || job->rare->verbose == NULL)
         return;
     apr_snprintf(line, sizeof line, "scheduler done processing %s", zm_job_path(path, job));
-    zm_trace(daemon->postoffice, job, zm_str(line));
+    zm_trace(daemon->spool, job, zm_str(line));
 }
 
 static void control(zm_control_t event, void *baton)
@@ -340,7 +340,6 @@ static apr_status_t open_intake(zm_daemon_t *daemon, zm_error_t *error)
     options.scheduler = daemon->scheduler;
     options.files = &daemon->files;
     options.hash_levels = daemon->options->hash_levels;
-    options.postoffice = daemon->postoffice;
     options.syslog = daemon->syslog;
     options.scan_entries = daemon->options->scan_entries;
     if (options.scan_entries == 0 || options.scan_entries > SCAN_STEP)

@@ -355,7 +355,6 @@ apr_status_t zm_intake_open(zm_intake_t **opened, const zm_intake_options_t *opt
     intake->take.scheduler = options->scheduler;
     intake->take.files = options->files;
     intake->take.hash_levels = options->hash_levels;
-    intake->take.postoffice = options->postoffice;
     intake->take.syslog = options->syslog;
     zm_table_init(&intake->known, entry_hash, entry_equal);
     zm_table_init(&intake->parked, parked_hash, parked_equal);

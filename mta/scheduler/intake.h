@@ -20,7 +20,6 @@ typedef struct zm_intake_options_t {
     zm_scheduler_t *scheduler;
     zm_files_t *files;
     int hash_levels;             /**< where files found at the top are moved to */
-    const char *postoffice;      /**< for traces; null: none */
     bool syslog;                 /**< in the classic shapes too */
     const char *notify_path;     /**< null: no hints */
     int scan_entries;            /**< names looked at in one step of a scan */

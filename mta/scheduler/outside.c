@@ -154,7 +154,7 @@ static void fed(void *baton, zm_ta_t *ta, zm_vertex_t *vertex, zm_str_t line)
     zm_buf_printf(&text, "Feeding to child; ce.argv = \"%s\" chan = '%s' cmd: ",
                   zm_process_words(ta->process), ta->ring->channel->name->data);
     zm_buf_add_str(&text, line);
-    zm_trace(daemon->postoffice, vertex->job, zm_buf_str(&text));
+    zm_trace(daemon->spool, vertex->job, zm_buf_str(&text));
     zm_buf_free(&text);
 }
 

@@ -51,6 +51,7 @@ static zm_job_rare_t *rare_facts(const zm_job_facts_t *facts)
     rare = zm_scheduler_alloc(sizeof *rare);
     rare->name = named ? copy(facts->leaf) : NULL;
     rare->verbose = facts->verbose != NULL ? copy(facts->verbose) : NULL;
+    rare->owner = facts->owner;
     return rare;
 }
 
@@ -64,7 +65,7 @@ static zm_job_t *job_make(zm_scheduler_t *scheduler, const zm_job_facts_t *facts
     job->arrived_ns = facts->arrived_ns;
     job->routed =
         facts->routed_at > facts->arrived ? (uint32_t)(facts->routed_at - facts->arrived) : 0;
-    job->owner = facts->owner;
+    job->owner = (uint32_t)facts->owner;
     job->log_hash = zm_hash(facts->log_id.data, facts->log_id.length);
     job->total = facts->total;
     job->failed = facts->failed;
@@ -74,7 +75,7 @@ static zm_job_t *job_make(zm_scheduler_t *scheduler, const zm_job_facts_t *facts
     if (zm_holds_job(&scheduler->holds, job->id))
         job->flags |= ZM_JOB_HELD;
     zm_table_add(&scheduler->jobs, job);
-    if (zm_queue_find_log(scheduler, facts->log_id, facts->owner) == NULL) {
+    if (zm_queue_find_log(scheduler, facts->log_id, job->owner) == NULL) {
         zm_table_add(&scheduler->logs, job); /* of equal ones only the first, lest they cluster */
         job->flags |= ZM_JOB_LOGGED;
     }

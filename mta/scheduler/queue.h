@@ -69,6 +69,7 @@ const char *zm_pending_name(zm_pending_t pending);
 typedef struct zm_job_rare_t {
     const char *name;    /**< leaf of the control file when it is more than the digits; null */
     const char *verbose; /**< trace file; null */
+    zm_uid_t owner;      /**< of the message file, in full */
 } zm_job_rare_t;
 
 #define ZM_JOB_REPORTABLE 1 /**< diagnostics wait for a report */
@@ -277,7 +278,7 @@ typedef struct zm_job_facts_t {
     int64_t arrived;
     uint32_t arrived_ns;
     int64_t routed_at;
-    uint32_t owner;
+    zm_uid_t owner;
     zm_str_t log_id;
     bool reportable;
     const zm_recipient_facts_t *recipients; /**< those to do, in any order */

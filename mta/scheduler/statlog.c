@@ -5,6 +5,7 @@
 
 #include "platform/fs.h"
 #include "spool/layout.h"
+#include "spool/trace.h"
 
 struct zm_statlog_t {
     const char *path;
@@ -65,40 +66,14 @@ void zm_statlog_line(zm_statlog_t *log, const zm_job_t *job, const zm_thread_t *
 
 /* -- the verbose trace --------------------------------------------------------------------- */
 
-/* "../public/v_ABCDEF" gives "v_ABCDEF"; anything else null. */
-static const char *trace_leaf(const char *path)
+void zm_trace(zm_spool_t *spool, const zm_job_t *job, zm_str_t line)
 {
-    const char *leaf = strrchr(path, '/');
-    apr_size_t i;
-    leaf = leaf != NULL ? leaf + 1 : path;
-    if (strncmp(leaf, "v_", 2) != 0 || strlen(leaf) != 8)
-        return NULL;
-    for (i = 2; i < 8; i++)
-        if (!zm_is_alpha(leaf[i]) && !zm_is_digit(leaf[i]))
-            return NULL;
-    return leaf;
-}
-
-void zm_trace(const char *postoffice, const zm_job_t *job, zm_str_t line)
-{
-    apr_pool_t *pool;
-    zm_file_t *file;
-    zm_file_info_t info;
-    const char *leaf;
-    char *text;
+    zm_object_t *trace;
 
     if (job->rare == NULL || job->rare->verbose == NULL ||
-        (leaf = trace_leaf(job->rare->verbose)) == NULL)
+        zm_spool_trace_open(&trace, spool, zm_str(job->rare->verbose), job->rare->owner) !=
+            APR_SUCCESS)
         return;
-    apr_pool_create(&pool, NULL);
-    if (zm_file_open(&file, NULL, apr_pstrcat(pool, postoffice, "/" ZM_DIR_PUBLIC "/", leaf, NULL),
-                     ZM_OPEN_WRITE | ZM_OPEN_APPEND, 0, pool) == APR_SUCCESS) {
-        if (zm_file_info(&info, file) == APR_SUCCESS && info.kind == ZM_FILE_REGULAR &&
-            info.links == 1 && (uint32_t)info.uid == job->owner) {
-            text = apr_pstrcat(pool, zm_str_c(pool, line), "\n", NULL);
-            zm_file_append(file, text, strlen(text));
-        }
-        zm_file_close(file);
-    }
-    apr_pool_destroy(pool);
+    zm_spool_trace_line(trace, line);
+    zm_object_close(trace);
 }

@@ -10,6 +10,7 @@
 #define ZM_SCHEDULER_STATLOG_H
 
 #include "mta/scheduler/scheduler.h"
+#include "spool/spool.h"
 
 typedef struct zm_statlog_t zm_statlog_t;
 
@@ -20,11 +21,7 @@ void zm_statlog_reopen(zm_statlog_t *log);
 void zm_statlog_line(zm_statlog_t *log, const zm_job_t *job, const zm_thread_t *thread,
                      zm_state_t state, uint32_t now);
 
-/**
- * Appends a line to a job's trace file, if it has one: an existing regular file
- * of the message's owner in $POSTOFFICE/public named v_ and six letters or
- * digits, with one name.
- */
-void zm_trace(const char *postoffice, const zm_job_t *job, zm_str_t line);
+/** Appends a line to a job's trace, if it has one (spool/trace.h). */
+void zm_trace(zm_spool_t *spool, const zm_job_t *job, zm_str_t line);
 
 #endif

@@ -219,11 +219,11 @@ static void fill_recipients(taking_t *taking, const uint32_t *offsets, uint32_t 
 static void trace_locked(taking_t *taking)
 {
     zm_str_t trace = taking->opened.file->verbose;
-    zm_job_rare_t rare = {NULL, zm_str_c(taking->pool, trace)};
-    zm_job_t job = {.owner = (uint32_t)taking->message.uid, .rare = &rare};
+    zm_job_rare_t rare = {NULL, zm_str_c(taking->pool, trace), taking->message.uid};
+    zm_job_t job = {.rare = &rare};
 
-    if (trace.length > 0 && taking->take->postoffice != NULL)
-        zm_trace(taking->take->postoffice, &job,
+    if (trace.length > 0)
+        zm_trace(taking->take->files->spool, &job,
                  zm_str(apr_pstrcat(taking->pool, "scheduler skips ", taking->prefix, taking->leaf,
                                     " for now: a live process has locked it", NULL)));
 }
@@ -255,7 +255,7 @@ static zm_taken_t enqueue(taking_t *taking)
     facts.arrived = taking->message.mtime_s;
     facts.arrived_ns = taking->message.mtime_ns;
     facts.routed_at = taking->opened.info.ctime_s;
-    facts.owner = (uint32_t)taking->message.uid;
+    facts.owner = taking->message.uid;
     facts.log_id = file->log_id;
     facts.reportable = zm_files_reportable(file);
     facts.recipients = recipients;

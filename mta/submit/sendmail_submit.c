@@ -18,6 +18,7 @@
 #include "platform/exec.h"
 #include "platform/log.h"
 #include "spool/layout.h"
+#include "spool/trace.h"
 
 /* A header that has to be seen whole before its recipients are known. */
 #define HEADER_LIMIT (16u << 20)
@@ -221,8 +222,7 @@ static apr_status_t find_recipients(message_t *message, zm_error_t *error)
 
 static int follow_in_background(const sendmail_t *sendmail, const char *trace)
 {
-    const char *argv[] = {sendmail->self, "--follow", zm_zenv_postoffice(sendmail->zenv), trace,
-                          NULL};
+    const char *argv[] = {sendmail->self, "--follow", zm_zenv_spool(sendmail->zenv), trace, NULL};
     zm_child_spec_t spec = {0};
     zm_error_t error;
     zm_child_t *child;
@@ -238,12 +238,13 @@ static int follow_in_background(const sendmail_t *sendmail, const char *trace)
     return 0;
 }
 
+/* A program that is no person at a terminal goes on at once. */
 static int follow(const sendmail_t *sendmail, const char *trace)
 {
     if (!zm_program_is_terminal(2))
         return follow_in_background(sendmail, trace);
     apr_signal(SIGINT, SIG_DFL);
-    sendmail_trace_follow(zm_zenv_postoffice(sendmail->zenv), trace, 1, sendmail->pool);
+    sendmail_trace_follow(zm_zenv_spool(sendmail->zenv), trace, 1, sendmail->pool);
     return 0;
 }
 
@@ -327,28 +328,38 @@ static apr_status_t priority_of(const sendmail_t *sendmail, int *priority)
     return APR_SUCCESS;
 }
 
+/* Without one the message goes all the same. */
+static void make_trace(message_t *message, zm_spool_t *spool, zm_uid_t owner)
+{
+    const sendmail_t *sendmail = message->sendmail;
+    char *leaf = apr_palloc(sendmail->pool, ZM_TRACE_LEAF_SIZE), reason[200];
+    apr_status_t status = zm_spool_trace_make(leaf, spool, owner);
+    if (status == APR_SUCCESS)
+        message->trace = leaf;
+    else
+        sendmail_complain(
+            sendmail, 0,
+            apr_psprintf(sendmail->pool, "nothing to follow: cannot make a trace in %s/public: %s",
+                         zm_spool_location(spool), zm_status_text(status, reason, sizeof reason)));
+}
+
 static int submit_to(message_t *message, zm_spool_t *spool, const zm_submit_options_t *options)
 {
     const sendmail_t *sendmail = message->sendmail;
     zm_credentials_t trusted = {options->uid, ZM_UID_NONE};
     zm_submitter_t submitter;
     sendmail_person_t person;
-    zm_error_t error = {0};
     int code;
 
     zm_site_submitter(&submitter, sendmail->zenv, spool, sendmail->pool);
     fill_person(&person, sendmail, trusted);
     message->person = &person;
-    if (sendmail->options->verbose &&
-        sendmail_trace_create(&message->trace, spool, options->uid, sendmail->pool, &error) !=
-            APR_SUCCESS) {
-        sendmail_complain(sendmail, 0, error.text);
-        message->trace = NULL;
-    }
+    if (sendmail->options->verbose)
+        make_trace(message, spool, options->uid);
     message->failed = zm_submit_begin(&message->submission, &submitter, options);
     code = write_message(message);
     if (message->trace != NULL && (code != 0 || message->empty)) {
-        sendmail_trace_remove(zm_zenv_postoffice(sendmail->zenv), message->trace, sendmail->pool);
+        zm_spool_trace_remove(spool, message->trace);
         message->trace = NULL;
     }
     return code;

@@ -30,7 +30,7 @@ static void free_job(zm_job_t *job)
 {
     zm_object_close(job->control);
     zm_object_close(job->message);
-    zm_trace_close(job->trace);
+    zm_object_close(job->trace);
     apr_pool_destroy(job->pool);
 }
 
@@ -230,7 +230,7 @@ static bool open_message(zm_job_t *job, const zm_name_t *name)
     zm_layout_spool_id(job->spool_id, job->info.id, job->info.mtime_s, job->info.mtime_ns);
     zm_body_init(&job->body, job->message, job->file->body_offset, job->info.size, job->pool);
     if (job->file->verbose.length > 0)
-        job->trace = zm_trace_open(job->agent->spool, job->file->verbose, job->info.uid, job->pool);
+        job->trace = zm_trace_open(job->agent->spool, job->file->verbose, job->info.uid);
     return true;
 }
 

@@ -59,7 +59,7 @@ typedef struct zm_job_t {
     zm_recipient_t *recipients; /**< all of them, in file order */
     int count;
     zm_body_t body;
-    struct zm_trace_t *trace; /**< null: the submitter did not ask for one (trace.h) */
+    zm_object_t *trace; /**< null: the submitter did not ask for one (trace.h) */
     apr_time_t started;       /**< monotonic */
 } zm_job_t;
 

@@ -209,20 +209,6 @@ def test_repair_waits_for_the_daemons():
         check('nothing is wrong' in i.zmailer('spool', 'check').out, 'not healthy')
 
 
-def test_a_spool_that_keeps_no_traces_takes_the_letter():
-    before = os.environ.pop('ZM_TEST_SPOOL', None)
-    try:
-        os.environ['ZM_TEST_SPOOL'] = 'emulated'
-        with Instance() as i:
-            p = i.sendmail('-v', 'bob', data='Subject: one\n\nhello\n')
-            check('keeps no traces' in p.err, p.err)
-            check(len(i.spool('router')) == 1, 'not taken')
-    finally:
-        del os.environ['ZM_TEST_SPOOL']
-        if before is not None:
-            os.environ['ZM_TEST_SPOOL'] = before
-
-
 def test_usage():
     zmailer = os.path.join(BIN, 'zmailer')
     check('probe' in run(zmailer, 'spool', '--help').out, 'no help')

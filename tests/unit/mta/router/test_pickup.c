@@ -289,11 +289,11 @@ static void other_accounts_read_what_they_may(void)
 
 static apr_status_t open_trace(pickup_world_t *world, zm_uid_t uid, const char *leaf)
 {
-    zm_file_t *file;
-    apr_status_t status = router_open_trace(world->opener, &file, uid, leaf, zm_test_pool());
+    zm_object_t *trace;
+    apr_status_t status = router_open_trace(world->opener, &trace, uid, leaf, zm_test_pool());
     if (status == APR_SUCCESS) {
-        CU_ASSERT_EQUAL(zm_file_append(file, "line\n", 5), APR_SUCCESS);
-        zm_file_close(file);
+        ZM_ASSERT_OK(zm_object_append(trace, "line\n", 5, false));
+        zm_object_close(trace);
     }
     return status;
 }
