@@ -10,10 +10,11 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct zm_tls_t {
     SSL_CTX *context;
-    bool server, verify;
+    bool server;
 };
 
 typedef struct tls_state_t {
@@ -51,7 +52,8 @@ static apr_status_t judge(tls_state_t *state, int result, int *wants)
         return APR_ECONNRESET;
     default:
         verified = SSL_get_verify_result(state->ssl);
-        if (verified != X509_V_OK && !SSL_is_init_finished(state->ssl)) {
+        if (verified != X509_V_OK && !SSL_is_init_finished(state->ssl) &&
+            SSL_get_verify_mode(state->ssl) != SSL_VERIFY_NONE) {
             snprintf(state->failure, sizeof state->failure, "certificate not accepted: %s",
                      X509_verify_cert_error_string(verified));
             ERR_clear_error();
@@ -131,22 +133,37 @@ static const zm_transport_t tls_transport = {.receive = receive,
 
 /* -- starting ----------------------------------------------------------------- */
 
-/* The name for SNI and for the comparison with the certificate. */
-static bool set_name(SSL *ssl, const char *name, bool verify)
+/* Names to find in the certificate.  They are compared whether or not that is demanded: what came
+ * of it can be asked. */
+static bool set_names(SSL *ssl, const char *name, const char *const *names)
+{
+    zm_ip_t ip;
+    bool good = true;
+    if (names == NULL && zm_ip_parse(&ip, zm_str(name)) == APR_SUCCESS)
+        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
+    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    if (names == NULL)
+        return SSL_set1_host(ssl, name) == 1;
+    for (; good && *names != NULL; names++)
+        good = SSL_add1_host(ssl, *names) == 1;
+    return good;
+}
+
+/* The name for SNI, and those for the comparison with the certificate. */
+static bool set_name(SSL *ssl, const char *name, const char *const *names)
 {
     zm_ip_t ip;
     bool is_address = zm_ip_parse(&ip, zm_str(name)) == APR_SUCCESS;
-    if (!is_address && SSL_set_tlsext_host_name(ssl, name) != 1)
-        return false;
-    if (!verify)
-        return true;
-    if (is_address)
-        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
-    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    return SSL_set1_host(ssl, name) == 1;
+    return (is_address || SSL_set_tlsext_host_name(ssl, name) == 1) && set_names(ssl, name, names);
 }
 
 apr_status_t zm_tls_start(zm_stream_t *stream, zm_tls_t *tls, const char *name, apr_size_t *dropped)
+{
+    return zm_tls_start_as(stream, tls, name, NULL, dropped);
+}
+
+apr_status_t zm_tls_start_as(zm_stream_t *stream, zm_tls_t *tls, const char *name,
+                             const char *const *names, apr_size_t *dropped)
 {
     apr_os_sock_t descriptor;
     tls_state_t *state;
@@ -158,7 +175,7 @@ apr_status_t zm_tls_start(zm_stream_t *stream, zm_tls_t *tls, const char *name, 
         return APR_ENOMEM;
     state->ssl = SSL_new(tls->context);
     if (state->ssl == NULL || SSL_set_fd(state->ssl, (int)descriptor) != 1 ||
-        (name != NULL && !tls->server && !set_name(state->ssl, name, tls->verify))) {
+        (name != NULL && !tls->server && !set_name(state->ssl, name, names))) {
         destroy(state);
         ERR_clear_error();
         return APR_ENOMEM;
@@ -181,7 +198,7 @@ bool zm_tls_info(zm_stream_t *stream, zm_tls_info_t *info)
 {
     tls_state_t *state = state_of(stream);
     X509 *certificate;
-    *info = (zm_tls_info_t){NULL, NULL, 0, false, ""};
+    *info = (zm_tls_info_t){.doubt = "there is no certificate"};
     if (state == NULL || !SSL_is_init_finished(state->ssl))
         return false;
     info->protocol = SSL_get_version(state->ssl);
@@ -190,8 +207,11 @@ bool zm_tls_info(zm_stream_t *stream, zm_tls_info_t *info)
     certificate = SSL_get0_peer_certificate(state->ssl);
     if (certificate != NULL) {
         info->verified = SSL_get_verify_result(state->ssl) == X509_V_OK;
+        info->doubt = X509_verify_cert_error_string(SSL_get_verify_result(state->ssl));
         X509_NAME_oneline(X509_get_subject_name(certificate), info->subject,
                           (int)sizeof info->subject);
+        X509_NAME_oneline(X509_get_issuer_name(certificate), info->issuer,
+                          (int)sizeof info->issuer);
     }
     return true;
 }
@@ -211,42 +231,94 @@ static apr_status_t wrong(zm_error_t *error, const char *what, const char *value
     return zm_error_set(error, ZM_E_CONFIG, "TLS %s %s: %s", what, value, reason);
 }
 
-static apr_status_t load_certificate(SSL_CTX *context, const zm_tls_options_t *options,
-                                     zm_error_t *error)
+static apr_status_t load_pair(SSL_CTX *context, const char *certificate, const char *key,
+                              zm_error_t *error)
 {
-    const char *key = options->key != NULL ? options->key : options->certificate;
-    if (options->certificate == NULL) {
-        if (options->server)
-            return zm_error_set(error, ZM_E_CONFIG, "a TLS server needs a certificate file");
-        return APR_SUCCESS;
-    }
-    if (SSL_CTX_use_certificate_chain_file(context, options->certificate) != 1)
-        return wrong(error, "certificate file", options->certificate);
+    if (key == NULL)
+        key = certificate;
+    if (SSL_CTX_use_certificate_chain_file(context, certificate) != 1)
+        return wrong(error, "certificate file", certificate);
     if (SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1 ||
         SSL_CTX_check_private_key(context) != 1)
         return wrong(error, "key file", key);
     return APR_SUCCESS;
 }
 
+static apr_status_t load_certificates(SSL_CTX *context, const zm_tls_options_t *options,
+                                      zm_error_t *error)
+{
+    apr_status_t status = APR_SUCCESS;
+    if (options->certificate == NULL && options->server)
+        return zm_error_set(error, ZM_E_CONFIG, "a TLS server needs a certificate file");
+    if (options->certificate != NULL)
+        status = load_pair(context, options->certificate, options->key, error);
+    if (status == APR_SUCCESS && options->second_certificate != NULL)
+        status = load_pair(context, options->second_certificate, options->second_key, error);
+    return status;
+}
+
+static apr_status_t set_least(SSL_CTX *context, const zm_tls_options_t *options, zm_error_t *error)
+{
+    static const struct {
+        const char *name;
+        int version;
+    } versions[] = {{"1.0", TLS1_VERSION},
+                    {"1.1", TLS1_1_VERSION},
+                    {"1.2", TLS1_2_VERSION},
+                    {"1.3", TLS1_3_VERSION}};
+    const char *least = options->least != NULL ? options->least
+                        : options->least_1_3   ? "1.3"
+                                               : "1.2";
+    apr_size_t i, count = sizeof versions / sizeof versions[0];
+    for (i = 0; i < count && strcmp(versions[i].name, least) != 0; i++)
+        ;
+    if (i == count || SSL_CTX_set_min_proto_version(context, versions[i].version) != 1)
+        return wrong(error, "version", least);
+    if (versions[i].version < TLS1_2_VERSION)
+        SSL_CTX_set_security_level(context, 0); /* their signatures are too weak for any other */
+    return APR_SUCCESS;
+}
+
+static apr_status_t set_ciphers(SSL_CTX *context, const zm_tls_options_t *options,
+                                zm_error_t *error)
+{
+    if (options->ciphers != NULL && SSL_CTX_set_cipher_list(context, options->ciphers) != 1)
+        return wrong(error, "cipher list", options->ciphers);
+    if (options->ciphersuites != NULL &&
+        SSL_CTX_set_ciphersuites(context, options->ciphersuites) != 1)
+        return wrong(error, "cipher suites", options->ciphersuites);
+    return APR_SUCCESS;
+}
+
+static apr_status_t load_authorities(SSL_CTX *context, const zm_tls_options_t *options,
+                                     zm_error_t *error)
+{
+    const char *file = options->authorities, *directory = options->authority_directory;
+    if (file == NULL && directory == NULL)
+        (void)SSL_CTX_set_default_verify_paths(context); /* none there: nothing can be verified */
+    if (file != NULL && SSL_CTX_load_verify_file(context, file) != 1)
+        return wrong(error, "file of authorities", file);
+    if (directory != NULL && SSL_CTX_load_verify_dir(context, directory) != 1)
+        return wrong(error, "directory of authorities", directory);
+    return APR_SUCCESS;
+}
+
 static apr_status_t apply(SSL_CTX *context, const zm_tls_options_t *options, zm_error_t *error)
 {
     int verify = SSL_VERIFY_NONE;
+    apr_status_t status;
     if (options->verify)
         verify = SSL_VERIFY_PEER | (options->server ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                   SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_verify(context, verify, NULL);
-    if (SSL_CTX_set_min_proto_version(context,
-                                      options->least_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION) != 1)
-        return wrong(error, "version", "limit");
-    if (options->ciphers != NULL && SSL_CTX_set_cipher_list(context, options->ciphers) != 1)
-        return wrong(error, "cipher list", options->ciphers);
-    if (options->authorities == NULL)
-        (void)SSL_CTX_set_default_verify_paths(context); /* none there: nothing can be verified */
-    else if (SSL_CTX_load_verify_file(context, options->authorities) != 1)
-        return wrong(error, "file of authorities", options->authorities);
-    return load_certificate(context, options, error);
+    status = set_least(context, options, error);
+    if (status == APR_SUCCESS)
+        status = set_ciphers(context, options, error);
+    if (status == APR_SUCCESS)
+        status = load_authorities(context, options, error);
+    return status == APR_SUCCESS ? load_certificates(context, options, error) : status;
 }
 
 apr_status_t zm_tls_create(zm_tls_t **tls, const zm_tls_options_t *options, zm_error_t *error)
@@ -256,7 +328,6 @@ apr_status_t zm_tls_create(zm_tls_t **tls, const zm_tls_options_t *options, zm_e
     if (made == NULL)
         return APR_ENOMEM;
     made->server = options->server;
-    made->verify = options->verify;
     made->context = SSL_CTX_new(options->server ? TLS_server_method() : TLS_client_method());
     status = made->context != NULL ? apply(made->context, options, error)
                                    : wrong(error, "library", "OpenSSL");

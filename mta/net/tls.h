@@ -18,12 +18,17 @@ typedef struct zm_tls_t zm_tls_t; /**< settings and certificates, shared by many
 
 typedef struct zm_tls_options_t {
     bool server;
-    const char *certificate; /**< PEM file, the chain after it; a server needs one */
-    const char *key;         /**< PEM file; null: in the certificate's file */
-    const char *authorities; /**< PEM file of trusted ones; null: the system's */
+    const char *certificate;         /**< PEM file, the chain after it; a server needs one */
+    const char *key;                 /**< PEM file; null: in the certificate's file */
+    const char *second_certificate;  /**< one of another kind of key; null: none */
+    const char *second_key;          /**< null: in that certificate's file */
+    const char *authorities;         /**< PEM file of trusted ones */
+    const char *authority_directory; /**< the same by hashed names; both null: the system's */
     bool verify;         /**< the peer's certificate must be valid (and a server's name match) */
     bool least_1_3;      /**< TLS 1.3 is the least */
+    const char *least;   /**< "1.0", "1.1", "1.2", "1.3"; null: 1.2, unless least_1_3 */
     const char *ciphers; /**< for TLS 1.2, as OpenSSL writes them; null: its default */
+    const char *ciphersuites; /**< for TLS 1.3, likewise */
 } zm_tls_options_t;
 
 /** ZM_E_CONFIG names the file or setting that does not work. */
@@ -37,13 +42,21 @@ void zm_tls_destroy(zm_tls_t *tls); /**< streams that use it may go on */
  */
 apr_status_t zm_tls_start(zm_stream_t *stream, zm_tls_t *tls, const char *name,
                           apr_size_t *dropped);
+/**
+ * The same for a client that knows other names which the certificate may carry instead of `name`:
+ * a list that ends with null, ".example.org" standing for every name below example.org.
+ */
+apr_status_t zm_tls_start_as(zm_stream_t *stream, zm_tls_t *tls, const char *name,
+                             const char *const *names, apr_size_t *dropped);
 
 typedef struct zm_tls_info_t {
     const char *protocol; /**< "TLSv1.3" */
     const char *cipher;
     int bits;
-    bool verified;     /**< there was a certificate, and it was found valid */
+    bool verified;     /**< there was a certificate, it was valid, and a server's name matched */
+    const char *doubt; /**< why it was not verified; "ok" when it was */
     char subject[256]; /**< of the peer's certificate; empty: none */
+    char issuer[256];  /**< of it */
 } zm_tls_info_t;
 
 /** False while the stream carries no TLS, or the handshake has not ended. */

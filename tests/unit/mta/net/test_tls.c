@@ -142,6 +142,35 @@ static void unverified_certificate_serves_where_none_is_demanded(void)
     net_run_until(ends->loop, &ends->client.lines);
     CU_ASSERT_TRUE(zm_tls_info(ends->client.stream, &info));
     CU_ASSERT_FALSE(info.verified);
+    CU_ASSERT_STRING_NOT_EQUAL(info.doubt, "ok");
+    stop(ends);
+}
+
+static void certificate_may_carry_another_known_name(void)
+{
+    ends_t *ends = start(true, "other.test");
+    const char *const names[] = {"third.test", ".test", NULL};
+    zm_tls_info_t info;
+    apr_size_t dropped;
+    zm_stream_close(ends->client.stream);
+    zm_stream_close(ends->server.stream);
+    {
+        apr_socket_t *pair[2];
+        net_pair(pair);
+        ZM_ASSERT_OK(
+            zm_stream_open(&ends->server.stream, ends->loop, pair[0], on_event, &ends->server));
+        ZM_ASSERT_OK(
+            zm_stream_open(&ends->client.stream, ends->loop, pair[1], on_event, &ends->client));
+        ZM_ASSERT_OK(zm_tls_start(ends->server.stream, ends->server_tls, NULL, &dropped));
+        ZM_ASSERT_OK(
+            zm_tls_start_as(ends->client.stream, ends->client_tls, "other.test", names, &dropped));
+    }
+    zm_stream_write_c(ends->client.stream, "EHLO x\r\n");
+    net_run_until(ends->loop, &ends->client.lines);
+    CU_ASSERT_TRUE(zm_tls_info(ends->client.stream, &info));
+    CU_ASSERT_TRUE(info.verified);
+    ZM_ASSERT_STR(info.doubt, "ok");
+    ZM_ASSERT_STR(info.issuer, "/CN=mail.test");
     stop(ends);
 }
 
@@ -213,10 +242,23 @@ static void wrong_settings_are_named(void)
     options.ciphers = "no such cipher";
     CU_ASSERT_EQUAL(zm_tls_create(&tls, &options, &error), ZM_E_CONFIG);
     CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "no such cipher"));
+    options.ciphers = NULL;
+    options.ciphersuites = "no such suite";
+    CU_ASSERT_EQUAL(zm_tls_create(&tls, &options, &error), ZM_E_CONFIG);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "no such suite"));
+    options.ciphersuites = NULL;
+    options.least = "2.0";
+    CU_ASSERT_EQUAL(zm_tls_create(&tls, &options, &error), ZM_E_CONFIG);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "version 2.0"));
+    options.least = NULL;
+    options.second_certificate = "/nonexistent/second.pem";
+    CU_ASSERT_EQUAL(zm_tls_create(&tls, &options, &error), ZM_E_CONFIG);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "/nonexistent/second.pem"));
 }
 
 ZM_TESTS("net tls", ZM_TEST(lines_travel_over_tls),
          ZM_TEST(certificate_for_another_name_is_refused),
+         ZM_TEST(certificate_may_carry_another_known_name),
          ZM_TEST(unverified_certificate_serves_where_none_is_demanded),
          ZM_TEST(long_bodies_travel_both_ways_at_once),
          ZM_TEST(orderly_end_is_told_as_end_of_input),
