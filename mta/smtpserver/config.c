@@ -49,7 +49,7 @@ static config_group_t *default_group(apr_pool_t *pool)
     group->error_recipients = 3;
     group->recipients = 10000;
     group->ehlo = group->pipelining = group->eight_bit = group->chunking = group->dsn = true;
-    group->enhanced = group->multiline = group->etrn = true;
+    group->enhanced = group->multiline = group->etrn = group->names = true;
     group->submit_auth = group->deliver_by = -1;
     group->contact = "Ask HELP for our contact information.";
     return group;

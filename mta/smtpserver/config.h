@@ -53,6 +53,7 @@ struct config_group_t {
     bool etrn;
     bool listen_submit;  /**< BindAddress, or its absence, means port 587 too */
     int64_t submit_auth; /**< who must say who he is: 0 not this host, 1 everybody, -1 not set */
+    bool names;          /**< clients' names are asked of the domain name service */
     bool vrfy, expn;     /**< VRFY and EXPN are put to the router */
     int64_t deliver_by;  /**< DELIVERBY: the least seconds, 0: any; -1: it is off */
     bool rcvd_auth, rcvd_tls, rcvd_tls_peer; /**< what Received tells of a client */

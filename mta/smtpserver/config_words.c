@@ -296,6 +296,8 @@ static const keyword_t keywords[] = {
     {.name = "MSA-mode", .kind = ON, .offset = C(submission)},
     {.name = "submit-requires-auth", .kind = CALL, .call = submit_auth},
     {.name = "no-submit-requires-auth", .kind = CALL, .call = submit_auth},
+    {.name = "client-names", .kind = GROUP_ON, .offset = G(names)},
+    {.name = "no-client-names", .kind = GROUP_OFF, .offset = G(names)},
     {.name = "lmtp-mode", .kind = ON, .offset = C(lmtp)},
     {.name = "deliverby", .kind = CALL, .call = deliver_by},
     {.name = "rcvd-auth-user", .kind = GROUP_ON, .offset = G(rcvd_auth)},

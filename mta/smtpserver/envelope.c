@@ -25,10 +25,16 @@ static apr_status_t line(zm_submission_t *submission, const char *keyword, const
     return zm_submit_line(submission, keyword, zm_buf_str(value));
 }
 
-/* Reverse lookups are not made: their flags say so. */
+/* Whether the address has a name, the name the address, the greeting its syntax, and the address.
+ */
 static void add_flags(zm_buf_t *value, const envelope_head_t *head)
 {
-    zm_buf_printf(value, " rhost-flags-\?\?-FAIL-%s-FAIL", head->helo_good ? "OK" : "FAIL");
+    static const char *const reversed[] = {"\?\?", "FAIL", "OK"};
+    static const char *const others[] = {"FAIL", "FAIL", "OK"};
+    const peer_facts_t *facts = &head->facts;
+    zm_buf_printf(value, " rhost-flags-%s-%s-%s-%s", reversed[facts->reversed],
+                  others[facts->verified], head->helo_good ? "OK" : "FAIL",
+                  others[facts->greeting]);
 }
 
 /* The peer twice: for Received, and in full for people. */
@@ -36,9 +42,11 @@ static apr_status_t write_peer(zm_submission_t *submission, const envelope_head_
 {
     zm_buf_t value = ZM_BUF_INIT;
     char literal[ZM_IP_TEXT];
+    const char *name = zm_ip_print_literal(&head->client->ip, literal);
     apr_status_t status;
-    (void)zm_ip_print_literal(&head->client->ip, literal);
-    zm_buf_printf(&value, "%s (%s:%u ", literal, literal, head->client->port);
+    if (head->facts.name != NULL)
+        name = head->facts.name;
+    zm_buf_printf(&value, "%s (%s:%u ", name, literal, head->client->port);
     envelope_quote(&value, head->helo);
     if (head->tell_auth)
         zm_buf_add_c(&value, " smtp-auth: <none>");
@@ -51,7 +59,7 @@ static apr_status_t write_peer(zm_submission_t *submission, const envelope_head_
     status = line(submission, "rcvdfrom", &value);
     if (status == APR_SUCCESS) {
         zm_buf_clear(&value);
-        zm_buf_printf(&value, "%s %s:%u ", literal, literal, head->client->port);
+        zm_buf_printf(&value, "%s %s:%u ", name, literal, head->client->port);
         envelope_quote(&value, head->helo);
         zm_buf_add_c(&value, " ident: \"IDENT-NOT-QUERIED\" smtp-auth: <none> TLS-CIPHER: <none> "
                              "TLS-PEER: <none>");

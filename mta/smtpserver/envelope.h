@@ -18,6 +18,7 @@
 
 #include "mta/net/ip.h"
 #include "mta/smtpserver/parameters.h"
+#include "mta/smtpserver/peer.h"
 #include "spool/submit.h"
 
 typedef struct envelope_head_t {
@@ -26,6 +27,7 @@ typedef struct envelope_head_t {
     bool helo_good;              /**< its parameter is a well-formed domain */
     const char *with;            /**< "ESMTP", "SMTP", "BSMTP", "LMTP" */
     bool tell_auth, tell_tls, tell_tls_peer; /**< what Received tells besides */
+    peer_facts_t facts;                      /**< zero when nobody was asked */
     zm_str_t sender;                         /**< "" for the null sender */
     mail_parameters_t mail;
 } envelope_head_t;

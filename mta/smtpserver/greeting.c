@@ -220,6 +220,8 @@ static void accept_helo(session_t *session, const inquiry_line_t *answer)
     bool more = answer != NULL && answer->text.length > 0;
     session->state = SESSION_READY;
     session->greeted_ehlo = is_extended(session);
+    if (session->peer != NULL)
+        peer_greeted(session->peer, session->helo_good ? name : ZM_S(""));
     if (!session->greeted_ehlo && !more) {
         reply(session, 250, NULL, "%s Hello %.*s", session->server->hostname, (int)name.length,
               name.data);

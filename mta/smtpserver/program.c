@@ -133,6 +133,16 @@ static apr_status_t make_policy(server_t *server, const zm_zenv_t *zenv, const m
     return status != APR_SUCCESS ? status : policy_create(&server->policy, &options, pool);
 }
 
+/* Without a resolver clients have no names. */
+static void make_resolver(server_t *server)
+{
+    zm_error_t error = {0};
+    if (zm_dns_create(&server->dns, server->loop, NULL, &error) == APR_SUCCESS)
+        return;
+    server->dns = NULL;
+    zm_log(ZM_LOG_WARNING, NULL, "no resolver", ZM_F_S("reason", error.text));
+}
+
 apr_status_t program_server(const program_t *program, server_t *server, const config_t *config,
                             zm_loop_t *loop, apr_pool_t *pool, zm_error_t *error)
 {
@@ -165,6 +175,8 @@ apr_status_t program_server(const program_t *program, server_t *server, const co
     server->submitter = apr_pcalloc(pool, sizeof *server->submitter);
     zm_site_submitter(server->submitter, zenv, spool, pool);
     space_init(&server->space, spool, (uint64_t)config->min_space * 1024);
+    if (!arguments->interactive)
+        make_resolver(server);
     server->turns = turn_file_turns(spool, loop, server->hostname, config, zenv, pool);
     if (config->router)
         server->inquiries =
@@ -177,6 +189,8 @@ void program_server_end(server_t *server)
 {
     inquiries_close(server->inquiries);
     turns_close(server->turns);
+    if (server->dns != NULL)
+        zm_dns_destroy(server->dns);
     if (server->submitter != NULL)
         zm_spool_close(server->submitter->spool);
     journal_close(server->journal);

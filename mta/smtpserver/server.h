@@ -6,6 +6,7 @@
 #define ZM_SMTPSERVER_SERVER_H
 
 #include "mta/conf/counters.h"
+#include "mta/net/dns.h"
 #include "mta/smtpserver/config.h"
 #include "mta/smtpserver/inquiry.h"
 #include "mta/smtpserver/journal.h"
@@ -22,6 +23,7 @@ typedef struct server_t {
     policy_t *policy;
     inquiries_t *inquiries;  /**< to the router; null: it is not asked */
     struct turns_t *turns;   /**< for ETRN */
+    zm_dns_t *dns;           /**< for the names of clients; null: they are not asked for */
     zm_counters_t *counters; /**< may be null */
     journal_t *journal;      /**< null: none */
     space_t space;

@@ -73,6 +73,7 @@ static void release(session_t *session)
                  session->tarpit_sum);
     policy_cancel(session->ask);
     inquiry_cancel(&session->inquiry);
+    peer_end(session->peer);
     turn_cancel(session->turn);
     transaction_end(session);
     zm_timer_cancel(&session->delay);
@@ -426,6 +427,9 @@ apr_status_t session_open(server_t *server, const session_options_t *options, ap
     journal_tag(made->tag, zm_clock_wall(), server->slot, server->number++);
     enlist(made);
     describe_client(made);
+    if (server->dns != NULL && options->group->names && options->client.ip.family != 0 &&
+        !zm_ip_is_loopback(&options->client.ip))
+        made->peer = peer_begin(server->dns, server->loop, &options->client.ip, pool);
     session_await_command(made);
     greeting_begin(made);
     session_settle(made);

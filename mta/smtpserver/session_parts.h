@@ -30,6 +30,7 @@
 #include "mta/net/stream.h"
 #include "mta/smtpserver/envelope.h"
 #include "mta/smtpserver/header_scan.h"
+#include "mta/smtpserver/peer.h"
 #include "mta/smtpserver/session.h"
 #include "mta/smtpserver/turn.h"
 
@@ -98,6 +99,7 @@ struct session_t {
     inquiry_t inquiry; /* a question to the router */
     void (*heard)(session_t *session, const inquiry_answer_t *answer);
     int unheard;  /* questions that nobody answered */
+    peer_t *peer; /* null: the client has no names worth asking for */
     turn_t *turn; /* ETRN under way */
     zm_buf_t turn_host;
     bool committing;

@@ -72,6 +72,12 @@ static apr_status_t begin_submission(session_t *session)
         .sender = transaction->sender,
         .mail = transaction->mail};
     apr_status_t status;
+    if (session->peer != NULL) {
+        head.facts = peer_facts(session->peer);
+        session_note(session, "-- the client is %s%s",
+                     head.facts.name != NULL ? head.facts.name : "without a name",
+                     head.facts.verified == PEER_OK ? ", and that name is its own" : "");
+    }
     if (head.helo.length > HELO_LIMIT)
         head.helo.length = HELO_LIMIT;
     status = zm_submit_begin(&transaction->submission, session->server->submitter, &options);
@@ -409,6 +415,20 @@ static void on_recipient_verdict(session_t *session, const policy_verdict_t *ver
           (int)address.length, address.data, verdict->text);
 }
 
+/* What the domain name service knows of the client is known now. */
+static void on_peer(void *baton)
+{
+    session_t *session = baton;
+    session->depth++;
+    session->waiting = false;
+    if (!session->over)
+        session_ask(session, POLICY_RECIPIENT, on_recipient_verdict);
+    if (!session->waiting)
+        session_go_on(session);
+    session->depth--;
+    session_settle(session);
+}
+
 /* As read_mail. */
 static bool read_rcpt(session_t *session, zm_str_t arguments, apr_size_t column)
 {
@@ -469,6 +489,12 @@ void command_rcpt(session_t *session, zm_str_t arguments, apr_size_t column)
     }
     zm_buf_clear(&transaction->command);
     zm_buf_add_str(&transaction->command, arguments);
-    if (read_rcpt(session, zm_buf_str(&transaction->command), column))
+    if (!read_rcpt(session, zm_buf_str(&transaction->command), column))
+        return;
+    if (session->peer == NULL || peer_is_known(session->peer)) {
         session_ask(session, POLICY_RECIPIENT, on_recipient_verdict);
+    } else {
+        session_wait(session);
+        peer_wait(session->peer, on_peer, session);
+    }
 }
