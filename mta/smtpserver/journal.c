@@ -23,6 +23,7 @@ struct journal_t {
     zm_loop_t *loop;         /* null: write at once */
     zm_timer_t timer;
     zm_buf_t lines;
+    zm_buf_t clean; /* a line for the system's log */
     bool system;
     bool failing; /* said so once */
 };
@@ -133,6 +134,7 @@ void journal_close(journal_t *journal)
         return;
     journal_flush(journal);
     zm_buf_free(&journal->lines);
+    zm_buf_free(&journal->clean);
     if (journal->file != NULL)
         (void)zm_file_close(journal->file);
     journal->file = NULL;
@@ -193,9 +195,12 @@ void journal_line(journal_t *journal, const char *tag, apr_int64_t delta, char t
         return;
     if (tag == NULL)
         tag = "0000000";
-    if (journal->system)
-        zm_log_syslog(ZM_LOG_DEBUG, "smtpserver", "%s%04" APR_INT64_T_FMT " %c %.*s", tag, delta,
-                      type, (int)(text.length < TEXT_LIMIT ? text.length : TEXT_LIMIT), text.data);
+    if (journal->system) {
+        zm_buf_clear(&journal->clean);
+        add_text(&journal->clean, text);
+        zm_log_syslog(ZM_LOG_DEBUG, "smtpserver", "%s%04" APR_INT64_T_FMT " %c %s", tag, delta,
+                      type, zm_buf_c(&journal->clean));
+    }
     if (journal->file == NULL)
         return;
     zm_buf_add(&journal->lines, tag, JOURNAL_TAG);
