@@ -2,37 +2,24 @@
  * OpenSSL is called with the socket itself.  Each direction remembers what its last call waited
  * for, because a read may have to write (a handshake, a key update) and a write to read.
  */
-#include "mta/net/tls.h"
-
 #include <apr_portable.h>
 #include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct zm_tls_t {
-    SSL_CTX *context;
-    bool server;
-};
+#include "mta/net/tls_parts.h"
 
 typedef struct tls_state_t {
     SSL *ssl;
     int receive_wants, send_wants; /* ZM_READ or ZM_WRITE, or 0 */
     char failure[200];
+    zm_tls_trace_fn *trace;
+    void *trace_baton;
 } tls_state_t;
 
 /* -- the transport ------------------------------------------------------------ */
-
-/* The first error of OpenSSL's queue in words. */
-static void describe(char *text, apr_size_t size, const char *otherwise)
-{
-    unsigned long code = ERR_get_error();
-    const char *reason = code != 0 ? ERR_reason_error_string(code) : NULL;
-    snprintf(text, size, "%s", reason != NULL ? reason : otherwise);
-    ERR_clear_error();
-}
 
 /* What became of a call that did not succeed. */
 static apr_status_t judge(tls_state_t *state, int result, int *wants)
@@ -48,17 +35,18 @@ static apr_status_t judge(tls_state_t *state, int result, int *wants)
     case SSL_ERROR_ZERO_RETURN:
         return APR_EOF;
     case SSL_ERROR_SYSCALL:
-        describe(state->failure, sizeof state->failure, "connection lost");
+        zm_tls_describe(state->failure, sizeof state->failure, "connection lost");
         return APR_ECONNRESET;
     default:
         verified = SSL_get_verify_result(state->ssl);
         if (verified != X509_V_OK && !SSL_is_init_finished(state->ssl) &&
-            SSL_get_verify_mode(state->ssl) != SSL_VERIFY_NONE) {
+            SSL_get_verify_mode(state->ssl) != SSL_VERIFY_NONE &&
+            SSL_get_verify_callback(state->ssl) == NULL) {
             snprintf(state->failure, sizeof state->failure, "certificate not accepted: %s",
                      X509_verify_cert_error_string(verified));
             ERR_clear_error();
         } else {
-            describe(state->failure, sizeof state->failure, "TLS failed");
+            zm_tls_describe(state->failure, sizeof state->failure, "TLS failed");
         }
         return ZM_E_PROTOCOL;
     }
@@ -194,6 +182,18 @@ static tls_state_t *state_of(zm_stream_t *stream)
     return zm_stream_transport(stream, &state) == &tls_transport ? state : NULL;
 }
 
+/* "AA:BB:...", of SHA-256 */
+static void take_fingerprint(const X509 *certificate, char *text)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned int length = 0, i;
+    *text = '\0';
+    if (X509_digest(certificate, EVP_sha256(), digest, &length) != 1 || length != 32)
+        return;
+    for (i = 0; i < length; i++)
+        snprintf(text + 3 * i, 4, i + 1 < length ? "%02X:" : "%02X", digest[i]);
+}
+
 bool zm_tls_info(zm_stream_t *stream, zm_tls_info_t *info)
 {
     tls_state_t *state = state_of(stream);
@@ -203,7 +203,8 @@ bool zm_tls_info(zm_stream_t *stream, zm_tls_info_t *info)
         return false;
     info->protocol = SSL_get_version(state->ssl);
     info->cipher = SSL_get_cipher_name(state->ssl);
-    info->bits = SSL_get_cipher_bits(state->ssl, NULL);
+    info->bits = SSL_get_cipher_bits(state->ssl, &info->algorithm_bits);
+    info->resumed = SSL_session_reused(state->ssl) == 1;
     certificate = SSL_get0_peer_certificate(state->ssl);
     if (certificate != NULL) {
         info->verified = SSL_get_verify_result(state->ssl) == X509_V_OK;
@@ -212,134 +213,40 @@ bool zm_tls_info(zm_stream_t *stream, zm_tls_info_t *info)
                           (int)sizeof info->subject);
         X509_NAME_oneline(X509_get_issuer_name(certificate), info->issuer,
                           (int)sizeof info->issuer);
+        take_fingerprint(certificate, info->fingerprint);
     }
     return true;
+}
+
+/* OpenSSL tells each state that a handshake comes to, and each alert. */
+static void on_state(const SSL *ssl, int where, int value)
+{
+    const tls_state_t *state = SSL_get_app_data(ssl);
+    char text[160];
+    if ((where & SSL_CB_ALERT) != 0)
+        snprintf(text, sizeof text, "%s alert %s: %s",
+                 (where & SSL_CB_READ) != 0 ? "received" : "sent",
+                 SSL_alert_type_string_long(value), SSL_alert_desc_string_long(value));
+    else if ((where & SSL_CB_LOOP) != 0 || (where & SSL_CB_HANDSHAKE_DONE) != 0)
+        snprintf(text, sizeof text, "%s", SSL_state_string_long(ssl));
+    else
+        return;
+    state->trace(text, state->trace_baton);
+}
+
+void zm_tls_trace(zm_stream_t *stream, zm_tls_trace_fn *trace, void *baton)
+{
+    tls_state_t *state = state_of(stream);
+    if (state == NULL)
+        return;
+    state->trace = trace;
+    state->trace_baton = baton;
+    SSL_set_app_data(state->ssl, state);
+    SSL_set_info_callback(state->ssl, trace != NULL ? on_state : NULL);
 }
 
 const char *zm_tls_failure(zm_stream_t *stream)
 {
     tls_state_t *state = state_of(stream);
     return state != NULL ? state->failure : "";
-}
-
-/* -- settings ----------------------------------------------------------------- */
-
-static apr_status_t wrong(zm_error_t *error, const char *what, const char *value)
-{
-    char reason[200];
-    describe(reason, sizeof reason, "not usable");
-    return zm_error_set(error, ZM_E_CONFIG, "TLS %s %s: %s", what, value, reason);
-}
-
-static apr_status_t load_pair(SSL_CTX *context, const char *certificate, const char *key,
-                              zm_error_t *error)
-{
-    if (key == NULL)
-        key = certificate;
-    if (SSL_CTX_use_certificate_chain_file(context, certificate) != 1)
-        return wrong(error, "certificate file", certificate);
-    if (SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1 ||
-        SSL_CTX_check_private_key(context) != 1)
-        return wrong(error, "key file", key);
-    return APR_SUCCESS;
-}
-
-static apr_status_t load_certificates(SSL_CTX *context, const zm_tls_options_t *options,
-                                      zm_error_t *error)
-{
-    apr_status_t status = APR_SUCCESS;
-    if (options->certificate == NULL && options->server)
-        return zm_error_set(error, ZM_E_CONFIG, "a TLS server needs a certificate file");
-    if (options->certificate != NULL)
-        status = load_pair(context, options->certificate, options->key, error);
-    if (status == APR_SUCCESS && options->second_certificate != NULL)
-        status = load_pair(context, options->second_certificate, options->second_key, error);
-    return status;
-}
-
-static apr_status_t set_least(SSL_CTX *context, const zm_tls_options_t *options, zm_error_t *error)
-{
-    static const struct {
-        const char *name;
-        int version;
-    } versions[] = {{"1.0", TLS1_VERSION},
-                    {"1.1", TLS1_1_VERSION},
-                    {"1.2", TLS1_2_VERSION},
-                    {"1.3", TLS1_3_VERSION}};
-    const char *least = options->least != NULL ? options->least
-                        : options->least_1_3   ? "1.3"
-                                               : "1.2";
-    apr_size_t i, count = sizeof versions / sizeof versions[0];
-    for (i = 0; i < count && strcmp(versions[i].name, least) != 0; i++)
-        ;
-    if (i == count || SSL_CTX_set_min_proto_version(context, versions[i].version) != 1)
-        return wrong(error, "version", least);
-    if (versions[i].version < TLS1_2_VERSION)
-        SSL_CTX_set_security_level(context, 0); /* their signatures are too weak for any other */
-    return APR_SUCCESS;
-}
-
-static apr_status_t set_ciphers(SSL_CTX *context, const zm_tls_options_t *options,
-                                zm_error_t *error)
-{
-    if (options->ciphers != NULL && SSL_CTX_set_cipher_list(context, options->ciphers) != 1)
-        return wrong(error, "cipher list", options->ciphers);
-    if (options->ciphersuites != NULL &&
-        SSL_CTX_set_ciphersuites(context, options->ciphersuites) != 1)
-        return wrong(error, "cipher suites", options->ciphersuites);
-    return APR_SUCCESS;
-}
-
-static apr_status_t load_authorities(SSL_CTX *context, const zm_tls_options_t *options,
-                                     zm_error_t *error)
-{
-    const char *file = options->authorities, *directory = options->authority_directory;
-    if (file == NULL && directory == NULL)
-        (void)SSL_CTX_set_default_verify_paths(context); /* none there: nothing can be verified */
-    if (file != NULL && SSL_CTX_load_verify_file(context, file) != 1)
-        return wrong(error, "file of authorities", file);
-    if (directory != NULL && SSL_CTX_load_verify_dir(context, directory) != 1)
-        return wrong(error, "directory of authorities", directory);
-    return APR_SUCCESS;
-}
-
-static apr_status_t apply(SSL_CTX *context, const zm_tls_options_t *options, zm_error_t *error)
-{
-    int verify = SSL_VERIFY_NONE;
-    apr_status_t status;
-    if (options->verify)
-        verify = SSL_VERIFY_PEER | (options->server ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
-    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                  SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-    SSL_CTX_set_verify(context, verify, NULL);
-    status = set_least(context, options, error);
-    if (status == APR_SUCCESS)
-        status = set_ciphers(context, options, error);
-    if (status == APR_SUCCESS)
-        status = load_authorities(context, options, error);
-    return status == APR_SUCCESS ? load_certificates(context, options, error) : status;
-}
-
-apr_status_t zm_tls_create(zm_tls_t **tls, const zm_tls_options_t *options, zm_error_t *error)
-{
-    zm_tls_t *made = calloc(1, sizeof *made);
-    apr_status_t status;
-    if (made == NULL)
-        return APR_ENOMEM;
-    made->server = options->server;
-    made->context = SSL_CTX_new(options->server ? TLS_server_method() : TLS_client_method());
-    status = made->context != NULL ? apply(made->context, options, error)
-                                   : wrong(error, "library", "OpenSSL");
-    if (status == APR_SUCCESS)
-        *tls = made;
-    else
-        zm_tls_destroy(made);
-    return status;
-}
-
-void zm_tls_destroy(zm_tls_t *tls)
-{
-    SSL_CTX_free(tls->context);
-    free(tls);
 }

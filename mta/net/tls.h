@@ -23,7 +23,10 @@ typedef struct zm_tls_options_t {
     const char *second_certificate;  /**< one of another kind of key; null: none */
     const char *second_key;          /**< null: in that certificate's file */
     const char *authorities;         /**< PEM file of trusted ones */
-    const char *authority_directory; /**< the same by hashed names; both null: the system's */
+    const char *authority_directory; /**< the same by hashed names; both null: the system's.  A
+                                          server reads all of it at once, not when it needs it */
+    bool ask;  /**< a server asks clients for a certificate, and goes on without a valid one too */
+    int depth; /**< authorities between a certificate and a trusted one; 0: as OpenSSL has it */
     bool verify;         /**< the peer's certificate must be valid (and a server's name match) */
     bool least_1_3;      /**< TLS 1.3 is the least */
     const char *least;   /**< "1.0", "1.1", "1.2", "1.3"; null: 1.2, unless least_1_3 */
@@ -31,7 +34,7 @@ typedef struct zm_tls_options_t {
     const char *ciphersuites; /**< for TLS 1.3, likewise */
 } zm_tls_options_t;
 
-/** ZM_E_CONFIG names the file or setting that does not work. */
+/** ZM_E_CONFIG names the file or setting that does not work.  Keys under a passphrase do not. */
 apr_status_t zm_tls_create(zm_tls_t **tls, const zm_tls_options_t *options, zm_error_t *error);
 void zm_tls_destroy(zm_tls_t *tls); /**< streams that use it may go on */
 
@@ -52,16 +55,45 @@ apr_status_t zm_tls_start_as(zm_stream_t *stream, zm_tls_t *tls, const char *nam
 typedef struct zm_tls_info_t {
     const char *protocol; /**< "TLSv1.3" */
     const char *cipher;
-    int bits;
-    bool verified;     /**< there was a certificate, it was valid, and a server's name matched */
-    const char *doubt; /**< why it was not verified; "ok" when it was */
-    char subject[256]; /**< of the peer's certificate; empty: none */
-    char issuer[256];  /**< of it */
+    int bits, algorithm_bits; /**< of the key: secret ones, and all of them */
+    bool resumed;             /**< it goes on with the secrets of an earlier session */
+    bool verified;        /**< there was a certificate, it was valid, and a server's name matched */
+    const char *doubt;    /**< why it was not verified; "ok" when it was */
+    char subject[256];    /**< of the peer's certificate; empty: none */
+    char issuer[256];     /**< of it */
+    char fingerprint[96]; /**< "AA:BB:..." of its SHA-256 */
 } zm_tls_info_t;
 
 /** False while the stream carries no TLS, or the handshake has not ended. */
 bool zm_tls_info(zm_stream_t *stream, zm_tls_info_t *info);
 /** Why TLS failed on this stream, in one line; empty when it did not. */
 const char *zm_tls_failure(zm_stream_t *stream);
+
+/** Called with each step of the handshake, and with alerts. */
+typedef void zm_tls_trace_fn(const char *text, void *baton);
+/** Does nothing on a stream without TLS.  Null trace: no more. */
+void zm_tls_trace(zm_stream_t *stream, zm_tls_trace_fn *trace, void *baton);
+
+/* -- resuming sessions -------------------------------------------------------------- */
+
+/**
+ * What a server seals its session tickets with (RFC 8446, 2.2; RFC 5077).  Processes that have the
+ * same keys go on with each other's sessions.
+ */
+typedef struct zm_tls_ticket_key_t {
+    unsigned char name[16], cipher[32], digest[32];
+} zm_tls_ticket_key_t;
+
+/** A new key; ZM_E_CONFIG when there are no random numbers. */
+apr_status_t zm_tls_ticket_key_make(zm_tls_ticket_key_t *key, zm_error_t *error);
+
+/**
+ * Lets the clients of a server go on with sessions for so many seconds.  scope: sessions are only
+ * gone on with where it is the same text; all that matters for trusting a client belongs into it.
+ * Without this call nothing is resumed, and with it not before there is a key.
+ */
+apr_status_t zm_tls_resume(zm_tls_t *tls, const char *scope, int seconds, zm_error_t *error);
+/** Takes a key for new tickets.  Those of the one before are taken still, and exchanged. */
+void zm_tls_ticket_key(zm_tls_t *tls, const zm_tls_ticket_key_t *key);
 
 #endif

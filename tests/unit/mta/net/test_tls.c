@@ -1,18 +1,19 @@
 #include "mta/net/tls.h"
 
+#include <apr_portable.h>
 #include <apr_strings.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 
 #include "tests/unit/mta/net/net_help.h"
 
-/* A fresh self-signed certificate for mail.test, with its key, in one file. */
-static const char *make_certificate(void)
+/* A fresh self-signed certificate for mail.test, with its key (freed here), in one file. */
+static const char *make_certificate_of(EVP_PKEY *key, const char *name)
 {
-    const char *path = apr_pstrcat(zm_test_pool(), zm_test_directory(), "/cert.pem", NULL);
-    EVP_PKEY *key = EVP_EC_gen("P-256");
+    const char *path = apr_pstrcat(zm_test_pool(), zm_test_directory(), "/", name, NULL);
     X509 *certificate = X509_new();
     X509_EXTENSION *names;
     BIO *file = BIO_new_file(path, "w");
@@ -34,6 +35,11 @@ static const char *make_certificate(void)
     X509_free(certificate);
     EVP_PKEY_free(key);
     return path;
+}
+
+static const char *make_certificate(void)
+{
+    return make_certificate_of(EVP_EC_gen("P-256"), "cert.pem");
 }
 
 /* One end: echoes lines when it is the server, collects what comes when it is the client. */
@@ -74,20 +80,12 @@ typedef struct ends_t {
     end_t server, client;
 } ends_t;
 
-/* verify: against the server's own certificate, or (false) not at all. */
-static ends_t *start(bool verify, const char *name)
+/* Connects two ends whose contexts are there. */
+static void connect_ends(ends_t *ends, const char *name)
 {
-    ends_t *ends = apr_pcalloc(zm_test_pool(), sizeof *ends);
-    zm_tls_options_t server = {.server = true}, client = {.verify = verify};
     apr_socket_t *pair[2];
     apr_size_t dropped;
-    ends->loop = net_loop();
     net_pair(pair);
-    server.certificate = make_certificate();
-    if (verify)
-        client.authorities = server.certificate;
-    ZM_ASSERT_OK(zm_tls_create(&ends->server_tls, &server, NULL));
-    ZM_ASSERT_OK(zm_tls_create(&ends->client_tls, &client, NULL));
     ends->server.echo = true;
     ZM_ASSERT_OK(
         zm_stream_open(&ends->server.stream, ends->loop, pair[0], on_event, &ends->server));
@@ -95,7 +93,27 @@ static ends_t *start(bool verify, const char *name)
         zm_stream_open(&ends->client.stream, ends->loop, pair[1], on_event, &ends->client));
     ZM_ASSERT_OK(zm_tls_start(ends->server.stream, ends->server_tls, NULL, &dropped));
     ZM_ASSERT_OK(zm_tls_start(ends->client.stream, ends->client_tls, name, &dropped));
+}
+
+static ends_t *start_with(const zm_tls_options_t *server, const zm_tls_options_t *client,
+                          const char *name)
+{
+    ends_t *ends = apr_pcalloc(zm_test_pool(), sizeof *ends);
+    ends->loop = net_loop();
+    ZM_ASSERT_OK(zm_tls_create(&ends->server_tls, server, NULL));
+    ZM_ASSERT_OK(zm_tls_create(&ends->client_tls, client, NULL));
+    connect_ends(ends, name);
     return ends;
+}
+
+/* verify: against the server's own certificate, or (false) not at all. */
+static ends_t *start(bool verify, const char *name)
+{
+    zm_tls_options_t server = {.server = true}, client = {.verify = verify};
+    server.certificate = make_certificate();
+    if (verify)
+        client.authorities = server.certificate;
+    return start_with(&server, &client, name);
 }
 
 static void stop(ends_t *ends)
@@ -229,6 +247,161 @@ static void plain_text_instead_of_a_handshake_is_an_error(void)
     zm_tls_destroy(tls);
 }
 
+/* A word of the client's, and the answer. */
+static void exchange(ends_t *ends)
+{
+    zm_stream_write_c(ends->client.stream, "x\r\n");
+    net_run_until(ends->loop, &ends->client.lines);
+}
+
+static void a_client_that_is_asked_may_go_without_a_good_certificate(void)
+{
+    const char *file = make_certificate(), *other = make_certificate_of(EVP_EC_gen("P-256"), "b");
+    zm_tls_options_t server = {
+        .server = true, .certificate = file, .authorities = file, .ask = true};
+    zm_tls_options_t client = {0};
+    zm_tls_info_t info;
+    ends_t *ends = start_with(&server, &client, NULL);
+    exchange(ends);
+    CU_ASSERT_TRUE(zm_tls_info(ends->server.stream, &info));
+    ZM_ASSERT_STR(info.subject, "");
+    stop(ends);
+    client.certificate = other;
+    ends = start_with(&server, &client, NULL);
+    exchange(ends);
+    CU_ASSERT_TRUE(zm_tls_info(ends->server.stream, &info));
+    ZM_ASSERT_STR(info.subject, "/CN=mail.test");
+    CU_ASSERT_FALSE(info.verified);
+    CU_ASSERT_STRING_NOT_EQUAL(info.doubt, "ok");
+    CU_ASSERT_EQUAL(strlen(info.fingerprint), 95);
+    stop(ends);
+}
+
+static void a_client_that_must_have_a_certificate_is_refused_without(void)
+{
+    const char *file = make_certificate(), *other = make_certificate_of(EVP_EC_gen("P-256"), "b");
+    zm_tls_options_t server = {
+        .server = true, .certificate = file, .authorities = file, .verify = true};
+    zm_tls_options_t client = {0};
+    zm_tls_info_t info;
+    ends_t *ends = start_with(&server, &client, NULL);
+    zm_stream_write_c(ends->client.stream, "x\r\n");
+    net_run_until(ends->loop, &ends->server.errors);
+    stop(ends);
+    client.certificate = other;
+    ends = start_with(&server, &client, NULL);
+    zm_stream_write_c(ends->client.stream, "x\r\n");
+    net_run_until(ends->loop, &ends->server.errors);
+    CU_ASSERT_PTR_NOT_NULL(strstr(zm_tls_failure(ends->server.stream), "not accepted"));
+    CU_ASSERT_EQUAL(ends->server.lines, 0);
+    stop(ends);
+    client.certificate = file;
+    ends = start_with(&server, &client, NULL);
+    exchange(ends);
+    CU_ASSERT_TRUE(zm_tls_info(ends->server.stream, &info));
+    CU_ASSERT_TRUE(info.verified);
+    stop(ends);
+}
+
+static void a_server_has_keys_of_two_types(void)
+{
+    const char *first = make_certificate();
+    zm_tls_options_t server = {.server = true, .certificate = first};
+    zm_tls_options_t client = {.ciphers = "ECDHE-RSA-AES128-GCM-SHA256"};
+    zm_tls_info_t info;
+    zm_error_t error;
+    zm_tls_t *tls;
+    ends_t *ends;
+    server.second_certificate = make_certificate_of(EVP_EC_gen("P-256"), "b");
+    CU_ASSERT_EQUAL(zm_tls_create(&tls, &server, &error), ZM_E_CONFIG);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "same type"));
+    server.second_certificate = make_certificate_of(EVP_RSA_gen(2048), "c");
+    ends = start_with(&server, &client, NULL);
+    exchange(ends);
+    CU_ASSERT_TRUE(zm_tls_info(ends->client.stream, &info));
+    stop(ends);
+}
+
+/* -- resuming, by OpenSSL's own client, which can ask for a session again -------------------- */
+
+typedef struct peer_t {
+    zm_loop_t *loop;
+    SSL_CTX *context;
+    SSL_SESSION *session;
+} peer_t;
+
+/* One session with that server; whether it went on with the last one. */
+static bool visit(peer_t *peer, zm_tls_t *server_tls)
+{
+    end_t server = {.echo = true};
+    SSL *ssl = SSL_new(peer->context);
+    apr_os_sock_t descriptor;
+    apr_socket_t *pair[2];
+    apr_size_t dropped;
+    char byte;
+    bool resumed;
+    int tries = 0;
+    net_pair(pair);
+    ZM_ASSERT_OK(zm_stream_open(&server.stream, peer->loop, pair[0], on_event, &server));
+    ZM_ASSERT_OK(zm_tls_start(server.stream, server_tls, NULL, &dropped));
+    ZM_ASSERT_OK(apr_os_sock_get(&descriptor, pair[1]));
+    SSL_set_fd(ssl, (int)descriptor);
+    if (peer->session != NULL)
+        SSL_set_session(ssl, peer->session);
+    while (SSL_connect(ssl) != 1 && tries++ < 1000)
+        net_run_idle(peer->loop);
+    CU_ASSERT_EQUAL(SSL_write(ssl, "x\r\n", 3), 3);
+    while (SSL_read(ssl, &byte, 1) != 1 && tries++ < 1000)
+        net_run_idle(peer->loop);
+    resumed = SSL_session_reused(ssl) == 1;
+    SSL_SESSION_free(peer->session);
+    peer->session = SSL_get1_session(ssl);
+    SSL_shutdown(ssl);
+    SSL_free(ssl);
+    zm_stream_close(server.stream);
+    return resumed;
+}
+
+static zm_tls_t *server_with(const zm_tls_ticket_key_t *key, const char *scope)
+{
+    zm_tls_options_t options = {.server = true};
+    zm_tls_t *tls;
+    options.certificate = make_certificate();
+    ZM_ASSERT_OK(zm_tls_create(&tls, &options, NULL));
+    if (scope != NULL)
+        ZM_ASSERT_OK(zm_tls_resume(tls, scope, 3600, NULL));
+    if (key != NULL)
+        zm_tls_ticket_key(tls, key);
+    return tls;
+}
+
+static void servers_with_the_same_key_go_on_with_each_others_sessions(void)
+{
+    zm_tls_ticket_key_t key, next;
+    peer_t peer = {.loop = net_loop(), .context = SSL_CTX_new(TLS_client_method())};
+    zm_tls_t *one, *two, *other, *none;
+    ZM_ASSERT_OK(zm_tls_ticket_key_make(&key, NULL));
+    ZM_ASSERT_OK(zm_tls_ticket_key_make(&next, NULL));
+    one = server_with(&key, "a");
+    two = server_with(&key, "a");
+    other = server_with(&key, "b");
+    none = server_with(NULL, NULL);
+    CU_ASSERT_FALSE(visit(&peer, one));
+    CU_ASSERT_TRUE(visit(&peer, two));
+    zm_tls_ticket_key(one, &next);
+    CU_ASSERT_TRUE(visit(&peer, one));  /* the key before is known still */
+    CU_ASSERT_FALSE(visit(&peer, two)); /* which does not have the new one */
+    CU_ASSERT_FALSE(visit(&peer, other));
+    CU_ASSERT_FALSE(visit(&peer, none));
+    CU_ASSERT_FALSE(visit(&peer, none));
+    SSL_SESSION_free(peer.session);
+    SSL_CTX_free(peer.context);
+    zm_tls_destroy(one);
+    zm_tls_destroy(two);
+    zm_tls_destroy(other);
+    zm_tls_destroy(none);
+}
+
 static void wrong_settings_are_named(void)
 {
     zm_tls_options_t options = {.server = true};
@@ -262,4 +435,9 @@ ZM_TESTS("net tls", ZM_TEST(lines_travel_over_tls),
          ZM_TEST(unverified_certificate_serves_where_none_is_demanded),
          ZM_TEST(long_bodies_travel_both_ways_at_once),
          ZM_TEST(orderly_end_is_told_as_end_of_input),
-         ZM_TEST(plain_text_instead_of_a_handshake_is_an_error), ZM_TEST(wrong_settings_are_named))
+         ZM_TEST(plain_text_instead_of_a_handshake_is_an_error),
+         ZM_TEST(a_client_that_is_asked_may_go_without_a_good_certificate),
+         ZM_TEST(a_client_that_must_have_a_certificate_is_refused_without),
+         ZM_TEST(a_server_has_keys_of_two_types),
+         ZM_TEST(servers_with_the_same_key_go_on_with_each_others_sessions),
+         ZM_TEST(wrong_settings_are_named))
