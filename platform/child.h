@@ -24,7 +24,8 @@ typedef enum zm_child_io_t {
 } zm_child_io_t;
 
 typedef struct zm_child_spec_t {
-    const char *const *argv;        /**< null ended; argv[0] is the absolute path of the program */
+    const char *const *argv;        /**< null ended; argv[0] is the absolute path of the program, unless that is said: */
+    const char *program;            /**< the absolute path of the program; null: argv[0] */
     const char *const *environment; /**< null ended NAME=value list, the whole environment; null: inherit */
     const char *directory;          /**< working directory; null: ours */
     zm_child_io_t io;

@@ -62,6 +62,11 @@ typedef struct plan_t {
     int group_count;
 } plan_t;
 
+static const char *path_of(const zm_child_spec_t *spec)
+{
+    return spec->program != NULL ? spec->program : spec->argv[0];
+}
+
 /* -- in the child, async-signal-safe ---------------------------------------------------- */
 
 __attribute__((noreturn)) static void give_up(const plan_t *plan, step_t step, int code)
@@ -173,7 +178,7 @@ __attribute__((noreturn)) static void become_program(plan_t *plan)
         give_up(plan, STEP_DIRECTORY, errno);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    execve(spec->argv[0], (char *const *)(uintptr_t)spec->argv,
+    execve(path_of(spec), (char *const *)(uintptr_t)spec->argv,
            spec->environment != NULL ? (char *const *)(uintptr_t)spec->environment : environ);
     give_up(plan, STEP_EXECUTE, errno);
 }
@@ -267,20 +272,20 @@ static apr_status_t explain(const report_t *report, const zm_child_spec_t *spec,
 {
     switch (report->step) {
     case STEP_DESCRIPTORS:
-        return zm_error_system(error, report->code, "cannot hand descriptors to %s", spec->argv[0]);
+        return zm_error_system(error, report->code, "cannot hand descriptors to %s", path_of(spec));
     case STEP_LIMITS:
-        return zm_error_system(error, report->code, "cannot set the limits of %s", spec->argv[0]);
+        return zm_error_system(error, report->code, "cannot set the limits of %s", path_of(spec));
     case STEP_ACCOUNT:
         return zm_error_system(error, report->code,
                                "cannot become user %lld, group %lld to start %s",
-                               (long long)spec->as->uid, (long long)spec->as->gid, spec->argv[0]);
+                               (long long)spec->as->uid, (long long)spec->as->gid, path_of(spec));
     case STEP_DIRECTORY:
         return zm_error_system(error, report->code, "cannot enter %s to start %s", spec->directory,
-                               spec->argv[0]);
+                               path_of(spec));
     case STEP_EXECUTE:
         break;
     }
-    return zm_error_system(error, report->code, "cannot execute %s", spec->argv[0]);
+    return zm_error_system(error, report->code, "cannot execute %s", path_of(spec));
 }
 
 static pid_t fork_with_signals_blocked(plan_t *plan)
@@ -309,7 +314,7 @@ apr_status_t zm_spawn(pid_t *pid, const zm_child_spec_t *spec, int channel, apr_
     if (code == 0)
         code = make_report_pipe(ends);
     if (code != 0)
-        return zm_error_system(error, code, "cannot prepare to start %s", spec->argv[0]);
+        return zm_error_system(error, code, "cannot prepare to start %s", path_of(spec));
 
     plan.report = ends[1];
     *pid = fork_with_signals_blocked(&plan);
@@ -317,7 +322,7 @@ apr_status_t zm_spawn(pid_t *pid, const zm_child_spec_t *spec, int channel, apr_
     close(ends[1]);
     if (*pid < 0) {
         close(ends[0]);
-        return zm_error_system(error, code, "cannot make a process for %s", spec->argv[0]);
+        return zm_error_system(error, code, "cannot make a process for %s", path_of(spec));
     }
     if (read_report(&report, ends[0], *pid)) {
         close(ends[0]);

@@ -154,6 +154,14 @@ void zm_agent_note(zm_agent_t *agent, const char *format, ...)
     zm_agent_flush(agent);
 }
 
+apr_status_t zm_agent_keyword(void *target, const char *word, zm_error_t *error)
+{
+    if (strcmp(word, "strict-3.0") != 0)
+        return zm_error_set(error, ZM_E_SYNTAX, "-O %s: unknown", word);
+    *(bool *)target = true;
+    return APR_SUCCESS;
+}
+
 void zm_agent_fail(zm_agent_t *agent, int exit_code)
 {
     agent->exit_code = exit_code;

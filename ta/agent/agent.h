@@ -115,6 +115,10 @@ void zm_agent_flush(zm_agent_t *agent);
 /** Adds to what agents of this name count. */
 void zm_agent_count(zm_agent_t *agent, zm_agent_counter_t which, int64_t more);
 
+/** The words of option -O that every agent knows: "strict-3.0" sets the bool at target.  For an
+ * option table. */
+apr_status_t zm_agent_keyword(void *target, const char *word, zm_error_t *error);
+
 /** Makes the agent end with this exit code as soon as it can. */
 void zm_agent_fail(zm_agent_t *agent, int exit_code);
 

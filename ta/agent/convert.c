@@ -200,6 +200,7 @@ apr_status_t zm_conversion_apply(zm_converted_t *converted, zm_conversion_t conv
 {
     zm_fields_t *ours = &converted->fields;
     converted->conversion = conversion;
+    converted->code_blanks = carrier->code_blanks;
     zm_fields_copy(ours, fields, pool);
     switch (conversion) {
     case ZM_CONVERT_QP:
@@ -266,6 +267,7 @@ zm_filter_t *zm_filter_create(const zm_converted_t *converted, apr_pool_t *pool)
 {
     zm_filter_t *filter = apr_pcalloc(pool, sizeof *filter);
     filter->conversion = converted->conversion;
+    filter->encoder.code_blanks = converted->code_blanks;
     if (filter->conversion == ZM_CONVERT_PARTS)
         filter->parts = zm_parts_create(converted->kind, converted->boundary, pool);
     return filter;

@@ -38,6 +38,7 @@ typedef struct zm_carrier_t {
     bool decode;         /**< quoted-printable text is to be decoded for it */
     const char *charset; /**< of 8-bit text that is not UTF-8; null: not known */
     bool any_length;     /**< it takes lines of more than the 998 octets of SMTP */
+    bool code_blanks;    /**< quoted-printable for it has no blanks and TABs */
     bool last;           /**< it keeps the letter: only decoding is done for it */
 } zm_carrier_t;
 
@@ -51,6 +52,7 @@ zm_conversion_t zm_conversion_choose(const zm_fields_t *fields, const zm_body_fa
 
 typedef struct zm_converted_t {
     zm_conversion_t conversion;
+    bool code_blanks;
     zm_fields_t fields;
     zm_part_kind_t kind; /**< of the top level, with PARTS */
     zm_str_t boundary;   /**< likewise */

@@ -66,8 +66,8 @@ static bool is_unclean(const zm_lines_t *lines, const char *data, apr_size_t len
 static apr_size_t start_line(zm_lines_t *lines, const char *data, apr_size_t length, zm_buf_t *out)
 {
     apr_size_t used = 0;
-    if (lines->flags & ZM_LINES_DOTS) {
-        if (data[0] == '.' && !lines->unclean)
+    if (data[0] == '.' && lines->matched == 0 && (lines->flags & ZM_LINES_DOTS)) {
+        if (!lines->unclean)
             zm_buf_add_byte(out, '.');
         return 0;
     }

@@ -53,9 +53,9 @@ void zm_qp_encode(zm_qp_encoder_t *encoder, const char *data, apr_size_t length,
         if (encoder->held != 0)
             add_plain(encoder, encoder->held, out);
         encoder->held = 0;
-        if (zm_is_blank(byte))
+        if (zm_is_blank(byte) && !encoder->code_blanks)
             encoder->held = byte;
-        else if (must_code(encoder, (unsigned char)byte))
+        else if (byte == ' ' || must_code(encoder, (unsigned char)byte))
             add_code(encoder, (unsigned char)byte, out);
         else
             add_plain(encoder, byte, out);
@@ -66,7 +66,8 @@ void zm_qp_encode_end(zm_qp_encoder_t *encoder, zm_buf_t *out)
 {
     if (encoder->held != 0)
         add_code(encoder, (unsigned char)encoder->held, out);
-    *encoder = (zm_qp_encoder_t){0};
+    encoder->held = 0;
+    encoder->column = 0;
 }
 
 /* -- quoted-printable, decoding -------------------------------------------- */

@@ -8,6 +8,7 @@
 #include "platform/str.h"
 
 typedef struct zm_qp_encoder_t {
+    bool code_blanks; /**< blanks and TABs are coded wherever they stand */
     int column;
     char held; /**< a blank or TAB whose fate the next byte decides; 0: none */
 } zm_qp_encoder_t;

@@ -8,6 +8,7 @@
 #include "platform/clock.h"
 #include "platform/fs.h"
 #include "platform/log.h"
+#include "ta/agent/head.h"
 #include "ta/agent/report.h"
 #include "ta/mailbox/biff.h"
 #include "ta/mailbox/destination.h"
@@ -81,7 +82,7 @@ static apr_status_t read_body(void *baton, zm_str_t *piece)
 static const zm_converted_t *convert(errand_t *errand)
 {
     const zm_mailbox_options_t *options = errand->options;
-    zm_carrier_t carrier = {true, options->decode, options->charset, true, true};
+    zm_carrier_t carrier = {true, options->decode, options->charset, true, false, true};
     const zm_converted_t *converted = NULL;
     if (!errand->group->ascii && !options->keep_eight_bit)
         zm_conversion_header(&errand->group->fields, options->charset);
@@ -345,7 +346,7 @@ static void carry_out(errand_t *errand)
     reader_t reader = {&errand->job->body, 0, NULL, ZM_BUF_INIT, false};
     zm_buf_t separator = ZM_BUF_INIT, head = ZM_BUF_INIT;
     if (delivery->kind != ZM_STORE_MAILDIR)
-        zm_letter_separator(errand->group->sender, zm_clock_wall(), &separator);
+        zm_head_separator(errand->group->sender, zm_clock_wall(), &separator);
     if (converted != NULL)
         reader.filter = zm_filter_create(converted, errand->pool);
     zm_letter_head(errand->job, errand->group, converted, errand->recipient, errand->options,

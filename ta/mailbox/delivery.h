@@ -15,6 +15,7 @@
 #include "platform/loop.h"
 #include "platform/str.h"
 #include "ta/agent/outcome.h"
+#include "ta/agent/run.h"
 
 typedef enum zm_store_t {
     ZM_STORE_MBOX,    /**< append to a mailbox file */
@@ -22,10 +23,6 @@ typedef enum zm_store_t {
     ZM_STORE_MAILDIR, /**< a new file in a Maildir */
     ZM_STORE_PIPE     /**< feed a program */
 } zm_store_t;
-
-/** The next piece of the body: at least one octet, valid until the next call.  APR_EOF at the end;
- * else why it cannot be had. */
-typedef apr_status_t zm_piece_fn(void *baton, zm_str_t *piece);
 
 typedef struct zm_delivery_t {
     zm_store_t kind;
@@ -51,7 +48,7 @@ typedef struct zm_delivery_t {
 
     zm_str_t separator; /**< the From line with its LF; empty: none */
     zm_str_t head;      /**< header lines, without the empty line */
-    zm_piece_fn *body;
+    zm_piece_fn *body;  /**< pieces of at least one octet */
     void *baton;
 } zm_delivery_t;
 

@@ -5,24 +5,6 @@
 #include "platform/clock.h"
 #include "ta/agent/head.h"
 
-void zm_letter_separator(zm_str_t sender, apr_time_t when, zm_buf_t *out)
-{
-    static const char days[] = "SunMonTueWedThuFriSat";
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    apr_time_exp_t parts;
-    apr_size_t start;
-    apr_time_exp_lt(&parts, when);
-    zm_buf_add_c(out, "From ");
-    start = out->length;
-    zm_buf_add_str(out, sender.length > 0 ? sender : ZM_S("MAILER-DAEMON"));
-    for (; start < out->length; start++)
-        if ((unsigned char)out->data[start] < ' ' || out->data[start] == 127)
-            out->data[start] = '?';
-    zm_buf_printf(out, " %.3s %.3s %2d %02d:%02d:%02d %d\n", days + (apr_size_t)parts.tm_wday * 3,
-                  months + (apr_size_t)parts.tm_mon * 3, parts.tm_mday, parts.tm_hour, parts.tm_min,
-                  parts.tm_sec, parts.tm_year + 1900);
-}
-
 static void remove_ours(zm_fields_t *fields, const zm_mailbox_options_t *options)
 {
     static const char *const ours[] = {"Return-Path",        "X-Envelope-To", "X-Orcpt",

@@ -8,10 +8,6 @@
 #include "ta/agent/job.h"
 #include "ta/mailbox/options.h"
 
-/** Appends "From SENDER DATE" LF; MAILER-DAEMON for the null path.  when: wall clock, shown as
- * local time. */
-void zm_letter_separator(zm_str_t sender, apr_time_t when, zm_buf_t *out);
-
 /**
  * Appends the header for one recipient: fields that claim to be ours are taken
  * out, Return-Path, X-Envelope-To and those for DSN data are added.

@@ -3,10 +3,8 @@
  * outcome, the first line that it prints the text.
  *
  * A command that starts with '/' and has neither '$' nor '>' is split at blanks
- * ('...' keeps blanks) and executed; any other is given to /bin/sh -c.  The
- * program leads a process group, which is told to stop, and five seconds later
- * killed, when it makes no progress or takes too long.  It need not read all of
- * the letter; its output is drained whatever there is of it.
+ * ('...' keeps blanks) and executed; any other is given to /bin/sh -c.  How it
+ * is run: ta/agent/run.h.
  */
 #ifndef ZM_TA_MAILBOX_PROGRAM_H
 #define ZM_TA_MAILBOX_PROGRAM_H

@@ -53,7 +53,7 @@ static void check_wire(const zm_buf_t *wire)
 
 static void convert(zm_str_t header, zm_str_t body, apr_size_t step, apr_pool_t *pool)
 {
-    zm_carrier_t carrier = {false, false, NULL, false, false};
+    zm_carrier_t carrier = {false, false, NULL, false, false, false};
     zm_body_facts_t facts = {true, false};
     zm_head_style_t style = {.crlf = true, .dots = true};
     zm_buf_t whole = ZM_BUF_INIT, pieces = ZM_BUF_INIT;

@@ -75,7 +75,7 @@ static zm_conversion_t choose(const char *header, bool eight_bit, bool long_line
                               bool decode)
 {
     zm_body_facts_t facts = {eight_bit, long_lines};
-    zm_carrier_t how = {carrier, decode, NULL, false, false};
+    zm_carrier_t how = {carrier, decode, NULL, false, false, false};
     zm_fields_t fields;
     zm_fields_parse(&fields, zm_str(header), zm_test_pool());
     return zm_conversion_choose(&fields, &facts, &how, zm_test_pool());
@@ -134,8 +134,8 @@ static void overlong_lines_of_text_are_encoded(void)
 
 static void the_last_stop_keeps_lines_and_eight_bits(void)
 {
-    zm_carrier_t last = {true, true, NULL, true, true};
-    zm_carrier_t far = {true, false, NULL, true, false};
+    zm_carrier_t last = {true, true, NULL, true, false, true};
+    zm_carrier_t far = {true, false, NULL, true, false, false};
     zm_body_facts_t facts = {true, true};
     zm_fields_t fields;
     zm_fields_parse(&fields, ZM_S(MIME "Content-Conversion: forced-qp\n" CTE "8bit\n"),
@@ -148,7 +148,7 @@ static void the_last_stop_keeps_lines_and_eight_bits(void)
 
 static void relabelled(const char *header, const char *expected)
 {
-    zm_carrier_t carrier = {false, false, NULL, false, false};
+    zm_carrier_t carrier = {false, false, NULL, false, false, false};
     zm_body_facts_t facts = {false, false};
     zm_head_style_t style = {.keep_tabs = true};
     zm_converted_t converted;
@@ -183,7 +183,7 @@ static void convert_parts(const char *header, const char *body, const char *expe
 {
     apr_size_t length = strlen(body), step, at;
     zm_converted_t converted;
-    zm_carrier_t carrier = {false, false, NULL, false, false};
+    zm_carrier_t carrier = {false, false, NULL, false, false, false};
     zm_head_style_t style = {.keep_tabs = true};
     zm_fields_t fields;
     zm_buf_t text = ZM_BUF_INIT;
@@ -245,7 +245,7 @@ static void single_part_of_any_type_is_converted(void)
 static void header_notes_the_conversion(void)
 {
     zm_converted_t converted;
-    zm_carrier_t carrier = {false, false, NULL, false, false};
+    zm_carrier_t carrier = {false, false, NULL, false, false, false};
     zm_head_style_t style = {.keep_tabs = true};
     zm_fields_t fields;
     zm_buf_t text = ZM_BUF_INIT;
