@@ -34,6 +34,8 @@ typedef struct zm_user_t {
 
 apr_status_t zm_user_by_name(zm_user_t **user, const char *name, apr_pool_t *pool);
 apr_status_t zm_user_by_uid(zm_user_t **user, zm_uid_t uid, apr_pool_t *pool);
+/** Calls each for all accounts that the system can enumerate; what it gets lives during the call. */
+void zm_user_each(void (*each)(void *baton, const zm_user_t *user), void *baton, apr_pool_t *pool);
 apr_status_t zm_group_by_name(zm_uid_t *gid, const char *name, apr_pool_t *pool);
 /** The explicit member names of a group, null ended. */
 apr_status_t zm_group_members(const char *const **names, const char *group, apr_pool_t *pool);

@@ -147,6 +147,21 @@ apr_status_t zm_user_by_uid(zm_user_t **user, zm_uid_t uid, apr_pool_t *pool)
     return find_user(user, user_by_uid, &number, pool);
 }
 
+void zm_user_each(void (*each)(void *baton, const zm_user_t *user), void *baton, apr_pool_t *pool)
+{
+    struct passwd *entry;
+    apr_pool_t *one;
+    if (apr_pool_create(&one, pool) != APR_SUCCESS)
+        return;
+    setpwent();
+    while ((entry = getpwent()) != NULL) {
+        each(baton, copy_user(entry, one));
+        apr_pool_clear(one);
+    }
+    endpwent();
+    apr_pool_destroy(one);
+}
+
 /* -- groups --------------------------------------------------------------------------- */
 
 apr_status_t zm_group_by_name(zm_uid_t *gid, const char *name, apr_pool_t *pool)

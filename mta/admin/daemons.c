@@ -11,23 +11,6 @@
 #include "platform/fs.h"
 #include "platform/service.h"
 
-const daemon_t daemons[] = {
-    {"router", ".pid.router", "ROUTEROPTIONS", "-dWkn 4", true},
-    {"scheduler", ".pid.scheduler", "SCHEDULEROPTIONS", "-S", true},
-    {"smtpserver", ".pid.smtpserver", "SMTPOPTIONS", "", false},
-    {NULL, NULL, NULL, NULL, false},
-};
-
-const daemon_t *daemon_find(const char *word)
-{
-    const daemon_t *daemon;
-    apr_size_t length = strlen(word);
-    for (daemon = daemons; daemon->name != NULL; daemon++)
-        if (length >= 4 && strncmp(daemon->name, word, length) == 0)
-            return daemon;
-    return NULL;
-}
-
 static const char *pid_path(const daemon_t *daemon, const zm_zenv_t *zenv, apr_pool_t *pool)
 {
     return apr_pstrcat(pool, zm_zenv_postoffice(zenv), "/", daemon->pid_file, NULL);
@@ -38,6 +21,8 @@ apr_int64_t daemon_pid(const daemon_t *daemon, const zm_zenv_t *zenv, apr_pool_t
     apr_int64_t pid;
     return zm_pidfile_holder(&pid, pid_path(daemon, zenv, pool), pool) == APR_SUCCESS ? pid : 0;
 }
+
+#define OPTIONS_LIMIT (64u << 10)
 
 /* The options of a ZENV variable as words: blanks separate, "..." and '...' hold together. */
 static void add_words(apr_array_header_t *argv, const char *text)
@@ -65,15 +50,38 @@ static void add_words(apr_array_header_t *argv, const char *text)
     zm_buf_free(&word);
 }
 
+/* A server with a configuration of its own may have options of its own beside it. */
+static const char *options_of(const daemon_t *daemon, const zm_zenv_t *zenv, apr_pool_t *pool)
+{
+    const char *slash = daemon->config != NULL ? strrchr(daemon->config, '/') : NULL;
+    char *text;
+    apr_size_t length;
+    if (slash != NULL && zm_file_slurp(&text, &length,
+                                       apr_psprintf(pool, "%.*s/.%s", (int)(slash - daemon->config),
+                                                    daemon->config, slash + 1),
+                                       OPTIONS_LIMIT, pool) == APR_SUCCESS)
+        return zm_zenv_expand(zenv, zm_str_of(text, length),
+                              ZM_EXPAND_BRACES | ZM_EXPAND_NAMES | ZM_EXPAND_EMPTY, NULL, NULL,
+                              pool)
+            .data;
+    return zm_zenv_get_or(zenv, daemon->variable, daemon->otherwise);
+}
+
 static const char *const *command(const daemon_t *daemon, bool foreground, const zm_zenv_t *zenv,
                                   apr_pool_t *pool)
 {
     apr_array_header_t *argv = apr_array_make(pool, 16, sizeof(const char *));
     APR_ARRAY_PUSH(argv, const char *) =
-        apr_pstrcat(pool, zm_zenv_mailbin(zenv), "/", daemon->name, NULL);
+        apr_pstrcat(pool, zm_zenv_mailbin(zenv), "/", daemon->program, NULL);
     APR_ARRAY_PUSH(argv, const char *) = "-Z";
     APR_ARRAY_PUSH(argv, const char *) = zm_zenv_file(zenv);
-    add_words(argv, zm_zenv_get_or(zenv, daemon->variable, daemon->otherwise));
+    add_words(argv, options_of(daemon, zenv, pool));
+    if (daemon->config != NULL) {
+        APR_ARRAY_PUSH(argv, const char *) = "-C";
+        APR_ARRAY_PUSH(argv, const char *) = daemon->config;
+        APR_ARRAY_PUSH(argv, const char *) = "-I";
+        APR_ARRAY_PUSH(argv, const char *) = daemon->pid_file;
+    }
     if (foreground)
         APR_ARRAY_PUSH(argv, const char *) = "--foreground";
     APR_ARRAY_PUSH(argv, const char *) = NULL;
@@ -95,8 +103,7 @@ static void on_started(zm_child_t *child, const zm_child_end_t *end, void *baton
     zm_loop_stop(wait->loop);
 }
 
-/* Runs a program of ours to its end. Returns its exit code, or what fits when it has none. */
-static int run(const char *name, const char *const *argv, apr_pool_t *pool, zm_error_t *error)
+int daemon_run(const char *name, const char *const *argv, apr_pool_t *pool, zm_error_t *error)
 {
     zm_child_spec_t spec = {0};
     zm_child_t *child;
@@ -133,6 +140,9 @@ static void prepare(const daemon_t *daemon, const zm_zenv_t *zenv, apr_pool_t *p
     const char *argv[6], *self;
     zm_file_info_t info;
     zm_error_t error;
+    if (daemon->config != NULL) /* its pid file goes where those of its siblings are */
+        (void)zm_dir_make_all(apr_pstrcat(pool, zm_zenv_postoffice(zenv), "/.pid.smtpserver", NULL),
+                              0755, pool);
     if (strcmp(daemon->name, "router") != 0 || zm_service_program(&self, pool) != APR_SUCCESS)
         return;
     argv[0] = apr_psprintf(pool, "%.*s/newaliases", (int)(strrchr(self, '/') - self), self);
@@ -141,21 +151,21 @@ static void prepare(const daemon_t *daemon, const zm_zenv_t *zenv, apr_pool_t *p
     argv[3] = "--quiet";
     argv[4] = "--if-needed";
     argv[5] = NULL;
-    (void)run("newaliases", argv, pool,
-              &error); /* it says itself what is wrong, and the old aliases stay */
+    (void)daemon_run("newaliases", argv, pool,
+                     &error); /* it says itself what is wrong, and the old aliases stay */
     if (zm_path_info(&info, NULL, conf) != APR_SUCCESS)
         return;
     argv[0] = apr_psprintf(pool, "%.*s/newdbprocessor", (int)(strrchr(self, '/') - self), self);
     argv[3] = "--silent";
     argv[4] = NULL;
-    (void)run("newdbprocessor", argv, pool, &error);
+    (void)daemon_run("newdbprocessor", argv, pool, &error);
 }
 
 int daemon_start(const daemon_t *daemon, const zm_zenv_t *zenv, apr_pool_t *pool, zm_error_t *error)
 {
     (void)apr_env_set("ZCONFIG", zm_zenv_file(zenv), pool);
     prepare(daemon, zenv, pool);
-    return run(daemon->name, command(daemon, false, zenv, pool), pool, error);
+    return daemon_run(daemon->name, command(daemon, false, zenv, pool), pool, error);
 }
 
 apr_status_t daemon_become(const daemon_t *daemon, const zm_zenv_t *zenv, apr_pool_t *pool,

@@ -12,17 +12,32 @@
 #include "platform/control.h"
 
 typedef struct daemon_t {
-    const char *name;      /**< program below $MAILBIN */
+    const char *name;      /**< "router"; one of several servers is "smtpserver/NAME" */
+    const char *program;   /**< below $MAILBIN */
     const char *pid_file;  /**< below $POSTOFFICE */
     const char *variable;  /**< ZENV variable with its options */
     const char *otherwise; /**< options when that is not set */
     bool group;            /**< its pid leads a process group that stops with it */
+    const char *config;    /**< of one of several servers: its configuration, absolute; else null */
 } daemon_t;
 
-extern const daemon_t daemons[]; /**< in the order of starting; ends with a null name */
+/**
+ * The daemons of this site in the order of starting; ends with a null name.  Where
+ * $MAILSHARE/smtpserver.conf is a directory there is a server for each file in it; then
+ * $POSTOFFICE/.pid.smtpserver is a directory too.
+ */
+const daemon_t *daemons_of(const zm_zenv_t *zenv, apr_pool_t *pool);
 
-/** The daemon whose name begins so ("sched", "smtp"), or null. */
-const daemon_t *daemon_find(const char *word);
+/** Whether a word means this daemon: its name, at least four letters of it, or of one of several
+ * servers what they have in common. */
+bool daemon_is(const daemon_t *daemon, const char *word);
+
+/** Which daemon runs on the spool in a directory, whatever its site is; null: none. */
+const char *daemon_on(const char *postoffice, apr_pool_t *pool);
+
+/** Runs a program with our standard streams to its end.  Returns its exit code; 70 or 71, and why,
+ * when it has none. */
+int daemon_run(const char *name, const char *const *argv, apr_pool_t *pool, zm_error_t *error);
 
 /** Starts it in the background and waits until it is ready. Returns its exit code: 0 running. */
 int daemon_start(const daemon_t *daemon, const zm_zenv_t *zenv, apr_pool_t *pool,

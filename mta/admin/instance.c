@@ -64,7 +64,9 @@ static apr_status_t copy_file(const making_t *making, const char *from, const ch
     apr_status_t status = zm_file_slurp(&data, &length, from, FILE_LIMIT, making->pool);
     if (status != APR_SUCCESS)
         return zm_error_system(making->error, status, "cannot read %s", from);
-    return write_file(making, to, 0644, zm_str_of(data, length));
+    /* Passwords will be written into that one. */
+    return write_file(making, to, strstr(to, "/scheduler.auth") != NULL ? 0600 : 0644,
+                      zm_str_of(data, length));
 }
 
 static apr_status_t copy_tree(const making_t *making, const char *from, const char *to)

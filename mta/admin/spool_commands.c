@@ -6,7 +6,6 @@
 
 #include "mta/admin/daemons.h"
 #include "mta/conf/options.h"
-#include "platform/service.h"
 
 /* -- telling -------------------------------------------------------------------------- */
 
@@ -100,14 +99,7 @@ zm_spool_t *spool_open(spool_command_t *command, const char *operand, int *code)
 /* Pid files stand in the spool's directory, so it is asked itself. */
 const char *spool_user(spool_command_t *command, const char *location)
 {
-    const daemon_t *daemon;
-    for (daemon = daemons; daemon->name != NULL; daemon++) {
-        apr_int64_t pid;
-        const char *path = apr_pstrcat(command->pool, location, "/", daemon->pid_file, NULL);
-        if (zm_pidfile_holder(&pid, path, command->pool) == APR_SUCCESS)
-            return daemon->name;
-    }
-    return NULL;
+    return daemon_on(location, command->pool);
 }
 
 /* -- the commands ----------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include "mta/conf/site.h"
 #include "mta/admin/daemons.h"
 #include "platform/fs.h"
+#include "platform/log.h"
 #include "platform/service.h"
 #include "spool/layout.h"
 
@@ -17,6 +18,13 @@
 #define ONLY_COPY_DAYS 30
 
 typedef void each_fn(zm_spool_t *spool, const char *name, void *baton);
+
+void upkeep_note(const zm_zenv_t *zenv, const char *text)
+{
+    if (strcmp(zm_zenv_get_or(zenv, "SYSLOGFLG", ""), "-") != 0)
+        zm_log_syslog(ZM_LOG_NOTICE, "zmailer", "%s (uid %lld)", text,
+                      (long long)zm_identity_real().uid);
+}
 
 /* Calls fn for every name in a directory of the spool. */
 static apr_status_t for_each(const zm_zenv_t *zenv, const char *directory, bool hidden, each_fn *fn,
@@ -78,10 +86,17 @@ static void resubmit(zm_spool_t *spool, const char *name, void *baton)
             zm_status_text(status, reason, sizeof reason));
 }
 
-/* Of a copy in postman/ the message itself went on; "_looped" was returned to its sender. */
+/* "4711._badheader": the message itself went on, and this is a copy. */
+static bool has_copy_key(zm_str_t leaf)
+{
+    apr_ssize_t dot = zm_str_find(leaf, '.');
+    return dot >= 0 && zm_str_starts(zm_str_from(leaf, (apr_size_t)dot + 1), ZM_S("_"));
+}
+
+/* "_looped" was returned to its sender, so this is what is left of it. */
 static bool is_copy(zm_str_t leaf)
 {
-    return zm_str_find(leaf, '_') >= 0 && !zm_str_ends_nocase(leaf, ZM_S("_looped"));
+    return has_copy_key(leaf) && !zm_str_ends_nocase(leaf, ZM_S("._looped"));
 }
 
 apr_status_t upkeep_resubmit_one(const zm_zenv_t *zenv, const char *name, apr_pool_t *pool,
@@ -123,17 +138,21 @@ apr_status_t upkeep_resubmit(const zm_zenv_t *zenv, int *count, int *failures, a
 /* -- leftovers ------------------------------------------------------------------------ */
 
 typedef struct cleanup_t {
+    const zm_zenv_t *zenv;
     int count;
     int64_t now;
+    apr_pool_t *pool;
 } cleanup_t;
 
-static void remove_older(zm_spool_t *spool, const char *name, int days, cleanup_t *work)
+static bool remove_older(zm_spool_t *spool, const char *name, int days, cleanup_t *work)
 {
     zm_object_info_t info;
-    if (zm_spool_info(&info, spool, name) == APR_SUCCESS &&
-        work->now - info.mtime_s > (int64_t)days * DAY &&
-        zm_spool_unlink(spool, name) == APR_SUCCESS)
-        work->count++;
+    if (zm_spool_info(&info, spool, name) != APR_SUCCESS ||
+        work->now - info.mtime_s <= (int64_t)days * DAY ||
+        zm_spool_unlink(spool, name) != APR_SUCCESS)
+        return false;
+    work->count++;
+    return true;
 }
 
 static void clean_public(zm_spool_t *spool, const char *name, void *baton)
@@ -141,17 +160,26 @@ static void clean_public(zm_spool_t *spool, const char *name, void *baton)
     remove_older(spool, name, PUBLIC_DAYS, baton);
 }
 
-/* A name with '_' is a copy of mail that went on; one without is the only copy left. */
+/* What is nowhere else does not go unnoticed. */
 static void clean_postman(zm_spool_t *spool, const char *name, void *baton)
 {
+    cleanup_t *work = baton;
     const char *leaf = strrchr(name, '/') + 1;
-    if (zm_is_digit((unsigned char)leaf[0]))
-        remove_older(spool, name, strchr(leaf, '_') ? COPY_DAYS : ONLY_COPY_DAYS, baton);
+    if (!zm_is_digit((unsigned char)leaf[0]))
+        return;
+    if (has_copy_key(zm_str(leaf)))
+        remove_older(spool, name, COPY_DAYS, work);
+    else if (remove_older(spool, name, ONLY_COPY_DAYS, work)) {
+        const char *text = apr_psprintf(work->pool, "removed %s, the only copy, after %d days",
+                                        name, ONLY_COPY_DAYS);
+        upkeep_note(work->zenv, text);
+        puts(text);
+    }
 }
 
 apr_status_t upkeep_cleanup(const zm_zenv_t *zenv, int *count, apr_pool_t *pool, zm_error_t *error)
 {
-    cleanup_t work = {0, apr_time_sec(apr_time_now())};
+    cleanup_t work = {zenv, 0, apr_time_sec(apr_time_now()), pool};
     apr_status_t status = for_each(zenv, ZM_DIR_PUBLIC, true, clean_public, &work, pool, error);
     if (status == APR_SUCCESS)
         status = for_each(zenv, ZM_DIR_POSTMAN, false, clean_postman, &work, pool, error);
@@ -162,10 +190,12 @@ apr_status_t upkeep_cleanup(const zm_zenv_t *zenv, int *count, apr_pool_t *pool,
 apr_status_t upkeep_bootclean(const zm_zenv_t *zenv, apr_pool_t *pool, zm_error_t *error)
 {
     const daemon_t *daemon;
-    for (daemon = daemons; daemon->name != NULL; daemon++) {
+    for (daemon = daemons_of(zenv, pool); daemon->name != NULL; daemon++) {
         const char *path = apr_pstrcat(pool, zm_zenv_postoffice(zenv), "/", daemon->pid_file, NULL);
         apr_status_t status;
-        if (daemon_pid(daemon, zenv, pool) != 0)
+        zm_file_info_t info;
+        if (daemon_pid(daemon, zenv, pool) != 0 ||
+            (zm_path_info(&info, NULL, path) == APR_SUCCESS && info.kind == ZM_FILE_DIRECTORY))
             continue;
         status = zm_file_unlink(NULL, path);
         if (status != APR_SUCCESS && !APR_STATUS_IS_ENOENT(status))
@@ -204,53 +234,4 @@ apr_status_t upkeep_freeze(const zm_zenv_t *zenv, bool freeze, apr_pool_t *pool,
     if (status != APR_SUCCESS)
         return zm_error_system(error, status, "cannot %s %s", freeze ? "make" : "remove", path);
     return APR_SUCCESS;
-}
-
-/* -- checking ---------------------------------------------------------------------------- */
-
-static int told(const char *what, bool good, const char *detail)
-{
-    printf("%-8s %s%s%s\n", good ? "ok" : "WRONG", what, *detail ? ": " : "", detail);
-    return good ? 0 : 1;
-}
-
-static int check_path(const char *what, const char *path, zm_file_kind_t kind)
-{
-    zm_file_info_t info;
-    char reason[200] = "";
-    apr_status_t status = zm_path_info(&info, NULL, path);
-    if (status != APR_SUCCESS)
-        zm_status_text(status, reason, sizeof reason);
-    else if (info.kind != kind)
-        apr_cpystrn(reason, kind == ZM_FILE_DIRECTORY ? "is not a directory" : "is not a file",
-                    sizeof reason);
-    return told(what, reason[0] == '\0', reason[0] ? reason : path);
-}
-
-int upkeep_check(const zm_zenv_t *zenv, apr_pool_t *pool)
-{
-    static const char *const files[] = {"router.cf", "scheduler.conf", "smtpserver.conf"};
-    const daemon_t *daemon;
-    zm_error_t error = {0};
-    zm_spool_t *spool;
-    int wrong = 0;
-    apr_size_t i;
-    wrong += told("zmailer.conf", true, zm_zenv_file(zenv));
-    for (i = 0; i < sizeof files / sizeof files[0]; i++)
-        wrong +=
-            check_path(files[i], apr_pstrcat(pool, zm_zenv_mailshare(zenv), "/", files[i], NULL),
-                       ZM_FILE_REGULAR);
-    for (daemon = daemons; daemon->name != NULL; daemon++)
-        wrong += check_path(daemon->name,
-                            apr_pstrcat(pool, zm_zenv_mailbin(zenv), "/", daemon->name, NULL),
-                            ZM_FILE_REGULAR);
-    wrong += check_path("MAILVAR", zm_zenv_mailvar(zenv), ZM_FILE_DIRECTORY);
-    wrong += check_path("LOGDIR", zm_zenv_logdir(zenv), ZM_FILE_DIRECTORY);
-    if (zm_site_spool(&spool, zenv, NULL, pool, &error) == APR_SUCCESS) {
-        wrong += told("spool", true, zm_spool_location(spool));
-        zm_spool_close(spool);
-    } else {
-        wrong += told("spool", false, error.text);
-    }
-    return wrong;
 }

@@ -8,6 +8,9 @@
 #include "mta/conf/zenv.h"
 #include "spool/spool.h"
 
+/** A line in the system's log about what was done, and by whom. */
+void upkeep_note(const zm_zenv_t *zenv, const char *text);
+
 /** Makes the directories of the spool at POSTOFFICE that are missing, and marks it as ours. */
 apr_status_t upkeep_make_spool(const zm_zenv_t *zenv, apr_pool_t *pool, zm_error_t *error);
 
@@ -22,7 +25,7 @@ apr_status_t upkeep_resubmit_one(const zm_zenv_t *zenv, const char *name, apr_po
                                  zm_error_t *error);
 
 /** Removes scratch files in public/ older than 2 days and copies in postman/ older than 7 days
- * (only-copies: 30 days). */
+ * (only-copies: 30 days, each of which is told on standard output and in the system's log). */
 apr_status_t upkeep_cleanup(const zm_zenv_t *zenv, int *count, apr_pool_t *pool, zm_error_t *error);
 
 /** Removes pid files that no live process holds. */
@@ -31,9 +34,5 @@ apr_status_t upkeep_bootclean(const zm_zenv_t *zenv, apr_pool_t *pool, zm_error_
 /** While a spool is frozen no daemon starts on it. */
 apr_status_t upkeep_freeze(const zm_zenv_t *zenv, bool freeze, apr_pool_t *pool, zm_error_t *error);
 bool upkeep_frozen(const zm_zenv_t *zenv, apr_pool_t *pool);
-
-/** Checks configuration files, directories and spool; prints a line for each. Returns the number of
- * things wrong. */
-int upkeep_check(const zm_zenv_t *zenv, apr_pool_t *pool);
 
 #endif

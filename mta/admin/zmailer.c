@@ -11,33 +11,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mta/admin/daemons.h"
-#include "mta/admin/instance.h"
+#include "mta/admin/zmailer.h"
+
+#include "mta/admin/check.h"
+#include "mta/admin/freezer.h"
 #include "mta/admin/metrics.h"
+#include "mta/admin/rotate.h"
 #include "mta/admin/spool_commands.h"
 #include "mta/admin/upkeep.h"
 #include "mta/conf/options.h"
-#include "platform/log.h"
 #include "platform/exec.h"
+#include "platform/log.h"
 #include "platform/service.h"
 
-#define STOP_SECONDS 30
-enum { EXIT_FROZEN = 2, EXIT_NOT_RUNNING = 3, EXIT_PARTLY = 4, EXIT_NOTHING_YET = 72 };
-
-typedef enum manner_t { START, STOP, NUKE } manner_t;
-
-typedef struct zmailer_t {
-    zm_zenv_t *zenv;
-    zm_zenv_options_t where;
-    instance_options_t instance;
-    apr_pool_t *pool;
-    bool quiet, json, foreground;
-    manner_t manner;
-    int code; /* the first failure's exit code */
-} zmailer_t;
+enum { EXIT_FAILED = 1, EXIT_OS = 71, EXIT_NOTHING_YET = 72 };
 
 /* "WHAT WORD", for people. */
-static void say(const zmailer_t *zmailer, const char *word, const char *what)
+void zmailer_say(const zmailer_t *zmailer, const char *word, const char *what)
 {
     if (!zmailer->quiet) {
         printf("%s %s\n", word, what);
@@ -45,152 +35,69 @@ static void say(const zmailer_t *zmailer, const char *word, const char *what)
     }
 }
 
-static void fail(zmailer_t *zmailer, int code, const char *text)
+void zmailer_fail(zmailer_t *zmailer, int code, const char *text)
 {
     fprintf(stderr, "zmailer: %s\n", text);
     if (zmailer->code == 0)
         zmailer->code = code;
 }
 
-/* -- daemons ------------------------------------------------------------------------- */
-
-static void start_one(zmailer_t *zmailer, const daemon_t *daemon)
-{
-    zm_error_t error = {0};
-    int code;
-    if (upkeep_frozen(zmailer->zenv, zmailer->pool)) {
-        fail(zmailer, EXIT_FROZEN,
-             apr_psprintf(
-                 zmailer->pool,
-                 "%s is not started: the spool is frozen; after maintenance say \"zmailer thaw\"",
-                 daemon->name));
-        return;
-    }
-    if (zmailer->foreground) {
-        daemon_become(daemon, zmailer->zenv, zmailer->pool, &error);
-        fail(zmailer, 69, error.text);
-        return;
-    }
-    (void)daemon_stop(daemon, false, STOP_SECONDS, zmailer->zenv, zmailer->pool);
-    code = daemon_start(daemon, zmailer->zenv, zmailer->pool, &error);
-    if (code != 0)
-        fail(zmailer, code,
-             error.text[0] ? error.text
-                           : apr_psprintf(zmailer->pool,
-                                          "%s did not start (exit status %d); "
-                                          "its reason stands above or in %s",
-                                          daemon->name, code, zm_zenv_logdir(zmailer->zenv)));
-    else
-        say(zmailer, daemon->name, "started");
-}
-
-static void stop_one(zmailer_t *zmailer, const daemon_t *daemon)
-{
-    char reason[200];
-    apr_status_t status =
-        daemon_stop(daemon, zmailer->manner == NUKE, STOP_SECONDS, zmailer->zenv, zmailer->pool);
-    if (status == APR_SUCCESS)
-        say(zmailer, daemon->name, "stopped");
-    else if (APR_STATUS_IS_ENOENT(status))
-        say(zmailer, daemon->name, "was not running");
-    else if (APR_STATUS_IS_TIMEUP(status))
-        fail(zmailer, 1,
-             apr_psprintf(zmailer->pool,
-                          "%s is still running after %d s; \"zmailer nuke %s\" ends it at once",
-                          daemon->name, STOP_SECONDS, daemon->name));
-    else
-        fail(zmailer, 1,
-             apr_psprintf(zmailer->pool, "cannot stop %s: %s", daemon->name,
-                          zm_status_text(status, reason, sizeof reason)));
-}
-
-static void all_daemons(zmailer_t *zmailer)
-{
-    const daemon_t *list[8];
-    int count = 0;
-    const daemon_t *daemon;
-    for (daemon = daemons; daemon->name != NULL; daemon++)
-        list[count++] = daemon;
-    if (zmailer->manner == START && zmailer->foreground) {
-        int code;
-        if (upkeep_frozen(zmailer->zenv, zmailer->pool)) {
-            fail(zmailer, EXIT_FROZEN,
-                 "the spool is frozen; after maintenance say \"zmailer thaw\"");
-            return;
-        }
-        code = daemons_supervise(list, count, zmailer->zenv, zmailer->pool);
-        if (code != 0)
-            fail(zmailer, code, "the daemons cannot be supervised");
-        return;
-    }
-    for (int i = 0; i < count; i++) /* receivers stop first, so that nothing new arrives */
-        if (zmailer->manner == START)
-            start_one(zmailer, list[i]);
-        else
-            stop_one(zmailer, list[count - 1 - i]);
-}
-
-static void status(zmailer_t *zmailer)
-{
-    const daemon_t *daemon;
-    int running = 0, count = 0;
-    if (zmailer->json)
-        printf("{");
-    for (daemon = daemons; daemon->name != NULL; daemon++, count++) {
-        apr_int64_t pid = daemon_pid(daemon, zmailer->zenv, zmailer->pool);
-        running += pid != 0;
-        if (zmailer->json)
-            printf("%s\"%s\":{\"running\":%s,\"pid\":%" APR_INT64_T_FMT "}", count ? "," : "",
-                   daemon->name, pid ? "true" : "false", pid);
-        else if (pid != 0)
-            printf("%-12s running (pid %" APR_INT64_T_FMT ")\n", daemon->name, pid);
-        else
-            printf("%-12s not running\n", daemon->name);
-    }
-    if (zmailer->json)
-        printf("}\n");
-    if (upkeep_frozen(zmailer->zenv, zmailer->pool) && !zmailer->json)
-        printf("the spool is frozen: no daemon starts until \"zmailer thaw\"\n");
-    if (running < count && zmailer->code == 0)
-        zmailer->code = running == 0 ? EXIT_NOT_RUNNING : EXIT_PARTLY;
-}
-
-static void control_all(zmailer_t *zmailer, zm_control_t event)
-{
-    const daemon_t *daemon;
-    char reason[200];
-    for (daemon = daemons; daemon->name != NULL; daemon++) {
-        apr_status_t result = daemon_control(daemon, event, zmailer->zenv, zmailer->pool);
-        if (result == APR_SUCCESS)
-            say(zmailer, daemon->name, "told");
-        else if (!APR_STATUS_IS_ENOENT(result))
-            fail(zmailer, 1,
-                 apr_psprintf(zmailer->pool, "cannot reach %s: %s", daemon->name,
-                              zm_status_text(result, reason, sizeof reason)));
-    }
-}
-
 /* -- other programs of ours ------------------------------------------------------------ */
 
-static void become(zmailer_t *zmailer, const char *name, const char *const *words, int count)
+/* The command line of a sibling of this program; null after a complaint. */
+static apr_array_header_t *sibling(zmailer_t *zmailer, const char *name)
 {
-    apr_array_header_t *argv = apr_array_make(zmailer->pool, count + 4, sizeof(const char *));
-    zm_error_t error = {0};
+    apr_array_header_t *argv = apr_array_make(zmailer->pool, 8, sizeof(const char *));
     const char *self;
-    int i;
     if (zm_service_program(&self, zmailer->pool) != APR_SUCCESS) {
-        fail(zmailer, 71, "cannot tell where this program is installed");
-        return;
+        zmailer_fail(zmailer, EXIT_OS, "cannot tell where this program is installed");
+        return NULL;
     }
     APR_ARRAY_PUSH(argv, const char *) =
         apr_psprintf(zmailer->pool, "%.*s/%s", (int)(strrchr(self, '/') - self), self, name);
     APR_ARRAY_PUSH(argv, const char *) = "-Z";
     APR_ARRAY_PUSH(argv, const char *) = zm_zenv_file(zmailer->zenv);
-    for (i = 0; i < count; i++)
+    return argv;
+}
+
+/* Runs it to its end; the words behind it come next. */
+static void run_program(zmailer_t *zmailer, const char *name, const char *const *words)
+{
+    apr_array_header_t *argv = sibling(zmailer, name);
+    zm_error_t error = {0};
+    int code;
+    if (argv == NULL)
+        return;
+    for (; words != NULL && *words != NULL; words++)
+        APR_ARRAY_PUSH(argv, const char *) = *words;
+    APR_ARRAY_PUSH(argv, const char *) = NULL;
+    code = daemon_run(name, (const char *const *)argv->elts, zmailer->pool, &error);
+    if (error.text[0] != '\0')
+        zmailer_fail(zmailer, code, error.text);
+    else if (code != 0 && zmailer->code == 0)
+        zmailer->code = code; /* it has said why */
+}
+
+/* mailq, and what it does with messages and destinations: "hold A B" is "mailq --hold A --hold B".
+ */
+static int become_mailq(zmailer_t *zmailer, const char *option, const char *const *words, int count)
+{
+    apr_array_header_t *argv = sibling(zmailer, "mailq");
+    zm_error_t error = {0};
+    int i;
+    if (option != NULL && count == 0)
+        zmailer_fail(zmailer, ZM_EXIT_USAGE, "say which message (its number) or CHANNEL/HOST");
+    if (argv == NULL || zmailer->code != 0)
+        return zmailer->code;
+    for (i = 0; i < count; i++) {
+        if (option != NULL)
+            APR_ARRAY_PUSH(argv, const char *) = option;
         APR_ARRAY_PUSH(argv, const char *) = words[i];
+    }
     APR_ARRAY_PUSH(argv, const char *) = NULL;
     zm_program_exec((const char *const *)argv->elts, &error);
-    fail(zmailer, 69, error.text);
+    zmailer_fail(zmailer, 69, error.text);
+    return zmailer->code;
 }
 
 /* -- operations -------------------------------------------------------------------------- */
@@ -200,7 +107,7 @@ static void do_resubmit(zmailer_t *zmailer)
     zm_error_t error = {0};
     int count = 0, failures = 0;
     if (upkeep_resubmit(zmailer->zenv, &count, &failures, zmailer->pool, &error) != APR_SUCCESS)
-        fail(zmailer, 1, error.text);
+        zmailer_fail(zmailer, 1, error.text);
     if (!zmailer->quiet)
         printf("resubmitted %d\n", count);
     if (failures > 0)
@@ -214,7 +121,7 @@ static void resubmit_named(zmailer_t *zmailer, const char *const *names, int cou
     for (i = 0; i < count; i++) {
         zm_error_t error = {0};
         if (upkeep_resubmit_one(zmailer->zenv, names[i], zmailer->pool, &error) != APR_SUCCESS)
-            fail(zmailer, 1, error.text);
+            zmailer_fail(zmailer, 1, error.text);
         else
             done++;
     }
@@ -227,7 +134,7 @@ static void do_cleanup(zmailer_t *zmailer)
     zm_error_t error = {0};
     int count = 0;
     if (upkeep_cleanup(zmailer->zenv, &count, zmailer->pool, &error) != APR_SUCCESS)
-        fail(zmailer, 1, error.text);
+        zmailer_fail(zmailer, 1, error.text);
     if (!zmailer->quiet)
         printf("removed %d\n", count);
 }
@@ -236,51 +143,71 @@ static void do_bootclean(zmailer_t *zmailer)
 {
     zm_error_t error = {0};
     if (upkeep_bootclean(zmailer->zenv, zmailer->pool, &error) != APR_SUCCESS)
-        fail(zmailer, 1, error.text);
+        zmailer_fail(zmailer, 1, error.text);
 }
 
 static void do_freeze(zmailer_t *zmailer)
 {
     zm_error_t error = {0};
     if (upkeep_freeze(zmailer->zenv, true, zmailer->pool, &error) != APR_SUCCESS)
-        fail(zmailer, 1, error.text);
+        zmailer_fail(zmailer, 1, error.text);
 }
 
 static void do_thaw(zmailer_t *zmailer)
 {
     zm_error_t error = {0};
     if (upkeep_freeze(zmailer->zenv, false, zmailer->pool, &error) != APR_SUCCESS)
-        fail(zmailer, 1, error.text);
+        zmailer_fail(zmailer, 1, error.text);
 }
 
 static void do_start(zmailer_t *zmailer)
 {
-    zmailer->manner = START;
+    zmailer->manner = ZMAILER_START;
 }
 
 static void do_stop(zmailer_t *zmailer)
 {
-    zmailer->manner = STOP;
+    zmailer->manner = ZMAILER_STOP;
 }
 
 static void do_nuke(zmailer_t *zmailer)
 {
-    zmailer->manner = NUKE;
+    zmailer->manner = ZMAILER_NUKE;
 }
 
 static void do_reload(zmailer_t *zmailer)
 {
-    control_all(zmailer, ZM_CONTROL_RELOAD);
+    zmailer_control(zmailer, ZM_CONTROL_RELOAD);
 }
 
 static void do_logsync(zmailer_t *zmailer)
 {
-    control_all(zmailer, ZM_CONTROL_REOPEN);
+    zmailer_control(zmailer, ZM_CONTROL_REOPEN);
+}
+
+/* logrotate: the daemons open new logs by themselves, but not at once. */
+static void do_logrotate(zmailer_t *zmailer)
+{
+    zm_error_t error = {0};
+    int count = 0, failures = 0;
+    if (rotate_logs(zmailer->zenv, &count, &failures, zmailer->pool, &error) != APR_SUCCESS)
+        zmailer_fail(zmailer, EXIT_FAILED, error.text);
+    if (failures > 0 && zmailer->code == 0)
+        zmailer->code = EXIT_FAILED;
+    if (!zmailer->quiet)
+        printf("rotated %d\n", count);
+    do_logsync(zmailer);
+}
+
+static void do_version(zmailer_t *zmailer)
+{
+    (void)zmailer;
+    puts("zmailer (ZMailer) " ZM_VERSION);
 }
 
 static void do_check(zmailer_t *zmailer)
 {
-    if (upkeep_check(zmailer->zenv, zmailer->pool) > 0 && zmailer->code == 0)
+    if (check_all(zmailer->zenv, zmailer->json, zmailer->pool) > 0 && zmailer->code == 0)
         zmailer->code = 1;
 }
 
@@ -288,7 +215,8 @@ static void do_metrics(zmailer_t *zmailer)
 {
     zm_buf_t text = ZM_BUF_INIT;
     if (metrics_print(&text, zmailer->zenv, zmailer->json, zmailer->pool) != APR_SUCCESS)
-        fail(zmailer, EXIT_NOTHING_YET, "the counters cannot be read; no daemon has run yet");
+        zmailer_fail(zmailer, EXIT_NOTHING_YET,
+                     "the counters cannot be read; no daemon has run yet");
     else
         fwrite(text.data, 1, text.length, stdout);
     zm_buf_free(&text);
@@ -296,25 +224,25 @@ static void do_metrics(zmailer_t *zmailer)
 
 static void do_newaliases(zmailer_t *zmailer)
 {
-    become(zmailer, "newaliases", NULL, 0);
+    run_program(zmailer, "newaliases", NULL);
 }
 
 static void do_newfqdnaliases(zmailer_t *zmailer)
 {
-    become(zmailer, "newfqdnaliases", NULL, 0);
+    run_program(zmailer, "newfqdnaliases", NULL);
 }
 
 static void do_newdb(zmailer_t *zmailer)
 {
-    become(zmailer, "newdbprocessor", NULL, 0);
+    run_program(zmailer, "newdbprocessor", NULL);
 }
 
 /* Compiles $MAILVAR/db/NAME, which has plain lines. */
 static void compile_plain(zmailer_t *zmailer, const char *name)
 {
-    const char *words[2] = {
-        "-l", apr_pstrcat(zmailer->pool, zm_zenv_mailvar(zmailer->zenv), "/db/", name, NULL)};
-    become(zmailer, "newdb", words, 2);
+    const char *words[3] = {
+        "-l", apr_pstrcat(zmailer->pool, zm_zenv_mailvar(zmailer->zenv), "/db/", name, NULL), NULL};
+    run_program(zmailer, "newdb", words);
 }
 
 static void do_newfqdnroutes(zmailer_t *zmailer)
@@ -334,57 +262,58 @@ static void do_newlocalnames(zmailer_t *zmailer)
 
 typedef struct operation_t {
     const char *word;
+    int least; /* so many letters are enough, and what follows them does not matter; 0: all */
     void (*run)(zmailer_t *zmailer);
     bool manner; /* changes what daemon names mean; as the last word it means all of them */
 } operation_t;
 
 static const operation_t operations[] = {
-    {"start", do_start, true},
-    {"stop", do_stop, true},
-    {"kill", do_stop, true},
-    {"nuke", do_nuke, true},
-    {"status", status, false},
-    {"reload", do_reload, false},
-    {"logsync", do_logsync, false},
-    {"resubmit", do_resubmit, false},
-    {"cleanup", do_cleanup, false},
-    {"bootclean", do_bootclean, false},
-    {"freeze", do_freeze, false},
-    {"thaw", do_thaw, false},
-    {"unfreeze", do_thaw, false},
-    {"check", do_check, false},
-    {"metrics", do_metrics, false},
-    {"newaliases", do_newaliases, false},
-    {"newfqdnaliases", do_newfqdnaliases, false},
-    {"newdb", do_newdb, false},
-    {"newfqdnroutes", do_newfqdnroutes, false},
-    {"new-routes", do_newroutes, false},
-    {"new-localnames", do_newlocalnames, false},
+    {"start", 4, do_start, true},
+    {"stop", 0, do_stop, true},
+    {"kill", 0, do_stop, true},
+    {"kills", 0, do_stop, true},
+    {"killr", 0, do_stop, true},
+    {"nuke", 0, do_nuke, true},
+    {"status", 0, zmailer_status, false},
+    {"reload", 0, do_reload, false},
+    {"logsync", 0, do_logsync, false},
+    {"logrotate", 0, do_logrotate, false},
+    {"resubmit", 0, do_resubmit, false},
+    {"cleanup", 0, do_cleanup, false},
+    {"bootclean", 0, do_bootclean, false},
+    {"freeze", 0, do_freeze, false},
+    {"thaw", 0, do_thaw, false},
+    {"unfreeze", 4, do_thaw, false},
+    {"check", 0, do_check, false},
+    {"metrics", 0, do_metrics, false},
+    {"version", 0, do_version, false},
+    {"newdb", 0, do_newdb, false},
+    {"newaliases", 5, do_newaliases, false},
+    {"newfqdnroutes", 8, do_newfqdnroutes, false},
+    {"newfqdnaliases", 4, do_newfqdnaliases, false},
+    {"new-routes", 9, do_newroutes, false},
+    {"new-localnames", 9, do_newlocalnames, false},
 };
 
-static void run_daemon_word(zmailer_t *zmailer, const daemon_t *daemon)
+static bool is_word(const operation_t *operation, const char *word)
 {
-    if (zmailer->manner == START)
-        start_one(zmailer, daemon);
-    else
-        stop_one(zmailer, daemon);
+    return strcmp(word, operation->word) == 0 ||
+           (operation->least > 0 &&
+            strncmp(word, operation->word, (apr_size_t)operation->least) == 0);
 }
 
 /* Does one word. False: nobody knows it. */
 static bool run_word(zmailer_t *zmailer, const char *word, bool last)
 {
-    const daemon_t *daemon = daemon_find(word);
     apr_size_t i;
-    if (daemon != NULL) {
-        run_daemon_word(zmailer, daemon);
+    if (zmailer_daemon(zmailer, word))
         return true;
-    }
     for (i = 0; i < sizeof operations / sizeof operations[0]; i++) {
-        if (strcmp(word, operations[i].word) != 0)
+        if (!is_word(&operations[i], word))
             continue;
         operations[i].run(zmailer);
         if (operations[i].manner && last)
-            all_daemons(zmailer);
+            zmailer_all_daemons(zmailer);
         return true;
     }
     return false;
@@ -395,14 +324,14 @@ static int init_spool(zmailer_t *zmailer)
 {
     zm_error_t error = {0};
     if (zm_zenv_load(&zmailer->zenv, &zmailer->where, zmailer->pool, &error) != APR_SUCCESS) {
-        fail(zmailer, ZM_EXIT_CONFIG, error.text);
+        zmailer_fail(zmailer, ZM_EXIT_CONFIG, error.text);
         return zmailer->code;
     }
     if (upkeep_make_spool(zmailer->zenv, zmailer->pool, &error) != APR_SUCCESS) {
-        fail(zmailer, 1, error.text);
+        zmailer_fail(zmailer, 1, error.text);
         return zmailer->code;
     }
-    say(zmailer, "made the spool", zm_zenv_postoffice(zmailer->zenv));
+    zmailer_say(zmailer, "made the spool", zm_zenv_postoffice(zmailer->zenv));
     return 0;
 }
 
@@ -413,53 +342,76 @@ static int run_init(zmailer_t *zmailer)
     if (zmailer->instance.root == NULL)
         return init_spool(zmailer);
     if (instance_init(&zmailer->instance, zmailer->pool, &error) != APR_SUCCESS) {
-        fail(zmailer, 1, error.text);
+        zmailer_fail(zmailer, 1, error.text);
         return zmailer->code;
     }
-    say(zmailer, "made the instance", zmailer->instance.root);
+    zmailer_say(zmailer, "made the instance", zmailer->instance.root);
     return 0;
 }
 
-static int run_words(zmailer_t *zmailer, int argc, char **argv)
+/* Commands that take all words behind them.  False: this is none. */
+static bool run_command(zmailer_t *zmailer, const char *const *words, int count, int *code)
 {
-    int i;
-    if (argc > 1 && strcmp(argv[1], "mailq") == 0) {
-        become(zmailer, "mailq", (const char *const *)argv + 2, argc - 2);
-        return zmailer->code;
+    static const char *const options[][2] = {
+        {"mailq", NULL}, {"hold", "--hold"}, {"release", "--release"}, {"retry", "--retry"}};
+    const char *word = count > 0 ? words[0] : "";
+    apr_size_t i;
+    for (i = 0; i < sizeof options / sizeof options[0]; i++) {
+        if (strcmp(word, options[i][0]) == 0) {
+            *code = become_mailq(zmailer, options[i][1], words + 1, count - 1);
+            return true;
+        }
     }
-    if (argc > 2 && strcmp(argv[1], "resubmit") == 0) {
-        resubmit_named(zmailer, (const char *const *)argv + 2, argc - 2);
-        return zmailer->code;
+    if (strcmp(word, "freezer") == 0) {
+        *code = freezer_command(words + 1, count - 1, zmailer->zenv, zmailer->json, zmailer->quiet,
+                                zmailer->pool);
+        return true;
     }
-    if (argc > 1 && strcmp(argv[1], "restart") == 0) {
-        for (i = 2; i < argc || i == 2; i++)
-            if (!run_word(zmailer, i < argc ? argv[i] : "start", true))
-                fail(zmailer, ZM_EXIT_USAGE,
-                     apr_psprintf(zmailer->pool, "unknown word \"%s\"", argv[i]));
-        return zmailer->code;
+    if (strcmp(word, "resubmit") == 0 && count > 1) {
+        resubmit_named(zmailer, words + 1, count - 1);
+        *code = zmailer->code;
+        return true;
     }
-    if (argc < 2)
-        all_daemons(zmailer);
-    for (i = 1; i < argc; i++)
-        if (!run_word(zmailer, argv[i], i == argc - 1))
-            fail(zmailer, 1,
-                 apr_psprintf(zmailer->pool, "unknown word \"%s\"; see zmailer --help", argv[i]));
+    return false;
+}
+
+static int run_words(zmailer_t *zmailer, const char *const *words, int count)
+{
+    int i, first = count > 0 && strcmp(words[0], "restart") == 0;
+    if (count == first)
+        zmailer_all_daemons(zmailer);
+    for (i = first; i < count; i++)
+        if (!run_word(zmailer, words[i], i == count - 1))
+            zmailer_fail(
+                zmailer, EXIT_FAILED,
+                apr_psprintf(zmailer->pool, "unknown word \"%s\"; see zmailer --help", words[i]));
     return zmailer->code;
+}
+
+static void on_warning(void *baton, const char *text)
+{
+    const zmailer_t *zmailer = baton;
+    if (!zmailer->quiet)
+        fprintf(stderr, "zmailer: %s\n", text);
 }
 
 int main(int argc, char **argv)
 {
     static const char operands[] =
-        "[init | start | stop | restart | nuke | status | reload | check | metrics | mailq |\n"
-        "       resubmit | cleanup | bootclean | freeze | thaw | logsync | newaliases |\n"
-        "       newfqdnaliases | newdb | newfqdnroutes | new-routes | new-localnames |\n"
-        "       router | scheduler | smtpserver] ...\n"
-        "       spool COMMAND ...";
+        "[init | start | stop | restart | nuke | status | reload | check | metrics |\n"
+        "       resubmit | cleanup | bootclean | freeze | thaw | logsync | logrotate | version |\n"
+        "       newaliases | newfqdnaliases | newdb | newfqdnroutes | new-routes |\n"
+        "       new-localnames | router | scheduler | smtpserver] ...\n"
+        "       zmailer [OPTION ...] mailq ... | hold WHAT ... | release WHAT ... | retry WHAT "
+        "...\n"
+        "       zmailer [OPTION ...] freezer COMMAND ...\n"
+        "       zmailer [OPTION ...] spool COMMAND ...";
     zmailer_t zmailer = {0};
     zm_error_t error = {0};
     const zm_option_t table[] = {
         {'q', "quiet", ZM_OPTION_FLAG, &zmailer.quiet, NULL, NULL, "say nothing but errors"},
-        {0, "json", ZM_OPTION_FLAG, &zmailer.json, NULL, NULL, "status and metrics as JSON"},
+        {0, "json", ZM_OPTION_FLAG, &zmailer.json, NULL, NULL,
+         "status, check, freezer list and metrics as JSON"},
         {0, "foreground", ZM_OPTION_FLAG, &zmailer.foreground, NULL, NULL,
          "start: stay, and restart daemons that end"},
         {0, "hostname", ZM_OPTION_TEXT, &zmailer.instance.hostname, NULL, "NAME",
@@ -494,15 +446,22 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "spool") == 0) /* what follows has options of its own */
         return spool_command(argc - 1, argv + 1, &zmailer.where, zmailer.quiet, zmailer.json,
                              zmailer.pool);
-    line.flags = 0;
-    if (!zm_options_parse(&line, &argc, argv, &code))
-        return code;
+    if (argc < 2 || strcmp(argv[1], "mailq") != 0) {
+        line.flags = 0;
+        if (!zm_options_parse(&line, &argc, argv, &code))
+            return code;
+    }
+    zm_program_umask(022);
     zmailer.where.ignore_environment = zmailer.where.root == NULL;
+    zmailer.where.warn = on_warning;
+    zmailer.where.baton = &zmailer;
     if (argc > 1 && strcmp(argv[1], "init") == 0)
         return run_init(&zmailer);
     if (zm_zenv_load(&zmailer.zenv, &zmailer.where, zmailer.pool, &error) != APR_SUCCESS) {
-        fail(&zmailer, ZM_EXIT_CONFIG, error.text);
+        zmailer_fail(&zmailer, ZM_EXIT_CONFIG, error.text);
         return zmailer.code;
     }
-    return run_words(&zmailer, argc, argv);
+    if (run_command(&zmailer, (const char *const *)argv + 1, argc - 1, &code))
+        return code;
+    return run_words(&zmailer, (const char *const *)argv + 1, argc - 1);
 }

@@ -6,6 +6,7 @@
 #include "mta/submit/sendmail.h"
 #include "mta/submit/sendmail_envelope.h"
 #include "platform/exec.h"
+#include "platform/fs.h"
 
 static int run(const sendmail_t *sendmail, const char *program, const apr_array_header_t *words)
 {
@@ -50,6 +51,24 @@ static void add_postoffice(apr_array_header_t *words, const sendmail_t *sendmail
     APR_ARRAY_PUSH(words, const char *) = sendmail->options->postoffice;
 }
 
+#define OWN_CONFIG "sendmail-smtp-in.conf"
+
+/* The server of this mode may have a configuration of its own. */
+static void add_config(apr_array_header_t *words, const sendmail_t *sendmail)
+{
+    const char *config =
+        apr_pstrcat(sendmail->pool, zm_zenv_mailshare(sendmail->zenv), "/" OWN_CONFIG, NULL);
+    zm_file_info_t info;
+    int i;
+    for (i = 0; i < words->nelts; i++)
+        if (zm_str_starts(zm_str(APR_ARRAY_IDX(words, i, const char *)), ZM_S("-C")))
+            return;
+    if (zm_path_info(&info, NULL, config) != APR_SUCCESS)
+        return;
+    APR_ARRAY_PUSH(words, const char *) = "-C";
+    APR_ARRAY_PUSH(words, const char *) = config;
+}
+
 /* -bs: the server's options without those that make it listen. */
 static int run_smtp(const sendmail_t *sendmail)
 {
@@ -63,6 +82,7 @@ static int run_smtp(const sendmail_t *sendmail)
         else if (word[2] == '\0' && apr_strtok(NULL, " \t\"'", &last) == NULL) /* its value */
             break;
     }
+    add_config(words, sendmail);
     return run(sendmail, libexec(sendmail, "smtpserver"), words);
 }
 

@@ -165,6 +165,15 @@ def test_the_library_writes_the_same_first_lines():
         nothing_queued(i)
 
 
+def test_smtp_on_standard_input_has_its_own_configuration():
+    with Instance() as i:
+        i.append('etc/zmailer.conf', 'SMTPOPTIONS="-d 2 -p 2599 -I .pid.other -s ve"\n')
+        check('220 ' in i.sendmail('-bs', data='QUIT\r\n').out, 'no greeting')
+        i.write('share/sendmail-smtp-in.conf', i.read('share/smtpserver.conf') + 'PARAM hdr220 %H on the stdin\n')
+        check('on the stdin' in i.sendmail('-bs', data='QUIT\r\n').out, 'another configuration')
+        check(not os.path.exists(i.path('postoffice/.pid.other')), 'it took a pid file')
+
+
 def test_following_an_empty_message_ends():
     with Instance() as i:
         i.sendmail('-v', 'bob', data='', timeout=20)

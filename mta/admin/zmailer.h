@@ -1,0 +1,36 @@
+/**
+ * zmailer(8): what the files of that program share.
+ */
+#ifndef ZM_MTA_ADMIN_ZMAILER_H
+#define ZM_MTA_ADMIN_ZMAILER_H
+
+#include "mta/admin/daemons.h"
+#include "mta/admin/instance.h"
+
+/** What a daemon's name means at the moment. */
+typedef enum zmailer_manner_t { ZMAILER_START, ZMAILER_STOP, ZMAILER_NUKE } zmailer_manner_t;
+
+typedef struct zmailer_t {
+    zm_zenv_t *zenv;
+    zm_zenv_options_t where;
+    instance_options_t instance;
+    apr_pool_t *pool;
+    bool quiet, json, foreground;
+    zmailer_manner_t manner;
+    int code; /**< the first failure's exit code */
+} zmailer_t;
+
+/** "WHAT WORD" on standard output, unless it is to be quiet. */
+void zmailer_say(const zmailer_t *zmailer, const char *word, const char *what);
+/** Tells a failure; the first one's code is the exit code. */
+void zmailer_fail(zmailer_t *zmailer, int code, const char *text);
+
+/** Starts or stops the daemons that a word means, as the manner is.  False: none. */
+bool zmailer_daemon(zmailer_t *zmailer, const char *word);
+void zmailer_all_daemons(zmailer_t *zmailer);
+/** Tells which daemons run, and sets the exit code. */
+void zmailer_status(zmailer_t *zmailer);
+/** Sends an event to all that run. */
+void zmailer_control(zmailer_t *zmailer, zm_control_t event);
+
+#endif
