@@ -7,8 +7,10 @@
 #include "platform/clock.h"
 #include "ta/agent/report.h"
 #include "ta/smtp/session.h"
+#include "ta/smtp/tls_client.h"
 
-#define RETRY 60 /* seconds that the scheduler is asked to wait */
+#define RETRY 60     /* seconds that the scheduler is asked to wait */
+#define RETRY_TLS 61 /* the same where TLS failed: later than when mail may go in clear */
 #define BELIEVED                                                                                   \
     1 /* seconds that a failure to open a session answers what was fed before it was known */
 #define GREETING_PATIENCE 86400 /* seconds of message age until a 5xx greeting is believed */
@@ -295,7 +297,9 @@ static void on_failed(void *baton, const zm_refusal_t *refusal)
     const zm_peer_t *peer = zm_session_peer(lane->session);
     zm_outcome_t outcome = {0};
     outcome.result = refusal->result;
-    outcome.retry = refusal->result == ZM_RESULT_TEMPFAIL ? RETRY : 0;
+    outcome.retry = refusal->tls_failed                     ? RETRY_TLS
+                    : refusal->result == ZM_RESULT_TEMPFAIL ? RETRY
+                                                            : 0;
     outcome.status = zm_str(refusal->status);
     outcome.diagnostic = zm_str(refusal->diagnostic);
     outcome.text = zm_str(refusal->text);
@@ -404,10 +408,24 @@ static void on_route(const zm_route_t *route, void *baton)
     give_up(lane);
 }
 
+/* TLS cannot be had as the site wants it. */
+static void all_waits(lane_t *lane, const char *trouble)
+{
+    zm_outcome_t outcome = {.result = ZM_RESULT_DEFERALL, .status = ZM_S("4.3.5")};
+    outcome.text = zm_str(trouble);
+    outcome.diagnostic = ZM_S("smtp; 500 (TLS is not set up as this site wants it)");
+    remember(lane, &outcome, false);
+    give_up(lane);
+}
+
 static void open_session(lane_t *lane)
 {
     zm_smtp_t *smtp = lane->smtp;
-    const char *punt = smtp->options->punt;
+    const char *punt = smtp->options->punt, *trouble = zm_tls_client_trouble(smtp->tls);
+    if (trouble != NULL) {
+        all_waits(lane, trouble);
+        return;
+    }
     apr_pool_create(&lane->way, smtp->agent->pool);
     zm_route_find(zm_str(punt != NULL ? punt : lane->host), punt != NULL, smtp->options, smtp->dns,
                   on_route, lane, lane->way);

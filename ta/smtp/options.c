@@ -25,6 +25,7 @@ void zm_smtp_defaults(zm_smtp_options_t *options)
     options->data = apr_time_from_sec(300);
     options->dot = apr_time_from_sec(1200);
     options->idle = apr_time_from_sec(60);
+    options->tls_wait = apr_time_from_sec(60);
 }
 
 /* -- options that need more than a switch ---------------------------------- */
@@ -67,7 +68,9 @@ static apr_status_t keyword(void *target, const char *argument, zm_error_t *erro
         options->ignore_ezmlm = true;
     else if (strcmp(argument, "raw-cr") == 0)
         options->raw_cr = true;
-    else if (strcmp(argument, "no-tls") != 0) /* nothing is encrypted yet: it holds anyway */
+    else if (strcmp(argument, "no-tls") == 0)
+        options->no_tls = true;
+    else
         return zm_error_set(error, ZM_E_SYNTAX, "-O %s: unknown", argument);
     return APR_SUCCESS;
 }
@@ -134,7 +137,8 @@ static bool read_command_line(zm_smtp_options_t *options, int *argc, char **argv
         {'6', NULL, ZM_OPTION_CALL, &options->prefer_ipv6, turn_off, NULL,
          "do not prefer IPv6 addresses"},
         {'M', "lmtp", ZM_OPTION_FLAG, &options->lmtp, NULL, NULL, "speak LMTP"},
-        {'O', NULL, ZM_OPTION_CALL_ARG, options, keyword, "WORD", "ignore-ezmlm, raw-cr"},
+        {'O', NULL, ZM_OPTION_CALL_ARG, options, keyword, "WORD", "ignore-ezmlm, raw-cr, no-tls"},
+        {'S', "tls", ZM_OPTION_TEXT, &options->tls_file, NULL, "FILE", "settings of TLS"},
         {'w', NULL, ZM_OPTION_NUMBER, &options->send_buffer, NULL, "BYTES", "socket send buffer"},
         {0, "jobs", ZM_OPTION_NUMBER, &jobs, NULL, "N", "serve up to N threads at once"},
         {0, "max-msgs", ZM_OPTION_NUMBER, &options->messages, NULL, "N", "messages a connection"},

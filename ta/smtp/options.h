@@ -28,6 +28,8 @@ typedef struct zm_smtp_options_t {
     bool prefer_ipv6;     /**< unless -6 */
     bool ignore_ezmlm;    /**< -O ignore-ezmlm */
     bool raw_cr;          /**< -O raw-cr: bare CR and NUL are sent as they are */
+    bool no_tls;          /**< -O no-tls: TLS only where -S demands it */
+    const char *tls_file; /**< -S: TLS settings; null: none */
     uint16_t port;        /**< -p, default 25 */
     int jobs;             /**< --jobs: threads served at once */
     int64_t messages;     /**< --max-msgs: for a connection */
@@ -35,6 +37,7 @@ typedef struct zm_smtp_options_t {
 
     /* -T, microseconds */
     apr_interval_time_t connect, write, command, data, dot, idle;
+    apr_interval_time_t tls_wait; /**< after a failure of TLS, until mail may go in clear */
 
     /* Site variables and the system. */
     const char *hostname;

@@ -10,7 +10,7 @@
 void zm_peer_reset(zm_peer_t *peer)
 {
     peer->esmtp = peer->eight_bit_mime = peer->dsn = peer->enhanced = false;
-    peer->pipelining = peer->size = peer->smtputf8 = false;
+    peer->pipelining = peer->size = peer->smtputf8 = peer->starttls = false;
     peer->size_limit = 0;
     peer->rcpt_limit = RCPTS;
 }
@@ -40,6 +40,8 @@ void zm_peer_keyword(zm_peer_t *peer, zm_str_t line)
         peer->pipelining = true;
     else if (zm_str_equal_nocase(word, ZM_S("SMTPUTF8")))
         peer->smtputf8 = true;
+    else if (zm_str_equal_nocase(word, ZM_S("STARTTLS")))
+        peer->starttls = true;
     else if (zm_str_equal_nocase(word, ZM_S("SIZE"))) {
         peer->size = true;
         if (zm_str_word(&line, &parameter) &&

@@ -12,7 +12,7 @@ typedef struct zm_peer_t {
     char address[4 * ZM_IP_TEXT]; /**< "addr|port|localaddr|localport" */
     bool lmtp;
     bool esmtp; /**< it answered EHLO (or LHLO) */
-    bool eight_bit_mime, dsn, enhanced, pipelining, size, smtputf8;
+    bool eight_bit_mime, dsn, enhanced, pipelining, size, smtputf8, starttls;
     uint64_t size_limit; /**< 0: none told */
     int rcpt_limit;      /**< recipients of a transaction */
 } zm_peer_t;

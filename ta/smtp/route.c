@@ -181,8 +181,10 @@ static void add_hop(search_t *search, const char *name, unsigned preference, con
         return;
     if (route->hops == NULL)
         route->hops = apr_pcalloc(search->pool, sizeof *route->hops * HOPS);
-    route->hops[route->count++] =
-        (zm_hop_t){name, NULL, {*ip, search->options->port}, preference, false};
+    route->hops[route->count++] = (zm_hop_t){.name = name,
+                                             .domain = search->name,
+                                             .to = {*ip, search->options->port},
+                                             .preference = preference};
 }
 
 /* One query less; the caller of ask_addresses holds one while it asks. */

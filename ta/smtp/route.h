@@ -20,6 +20,7 @@
 
 typedef struct zm_hop_t {
     const char *name;      /**< of the exchanger, or the literal */
+    const char *domain;    /**< the destination that it is an exchanger of */
     const char *unix_path; /**< null: an internet address */
     zm_endpoint_t to;
     unsigned preference;

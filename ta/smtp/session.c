@@ -67,9 +67,11 @@ void zm_session_lose(zm_session_t *session, const char *text)
     const char *reason = apr_pstrdup(session->pool, text);
     zm_protocol_log_line(session->smtp->log, session->number, '#', zm_str(reason));
     if (session->state != ZM_SESSION_READY) {
-        zm_refusal_t refusal = {ZM_RESULT_TEMPFAIL, "4.4.2", reason, NULL, false, false};
-        refusal.ehlo_broke =
-            session->waiting > 0 && session->queue[session->front].what == ZM_EXPECT_EHLO;
+        zm_refusal_t refusal = {.result = ZM_RESULT_TEMPFAIL, .status = "4.4.2", .text = reason};
+        if (zm_session_tls_lost(session, reason))
+            return;
+        refusal.ehlo_broke = session->waiting > 0 && !session->secure &&
+                             session->queue[session->front].what == ZM_EXPECT_EHLO;
         zm_session_refuse(session, &refusal);
         return;
     }
@@ -239,10 +241,19 @@ static bool is_ourselves(const zm_session_t *session)
 static void on_refused_hop(zm_timer_t *timer, void *baton)
 {
     zm_session_t *session = baton;
-    zm_refusal_t refusal = {ZM_RESULT_UNAVAILABLE, "5.4.6", NULL, NULL, false, false};
+    zm_refusal_t refusal = {.result = ZM_RESULT_UNAVAILABLE, .status = "5.4.6"};
     (void)timer;
     refusal.text = zm_ip_is_multicast(&session->hop.to.ip) ? "the address is not that of one host"
                                                            : "the mail would come back to us";
+    zm_session_refuse(session, &refusal);
+}
+
+static void on_unwanted(zm_timer_t *timer, void *baton)
+{
+    zm_session_t *session = baton;
+    zm_refusal_t refusal = {.result = ZM_RESULT_TEMPFAIL, .status = "4.7.5", .tls_failed = true};
+    (void)timer;
+    refusal.text = session->rule.refusal;
     zm_session_refuse(session, &refusal);
 }
 
@@ -278,7 +289,10 @@ void zm_session_start(zm_session_t **result, zm_smtp_t *smtp, const zm_hop_t *ho
         smtp->log, session->number, '#',
         zm_str(apr_psprintf(pool, "Connecting to '%s' [%s]", hop->name, session->peer.address)));
     *result = session;
-    if (hop->unix_path != NULL)
+    zm_tls_rule_for(&session->rule, smtp->tls, hop, pool);
+    if (session->rule.refusal != NULL)
+        soon = on_unwanted;
+    else if (hop->unix_path != NULL)
         soon = on_local;
     else if (is_ourselves(session) || zm_ip_is_multicast(&hop->to.ip))
         soon = on_refused_hop;

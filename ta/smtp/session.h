@@ -32,6 +32,7 @@ typedef struct zm_refusal_t {
     const char *diagnostic;  /**< "smtp; 500 (...)" */
     bool ehlo_broke;         /**< EHLO met silence or a 4xx: the same server may know HELO */
     bool greeting_permanent; /**< a 5xx greeting */
+    bool tls_failed;         /**< STARTTLS, or what must have it and did not get it */
 } zm_refusal_t;
 
 /** What a session needs of its lane. */

@@ -3,6 +3,7 @@
  *
  *     session.c       life: connecting, ending, losing
  *     session_talk.c  commands out, replies in
+ *     tls_session.c   STARTTLS
  */
 #ifndef ZM_TA_SMTP_SESSION_PARTS_H
 #define ZM_TA_SMTP_SESSION_PARTS_H
@@ -10,11 +11,13 @@
 #include "mta/net/socket.h"
 #include "ta/smtp/log.h"
 #include "ta/smtp/session.h"
+#include "ta/smtp/tls_client.h"
 
 typedef enum zm_expect_t {
     ZM_EXPECT_GREETING,
     ZM_EXPECT_EHLO,
     ZM_EXPECT_HELO,
+    ZM_EXPECT_STARTTLS,
     ZM_EXPECT_RSET,
     ZM_EXPECT_MAIL,
     ZM_EXPECT_RCPT,
@@ -46,7 +49,10 @@ struct zm_session_t {
     zm_connect_t *connect;
     zm_stream_t *stream;
     zm_peer_t peer;
-    unsigned number; /**< in the protocol log */
+    zm_tls_rule_t rule;
+    bool tls_started; /**< the server has agreed to STARTTLS */
+    bool secure;      /**< it has answered under TLS */
+    unsigned number;  /**< in the protocol log */
     zm_reply_t reply;
     zm_timer_t timer; /**< for the reply to the front of the queue */
 
@@ -73,6 +79,19 @@ void zm_session_talk(zm_session_t *session);
 void zm_session_listen(zm_session_t *session);
 /** A long letter has been handed to the system. */
 void zm_session_letter_sent(zm_session_t *session);
+
+typedef enum zm_tls_step_t {
+    ZM_TLS_GO_ON, /**< there is as much TLS as there must be */
+    ZM_TLS_ASK,   /**< STARTTLS is to be sent */
+    ZM_TLS_GONE   /**< the server cannot give what it must: the session is freed */
+} zm_tls_step_t;
+
+/** What is to happen after a greeting that was answered. */
+zm_tls_step_t zm_session_tls_step(zm_session_t *session);
+/** The reply to STARTTLS has come.  False: the session is freed. */
+bool zm_session_tls_start(zm_session_t *session);
+/** The connection is lost while opening: when TLS is the cause, ends the session and is true. */
+bool zm_session_tls_lost(zm_session_t *session, const char *text);
 
 /** The connection is lost or no good any more.  text: why, for people.  The session is freed. */
 void zm_session_lose(zm_session_t *session, const char *text);

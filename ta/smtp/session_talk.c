@@ -238,7 +238,7 @@ static void say_hello(zm_session_t *session)
     const zm_smtp_options_t *options = session->smtp->options;
     bool esmtp_offered = strstr(zm_buf_c(&session->reply.text), "ESMTP") != NULL;
     bool helo = session->helo_only || options->seven_bit > 1 ||
-                (options->ehlo_if_offered && !esmtp_offered);
+                (options->ehlo_if_offered && !esmtp_offered && !session->tls_started);
     zm_buf_t *text = &session->smtp->scratch;
     if (session->peer.lmtp)
         helo = false;
@@ -252,7 +252,7 @@ static void say_hello(zm_session_t *session)
 static bool refuse(zm_session_t *session, bool ehlo_broke)
 {
     zm_meaning_t meaning = zm_reply_meaning(&session->reply, ZM_REPLY_TO_OTHER, true);
-    zm_refusal_t refusal = {ZM_RESULT_TEMPFAIL, NULL, NULL, NULL, ehlo_broke, false};
+    zm_refusal_t refusal = {.result = ZM_RESULT_TEMPFAIL, .ehlo_broke = ehlo_broke};
     zm_buf_t diagnostic = ZM_BUF_INIT;
     refusal.greeting_permanent =
         meaning.result != ZM_RESULT_OK && !zm_result_temporary(meaning.result);
@@ -289,6 +289,20 @@ static bool ready(zm_session_t *session)
     return talk(session);
 }
 
+/* EHLO or HELO was answered well. */
+static bool greeted(zm_session_t *session)
+{
+    switch (zm_session_tls_step(session)) {
+    case ZM_TLS_GO_ON:
+        return ready(session);
+    case ZM_TLS_ASK:
+        command(session, ZM_S("STARTTLS\r\n"), ZM_EXPECT_STARTTLS, NULL, -1);
+        return true;
+    default:
+        return false;
+    }
+}
+
 static bool on_hello(zm_session_t *session, zm_expect_t what)
 {
     int code = session->reply.code;
@@ -302,15 +316,20 @@ static bool on_hello(zm_session_t *session, zm_expect_t what)
     case ZM_EXPECT_EHLO:
         if (good) {
             read_capabilities(session);
-            return ready(session);
+            return greeted(session);
         }
         if (code < 500 || session->peer.lmtp)
-            return refuse(session, !session->peer.lmtp);
+            return refuse(session, !session->peer.lmtp && !session->tls_started);
         session->helo_only = true;
         say_hello(session);
         return true;
+    case ZM_EXPECT_STARTTLS:
+        if (!zm_session_tls_start(session))
+            return false;
+        say_hello(session);
+        return true;
     default:
-        return good ? ready(session) : refuse(session, false);
+        return good ? greeted(session) : refuse(session, false);
     }
 }
 

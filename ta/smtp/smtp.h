@@ -7,6 +7,7 @@
  *     session.h      one connection: greeting, EHLO, commands and replies in step
  *     transaction.h  MAIL, RCPT, DATA for recipients of one job, and their outcomes
  *     reply.h        replies
+ *     tls_client.h   which servers must have TLS, and its settings
  *
  * A lane has at most one session at a time.  A session takes the next
  * transaction from its lane while the one before waits for the reply to its
@@ -27,6 +28,7 @@ typedef struct zm_smtp_t {
     const zm_smtp_options_t *options;
     zm_dns_t *dns;
     zm_loop_t *loop;
+    struct zm_tls_client_t *tls;
     struct zm_protocol_log_t *log; /**< null: none (log.h) */
     apr_hash_t *lanes;             /**< by host */
     const char *identity;          /**< "smtp[PID]" */

@@ -110,8 +110,12 @@ static apr_status_t convert(zm_transaction_t *transaction, const zm_peer_t *peer
 {
     const zm_smtp_options_t *options = transaction->smtp->options;
     zm_group_t *group = transaction->group;
-    zm_carrier_t carrier = {peer->eight_bit_mime || options->eight_bit, options->eight_bit,
-                            options->default_charset, false, false, false};
+    zm_carrier_t carrier = {peer->eight_bit_mime || options->eight_bit,
+                            options->eight_bit,
+                            options->default_charset,
+                            false,
+                            false,
+                            false};
     zm_body_facts_t facts = {false, false};
     apr_status_t status;
     if (!group->ascii && !options->keep_eight_bit)

@@ -8,33 +8,13 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 
+#include "tests/unit/mta/net/certificate.h"
 #include "tests/unit/mta/net/net_help.h"
 
-/* A fresh self-signed certificate for mail.test, with its key (freed here), in one file. */
+/* The key is freed here. */
 static const char *make_certificate_of(EVP_PKEY *key, const char *name)
 {
-    const char *path = apr_pstrcat(zm_test_pool(), zm_test_directory(), "/", name, NULL);
-    X509 *certificate = X509_new();
-    X509_EXTENSION *names;
-    BIO *file = BIO_new_file(path, "w");
-    X509_set_version(certificate, 2);
-    ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
-    X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC,
-                               (const unsigned char *)"mail.test", -1, -1, 0);
-    X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
-    names = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "DNS:mail.test");
-    X509_add_ext(certificate, names, -1);
-    X509_set_pubkey(certificate, key);
-    X509_sign(certificate, key, EVP_sha256());
-    PEM_write_bio_X509(file, certificate);
-    PEM_write_bio_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL);
-    BIO_free(file);
-    X509_EXTENSION_free(names);
-    X509_free(certificate);
-    EVP_PKEY_free(key);
-    return path;
+    return zm_test_certificate_of(key, name, "mail.test", "DNS:mail.test");
 }
 
 static const char *make_certificate(void)

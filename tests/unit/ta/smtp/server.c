@@ -11,7 +11,7 @@ typedef struct talk_t {
     apr_pool_t *pool;
     zm_stream_t *stream;
     int accepted;
-    bool in_data;
+    bool in_data, secure;
 } talk_t;
 
 static const char usual_keywords[] = "250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE 0\r\n"
@@ -70,8 +70,27 @@ static bool on_ehlo(talk_t *talk)
 {
     const zm_server_t *server = talk->server;
     const char *keywords = server->keywords != NULL ? server->keywords : usual_keywords;
+    if (server->secure_keywords != NULL && talk->secure)
+        keywords = server->secure_keywords;
     const char *usual = apr_pstrcat(talk->pool, "250-test\r\n", keywords, NULL);
     return say(talk, &talk->server->ehlo, apr_pstrmemdup(talk->pool, usual, strlen(usual) - 2));
+}
+
+static bool on_starttls(talk_t *talk)
+{
+    zm_server_t *server = talk->server;
+    const char *reply = server->starttls.used < ZM_SERVER_REPLIES
+                            ? server->starttls.list[server->starttls.used]
+                            : NULL;
+    apr_size_t dropped;
+    if (!say(talk, &server->starttls, "220 go"))
+        return false;
+    if (server->tls == NULL || (reply != NULL && reply[0] != '2'))
+        return true;
+    zm_stream_flush(talk->stream);
+    ZM_ASSERT_OK(zm_tls_start(talk->stream, server->tls, NULL, &dropped));
+    talk->secure = true;
+    return true;
 }
 
 static bool on_command(talk_t *talk, zm_str_t line)
@@ -80,9 +99,11 @@ static bool on_command(talk_t *talk, zm_str_t line)
     if (server->hook != NULL)
         server->hook(line);
     zm_buf_add_str(&server->talk, line);
-    zm_buf_add_byte(&server->talk, '\n');
+    zm_buf_add_c(&server->talk, talk->secure ? " (tls)\n" : "\n");
     if (zm_str_starts_nocase(line, ZM_S("EHLO ")) || zm_str_starts_nocase(line, ZM_S("LHLO ")))
         return on_ehlo(talk);
+    if (zm_str_equal(line, ZM_S("STARTTLS")))
+        return on_starttls(talk);
     if (zm_str_starts_nocase(line, ZM_S("HELO ")))
         return say(talk, &server->helo, "250 test");
     if (zm_str_starts_nocase(line, ZM_S("MAIL "))) {

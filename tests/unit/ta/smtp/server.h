@@ -9,7 +9,7 @@
 #ifndef ZM_TESTS_UNIT_TA_SMTP_SERVER_H
 #define ZM_TESTS_UNIT_TA_SMTP_SERVER_H
 
-#include "mta/net/stream.h"
+#include "mta/net/tls.h"
 
 #define ZM_SERVER_REPLIES 16
 
@@ -20,15 +20,18 @@ typedef struct zm_server_replies_t {
 
 typedef struct zm_server_t {
     /* The script, filled in by the test. */
-    zm_server_replies_t greeting, ehlo, helo, mail, rcpt, data, dot, rset;
+    zm_server_replies_t greeting, ehlo, helo, mail, rcpt, data, dot, rset, starttls;
     const char *keywords; /**< lines after the first of the reply to EHLO: "250-X\r\n"...; null:
                              PIPELINING, 8BITMIME, SIZE, ENHANCEDSTATUSCODES, DSN */
-    int lmtp;             /**< replies after the dot are one for each accepted recipient */
+    const char *secure_keywords; /**< the same under TLS; null: the same */
+    zm_tls_t *tls;               /**< what STARTTLS begins; null: nothing, whatever was replied */
+    int lmtp;                    /**< replies after the dot are one for each accepted recipient */
 
     void (*hook)(zm_str_t line); /**< called with every line before it is answered; null: none */
 
     /* What came. */
-    zm_buf_t talk;   /**< every command line, CR LF as "\n"; sessions begin with "[n]\n" */
+    zm_buf_t talk;   /**< every command line, CR LF as "\n", after " (tls)" under TLS; sessions
+                        begin with "[n]\n" */
     zm_buf_t letter; /**< the last letter, as it was on the wire, without the final dot */
     int sessions, letters;
     int open;   /**< connections that are open now */

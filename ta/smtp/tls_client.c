@@ -1,0 +1,255 @@
+#include "ta/smtp/tls_client.h"
+
+#include <apr_strings.h>
+#include <stdlib.h>
+
+#include "platform/clock.h"
+#include "platform/fs.h"
+#include "ta/smtp/tls_sts.h"
+
+#define LARGEST_FILE 1048576
+#define IN_CLEAR apr_time_from_sec(3600) /* after a failure; then TLS is tried again */
+#define MOST_FAILED 1000                 /* servers remembered */
+#define LEVELS (ZM_TLS_VERIFY + 1)
+
+typedef struct failed_t {
+    struct failed_t *next;
+    zm_endpoint_t server;
+    apr_time_t since; /* monotonic */
+} failed_t;
+
+struct zm_tls_client_t {
+    zm_agent_t *agent;
+    const zm_smtp_options_t *options;
+    zm_tls_config_t config;
+    zm_tls_t *contexts[LEVELS];
+    const char *trouble;
+    bool off; /* there is no TLS */
+    failed_t *failed;
+};
+
+/* -- settings --------------------------------------------------------------- */
+
+static void on_notice(void *baton, const char *text)
+{
+    zm_tls_client_t *client = baton;
+    zm_agent_note(client->agent, "%s: %s", client->options->tls_file, text);
+}
+
+/* A wrong setting: without TLS from now on, or, where some mail needs it, not at all. */
+static void fail(zm_tls_client_t *client, const char *reason)
+{
+    const char *file = client->options->tls_file;
+    apr_pool_t *pool = client->agent->pool;
+    client->off = true;
+    if (file != NULL && client->config.strict)
+        client->trouble = apr_psprintf(pool, "%s: %s", file, reason);
+    zm_agent_note(client->agent, "%s%s%s; %s", file != NULL ? file : "", file != NULL ? ": " : "",
+                  reason, client->trouble != NULL ? "all mail waits" : "mail goes without TLS");
+}
+
+/* Policies above `may` take nothing weaker, whatever the file says. */
+static apr_status_t make_context(zm_tls_client_t *client, zm_tls_level_t level, zm_error_t *error)
+{
+    zm_tls_options_t options = client->config.client;
+    options.verify = level == ZM_TLS_VERIFY;
+    if (options.ciphers != NULL && level >= ZM_TLS_ENCRYPT)
+        options.ciphers =
+            apr_pstrcat(client->agent->pool, options.ciphers, ":!eNULL:!aNULL:!EXP", NULL);
+    return zm_tls_create(&client->contexts[level], &options, error);
+}
+
+/* All contexts, so that what is wrong shows before any mail does. */
+static void load(zm_tls_client_t *client)
+{
+    apr_pool_t *pool = client->agent->pool;
+    zm_error_t error;
+    char *data;
+    apr_size_t length;
+    zm_file_t *file;
+    int level;
+    apr_status_t status = zm_file_open(&file, NULL, client->options->tls_file,
+                                       ZM_OPEN_READ | ZM_OPEN_FOLLOW, 0, pool);
+    if (status == APR_SUCCESS) {
+        status = zm_file_slurp_file(&data, &length, file, LARGEST_FILE, pool);
+        zm_file_close(file);
+    }
+    if (status != APR_SUCCESS) {
+        char reason[120];
+        client->config.strict = true; /* who knows what it asks for */
+        fail(client, zm_status_text(status, reason, sizeof reason));
+        return;
+    }
+    zm_tls_config_parse(&client->config, zm_str_of(data, length), on_notice, client, pool);
+    if (client->config.problem != NULL) {
+        fail(client, client->config.problem);
+        return;
+    }
+    for (level = ZM_TLS_MAY; level <= ZM_TLS_VERIFY; level++)
+        if (make_context(client, (zm_tls_level_t)level, &error) != APR_SUCCESS) {
+            fail(client, apr_pstrdup(pool, error.text));
+            return;
+        }
+}
+
+static apr_status_t close_client(void *data)
+{
+    zm_tls_client_t *client = data;
+    int level;
+    for (level = 0; level < LEVELS; level++)
+        if (client->contexts[level] != NULL)
+            zm_tls_destroy(client->contexts[level]);
+    while (client->failed != NULL) {
+        failed_t *next = client->failed->next;
+        free(client->failed);
+        client->failed = next;
+    }
+    return APR_SUCCESS;
+}
+
+void zm_tls_client_open(zm_tls_client_t **result, const zm_smtp_options_t *options,
+                        zm_agent_t *agent)
+{
+    zm_tls_client_t *client = apr_pcalloc(agent->pool, sizeof *client);
+    client->agent = agent;
+    client->options = options;
+    apr_pool_cleanup_register(agent->pool, client, close_client, apr_pool_cleanup_null);
+    if (options->tls_file != NULL)
+        load(client);
+    *result = client;
+}
+
+const char *zm_tls_client_trouble(const zm_tls_client_t *client)
+{
+    return client->trouble;
+}
+
+zm_tls_t *zm_tls_client_context(zm_tls_client_t *client, zm_tls_level_t level)
+{
+    zm_error_t error;
+    if (!client->off && client->contexts[level] == NULL &&
+        make_context(client, level, &error) != APR_SUCCESS)
+        fail(client, apr_pstrdup(client->agent->pool, error.text));
+    return client->off ? NULL : client->contexts[level];
+}
+
+bool zm_tls_client_notes(const zm_tls_client_t *client, int level)
+{
+    return level <= client->config.log_level;
+}
+
+void zm_tls_client_note(zm_tls_client_t *client, int level, const char *text)
+{
+    if (zm_tls_client_notes(client, level))
+        zm_agent_note(client->agent, "%s", text);
+}
+
+/* -- rules ------------------------------------------------------------------ */
+
+/* What the domain says of itself; the administrator's word on just this domain goes before it. */
+static void obey_sts(zm_tls_rule_t *rule, zm_tls_client_t *client, const zm_hop_t *hop,
+                     apr_pool_t *pool)
+{
+    zm_sts_t sts;
+    zm_error_t error;
+    apr_status_t status = zm_sts_load(&sts, client->config.mta_sts, zm_str(hop->domain),
+                                      (int64_t)apr_time_sec(zm_clock_wall()), pool, &error);
+    if (status != APR_SUCCESS) {
+        zm_agent_note(client->agent, "%s", error.text);
+        if (status != ZM_E_SYNTAX)
+            rule->refusal = apr_pstrdup(pool, error.text);
+        return;
+    }
+    if (sts.mode == ZM_STS_NONE)
+        return;
+    rule->origin = apr_pstrcat(pool, "MTA-STS of ", hop->domain, NULL);
+    rule->testing = sts.mode == ZM_STS_TESTING;
+    if (rule->testing)
+        return;
+    rule->level = ZM_TLS_VERIFY;
+    rule->names = NULL;
+    if (!zm_sts_allows(&sts, hop->name))
+        rule->refusal = apr_psprintf(pool, "%s does not name %s", rule->origin, hop->name);
+}
+
+void zm_tls_rule_for(zm_tls_rule_t *rule, zm_tls_client_t *client, const zm_hop_t *hop,
+                     apr_pool_t *pool)
+{
+    const zm_tls_policy_t *policy;
+    *rule = (zm_tls_rule_t){.level = client->options->no_tls ? ZM_TLS_NONE : ZM_TLS_MAY,
+                            .origin = client->options->no_tls ? "-O no-tls" : "no policy"};
+    if (hop->unix_path != NULL) {
+        *rule = (zm_tls_rule_t){.level = ZM_TLS_NONE, .origin = "a local socket"};
+        return;
+    }
+    policy = zm_tls_policy_find(&client->config, zm_str(hop->domain), pool);
+    if (policy != NULL) {
+        rule->level = policy->level;
+        rule->names = policy->names;
+        rule->origin = apr_pstrcat(pool, "tls-policy ", policy->domain, NULL);
+    }
+    if (client->config.mta_sts != NULL && !hop->literal &&
+        (policy == NULL || policy->domain[0] == '.' || policy->domain[0] == '*'))
+        obey_sts(rule, client, hop, pool);
+}
+
+/* -- servers that failed ---------------------------------------------------- */
+
+static failed_t **find(zm_tls_client_t *client, const zm_endpoint_t *server)
+{
+    failed_t **at = &client->failed;
+    while (*at != NULL &&
+           !(zm_ip_equal(&(*at)->server.ip, &server->ip) && (*at)->server.port == server->port))
+        at = &(*at)->next;
+    return at;
+}
+
+static void forget(failed_t **at)
+{
+    failed_t *gone = *at;
+    *at = gone->next;
+    free(gone);
+}
+
+/* The list is youngest first. */
+static void drop_old(zm_tls_client_t *client)
+{
+    apr_time_t now = zm_clock_monotonic();
+    failed_t **at = &client->failed;
+    int kept = 0;
+    while (*at != NULL)
+        if (kept == MOST_FAILED || now - (*at)->since >= client->options->tls_wait + IN_CLEAR)
+            forget(at);
+        else {
+            at = &(*at)->next;
+            kept++;
+        }
+}
+
+void zm_tls_client_failed(zm_tls_client_t *client, const zm_endpoint_t *server)
+{
+    failed_t *made;
+    drop_old(client);
+    if (*find(client, server) != NULL)
+        return;
+    made = malloc(sizeof *made);
+    if (made == NULL)
+        abort();
+    *made = (failed_t){client->failed, *server, zm_clock_monotonic()};
+    client->failed = made;
+}
+
+void zm_tls_client_succeeded(zm_tls_client_t *client, const zm_endpoint_t *server)
+{
+    failed_t **at = find(client, server);
+    if (*at != NULL)
+        forget(at);
+}
+
+bool zm_tls_client_in_clear(zm_tls_client_t *client, const zm_endpoint_t *server)
+{
+    const failed_t *failed;
+    drop_old(client);
+    failed = *find(client, server);
+    return failed != NULL && zm_clock_monotonic() - failed->since >= client->options->tls_wait;
+}

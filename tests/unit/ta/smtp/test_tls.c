@@ -1,0 +1,325 @@
+/*
+ * The whole agent against a server that offers STARTTLS, honestly and not.
+ */
+#include <apr_strings.h>
+#include <stdio.h>
+
+#include "ta/smtp/tls_client.h"
+#include "tests/unit/mta/net/certificate.h"
+#include "tests/unit/ta/smtp/relay_help.h"
+
+#define OFFER "250-PIPELINING\r\n250-STARTTLS\r\n250 SIZE\r\n"
+#define SIZED_LETTER(user) "MAIL From:<from@example.org> SIZE=88\nRCPT To:<" user ">\nDATA\nQUIT\n"
+#define SECRET_LETTER(user)                                                                        \
+    "MAIL From:<from@example.org> (tls)\nRCPT To:<" user "> (tls)\nDATA (tls)\nQUIT (tls)\n"
+#define PLAIN "[1]\nEHLO client.example\n" SIZED_LETTER("a@x")
+#define ASKED "EHLO client.example\nSTARTTLS\n"
+#define SECURE "[1]\n" ASKED "EHLO client.example (tls)\n" SECRET_LETTER("a@x")
+
+static const char *certificate;
+
+static apr_status_t end_tls(void *data)
+{
+    zm_tls_destroy(data);
+    return APR_SUCCESS;
+}
+
+/* names: of the certificate. */
+static void begin_tls(const char *names)
+{
+    zm_tls_options_t settings = {.server = true};
+    begin();
+    certificate = zm_test_certificate("cert.pem", "mail.test", names);
+    settings.certificate = certificate;
+    ZM_ASSERT_OK(zm_tls_create(&server.tls, &settings, NULL));
+    apr_pool_pre_cleanup_register(fixture->pool, server.tls, end_tls);
+    server.keywords = OFFER;
+    server.secure_keywords = "250 PIPELINING\r\n";
+}
+
+static void configure(const char *text)
+{
+    FILE *file;
+    options.tls_file = apr_pstrcat(fixture->pool, zm_test_directory(), "/smtp-tls.conf", NULL);
+    file = fopen(options.tls_file, "w");
+    fputs(text, file);
+    fclose(file);
+}
+
+static const char *trust(const char *policy)
+{
+    return apr_pstrcat(fixture->pool, "tls-CAfile ", certificate, "\n", policy, "\n", NULL);
+}
+
+/* -- without settings ------------------------------------------------------- */
+
+static void tls_is_used_where_it_is_offered(void)
+{
+    const char *path;
+    begin_tls("DNS:mail.test");
+    path = send_to("a@x");
+    run();
+    TAGS(path, "+");
+    TALK(SECURE);
+    CU_ASSERT_EQUAL(zm_counter_get(smtp.agent->counters, ZM_COUNT_TA_SMTP_SmtpSTARTTLSok), 1);
+}
+
+static void no_tls_means_none(void)
+{
+    begin_tls("DNS:mail.test");
+    options.no_tls = true;
+    send_to("a@x");
+    run();
+    TALK(PLAIN);
+}
+
+static void capabilities_from_before_the_handshake_do_not_count(void)
+{
+    begin_tls("DNS:mail.test");
+    server.keywords = "250-DSN\r\n250-STARTTLS\r\n250 SIZE 1\r\n";
+    send_to("a@x");
+    run();
+    TALK(SECURE);
+}
+
+static void refused_starttls_defers(void)
+{
+    const char *path;
+    begin_tls("DNS:mail.test");
+    server.starttls.list[0] = "454 4.7.0 not now";
+    path = send_to("a@x");
+    run();
+    TAGS(path, " ");
+    TALK("[1]\n" ASKED);
+    CU_ASSERT_EQUAL(zm_fixture_count(fixture, "\tretryat +61 "), 1);
+    CU_ASSERT_TRUE(zm_fixture_count(fixture, "smtp; 454 (4.7.0 not now)") > 0);
+    CU_ASSERT_EQUAL(zm_counter_get(smtp.agent->counters, ZM_COUNT_TA_SMTP_SmtpSTARTTLSfail), 1);
+}
+
+static void failure_is_remembered_for_its_time(void)
+{
+    zm_tls_client_t *client;
+    zm_endpoint_t server_end = {0}, other = {0};
+    zm_agent_t agent = {0};
+    begin();
+    agent.pool = fixture->pool;
+    zm_ip_parse(&server_end.ip, ZM_S("192.0.2.1"));
+    zm_ip_parse(&other.ip, ZM_S("192.0.2.2"));
+    zm_tls_client_open(&client, &options, &agent);
+    zm_tls_client_failed(client, &server_end);
+    CU_ASSERT_FALSE(zm_tls_client_in_clear(client, &server_end));
+    options.tls_wait = 0;
+    CU_ASSERT_TRUE(zm_tls_client_in_clear(client, &server_end));
+    CU_ASSERT_FALSE(zm_tls_client_in_clear(client, &other));
+    zm_tls_client_succeeded(client, &server_end);
+    CU_ASSERT_FALSE(zm_tls_client_in_clear(client, &server_end));
+}
+
+/* The second letter is fed when the first has been answered, for another name of the same server:
+ * so for another lane, that has heard of no failure. */
+static const char *second_path;
+
+static void on_tick(zm_timer_t *timer, void *baton)
+{
+    const char *host = apr_pstrcat(fixture->pool, "\"", zm_server_host(&server), NULL);
+    zm_fixture_letter_t letter = {.sender = "from@example.org",
+                                  .recipients = {{"smtp", host, "b@x", 0, NULL}}};
+    (void)baton;
+    if (zm_fixture_count(fixture, "\tretryat ") == 0) {
+        zm_timer_set(timer, apr_time_from_msec(5));
+        return;
+    }
+    second_path = zm_fixture_letter(fixture, &letter);
+    zm_fixture_feed(fixture, "%s\t%s\n", second_path, host);
+    zm_fixture_end(fixture);
+}
+
+static void two_attempts(apr_interval_time_t wait, const char *second)
+{
+    zm_agent_options_t agent;
+    const char *first;
+    zm_error_t error;
+    zm_timer_t timer;
+    begin_tls("DNS:mail.test");
+    agent = zm_fixture_agent(fixture, "smtp", "smtp");
+    options.tls_wait = wait;
+    server.starttls.list[0] = "220 go\r\n500 but not so";
+    server.starttls.list[1] = "220 go\r\n500 but not so";
+    first = send_to("a@x");
+    zm_timer_init(&timer, fixture->loop, on_tick, NULL);
+    zm_timer_set(&timer, 0);
+    ZM_ASSERT_OK(zm_smtp_open(&smtp, &options, &agent, fixture->pool, &error));
+    CU_ASSERT_EQUAL(zm_smtp_run(&smtp), 0);
+    while (server.open > 0)
+        zm_loop_once(fixture->loop, -1);
+    TAGS(first, " ");
+    TAGS(second_path, second);
+}
+
+static void next_attempt_after_a_failure_is_in_clear(void)
+{
+    two_attempts(0, "+");
+    TALK("[1]\n" ASKED "[2]\nEHLO client.example\n" SIZED_LETTER("b@x"));
+}
+
+static void attempts_within_the_minute_are_not_in_clear(void)
+{
+    two_attempts(apr_time_from_sec(60), " ");
+    CU_ASSERT_EQUAL(server.letters, 0);
+    CU_ASSERT_EQUAL(server.sessions, 2);
+}
+
+static void broken_handshake_defers(void)
+{
+    const char *path;
+    begin_tls("DNS:mail.test");
+    server.tls = NULL; /* it agrees, and then speaks on in plain text */
+    path = send_to("a@x");
+    run();
+    TAGS(path, " ");
+    CU_ASSERT_EQUAL(server.sessions, 1);
+    CU_ASSERT_TRUE(zm_fixture_count(fixture, "]: no TLS: ") > 0);
+}
+
+static void plain_text_behind_the_reply_ends_the_session(void)
+{
+    const char *path;
+    begin_tls("DNS:mail.test");
+    server.starttls.list[0] = "220 go\r\n250 injected";
+    path = send_to("a@x");
+    run();
+    TAGS(path, " ");
+    CU_ASSERT_EQUAL(server.letters, 0);
+    CU_ASSERT_EQUAL(server.sessions, 1);
+    CU_ASSERT_TRUE(zm_fixture_count(fixture, "plain text after the reply to STARTTLS") > 0);
+}
+
+/* -- policies --------------------------------------------------------------- */
+
+static void encrypt_takes_any_certificate(void)
+{
+    const char *path;
+    begin_tls("DNS:mail.test");
+    configure("tls-policy * encrypt\n");
+    path = send_to("a@x");
+    run();
+    TAGS(path, "+");
+    TALK(SECURE);
+}
+
+static void encrypt_waits_for_a_server_without_tls(void)
+{
+    const char *path;
+    begin();
+    configure("demand-tls-mode\n");
+    path = send_to("a@x");
+    run();
+    TAGS(path, " ");
+    CU_ASSERT_EQUAL(server.letters, 0);
+    CU_ASSERT_TRUE(zm_fixture_count(fixture, "it does not offer STARTTLS; tls-policy * demands") >
+                   0);
+}
+
+static void encrypt_waits_for_a_server_without_extensions(void)
+{
+    const char *path;
+    begin();
+    configure("demand-tls-mode\n");
+    server.ehlo.list[0] = "502 what";
+    path = send_to("a@x");
+    run();
+    TAGS(path, " ");
+    CU_ASSERT_EQUAL(server.letters, 0);
+}
+
+static void verify_takes_the_right_certificate(void)
+{
+    const char *path;
+    begin_tls("IP:127.0.0.1");
+    configure(trust("tls-policy * verify"));
+    path = send_to("a@x");
+    run();
+    TAGS(path, "+");
+    TALK(SECURE);
+}
+
+static void verify_takes_the_name_it_is_told(void)
+{
+    const char *path;
+    begin_tls("DNS:mail.test");
+    configure(trust("tls-policy [127.0.0.1] verify other.test .test"));
+    path = send_to("a@x");
+    run();
+    TAGS(path, "+");
+    TALK(SECURE);
+}
+
+static void verify_waits_for_another_name(void)
+{
+    const char *path;
+    begin_tls("DNS:mail.test");
+    configure(trust("tls-policy [127.0.0.1] verify other.test"));
+    path = send_to("a@x");
+    run();
+    TAGS(path, " ");
+    CU_ASSERT_EQUAL(server.letters, 0);
+    CU_ASSERT_TRUE(zm_fixture_count(fixture, "certificate not accepted") > 0);
+}
+
+static void verify_waits_for_an_unknown_issuer(void)
+{
+    const char *path;
+    begin_tls("IP:127.0.0.1");
+    configure("tls-policy * verify\n");
+    path = send_to("a@x");
+    run();
+    TAGS(path, " ");
+    CU_ASSERT_EQUAL(server.letters, 0);
+}
+
+static void wrong_settings_hold_all_mail_where_a_policy_is_strict(void)
+{
+    const char *path;
+    begin_tls("DNS:mail.test");
+    configure("tls-policy elsewhere.test encrypt\ntls-cert-file /nonexistent/cert.pem\n");
+    path = send_to("a@x");
+    run();
+    TAGS(path, " ");
+    CU_ASSERT_EQUAL(server.sessions, 0);
+    CU_ASSERT_EQUAL(zm_fixture_count(fixture, "\tdeferall "), 1);
+}
+
+static void wrong_settings_turn_tls_off_where_none_is(void)
+{
+    begin_tls("DNS:mail.test");
+    configure("tls-cert-file /nonexistent/cert.pem\n");
+    send_to("a@x");
+    run();
+    TALK(PLAIN);
+    CU_ASSERT_EQUAL(zm_fixture_count(fixture, "mail goes without TLS"), 1);
+}
+
+static void unreadable_settings_hold_all_mail(void)
+{
+    const char *path;
+    begin_tls("DNS:mail.test");
+    options.tls_file = "/nonexistent/smtp-tls.conf";
+    path = send_to("a@x");
+    run();
+    TAGS(path, " ");
+    CU_ASSERT_EQUAL(server.sessions, 0);
+}
+
+ZM_TESTS("smtp tls", ZM_TEST(tls_is_used_where_it_is_offered), ZM_TEST(no_tls_means_none),
+         ZM_TEST(capabilities_from_before_the_handshake_do_not_count),
+         ZM_TEST(refused_starttls_defers), ZM_TEST(failure_is_remembered_for_its_time),
+         ZM_TEST(next_attempt_after_a_failure_is_in_clear),
+         ZM_TEST(attempts_within_the_minute_are_not_in_clear), ZM_TEST(broken_handshake_defers),
+         ZM_TEST(plain_text_behind_the_reply_ends_the_session),
+         ZM_TEST(encrypt_takes_any_certificate), ZM_TEST(encrypt_waits_for_a_server_without_tls),
+         ZM_TEST(encrypt_waits_for_a_server_without_extensions),
+         ZM_TEST(verify_takes_the_right_certificate), ZM_TEST(verify_takes_the_name_it_is_told),
+         ZM_TEST(verify_waits_for_another_name), ZM_TEST(verify_waits_for_an_unknown_issuer),
+         ZM_TEST(wrong_settings_hold_all_mail_where_a_policy_is_strict),
+         ZM_TEST(wrong_settings_turn_tls_off_where_none_is),
+         ZM_TEST(unreadable_settings_hold_all_mail))
