@@ -173,14 +173,14 @@ typedef enum zm_emulated_mark_t { ZM_MARK_LOG, ZM_MARK_DATABASE } zm_emulated_ma
 
 typedef enum zm_emulated_state_t {
     ZM_STATE_SOUND,
-    ZM_STATE_BEGUN,  /* the database: a checkpoint was, and nobody said how it ended */
+    ZM_STATE_BEGUN,  /* a checkpoint was, or mending the log, and nobody said how it ended */
     ZM_STATE_FAILED, /* a sync; what it was for may be gone, and be read nevertheless */
     ZM_STATE_COUNT
 } zm_emulated_state_t;
 
 /** Gives them a block of the disk. */
 apr_status_t zm_emulated_make_marks(zm_emulated_t *e);
-/** Who sets one back holds the turn, or, for the database, does a checkpoint. */
+/** Who sets one to anything but failed holds the turn, or, for the database, does a checkpoint. */
 apr_status_t zm_emulated_mark(zm_emulated_t *e, zm_emulated_mark_t which, zm_emulated_state_t state);
 apr_status_t zm_emulated_marked(zm_emulated_t *e, zm_emulated_mark_t which, zm_emulated_state_t *state);
 

@@ -251,7 +251,7 @@ static apr_status_t check_marks(question_t *q)
         if (status != APR_SUCCESS)
             return status;
         q->number = marks[i].mark;
-        if (state == ZM_STATE_FAILED)
+        if (state == ZM_STATE_FAILED || (marks[i].mark == ZM_MARK_LOG && state == ZM_STATE_BEGUN))
             tell(q, ZM_FINDING_UNSYNCED, marks[i].name, marks[i].detail, marks[i].remedy,
                  write_anew);
     }

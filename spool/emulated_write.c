@@ -26,6 +26,7 @@
 #define ARRIVALS_KEPT 20000
 #define ARRIVALS_TRIM 1024
 #define REWRITE_STEP 65536
+#define MENDING_TRIES 3
 
 /* -- transactions --------------------------------------------------------------------- */
 
@@ -69,6 +70,8 @@ apr_status_t zm_emulated_end(zm_emulated_t *e)
     }
     /* SQLite syncs a log that begins anew, and may be the only one who is told. */
     unsynced = sqlite3_extended_errcode(e->writer.db) == SQLITE_IOERR_FSYNC;
+    if (unsynced)
+        (void)zm_emulated_mark(e, ZM_MARK_LOG, ZM_STATE_FAILED);
     zm_emulated_abandon(e);
     if (unsynced)
         zm_emulated_note_failure(e, status);
@@ -115,10 +118,14 @@ static apr_status_t ask_whether_broken(zm_emulated_t *e, bool *broken)
     return status;
 }
 
-/* In our turn, so that nobody who mends the log at this moment takes the mark back with his own. */
+/*
+ * At once, for others may be told success until they see it; and again in our turn,
+ * in case that who mends the log at this moment has just taken it back.
+ */
 void zm_emulated_note_failure(zm_emulated_t *e, apr_status_t status)
 {
     bool known;
+    (void)zm_emulated_mark(e, ZM_MARK_LOG, ZM_STATE_FAILED);
     apr_thread_mutex_lock(e->writer.lock);
     (void)zm_file_lock(e->turn, ZM_EMULATED_TURN_BYTE, 1, true);
     (void)zm_emulated_mark(e, ZM_MARK_LOG, ZM_STATE_FAILED);
@@ -154,6 +161,31 @@ static apr_status_t rewrite_log(zm_emulated_t *e)
     return zm_file_sync(e->log);
 }
 
+/*
+ * A sync of another may fail while we write, and what it dropped be ours: then he
+ * sets the mark, and all is to be written once more.
+ */
+static apr_status_t write_until_sound(zm_emulated_t *e)
+{
+    zm_emulated_state_t state = ZM_STATE_FAILED;
+    int tries;
+    apr_status_t status = APR_SUCCESS;
+    for (tries = 0; tries < MENDING_TRIES && status == APR_SUCCESS && state == ZM_STATE_FAILED;
+         tries++) {
+        bool begun = zm_emulated_mark(e, ZM_MARK_LOG, ZM_STATE_BEGUN) == APR_SUCCESS;
+        status = rewrite_log(e);
+        if (status == APR_SUCCESS)
+            status = zm_emulated_marked(e, ZM_MARK_LOG, &state);
+        if (!begun) /* the mark cannot be written: it says nothing */
+            state = ZM_STATE_BEGUN;
+    }
+    if (status == APR_SUCCESS && state == ZM_STATE_FAILED)
+        status = APR_EGENERAL;
+    if (status == APR_SUCCESS)
+        (void)zm_emulated_mark(e, ZM_MARK_LOG, ZM_STATE_SOUND);
+    return status;
+}
+
 static apr_status_t mend_log(zm_emulated_t *e)
 {
     apr_status_t status;
@@ -161,9 +193,8 @@ static apr_status_t mend_log(zm_emulated_t *e)
     status = zm_file_lock(e->turn, ZM_EMULATED_TURN_BYTE, 1, true);
     if (status == APR_SUCCESS) {
         (void)zm_file_sync(e->log); /* an old failure that we were not told of yet is known */
-        status = rewrite_log(e);
+        status = write_until_sound(e);
         if (status == APR_SUCCESS) {
-            (void)zm_emulated_mark(e, ZM_MARK_LOG, ZM_STATE_SOUND);
             apr_thread_mutex_lock(e->lock);
             e->broken = APR_SUCCESS;
             apr_thread_mutex_unlock(e->lock);

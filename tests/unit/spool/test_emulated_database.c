@@ -1,8 +1,10 @@
 /* The database and its log: cut, damaged, lost, foreign; syncs that failed. */
 #include <apr_strings.h>
 
+#include "platform/clock.h"
 #include "platform/fs.h"
-#include "spool/check.h"
+#include "spool/emulated.h"
+#include "spool/internal.h"
 #include "tests/unit/harness.h"
 #include "tests/unit/spool/emulated_spool.h"
 
@@ -10,13 +12,67 @@
 #define DATABASE_MARK 65
 
 /* As another process leaves it behind whose sync failed: of the log, or of the database. */
-static void set_mark(uint64_t place)
+static void write_mark(uint64_t place, const char *state)
 {
     zm_file_t *file;
     ZM_ASSERT_OK(zm_file_open(&file, NULL, emulated_path("spool", "turn"), ZM_OPEN_WRITE, 0,
                               zm_test_pool()));
-    ZM_ASSERT_OK(zm_file_write_at(file, place, "\2", 1));
+    ZM_ASSERT_OK(zm_file_write_at(file, place, state, 1));
     zm_file_close(file);
+}
+
+static void set_mark(uint64_t place)
+{
+    write_mark(place, "\2");
+}
+
+static void *APR_THREAD_FUNC note_failure(apr_thread_t *thread, void *data)
+{
+    (void)thread;
+    zm_emulated_note_failure(data, APR_EGENERAL);
+    return NULL;
+}
+
+static bool is_marked(zm_emulated_t *e)
+{
+    zm_emulated_state_t state = ZM_STATE_SOUND;
+    ZM_ASSERT_OK(zm_emulated_marked(e, ZM_MARK_LOG, &state));
+    return state == ZM_STATE_FAILED;
+}
+
+/* Somebody else has the turn, and until it is ours others would believe their own syncs. */
+static void failure_is_known_before_it_is_our_turn(void)
+{
+    zm_spool_t *first = emulated_make(), *second = NULL;
+    apr_time_t end = zm_clock_monotonic() + apr_time_from_sec(30);
+    apr_thread_t *thread;
+    apr_status_t ignored;
+    zm_error_t error = {0};
+    bool marked;
+    ZM_ASSERT_OK(emulated_open(&second, "spool", false, &error));
+    ZM_ASSERT_OK(zm_emulated_begin(zm_emulated(second->engine)));
+    ZM_ASSERT_OK(apr_thread_create(&thread, NULL, note_failure, first->engine, zm_test_pool()));
+    while (!(marked = is_marked(zm_emulated(second->engine))) && zm_clock_monotonic() < end)
+        apr_thread_yield();
+    CU_ASSERT(marked);
+    zm_emulated_abandon(zm_emulated(second->engine));
+    apr_thread_join(&ignored, thread);
+    emulated_publish(second, "router", 100);
+    CU_ASSERT(!is_marked(zm_emulated(first->engine)));
+    zm_spool_close(second);
+    zm_spool_close(first);
+}
+
+/* Its process died before it had written all of it. */
+static void log_that_was_being_mended_is_mended_by_who_writes_next(void)
+{
+    zm_spool_t *spool = emulated_make();
+    emulated_publish(spool, "router", 100);
+    write_mark(LOG_MARK, "\1");
+    ZM_ASSERT_STR(emulated_check(spool, false), "unsynced=spool.db-wal ");
+    emulated_publish(spool, "router", 100);
+    ZM_ASSERT_STR(emulated_check(spool, false), "");
+    zm_spool_close(spool);
 }
 
 static void log_whose_sync_failed_is_mended_by_who_writes_next(void)
@@ -312,6 +368,8 @@ static void two_engines_are_never_pointed_at_one_directory(void)
 }
 
 ZM_TESTS("spool emulated database", ZM_TEST(log_whose_sync_failed_is_mended_by_who_writes_next),
+         ZM_TEST(failure_is_known_before_it_is_our_turn),
+         ZM_TEST(log_that_was_being_mended_is_mended_by_who_writes_next),
          ZM_TEST(failed_checkpoint_is_told_and_repaired),
          ZM_TEST(failed_checkpoint_of_a_damaged_database_is_left),
          ZM_TEST(log_cut_anywhere_keeps_the_first_publishes),
