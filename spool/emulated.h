@@ -21,8 +21,9 @@
  * Files in the spool's directory:
  *
  *   spool.db, -wal, -shm   the database
- *   turn                   byte 0: whose turn it is to write; byte 1: who checkpoints; byte 64, 65:
- *                          a sync of the log or of the database failed (emulated_marks.c)
+ *   turn                   byte 0: whose turn it is to write; byte 1: who checkpoints; bytes 64 to
+ *                          91: syncs of the log, of the database, of bodies/A to Z failed
+ *                          (emulated_marks.c)
  *   locks                  locked ranges stand for locked ranges of objects
  *   bodies/A/4711          bodies of more than INLINE_LIMIT bytes; only ever appended to, or
  *                          overwritten in place
@@ -183,6 +184,9 @@ apr_status_t zm_emulated_make_marks(zm_emulated_t *e);
 /** Who sets one to anything but failed holds the turn, or, for the database, does a checkpoint. */
 apr_status_t zm_emulated_mark(zm_emulated_t *e, zm_emulated_mark_t which, zm_emulated_state_t state);
 apr_status_t zm_emulated_marked(zm_emulated_t *e, zm_emulated_mark_t which, zm_emulated_state_t *state);
+/** How often a sync of bodies/LETTER failed, of all processes; it counts round. */
+apr_status_t zm_emulated_body_failures(zm_emulated_t *e, char letter, unsigned char *count);
+void zm_emulated_note_body_failure(zm_emulated_t *e, char letter);
 
 /* -- writing ----------------------------------------------------------------------------- */
 
@@ -229,10 +233,11 @@ apr_status_t zm_emulated_make_layout(zm_emulated_t *e);
 
 #define ZM_SIDE_SIZE 32 /**< "A/18446744073709551615" */
 
+/** *failures: of its directory, before it was made. */
 apr_status_t zm_side_create(zm_file_t **file, zm_emulated_t *e, char side[ZM_SIDE_SIZE], uint64_t id,
-                            apr_pool_t *pool);
-/** Contents and name durable. */
-apr_status_t zm_side_sync(zm_emulated_t *e, zm_file_t *file, const char *side);
+                            unsigned char *failures, apr_pool_t *pool);
+/** Contents and name durable.  Fails also when a sync of its directory has failed since there were so many. */
+apr_status_t zm_side_sync(zm_emulated_t *e, zm_file_t *file, const char *side, unsigned char failures);
 /** Opens and leases it: it stays until the file is closed.  APR_ENOENT when it is gone. */
 apr_status_t zm_side_open(zm_file_t **file, zm_emulated_t *e, const char *side, bool update, apr_pool_t *pool);
 /** Removes it unless somebody has it open or an object has it as its body: ZM_E_BUSY then. */
@@ -268,6 +273,7 @@ typedef struct zm_emulated_object_t {
     char first;      /* the first byte of one that is being made: the last to reach its file */
     zm_file_t *appending;
     char side[ZM_SIDE_SIZE]; /* "" for a small object */
+    unsigned char failures;  /* of the directory of one that is being made (emulated_body.c) */
     apr_pool_t *pool;        /* of the files; null: none */
 } zm_emulated_object_t;
 

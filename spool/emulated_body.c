@@ -62,13 +62,16 @@ static void path_of(char path[ZM_SIDE_SIZE + 8], const char *side)
 /* -- making and opening ---------------------------------------------------------------- */
 
 apr_status_t zm_side_create(zm_file_t **file, zm_emulated_t *e, char side[ZM_SIDE_SIZE],
-                            uint64_t id, apr_pool_t *pool)
+                            uint64_t id, unsigned char *failures, apr_pool_t *pool)
 {
     char path[ZM_SIDE_SIZE + 8], prefix[ZM_HASH_PREFIX_SIZE];
     apr_status_t status;
     zm_layout_hash(prefix, id, 1);
     snprintf(side, ZM_SIDE_SIZE, "%s%llu", prefix, (unsigned long long)id);
     path_of(path, side);
+    status = zm_emulated_body_failures(e, side[0], failures);
+    if (status != APR_SUCCESS)
+        return status;
     status =
         zm_file_open(file, e->root, path,
                      ZM_OPEN_READ | ZM_OPEN_WRITE | ZM_OPEN_CREATE | ZM_OPEN_EXCLUSIVE, 0660, pool);
@@ -82,23 +85,37 @@ apr_status_t zm_side_create(zm_file_t **file, zm_emulated_t *e, char side[ZM_SID
     return status;
 }
 
-apr_status_t zm_side_sync(zm_emulated_t *e, zm_file_t *file, const char *side)
+static apr_status_t sync_directory(zm_emulated_t *e, char letter)
 {
     char path[] = "bodies/A";
     zm_file_t *directory;
     apr_pool_t *pool;
-    apr_status_t status = zm_file_sync(file);
+    apr_status_t status = apr_pool_create_unmanaged_ex(&pool, NULL, NULL);
     if (status != APR_SUCCESS)
         return status;
-    status = apr_pool_create_unmanaged_ex(&pool, NULL, NULL);
-    if (status != APR_SUCCESS)
-        return status;
-    path[7] = side[0];
+    path[7] = letter;
     status = zm_dir_handle(&directory, e->root, path, pool);
-    if (status == APR_SUCCESS)
+    if (status == APR_SUCCESS) {
         status = zm_dir_sync(directory);
+        if (status != APR_SUCCESS && status != ZM_E_UNSUPPORTED)
+            zm_emulated_note_body_failure(e, letter);
+    }
     apr_pool_destroy(pool);
     return status == ZM_E_UNSUPPORTED ? APR_SUCCESS : status;
+}
+
+/* A sync of the directory that failed, for whom ever, may have been the one that had our name; ours
+ * would know nothing of it. */
+apr_status_t zm_side_sync(zm_emulated_t *e, zm_file_t *file, const char *side,
+                          unsigned char failures)
+{
+    unsigned char now = failures;
+    apr_status_t status = zm_file_sync(file);
+    if (status == APR_SUCCESS)
+        status = sync_directory(e, side[0]);
+    if (status == APR_SUCCESS)
+        status = zm_emulated_body_failures(e, side[0], &now);
+    return status == APR_SUCCESS && now != failures ? APR_EGENERAL : status;
 }
 
 /* The lock may come just after the file was removed; then it is somebody's memory only. */
@@ -246,7 +263,9 @@ static apr_status_t adopt(zm_emulated_t *e, zm_file_t *file, const char *side, c
     zm_file_info_t found;
     apr_status_t status = zm_file_info(&found, file);
     if (status == APR_SUCCESS)
-        status = zm_side_sync(e, file, side);
+        status = zm_emulated_body_failures(e, side[0], &object.failures);
+    if (status == APR_SUCCESS)
+        status = zm_side_sync(e, file, side, object.failures);
     if (status != APR_SUCCESS)
         return status;
     object.info = (zm_object_info_t){.size = found.size,

@@ -14,6 +14,7 @@
  */
 
 #define FIRST_MARK 64
+#define FIRST_COUNT 66 /* of failed syncs of bodies/A; 26 of them */
 #define MARKS_END 128
 
 /* Not by writing to the marks: another process may have set one. */
@@ -40,4 +41,31 @@ apr_status_t zm_emulated_marked(zm_emulated_t *e, zm_emulated_mark_t which,
     apr_status_t status = zm_file_read_at(e->turn, FIRST_MARK + (uint64_t)which, &byte, &length);
     *state = byte < ZM_STATE_COUNT ? (zm_emulated_state_t)byte : ZM_STATE_FAILED;
     return APR_STATUS_IS_EOF(status) ? APR_SUCCESS : status;
+}
+
+/* -- directories of bodies ------------------------------------------------------------------- */
+
+static uint64_t place_of_count(char letter)
+{
+    return FIRST_COUNT + (uint64_t)(letter - 'A');
+}
+
+apr_status_t zm_emulated_body_failures(zm_emulated_t *e, char letter, unsigned char *count)
+{
+    apr_size_t length = 1;
+    apr_status_t status = zm_file_read_at(e->turn, place_of_count(letter), count, &length);
+    if (!APR_STATUS_IS_EOF(status))
+        return status;
+    *count = 0;
+    return APR_SUCCESS;
+}
+
+/* Two at a time may count one: it differs from what was before all the same. */
+void zm_emulated_note_body_failure(zm_emulated_t *e, char letter)
+{
+    unsigned char count;
+    if (zm_emulated_body_failures(e, letter, &count) == APR_SUCCESS) {
+        count++;
+        (void)zm_file_write_at(e->turn, place_of_count(letter), &count, 1);
+    }
 }

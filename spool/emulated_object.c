@@ -89,7 +89,7 @@ apr_status_t zm_emulated_complete(zm_emulated_object_t *object, bool durable)
     if (object->info.size > 0)
         status = zm_file_write_at(object->file, 0, &object->first, 1);
     if (status == APR_SUCCESS && durable)
-        status = zm_side_sync(object->engine, object->file, object->side);
+        status = zm_side_sync(object->engine, object->file, object->side, object->failures);
     return status;
 }
 
@@ -98,12 +98,13 @@ static apr_status_t make_side(zm_emulated_object_t *object)
 {
     uint64_t id = object->info.id;
     int tries;
-    apr_status_t status =
-        zm_side_create(&object->file, object->engine, object->side, id, object->pool);
+    apr_status_t status = zm_side_create(&object->file, object->engine, object->side, id,
+                                         &object->failures, object->pool);
     for (tries = 0; APR_STATUS_IS_EEXIST(status) && tries < SIDE_TRIES; tries++) {
         status = zm_emulated_take_id(object->engine, &id);
         if (status == APR_SUCCESS)
-            status = zm_side_create(&object->file, object->engine, object->side, id, object->pool);
+            status = zm_side_create(&object->file, object->engine, object->side, id,
+                                    &object->failures, object->pool);
     }
     return status;
 }

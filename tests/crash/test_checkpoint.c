@@ -294,6 +294,60 @@ static void log_that_a_checkpoint_failed_to_sync_is_written_anew(void)
     end(f);
 }
 
+/* -- large bodies ------------------------------------------------------------------------------ */
+
+static zm_object_t *begin_large(zm_spool_t *spool)
+{
+    static char text[70000];
+    zm_create_options_t create = {.directory = "public", .uid = ZM_UID_NONE, .gid = ZM_UID_NONE};
+    zm_object_t *object;
+    memset(text, 'x', sizeof text);
+    ZM_ASSERT_OK(zm_object_create(&object, spool, &create));
+    ZM_ASSERT_OK(zm_object_write(object, text, sizeof text));
+    return object;
+}
+
+static uint64_t number_of(zm_object_t *object)
+{
+    zm_object_info_t info = {0};
+    ZM_ASSERT_OK(zm_object_info(&info, object));
+    return info.id;
+}
+
+/* Takes letters until the next body gets into the directory of that number. */
+static void reach_directory(fixture_t *f, zm_spool_t *spool, uint64_t number)
+{
+    zm_object_info_t info = {0};
+    do {
+        take_letters(f, spool, 1);
+        ZM_ASSERT_OK(zm_spool_info(&info, spool, f->names[f->count - 1]));
+    } while ((info.id + 1) % 26 != number % 26);
+}
+
+/* Both names were there when the sync of one process failed; that of the other says nothing of it.
+ */
+static void body_whose_name_was_in_anothers_failed_sync_is_not_accepted(void)
+{
+    fixture_t *f = begin();
+    zm_target_t target = {.directory = "router"};
+    zm_published_t published;
+    zm_object_t *slow, *other;
+    f->second = open_spool(false);
+    slow = begin_large(f->first);
+    reach_directory(f, f->second, number_of(slow));
+    other = begin_large(f->second);
+    CU_ASSERT_EQUAL(number_of(other) % 26, number_of(slow) % 26);
+    fail(f, DISK_FAULT_SYNC_NAMES, 0, 1);
+    CU_ASSERT_NOT_EQUAL(zm_object_publish_wait(other, &target, NULL, zm_test_pool()), APR_SUCCESS);
+    fail(f, DISK_FAULT_NONE, 0, 0);
+    CU_ASSERT_NOT_EQUAL(zm_object_publish_wait(slow, &target, NULL, zm_test_pool()), APR_SUCCESS);
+    slow = begin_large(f->first);
+    ZM_ASSERT_OK(zm_object_publish_wait(slow, &target, &published, zm_test_pool()));
+    f->names[f->count++] = published.name;
+    all_survive(f);
+    end(f);
+}
+
 ZM_TESTS("failed checkpoints",
          ZM_TEST(pages_that_one_process_failed_to_sync_are_moved_again_by_another),
          ZM_TEST(pages_that_a_killed_process_moved_are_moved_again),
@@ -301,4 +355,5 @@ ZM_TESTS("failed checkpoints",
          ZM_TEST(nothing_is_moved_when_the_mark_cannot_be_set),
          ZM_TEST(nothing_is_moved_from_a_log_that_cannot_be_made_durable),
          ZM_TEST(log_that_one_process_failed_to_sync_is_written_anew_by_another),
-         ZM_TEST(log_that_a_checkpoint_failed_to_sync_is_written_anew))
+         ZM_TEST(log_that_a_checkpoint_failed_to_sync_is_written_anew),
+         ZM_TEST(body_whose_name_was_in_anothers_failed_sync_is_not_accepted))
