@@ -61,6 +61,17 @@ static void path_of(char path[ZM_SIDE_SIZE + 8], const char *side)
 
 /* -- making and opening ---------------------------------------------------------------- */
 
+/*
+ * Who sweeps may be quicker, and have removed the file when the lock comes: then it is
+ * somebody's memory only.  A file that was just made is without a lease, too.
+ */
+static apr_status_t lease(zm_emulated_t *e, zm_file_t *file, const char *path)
+{
+    zm_file_info_t now;
+    apr_status_t status = zm_file_lock_whole(file, false, true);
+    return status != APR_SUCCESS ? status : zm_path_info(&now, e->root, path);
+}
+
 apr_status_t zm_side_create(zm_file_t **file, zm_emulated_t *e, char side[ZM_SIDE_SIZE],
                             uint64_t id, unsigned char *failures, apr_pool_t *pool)
 {
@@ -77,12 +88,13 @@ apr_status_t zm_side_create(zm_file_t **file, zm_emulated_t *e, char side[ZM_SID
                      ZM_OPEN_READ | ZM_OPEN_WRITE | ZM_OPEN_CREATE | ZM_OPEN_EXCLUSIVE, 0660, pool);
     if (status != APR_SUCCESS)
         return status;
-    status = zm_file_lock_whole(*file, false, true);
+    status = lease(e, *file, path);
     if (status != APR_SUCCESS) {
         zm_file_unlink(e->root, path);
         zm_file_close(*file);
     }
-    return status;
+    /* Swept, or about to be: another number is tried. */
+    return APR_STATUS_IS_ENOENT(status) || status == ZM_E_BUSY ? APR_EEXIST : status;
 }
 
 static apr_status_t sync_directory(zm_emulated_t *e, char letter)
@@ -118,14 +130,6 @@ apr_status_t zm_side_sync(zm_emulated_t *e, zm_file_t *file, const char *side,
     return status == APR_SUCCESS && now != failures ? APR_EGENERAL : status;
 }
 
-/* The lock may come just after the file was removed; then it is somebody's memory only. */
-static apr_status_t check_still_there(zm_emulated_t *e, zm_file_t *file, const char *path)
-{
-    zm_file_info_t now;
-    (void)file;
-    return zm_path_info(&now, e->root, path);
-}
-
 apr_status_t zm_side_open(zm_file_t **file, zm_emulated_t *e, const char *side, bool update,
                           apr_pool_t *pool)
 {
@@ -136,9 +140,7 @@ apr_status_t zm_side_open(zm_file_t **file, zm_emulated_t *e, const char *side, 
     status = zm_file_open(file, e->root, path, flags, 0, pool);
     if (status != APR_SUCCESS)
         return status;
-    status = zm_file_lock_whole(*file, false, true);
-    if (status == APR_SUCCESS)
-        status = check_still_there(e, *file, path);
+    status = lease(e, *file, path);
     if (status != APR_SUCCESS)
         zm_file_close(*file);
     return status;

@@ -1,9 +1,12 @@
 /* Large bodies, in files beside the database: open ones, lost ones, strays. */
+#include <apr_atomic.h>
 #include <apr_strings.h>
+#include <apr_thread_proc.h>
 #include <stdlib.h>
 
 #include "platform/fs.h"
 #include "spool/layout.h"
+#include "spool/recover.h"
 #include "tests/unit/harness.h"
 #include "tests/unit/spool/emulated_spool.h"
 
@@ -251,6 +254,57 @@ static void body_that_an_older_database_does_not_know_is_kept(void)
     zm_spool_close(spool);
 }
 
+typedef struct sweeper_t {
+    zm_spool_t *spool;
+    apr_pool_t *pool;
+    apr_uint32_t stop;
+} sweeper_t;
+
+static void *APR_THREAD_FUNC recover_again(apr_thread_t *thread, void *data)
+{
+    sweeper_t *sweeper = data;
+    zm_recover_options_t options = {0};
+    zm_recover_report_t report;
+    (void)thread;
+    while (apr_atomic_read32(&sweeper->stop) == 0)
+        if (zm_spool_recover(sweeper->spool, &options, &report, sweeper->pool, NULL) != APR_SUCCESS)
+            break;
+    return NULL;
+}
+
+/* A file is nobody's for a moment: between its making and its lease. */
+static void body_that_is_being_made_is_not_swept(void)
+{
+    zm_spool_t *spool = emulated_make();
+    sweeper_t sweeper = {0};
+    zm_create_options_t create = {.directory = "public", .uid = ZM_UID_NONE, .gid = ZM_UID_NONE};
+    zm_target_t target = {.directory = "deferred", .unsynced = true};
+    zm_error_t error = {0};
+    apr_thread_t *thread;
+    apr_status_t ignored;
+    char *text = calloc(1, 70000);
+    int i;
+    ZM_ASSERT_OK(emulated_open(&sweeper.spool, "spool", false, &error));
+    ZM_ASSERT_OK(apr_pool_create(&sweeper.pool, NULL));
+    ZM_ASSERT_OK(apr_thread_create(&thread, NULL, recover_again, &sweeper, zm_test_pool()));
+    for (i = 0; i < 2000; i++) {
+        zm_published_t published;
+        zm_object_t *object;
+        zm_object_info_t info;
+        ZM_ASSERT_OK(zm_object_create(&object, spool, &create));
+        ZM_ASSERT_OK(zm_object_write(object, text, 70000));
+        ZM_ASSERT_OK(zm_object_publish_wait(object, &target, &published, zm_test_pool()));
+        ZM_ASSERT_OK(zm_spool_info(&info, spool, published.name));
+        ZM_ASSERT_OK(zm_spool_unlink(spool, published.name));
+    }
+    apr_atomic_set32(&sweeper.stop, 1);
+    apr_thread_join(&ignored, thread);
+    free(text);
+    zm_spool_close(sweeper.spool);
+    apr_pool_destroy(sweeper.pool);
+    zm_spool_close(spool);
+}
+
 static void unfinished_body_is_found_and_removed(void)
 {
     zm_spool_t *spool = emulated_make();
@@ -294,4 +348,5 @@ ZM_TESTS("spool emulated bodies", ZM_TEST(large_body_stays_for_its_readers),
          ZM_TEST(number_of_a_stray_body_is_passed_over),
          ZM_TEST(body_is_unfinished_until_it_is_published),
          ZM_TEST(body_that_an_older_database_does_not_know_is_kept),
+         ZM_TEST(body_that_is_being_made_is_not_swept),
          ZM_TEST(unfinished_body_is_found_and_removed), ZM_TEST(stray_body_is_found_and_parked))
