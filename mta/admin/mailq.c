@@ -245,6 +245,9 @@ int main(int argc, char **argv)
     if (zm_zenv_load(&mailq.zenv, &site, mailq.pool, &error) != APR_SUCCESS)
         return mailq_complain(ZM_EXIT_CONFIG, "%s", error.text);
     mailq.server = argc == 2 ? argv[1] : NULL;
+    if (mailq.json && mailq.status == 1)
+        return mailq_complain(ZM_EXIT_USAGE, "--json prints one thing: the queue, or with -ss what "
+                                             "lies in the spool");
     code = complete(&mailq);
     if (code == 0)
         code = run(&mailq);

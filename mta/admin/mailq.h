@@ -61,6 +61,9 @@ int mailq_complain(int code, const char *format, ...) __attribute__((format(prin
 /** Prints text of others on one line: CR is a line break and becomes a bar, other control bytes
  * blanks. */
 void mailq_print(zm_str_t text);
+/** Prints a line of the server; control bytes but TAB become blanks: who answers, and what other
+ * hosts have told it, may be anything. */
+void mailq_print_line(zm_str_t line);
 /** What is said when nothing was listed. */
 void mailq_nothing(const mailq_t *mailq);
 /** EXIT_OSFILE when options choose by what is in files, and none could be read; else 0. */

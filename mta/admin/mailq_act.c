@@ -48,7 +48,8 @@ static int act(mailq_t *mailq, const mailq_action_t *action)
     if (!done)
         return mailq_complain(EXIT_NOPERM, "%s: %.*s", action->what, (int)reply.length - 1,
                               reply.data + 1);
-    printf("%s: %.*s\n", action->what, (int)reply.length - 1, reply.data + 1);
+    printf("%s: ", action->what);
+    mailq_print_line(zm_str_from(reply, 1));
     return 0;
 }
 
@@ -79,6 +80,6 @@ int mailq_explain(mailq_t *mailq, const char *what)
                               line.data + 1);
     }
     while (mailq_reply_line(mailq, &line, mailq->pool))
-        printf("%.*s\n", (int)line.length, line.data);
+        mailq_print_line(line);
     return 0;
 }

@@ -247,12 +247,27 @@ static const char *daemon_state(mailq_t *mailq, const char *pid_file, const char
     return "never started";
 }
 
+static void tell_json(const char *directory, int64_t count, const char *state)
+{
+    static bool any;
+    printf("%s\n {\"directory\":", any ? "," : "");
+    mailq_json_string(zm_str(directory));
+    printf(",\"messages\":%lld", (long long)count);
+    if (state != NULL)
+        mailq_json_field("daemon", zm_str(state));
+    printf("}");
+    any = true;
+}
+
 static void tell_inputs(mailq_t *mailq, const char *directory, int64_t count)
 {
     const char *gone = has_core(mailq, ZM_DIR_ROUTER) ? "core dumped" : "no daemon";
-    printf("%lld entr%s in %s/%s/ directory: %s\n", (long long)count, count == 1 ? "y" : "ies",
-           zm_zenv_postoffice(mailq->zenv), directory,
-           daemon_state(mailq, ".pid.router", "processing", gone, count));
+    const char *state = daemon_state(mailq, ".pid.router", "processing", gone, count);
+    if (mailq->json)
+        tell_json(directory, count, state);
+    else
+        printf("%lld entr%s in %s/%s/ directory: %s\n", (long long)count, count == 1 ? "y" : "ies",
+               zm_zenv_postoffice(mailq->zenv), directory, state);
 }
 
 static void tell_more_inputs(mailq_t *mailq)
@@ -269,26 +284,43 @@ static void tell_more_inputs(mailq_t *mailq)
     }
 }
 
-int mailq_status(mailq_t *mailq)
+static void tell_rest(mailq_t *mailq, int64_t deferred, int64_t control, int64_t queued)
 {
     const char *postoffice = zm_zenv_postoffice(mailq->zenv);
+    const char *state =
+        daemon_state(mailq, ".pid.scheduler", "working", "no scheduler daemon", control);
+    if (mailq->json) {
+        tell_json(ZM_DIR_DEFERRED, deferred, NULL);
+        tell_json(ZM_DIR_TRANSPORT, control, state);
+        tell_json(ZM_DIR_QUEUE, queued, NULL);
+        return;
+    }
+    if (deferred > 0)
+        printf("%lld message%s deferred\n", (long long)deferred, deferred == 1 ? "" : "s");
+    printf("%lld message%s in %s/transport/ directory: %s%s\n", (long long)control,
+           control == 1 ? "" : "s", postoffice, state,
+           has_core(mailq, ZM_DIR_TRANSPORT) ? " (core exists)" : "");
+    if (queued >= 0 && queued != control)
+        printf("%lld message%s in %s/queue/ directory\n", (long long)queued, queued == 1 ? "" : "s",
+               postoffice);
+}
+
+int mailq_status(mailq_t *mailq)
+{
     int64_t routing = count_messages(mailq, ZM_DIR_ROUTER);
     int64_t deferred = count_messages(mailq, ZM_DIR_DEFERRED);
     int64_t control = count_messages(mailq, ZM_DIR_TRANSPORT);
     int64_t queued = count_messages(mailq, ZM_DIR_QUEUE);
 
     if (routing < 0 || control < 0)
-        return mailq_complain(EXIT_OSFILE, "cannot read the spool at %s", postoffice);
+        return mailq_complain(EXIT_OSFILE, "cannot read the spool at %s",
+                              zm_zenv_postoffice(mailq->zenv));
+    if (mailq->json)
+        printf("[");
     tell_inputs(mailq, ZM_DIR_ROUTER, routing);
     tell_more_inputs(mailq);
-    if (deferred > 0)
-        printf("%lld message%s deferred\n", (long long)deferred, deferred == 1 ? "" : "s");
-    printf("%lld message%s in %s/transport/ directory: %s%s\n", (long long)control,
-           control == 1 ? "" : "s", postoffice,
-           daemon_state(mailq, ".pid.scheduler", "working", "no scheduler daemon", control),
-           has_core(mailq, ZM_DIR_TRANSPORT) ? " (core exists)" : "");
-    if (queued >= 0 && queued != control)
-        printf("%lld message%s in %s/queue/ directory\n", (long long)queued, queued == 1 ? "" : "s",
-               postoffice);
+    tell_rest(mailq, deferred, control, queued);
+    if (mailq->json)
+        printf("]\n");
     return 0;
 }

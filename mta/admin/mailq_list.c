@@ -165,6 +165,16 @@ void mailq_print(zm_str_t text)
     }
 }
 
+void mailq_print_line(zm_str_t line)
+{
+    apr_size_t i;
+    for (i = 0; i < line.length; i++) {
+        unsigned char c = (unsigned char)line.data[i];
+        putchar((c < ' ' && c != '\t') || c == 127 ? ' ' : c);
+    }
+    putchar('\n');
+}
+
 int mailq_unread(const mailq_t *mailq)
 {
     return mailq->any_unread && !mailq->any_read && mailq_filter_needs_files(mailq) ? EXIT_OSFILE
@@ -401,7 +411,7 @@ int mailq_report(mailq_t *mailq, const char *command)
         return mailq_complain(EXIT_NOPERM, "the scheduler refuses: %.*s", (int)line.length - 1,
                               line.data + 1);
     while (mailq_reply_line(mailq, &line, pool)) {
-        printf("%.*s\n", (int)line.length, line.data);
+        mailq_print_line(line);
         apr_pool_clear(pool);
     }
     return 0;

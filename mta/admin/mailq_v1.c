@@ -294,7 +294,7 @@ static int print_summary(mailq_t *mailq)
     bool end = false;
     while (mailq_line(mailq, &line, mailq->pool)) {
         if (end && !(mailq->summary >= 2 && line.length > 0 && line.data[0] == ' '))
-            printf("%.*s\n", (int)line.length, line.data);
+            mailq_print_line(line);
         end |= zm_str_equal_c(line, "End:");
     }
     return 0;

@@ -54,6 +54,10 @@ def test_the_spool_is_counted():
         i.plant('deferred/987654.deferred', 'from alice@mail.test\nto bob\nenv-end\nSubject: x\n\nx\n')
         check(counted(i) == [never[0], '1 entry in P/router2/ directory: never started', '1 message deferred', never[1]], counted(i))
         check('non-local' in i.mailq('-ss', 'other.test').out, i.mailq('-ss', 'other.test').out)
+        state = {d['directory']: d for d in json.loads(i.mailq('-ss', '--json').out)}
+        check(state['router2']['messages'] == state['deferred']['messages'] == 1, state)
+        check(state['transport'] == {'directory': 'transport', 'messages': 0, 'daemon': 'never started'}, state)
+        check('one thing' in i.mailq('-s', '--json', code=64).err, 'two things')
         i.start('scheduler')
         check('router2/987650: it waits for the router' in i.mailq('--explain', '987650').out, i.mailq('--explain', '987650').out)
         i.stop()
