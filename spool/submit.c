@@ -157,6 +157,16 @@ void zm_submit_commit(zm_submission_t *submission, zm_publish_fn *fn, void *bato
     zm_object_publish(submission->object, &target, on_published, submission);
 }
 
+void zm_submit_commit_aside(zm_submission_t *submission, const char *directory, const char *suffix,
+                            zm_publish_fn *fn, void *baton)
+{
+    zm_target_t target = {.directory = directory, .suffix = suffix};
+    submission->notify = NULL;
+    submission->fn = fn;
+    submission->baton = baton;
+    zm_object_publish(submission->object, &target, on_published, submission);
+}
+
 apr_status_t zm_submit_commit_wait(zm_submission_t *submission, zm_published_t *result,
                                    apr_pool_t *pool)
 {

@@ -45,6 +45,9 @@ zm_object_t *zm_submit_object(zm_submission_t *submission);
 /** The submission is consumed.  fn as in zm_object_publish; published->info gives the spool id. */
 void zm_submit_commit(zm_submission_t *submission, zm_publish_fn *fn, void *baton);
 apr_status_t zm_submit_commit_wait(zm_submission_t *submission, zm_published_t *result, apr_pool_t *pool);
+/** The same, to another place ("freezer", suffix "policy-1"); no hint.  Both strings must stay until fn is called. */
+void zm_submit_commit_aside(zm_submission_t *submission, const char *directory, const char *suffix, zm_publish_fn *fn,
+                            void *baton);
 /** Publishes elsewhere ("freezer", suffix "policy-1"; "postman"); no hint. */
 apr_status_t zm_submit_commit_to(zm_submission_t *submission, const char *directory, const char *suffix,
                                  zm_published_t *result, apr_pool_t *pool);

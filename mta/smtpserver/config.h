@@ -51,7 +51,8 @@ struct config_group_t {
     double tarpit_initial, tarpit_exponent, tarpit_limit; /**< seconds, factor, seconds */
     bool ehlo, pipelining, eight_bit, chunking, dsn, enhanced, multiline;
     bool etrn;
-    bool listen_submit;  /**< BindAddress, or its absence, means port 587 too */
+    const char *policy_type, *policy_file; /**< of its policy database; null: none */
+    bool listen_submit;                    /**< BindAddress, or its absence, means port 587 too */
     int64_t submit_auth; /**< who must say who he is: 0 not this host, 1 everybody, -1 not set */
     bool names;          /**< clients' names are asked of the domain name service */
     bool vrfy, expn;     /**< VRFY and EXPN are put to the router */
@@ -90,14 +91,15 @@ typedef struct config_t {
     int64_t unknown_commands;
     int64_t max_received;                               /**< Received headers that make a loop */
     int64_t command_timeout, data_timeout, greet_delay; /**< seconds */
-    bool sum_size;     /**< SIZE= counts once for each recipient in the space check */
-    bool percent_hack; /**< % and ! in local parts are looked through */
-    bool source_route; /**< keep @a,@b:c@d */
-    bool submission;   /**< MSA-mode: what submit of a listener means, for all */
-    bool lmtp;         /**< sessions at other ports than 25 speak LMTP */
-    bool router;       /**< the router is asked about senders and recipients */
-    bool router_named; /**< but only where a pattern has f or t */
-    int64_t routers;   /**< that answer, at most */
+    bool sum_size;       /**< SIZE= counts once for each recipient in the space check */
+    bool percent_hack;   /**< % and ! in local parts are looked through */
+    bool source_route;   /**< keep @a,@b:c@d */
+    bool accept_unknown; /**< what policy databases say nothing about */
+    bool submission;     /**< MSA-mode: what submit of a listener means, for all */
+    bool lmtp;           /**< sessions at other ports than 25 speak LMTP */
+    bool router;         /**< the router is asked about senders and recipients */
+    bool router_named;   /**< but only where a pattern has f or t */
+    int64_t routers;     /**< that answer, at most */
     config_newline_t bare_newline;
     const char *greeting[CONFIG_GREETING_LINES];
     int greeting_lines;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mta/map/map.h"
 #include "mta/smtpserver/config_parts.h"
 
 typedef enum kind_t {
@@ -43,7 +44,6 @@ typedef struct keyword_t {
 
 #define NO_TLS "this version has no TLS"
 #define NO_AUTH "this version has no authentication"
-#define NO_POLICY "this version accepts mail for local domains, and relays for the loopback only"
 
 /* -- parameters with a rule of their own ------------------------------------------ */
 
@@ -73,6 +73,31 @@ static void bind_tls(config_reader_t *reader)
 static void submit_auth(config_reader_t *reader)
 {
     reader->group->submit_auth = zm_str_starts_nocase(reader->keyword, ZM_S("no-")) ? 0 : 1;
+}
+
+static void policy_database(config_reader_t *reader)
+{
+    config_group_t *group = reader->group;
+    group->policy_type = zm_str_c(reader->pool, reader->words[0]);
+    group->policy_file = zm_str_c(reader->pool, reader->words[1]);
+    if (strcmp(group->policy_type, "$DBTYPE") == 0) /* the site has not set it */
+        group->policy_type = "sqlite";
+    if (!zm_map_type_exists(group->policy_type))
+        config_warning(reader,
+                       "PARAM policydb: this version has no databases of type %s: clients will be "
+                       "turned away",
+                       group->policy_type);
+}
+
+static void policy_default(config_reader_t *reader)
+{
+    zm_str_t word = reader->words[0];
+    if (zm_str_equal_nocase(word, ZM_S("accept")))
+        reader->config->accept_unknown = true;
+    else if (zm_str_equal_nocase(word, ZM_S("reject")))
+        reader->config->accept_unknown = false;
+    else
+        config_error(reader, "PARAM policy-default: expected reject or accept");
 }
 
 static void deliver_by(config_reader_t *reader)
@@ -291,6 +316,8 @@ static const keyword_t keywords[] = {
     {.name = "force-rcpt-notify-never", .kind = GROUP_ON, .offset = G(never_notify)},
     {.name = "no-force-rcpt-notify-never", .kind = GROUP_OFF, .offset = G(never_notify)},
 
+    {.name = "policydb", .kind = CALL, .call = policy_database, .words = 2},
+    {.name = "policy-default", .kind = CALL, .call = policy_default, .words = 1},
     {.name = "BindSubmit", .kind = CALL, .call = bind_submit, .words = 1},
     {.name = "listen-submit", .kind = GROUP_ON, .offset = G(listen_submit)},
     {.name = "MSA-mode", .kind = ON, .offset = C(submission)},
@@ -335,8 +362,6 @@ static const keyword_t keywords[] = {
     {.name = "perl-hook", .kind = WARNING, .note = "it is obsolete"},
     {.name = "policy-hook", .kind = WARNING, .note = "this version has no policy hook"},
     {.name = "policydb-submit", .kind = WARNING, .note = "a group has its own: newgroup"},
-    {.name = "policydb", .kind = WARNING, .words = 2, .note = NO_POLICY},
-    {.name = "policy-default", .kind = NOTICE, .words = 1, .note = NO_POLICY},
     {.name = "tracking-cluster",
      .kind = NOTICE,
      .words = 3,

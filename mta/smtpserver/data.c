@@ -17,16 +17,20 @@
 #include "platform/log.h"
 #include "spool/layout.h"
 
+#define FREEZER_SUFFIX "policy-1"
 #define SPACE_STEP 1048576 /* octets of one message between looks at the free space */
 
 /* -- before ---------------------------------------------------------------------------- */
 
-static apr_status_t finish_envelope(transaction_t *transaction)
+static apr_status_t finish_envelope(session_t *session)
 {
+    transaction_t *transaction = session->transaction;
     zm_str_t rest = zm_buf_str(&transaction->refused), comment;
     apr_status_t status = APR_SUCCESS;
     while (status == APR_SUCCESS && zm_str_cut(rest, '\n', &comment, &rest))
         status = zm_submit_line(transaction->submission, "comment", comment);
+    if (status == APR_SUCCESS && session->policy.freeze)
+        status = zm_submit_line(transaction->submission, "comment", ZM_S("policy: set aside"));
     if (status == APR_SUCCESS)
         status = zm_submit_env_end(transaction->submission);
     return status;
@@ -76,7 +80,7 @@ void data_begin(session_t *session)
     transaction_t *transaction = session->transaction;
     apr_status_t status = transaction->failure;
     if (status == APR_SUCCESS)
-        status = finish_envelope(transaction);
+        status = finish_envelope(session);
     if (status == APR_SUCCESS && session->submission)
         status = add_comment(session);
     if (status != APR_SUCCESS)
@@ -144,7 +148,7 @@ static bool is_doomed(const session_t *session)
 void data_take(session_t *session, apr_size_t octets, zm_str_t text)
 {
     transaction_t *transaction = session->transaction;
-    uint64_t limit = (uint64_t)session->server->config->max_size;
+    uint64_t limit = (uint64_t)session_max_size(session);
     uint64_t before = transaction->octets;
     apr_status_t status;
     transaction->octets += octets;
@@ -222,7 +226,7 @@ void data_refuse(session_t *session)
         refuse_spray(session);
     else if (transaction->too_big)
         reply(session, 552, "5.3.4", "the message is too big: the limit is %lld octets",
-              (long long)session->server->config->max_size);
+              (long long)session_max_size(session));
     else if (has_bare_newline(session))
         reply(session, 554, "5.6.11", "the message has CR or LF bytes that are no line ends");
     else if (transaction->header.too_long)
@@ -243,7 +247,13 @@ static void log_accepted(session_t *session, const char *id)
     zm_log(ZM_LOG_INFO, id, "accepted", ZM_F_S("session", session->tag),
            ZM_F_S("client", session->client_text), ZM_F_N("from", transaction->sender),
            ZM_F_I("recipients", transaction->accepted), ZM_F_I("octets", transaction->octets));
-    if (session->server->syslog)
+    if (session->policy.freeze)
+        zm_log(ZM_LOG_NOTICE, id, "set aside", ZM_F_S("client", session->client_text));
+    if (session->server->syslog && session->policy.freeze)
+        zm_log_syslog(ZM_LOG_INFO, "smtpserver", "accepted %s (%lluc) from %s/%u into freeze[1]",
+                      id, (unsigned long long)transaction->octets, session->client_text,
+                      client->port);
+    else if (session->server->syslog)
         zm_log_syslog(ZM_LOG_INFO, "smtpserver", "%s: (%lluc) accepted from %s/%u", id,
                       (unsigned long long)transaction->octets, session->client_text, client->port);
 }
@@ -262,12 +272,15 @@ static void on_commit(apr_status_t status, const zm_published_t *published, void
         session->errors = 0;
         session->server->accepted++;
         count_transmitted(session, session->stored, session->transaction->accepted);
+        if (session->policy.freeze)
+            session_tarpit(session);
         reply(session, 250, "2.0.0", "Message accepted; %s", id);
     } else {
         reply_spool_failure(session, status);
     }
     transaction_end(session);
-    session_go_on(session);
+    if (!session->held_back)
+        session_go_on(session);
     session->depth--;
     session_settle(session);
 }
@@ -304,5 +317,8 @@ void data_end(session_t *session)
     space_taken(&session->server->space, session->stored);
     session->committing = true;
     session_wait(session);
-    zm_submit_commit(submission, on_commit, session);
+    if (session->policy.freeze)
+        zm_submit_commit_aside(submission, ZM_DIR_FREEZER, FREEZER_SUFFIX, on_commit, session);
+    else
+        zm_submit_commit(submission, on_commit, session);
 }

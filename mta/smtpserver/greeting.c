@@ -113,21 +113,40 @@ static bool need_not_greet(const session_t *session)
                          : pattern == NULL || (pattern->flags & PATTERN_NO_GREET) != 0;
 }
 
+/* Listeners for submission ask everybody who he is, unless told otherwise; MSA-mode asks those who
+ * are not trusted. */
+static bool is_barred(const session_t *session)
+{
+    const session_options_t *options = &session->options;
+    int64_t all = options->group->submit_auth;
+    bool trusted = policy_trusts(&options->client, session->server->local) ||
+                   session->policy.always_accept || session->policy.full_trust;
+    return session->submission && (!trusted || (all < 0 ? options->submit : all > 0));
+}
+
+/* The client is not welcome, for now or at all. */
+static void turn_away(session_t *session, const policy_verdict_t *verdict)
+{
+    session->denied = true;
+    session_note(session, "-- policy: %d %s", verdict->code, verdict->text);
+    session_tarpit(session);
+    if (verdict->result == POLICY_DEFER) {
+        reply(session, 421, verdict->enhanced, "%s: %s", session->server->hostname, verdict->text);
+        session_finish(session, "put off by policy");
+        return;
+    }
+    reply_contact(session, 554, verdict->enhanced);
+    reply(session, 554, verdict->enhanced, "Hello %s; %s", session->client_text, verdict->text);
+}
+
 static void on_connect_verdict(session_t *session, const policy_verdict_t *verdict)
 {
     int64_t delay = session->server->config->greet_delay;
-    int code = verdict->result == POLICY_DEFER ? 421 : 554;
     if (verdict->result != POLICY_ACCEPT) {
-        session->denied = true;
-        session_note(session, "-- policy: %d %s", verdict->code, verdict->text);
-        session_tarpit(session);
-        reply_contact(session, code, verdict->enhanced);
-        reply(session, code, verdict->enhanced, "Hello %s; %s", session->client_text,
-              verdict->text);
-        if (verdict->result == POLICY_DEFER)
-            session_finish(session, "put off by policy");
+        turn_away(session, verdict);
         return;
     }
+    session->barred = is_barred(session);
     session->state = need_not_greet(session) ? SESSION_READY : SESSION_HELLO;
     if (delay == 0 || session->server->local) {
         greeting_banner(session);
@@ -173,7 +192,7 @@ void greeting_begin(session_t *session)
 static void list_extensions(session_t *session)
 {
     const config_group_t *group = session->group;
-    reply_list(session, 250, "SIZE %lld", (long long)session->server->config->max_size);
+    reply_list(session, 250, "SIZE %lld", (long long)session_max_size(session));
     if (group->eight_bit)
         reply_list(session, 250, "8BITMIME");
     if (group->pipelining)

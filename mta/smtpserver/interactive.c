@@ -181,7 +181,7 @@ static apr_status_t start(interactive_t *interactive, zm_error_t *error)
     }
     server->counters = zm_counters_open(program->zenv, false, program->pool);
     if (status == APR_SUCCESS)
-        status = program_confine(program, error);
+        status = program_confine(program, interactive->config, error);
     if (status != APR_SUCCESS)
         return status;
     status = zm_loop_create(&loop, program->pool);

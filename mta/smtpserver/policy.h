@@ -2,23 +2,29 @@
  * Policy: who may send what to whom.
  *
  * A session asks at four stages and goes on when it is answered, which may be
- * at once (before policy_ask returns) or later, on the loop: rules that ask DNS,
- * a database or a filter fit behind the same call.
+ * at once (before policy_ask returns) or later, on the loop, when rules ask the
+ * domain name service.
  *
- * The rules of this version:
+ * Without a policy database:
  *
  *   recipients in local domains are accepted from everybody;
  *   recipients elsewhere only from this host (the loopback, or standard input);
  *   everything else is refused.
  *
- * Local domains are those in localnames.h and the address literals of this host.  A
- * local part such as user%far.test or far.test!user in a local domain counts
- * as what it would be routed to.
+ * Local domains are those in localnames.h and the address literals of this host.
+ *
+ * With one (smtp-policy.src(5)) its rules decide about all clients on the network.
+ * One that cannot be read accepts nobody; what it says nothing about is refused,
+ * unless the configuration wants it accepted.
+ *
+ * In both cases a local part such as user%far.test or far.test!user in a domain of
+ * ours counts as what it would be routed to.
  */
 #ifndef ZM_SMTPSERVER_POLICY_H
 #define ZM_SMTPSERVER_POLICY_H
 
 #include "mta/mail/smtp_path.h"
+#include "mta/net/dns.h"
 #include "mta/net/ip.h"
 #include "mta/smtpserver/localnames.h"
 
@@ -31,15 +37,39 @@ typedef enum policy_stage_t {
     POLICY_RECIPIENT /**< RCPT TO */
 } policy_stage_t;
 
-/** What is known when the question is put.  Strings must stay until the answer or policy_cancel. */
+#define POLICY_REASON 256
+
+/** What the rules know of a client by now.  The session keeps it, zero at first. */
+typedef struct policy_state_t {
+    bool always_reject;    /**< nothing is taken from this client */
+    bool always_freeze;    /**< all of it is set aside */
+    bool always_accept;    /**< it may send anywhere */
+    bool full_trust;       /**< nothing is checked */
+    bool trust_recipients; /**< recipients are not */
+    bool name_known;       /**< the name of its address has been looked at */
+    bool has_max_size;
+    int64_t max_size; /**< of its messages, octets; 0: no limit */
+    /* of the message under way; POLICY_SENDER begins anew */
+    bool sender_freeze, sender_norelay;
+    bool freeze;                /**< the message is to be set aside */
+    char reason[POLICY_REASON]; /**< of always_reject; "" for none */
+} policy_state_t;
+
+/** What is known when the question is put.  Strings, paths and the state must stay until the answer
+ * or policy_cancel. */
 typedef struct policy_question_t {
     policy_stage_t stage;
+    int database;                    /**< number of the listener's group */
     zm_endpoint_t client, server;    /**< family 0 with standard input */
     bool local;                      /**< the client is a program on standard input (if it has no
                                         address) */
-    zm_str_t helo;                   /**< "" before */
+    int64_t same;                    /**< sessions from this address, this one included */
+    zm_str_t helo;                   /**< the name in the greeting; "" before */
+    const char *name;                /**< of its address; null: unknown */
+    bool name_verified;              /**< and the name leads to the address */
     const zm_smtp_path_t *sender;    /**< null before MAIL */
     const zm_smtp_path_t *recipient; /**< at POLICY_RECIPIENT */
+    policy_state_t *state;
 } policy_question_t;
 
 typedef enum policy_result_t { POLICY_ACCEPT, POLICY_REFUSE, POLICY_DEFER } policy_result_t;
@@ -56,11 +86,22 @@ typedef void policy_fn(const policy_verdict_t *verdict, void *baton);
 /** A question under way. */
 typedef struct policy_ask_t policy_ask_t;
 
+/** A policy database; type null: none. */
+typedef struct policy_database_t {
+    const char *type, *file;
+} policy_database_t;
+
 typedef struct policy_options_t {
     localnames_t *names;
-    bool percent_hack; /**< % and ! in local parts are looked through */
+    bool percent_hack;                  /**< % and ! in local parts are looked through */
+    bool accept_unknown;                /**< what the rules say nothing about */
+    const policy_database_t *databases; /**< one for each group */
+    int database_count;
+    zm_dns_t *dns;          /**< null: rules that ask it put clients off */
+    const char *const *own; /**< addresses and names of this host; null ended; null: none */
 } policy_options_t;
 
+/** The strings of the options stay the caller's. */
 apr_status_t policy_create(policy_t **policy, const policy_options_t *options, apr_pool_t *pool);
 
 /** Whether a client may send to anywhere without saying who he is: one on this host.  local: as in

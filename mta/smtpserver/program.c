@@ -90,13 +90,32 @@ apr_status_t program_drop_rights(const program_t *program, zm_error_t *error)
     return status;
 }
 
-apr_status_t program_confine(const program_t *program, zm_error_t *error)
+/* The directories that may be read, those of policy databases among them. */
+static const char *const *readable(const program_t *program, const config_t *config)
+{
+    apr_array_header_t *list = apr_array_make(program->pool, 8, sizeof(const char *));
+    int i;
+    APR_ARRAY_PUSH(list, const char *) = zm_zenv_mailvar(program->zenv);
+    APR_ARRAY_PUSH(list, const char *) = zm_zenv_mailshare(program->zenv);
+    APR_ARRAY_PUSH(list, const char *) = "/etc";
+    APR_ARRAY_PUSH(list, const char *) = "/usr/share/zoneinfo";
+    for (i = 0; i < config->groups->nelts; i++) {
+        const char *file = APR_ARRAY_IDX(config->groups, i, config_group_t *)->policy_file;
+        const char *end = file != NULL ? strrchr(file, '/') : NULL;
+        if (end != NULL && end != file)
+            APR_ARRAY_PUSH(list, const char *) =
+                apr_pstrndup(program->pool, file, (apr_size_t)(end - file));
+    }
+    APR_ARRAY_PUSH(list, const char *) = NULL;
+    return (const char *const *)(const void *)list->elts;
+}
+
+apr_status_t program_confine(const program_t *program, const config_t *config, zm_error_t *error)
 {
     const zm_zenv_t *zenv = program->zenv;
-    const char *read[] = {zm_zenv_mailvar(zenv), zm_zenv_mailshare(zenv), "/etc",
-                          "/usr/share/zoneinfo", NULL};
     const char *write[] = {zm_zenv_postoffice(zenv), zm_zenv_logdir(zenv), NULL};
-    const zm_sandbox_t allowed = {.read = read, .write = write, .network = true};
+    const zm_sandbox_t allowed = {
+        .read = readable(program, config), .write = write, .network = true};
     apr_status_t status = program_drop_rights(program, error);
     if (status != APR_SUCCESS)
         return status;
@@ -119,28 +138,44 @@ static const char *const *own_addresses(const zm_zenv_t *zenv, apr_pool_t *pool)
     return (const char *const *)list->elts;
 }
 
-static apr_status_t make_policy(server_t *server, const zm_zenv_t *zenv, const mailconf_t *mailconf,
-                                apr_pool_t *pool, zm_error_t *error)
+/* Without a resolver clients have no names.  A program on standard input needs none, unless the
+ * policy is tried out. */
+static void make_resolver(const program_t *program, server_t *server)
 {
-    policy_options_t options = {.percent_hack = server->config->percent_hack};
-    const char **fallback = apr_pcalloc(pool, 3 * sizeof *fallback);
-    const char *directory = apr_pstrcat(pool, zm_zenv_mailvar(zenv), "/db", NULL);
-    apr_status_t status;
-    fallback[0] = server->hostname;
-    fallback[1] = mailconf->mydomain;
-    status = localnames_open(&options.names, directory, fallback, own_addresses(zenv, pool), pool,
-                             error);
-    return status != APR_SUCCESS ? status : policy_create(&server->policy, &options, pool);
-}
-
-/* Without a resolver clients have no names. */
-static void make_resolver(server_t *server)
-{
+    const arguments_t *arguments = &program->arguments;
     zm_error_t error = {0};
+    if (arguments->interactive &&
+        (arguments->pretend.ip.family == 0 || server->config->standard->policy_type == NULL))
+        return;
     if (zm_dns_create(&server->dns, server->loop, NULL, &error) == APR_SUCCESS)
         return;
     server->dns = NULL;
     zm_log(ZM_LOG_WARNING, NULL, "no resolver", ZM_F_S("reason", error.text));
+}
+
+static apr_status_t make_policy(server_t *server, const zm_zenv_t *zenv, const mailconf_t *mailconf,
+                                apr_pool_t *pool, zm_error_t *error)
+{
+    const apr_array_header_t *groups = server->config->groups;
+    policy_database_t *databases = apr_pcalloc(pool, (apr_size_t)groups->nelts * sizeof *databases);
+    policy_options_t options = {.percent_hack = server->config->percent_hack,
+                                .accept_unknown = server->config->accept_unknown,
+                                .databases = databases,
+                                .database_count = groups->nelts,
+                                .dns = server->dns,
+                                .own = own_addresses(zenv, pool)};
+    int i;
+    const char **fallback = apr_pcalloc(pool, 3 * sizeof *fallback);
+    const char *directory = apr_pstrcat(pool, zm_zenv_mailvar(zenv), "/db", NULL);
+    apr_status_t status;
+    for (i = 0; i < groups->nelts; i++) {
+        const config_group_t *group = APR_ARRAY_IDX(groups, i, config_group_t *);
+        databases[i] = (policy_database_t){group->policy_type, group->policy_file};
+    }
+    fallback[0] = server->hostname;
+    fallback[1] = mailconf->mydomain;
+    status = localnames_open(&options.names, directory, fallback, options.own, pool, error);
+    return status != APR_SUCCESS ? status : policy_create(&server->policy, &options, pool);
 }
 
 apr_status_t program_server(const program_t *program, server_t *server, const config_t *config,
@@ -164,6 +199,7 @@ apr_status_t program_server(const program_t *program, server_t *server, const co
     server->style = arguments->style;
     server->max_load = arguments->max_load;
     server->syslog = strpbrk(syslog, "Ss") != NULL;
+    make_resolver(program, server);
     status = apr_pool_create(&server->scratch_pool, pool);
     if (status == APR_SUCCESS)
         status = make_policy(server, zenv, &mailconf, pool, error);
@@ -175,8 +211,6 @@ apr_status_t program_server(const program_t *program, server_t *server, const co
     server->submitter = apr_pcalloc(pool, sizeof *server->submitter);
     zm_site_submitter(server->submitter, zenv, spool, pool);
     space_init(&server->space, spool, (uint64_t)config->min_space * 1024);
-    if (!arguments->interactive)
-        make_resolver(server);
     server->turns = turn_file_turns(spool, loop, server->hostname, config, zenv, pool);
     if (config->router)
         server->inquiries =

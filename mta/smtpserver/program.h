@@ -60,7 +60,7 @@ apr_status_t program_drop_rights(const program_t *program, zm_error_t *error);
  * Gives up root for good, and everything that a session does not need.  Before
  * threads start; after everything that only root can open has been opened.
  */
-apr_status_t program_confine(const program_t *program, zm_error_t *error);
+apr_status_t program_confine(const program_t *program, const config_t *config, zm_error_t *error);
 
 /** Fills in a server: names, policy, spool.  The journal is the caller's. */
 apr_status_t program_server(const program_t *program, server_t *server, const config_t *config,

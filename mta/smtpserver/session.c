@@ -250,6 +250,14 @@ void session_tarpit(session_t *session)
     zm_timer_set(&session->delay, apr_time_from_sec(session->delayed));
 }
 
+int64_t session_max_size(const session_t *session)
+{
+    int64_t all = session->server->config->max_size, own = session->policy.max_size;
+    if (!session->policy.has_max_size || (all > 0 && (own == 0 || own > all)))
+        return all;
+    return own;
+}
+
 /* -- asking the policy ------------------------------------------------------------------ */
 
 static void on_verdict(const policy_verdict_t *verdict, void *baton)
@@ -276,11 +284,21 @@ void session_ask(session_t *session, policy_stage_t stage,
                  void (*then)(session_t *session, const policy_verdict_t *verdict))
 {
     transaction_t *transaction = session->transaction;
+    zm_str_t greeting = zm_buf_str(&session->helo), verb;
+    peer_facts_t facts = {0};
     policy_question_t question = {.stage = stage,
+                                  .database = session->group->number,
+                                  .same = session->options.same,
+                                  .state = &session->policy,
                                   .client = session->options.client,
                                   .server = session->options.server,
-                                  .local = session->server->local,
-                                  .helo = zm_buf_str(&session->helo)};
+                                  .local = session->server->local};
+    if (zm_str_word(&greeting, &verb))
+        question.helo = zm_str_trim(greeting);
+    if (session->peer != NULL && peer_is_known(session->peer))
+        facts = peer_facts(session->peer);
+    question.name = facts.name;
+    question.name_verified = facts.verified == PEER_OK;
     if (transaction != NULL)
         question.sender = &transaction->sender_path;
     if (transaction != NULL && stage == POLICY_RECIPIENT)
@@ -394,12 +412,7 @@ static void choose_protocol(session_t *session)
 {
     const config_t *config = session->server->config;
     const session_options_t *options = &session->options;
-    bool trusted = policy_trusts(&options->client, session->server->local);
     session->submission = options->submit || config->submission;
-    if (session->submission) /* listeners for submission ask everybody, unless told otherwise */
-        session->barred =
-            !trusted ||
-            (options->group->submit_auth < 0 ? options->submit : options->group->submit_auth > 0);
     session->lmtp = config->lmtp && !options->submit && options->server.port != SMTP_PORT;
 }
 

@@ -98,7 +98,8 @@ struct session_t {
     void (*resume)(session_t *session, const policy_verdict_t *verdict);
     inquiry_t inquiry; /* a question to the router */
     void (*heard)(session_t *session, const inquiry_answer_t *answer);
-    int unheard;  /* questions that nobody answered */
+    int unheard; /* questions that nobody answered */
+    policy_state_t policy;
     peer_t *peer; /* null: the client has no names worth asking for */
     turn_t *turn; /* ETRN under way */
     zm_buf_t turn_host;
@@ -140,6 +141,8 @@ void session_finish(session_t *session, const char *why);
 /** No input is taken until session_go_on. */
 void session_wait(session_t *session);
 void session_go_on(session_t *session);
+/** The largest message that this client may send; 0: any. */
+int64_t session_max_size(const session_t *session);
 /** Puts a question to the policy; then is called with the answer, at once or later. */
 void session_ask(session_t *session, policy_stage_t stage,
                  void (*then)(session_t *session, const policy_verdict_t *verdict));

@@ -184,7 +184,7 @@ static void reply_accepted(session_t *session, const char *who, const char *enha
 static bool check_size(session_t *session, uint64_t size, uint64_t sum)
 {
     server_t *server = session->server;
-    uint64_t limit = (uint64_t)server->config->max_size;
+    uint64_t limit = (uint64_t)session_max_size(session);
     if (limit > 0 && size > limit) {
         session_tarpit(session);
         reply(session, 552, "5.3.4", "the message is too big: the limit is %llu octets",

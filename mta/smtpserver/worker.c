@@ -270,7 +270,7 @@ static apr_status_t prepare(worker_t *worker, zm_error_t *error)
         status = tally_attach(&worker->tally, worker_tally_path(program), worker->server.slot,
                               program->pool, error);
     worker->server.counters = zm_counters_open(program->zenv, true, program->pool);
-    return status == APR_SUCCESS ? program_confine(program, error) : status;
+    return status == APR_SUCCESS ? program_confine(program, worker->config, error) : status;
 }
 
 static apr_status_t start(worker_t *worker, zm_error_t *error)

@@ -120,5 +120,39 @@ def test_a_batch_shows_its_commands_and_knows_no_strictness():
         check(lines[1:] == ['MAIL FROM: <alice', '250 2.1.0 Sender ', 'QUIT ', '221 2.0.0 mail.te'], repr(lines))
 
 
+RULES = '''
+. relaytarget -
+[0.0.0.0]/0 # nothing
+[127.0.0.0]/8 = _full_rights
+[198.51.100.0]/24 message "not from there" rejectnet +
+bad@spam.test message "not from you" rejectsource +
+odd.test freezesource +
+_full_rights relaycustnet +
+_localnames localdomain + relaytarget +
+'''
+
+
+def test_the_policy_database_decides():
+    with Instance() as i:
+        i.write('var/db/smtp-policy.src', RULES)
+        i.write('share/smtpserver.conf', 'PARAM policydb $DBTYPE $MAILVAR/db/smtp-policy\n' + i.read('share/smtpserver.conf'))
+        if os.path.isdir(i.path('postoffice/freezer')) and os.geteuid() == 0:    # the workers give root up
+            shutil.chown(i.path('postoffice/freezer'), 'daemon')
+        i.start('smtpserver')
+        check(raw(i)[0].startswith('421 4.3.5'), 'a database that is not there lets clients in')
+        run(os.path.join(BIN, 'policy-builder'), '--root', i.root)
+        r = raw(i, b'EHLO x.test\r\n', b'MAIL FROM:<bad@spam.test>\r\n', b'RSET\r\n', b'MAIL FROM:<a@odd.test>\r\n',
+                b'RCPT TO:<bob@mail.test>\r\n', b'DATA\r\n', b'Subject: x\r\n\r\n.\r\n')
+        check('not from you' in r[2] and r[2].startswith('550'), r[2])
+        check(r[7].startswith('250 2.0.0'), r[7])
+        check(not i.spool('router') and len(i.spool('freezer')) == 1, 'it is not set aside')
+        p = run(os.path.join(MAILBIN, 'smtpserver'), '-Z', i.path('etc/zmailer.conf'), '-i', '-T', '[198.51.100.7]', data='QUIT\n')
+        check(p.out.startswith('554-5.7.1') and 'not from there' in p.out, p.out)
+        p = run(os.path.join(MAILBIN, 'smtpserver'), '-Z', i.path('etc/zmailer.conf'), '-i', '-T', '[203.0.113.7]',
+                data='EHLO [203.0.113.7]\nMAIL FROM:<a@b.test>\nRCPT TO:<x@far.test>\nRCPT TO:<bob@mail.test>\n',
+                env={'RESOLVER': '127.0.0.1:1'})
+        check('rcpt=<x@far.test>: relaying denied' in p.out and '250 2.1.5 Recipient <bob@mail.test> ok' in p.out, p.out)
+
+
 if __name__ == '__main__':
     main(sys.modules[__name__])

@@ -110,6 +110,15 @@ void zm_submit_commit(zm_submission_t *submission, zm_publish_fn *fn, void *bato
     *last = submission;
 }
 
+void zm_submit_commit_aside(zm_submission_t *submission, const char *directory, const char *suffix,
+                            zm_publish_fn *fn, void *baton)
+{
+    ZM_ASSERT_STR(directory, "freezer");
+    ZM_ASSERT_STR(suffix, "policy-1");
+    fake_spool.frozen++;
+    zm_submit_commit(submission, fn, baton);
+}
+
 void fake_spool_release(void)
 {
     while (held != NULL) {

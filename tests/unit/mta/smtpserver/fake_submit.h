@@ -16,6 +16,7 @@ typedef struct fake_spool_t {
     bool hold;                         /* commits wait for fake_spool_release */
     uint64_t free;                     /* bytes */
     int begun, aborted, committed;
+    int frozen;                          /* of those committed: set aside */
     int priority;                        /* of the last that had another than 0 */
     const char *messages[FAKE_MESSAGES]; /* those committed with success, in the pool of the test */
 } fake_spool_t;
