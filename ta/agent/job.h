@@ -60,7 +60,7 @@ typedef struct zm_job_t {
     int count;
     zm_body_t body;
     zm_object_t *trace; /**< null: the submitter did not ask for one (trace.h) */
-    apr_time_t started;       /**< monotonic */
+    apr_time_t started; /**< monotonic */
 } zm_job_t;
 
 typedef enum zm_job_state_t {

@@ -129,7 +129,8 @@ static apr_status_t add_header(zm_submission_t *submission, const zm_resubmissio
     zm_buf_t text = ZM_BUF_INIT;
     apr_status_t status;
 
-    if (letter->resubmitter->trace_clause && letter->count == 1 && letter->job->agent->for_clause) {
+    if (letter->resubmitter->trace_clause &&
+        (letter->count == 1 || letter->resubmitter->name_first) && letter->job->agent->for_clause) {
         style.for_address = letter->recipients[0]->user;
         zm_head_write(&letter->group->fields, &style, &text);
         header = zm_buf_str(&text);

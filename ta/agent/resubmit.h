@@ -22,6 +22,7 @@ typedef struct zm_resubmitter_t {
     zm_uid_t nobody;
     const char *via;   /**< what the envelope says about the way: "suspension" */
     bool trace_clause; /**< the first Received field names the recipient, when there is one */
+    bool name_first;   /**< and the first of several, as ZMailer 3.0 did */
 } zm_resubmitter_t;
 
 /** Reads the site variables for an agent. */

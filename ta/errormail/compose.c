@@ -191,7 +191,7 @@ static void make_returned_header(writer_t *writer)
 {
     const zm_errata_t *errata = writer->errata;
     zm_head_style_t style = {.keep_tabs = errata->job->agent->keep_tabs};
-    if (errata->count == 1 && errata->job->agent->for_clause)
+    if ((errata->count == 1 || errata->name_first) && errata->job->agent->for_clause)
         style.for_address = errata->recipients[0]->user;
     zm_head_write(&errata->group->fields, &style, &writer->head);
 }

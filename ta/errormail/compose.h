@@ -17,6 +17,7 @@ typedef struct zm_errata_t {
     zm_recipient_t **recipients; /**< those to tell about */
     int count;
     const char *domain;
+    bool name_first; /**< the trace of what is returned names the first of several recipients */
 } zm_errata_t;
 
 /** Hands out the report piece by piece; a failure ends it. */

@@ -173,6 +173,7 @@ void zm_errormail_job(zm_errormail_t *errormail, zm_job_t *job)
     int i, j;
     errata.job = job;
     errata.domain = errormail->domain;
+    errata.name_first = errormail->name_first;
     errata.recipients = apr_palloc(job->pool, sizeof *errata.recipients * (apr_size_t)job->count);
     for (i = 0; i < job->group_count; i++)
         for (j = 0; j < job->groups[i].count; j++) {

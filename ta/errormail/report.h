@@ -13,6 +13,7 @@ typedef struct zm_errormail_t {
     zm_submitter_t submitter;
     zm_credentials_t owner; /**< of the reports' files */
     const char *domain;     /**< ORGDOMAIN, or our host name */
+    bool name_first; /**< -O strict-3.0: a Received field may name one recipient of several */
 } zm_errormail_t;
 
 /** Reads the site variables for an agent. */

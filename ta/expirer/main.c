@@ -16,6 +16,7 @@ static const char *log_path;
 static bool command_line(zm_agent_options_t *options, zm_expirer_t *expirer, int argc, char **argv,
                          int *code)
 {
+    bool strict = false; /* there is nothing here that was done otherwise */
     const zm_option_t table[] = {
         {'c', "channel", ZM_OPTION_TEXT, &options->channel, NULL, "NAME",
          "recipients of this channel (any)"},
@@ -25,9 +26,10 @@ static bool command_line(zm_agent_options_t *options, zm_expirer_t *expirer, int
         {'s', "silent", ZM_OPTION_FLAG, &expirer->silent, NULL, NULL, "drop them without a report"},
         {'n', "dry-run", ZM_OPTION_FLAG, &expirer->dry, NULL, NULL, "only say which they would be"},
         {'l', "log", ZM_OPTION_TEXT, &log_path, NULL, "FILE", "write a line for each to this file"},
+        {'O', NULL, ZM_OPTION_CALL_ARG, &strict, zm_agent_keyword, "WORD", "strict-3.0"},
     };
     const zm_command_line_t line = {
-        "expirer", NULL, "end the attempts for chosen recipients", table, 7, NULL, 0};
+        "expirer", NULL, "end the attempts for chosen recipients", table, 8, NULL, 0};
     return zm_options_parse(&line, &argc, argv, code);
 }
 

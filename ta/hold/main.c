@@ -10,11 +10,13 @@
 
 static bool command_line(zm_agent_options_t *options, int argc, char **argv, int *code)
 {
+    bool strict = false; /* there is nothing here that was done otherwise */
     const zm_option_t table[] = {
         {'c', "channel", ZM_OPTION_TEXT, &options->channel, NULL, "NAME", "serve this channel"},
+        {'O', NULL, ZM_OPTION_CALL_ARG, &strict, zm_agent_keyword, "WORD", "strict-3.0"},
     };
     const zm_command_line_t line = {
-        "hold", NULL, "keep mail until a condition is met, then route it again", table, 1, NULL, 0};
+        "hold", NULL, "keep mail until a condition is met, then route it again", table, 2, NULL, 0};
     return zm_options_parse(&line, &argc, argv, code);
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "mta/conf/options.h"
+#include "ta/agent/agent.h"
 
 #define COMSAT_PORT 512
 
@@ -40,6 +41,7 @@ bool zm_mailbox_command_line(zm_mailbox_options_t *options, int argc, char **arg
          "leave 8-bit header bytes alone"},
         {'g', NULL, ZM_OPTION_FLAG, &options->no_create, NULL, NULL,
          "do not create missing mailboxes"},
+        {'O', NULL, ZM_OPTION_CALL_ARG, &ignored, zm_agent_keyword, "WORD", "strict-3.0"},
         {'l', "log", ZM_OPTION_TEXT, &options->log, NULL, "FILE", "append a line per delivery"},
         {'q', "quota", ZM_OPTION_NUMBER, &options->quota, NULL, "BYTES",
          "the most that a mailbox file may have"},

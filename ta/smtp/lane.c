@@ -148,17 +148,27 @@ static void plan(lane_t *lane, zm_task_t *task, zm_group_t *group, int first, in
     lane->planned_end = &transaction->next;
 }
 
-/* Cuts a group into transactions; a recipient with EZMLM data travels alone. */
+/* Whether two recipients may share a transaction.  One with EZMLM data has a sender of its own, and
+ * MAIL gives one deadline. */
+static bool travel_together(const zm_recipient_t *one, const zm_recipient_t *other, bool ezmlm)
+{
+    const zm_dsn_t *a = &one->dsn, *b = &other->dsn;
+    if (ezmlm && (a->ezmlm.length > 0 || b->ezmlm.length > 0))
+        return false;
+    return a->has_by == b->has_by && (!a->has_by || (a->by == b->by && a->by_mode == b->by_mode &&
+                                                     a->by_trace == b->by_trace));
+}
+
+/* Cuts a group into transactions. */
 static void plan_group(lane_t *lane, zm_task_t *task, zm_group_t *group)
 {
     bool ezmlm = !lane->smtp->options->ignore_ezmlm;
     int first = 0, next;
     while (first < group->count) {
         next = first + 1;
-        if (!ezmlm || group->recipients[first]->dsn.ezmlm.length == 0)
-            while (next < group->count &&
-                   (!ezmlm || group->recipients[next]->dsn.ezmlm.length == 0))
-                next++;
+        while (next < group->count &&
+               travel_together(group->recipients[first], group->recipients[next], ezmlm))
+            next++;
         plan(lane, task, group, first, next - first);
         first = next;
     }

@@ -6,6 +6,7 @@
 
 #include "mta/conf/options.h"
 #include "mta/conf/site.h"
+#include "ta/agent/agent.h"
 
 #define PORT 25
 #define JOBS 100
@@ -71,7 +72,7 @@ static apr_status_t keyword(void *target, const char *argument, zm_error_t *erro
     else if (strcmp(argument, "no-tls") == 0)
         options->no_tls = true;
     else
-        return zm_error_set(error, ZM_E_SYNTAX, "-O %s: unknown", argument);
+        return zm_agent_keyword(&options->strict, argument, error);
     return APR_SUCCESS;
 }
 
@@ -137,11 +138,14 @@ static bool read_command_line(zm_smtp_options_t *options, int *argc, char **argv
         {'6', NULL, ZM_OPTION_CALL, &options->prefer_ipv6, turn_off, NULL,
          "do not prefer IPv6 addresses"},
         {'M', "lmtp", ZM_OPTION_FLAG, &options->lmtp, NULL, NULL, "speak LMTP"},
-        {'O', NULL, ZM_OPTION_CALL_ARG, options, keyword, "WORD", "ignore-ezmlm, raw-cr, no-tls"},
+        {'O', NULL, ZM_OPTION_CALL_ARG, options, keyword, "WORD",
+         "ignore-ezmlm, raw-cr, no-tls, strict-3.0"},
         {'S', "tls", ZM_OPTION_TEXT, &options->tls_file, NULL, "FILE", "settings of TLS"},
         {'w', NULL, ZM_OPTION_NUMBER, &options->send_buffer, NULL, "BYTES", "socket send buffer"},
         {0, "jobs", ZM_OPTION_NUMBER, &jobs, NULL, "N", "serve up to N threads at once"},
         {0, "max-msgs", ZM_OPTION_NUMBER, &options->messages, NULL, "N", "messages a connection"},
+        {'e', NULL, ZM_OPTION_COUNT, &ignored, NULL, NULL, NULL},
+        {'r', NULL, ZM_OPTION_COUNT, &ignored, NULL, NULL, NULL},
         {'s', NULL, ZM_OPTION_COUNT, &ignored, NULL, NULL, NULL},
         {'W', NULL, ZM_OPTION_COUNT, &ignored, NULL, NULL, NULL},
         {'d', NULL, ZM_OPTION_COUNT, &ignored, NULL, NULL, NULL},
@@ -157,6 +161,7 @@ static bool read_command_line(zm_smtp_options_t *options, int *argc, char **argv
                                     0};
     if (!zm_options_parse(&line, argc, argv, code))
         return false;
+    options->allow_self |= options->strict;
     options->jobs = jobs < 1 ? 1 : jobs > 1000 ? 1000 : (int)jobs;
     return true;
 }

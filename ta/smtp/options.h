@@ -27,6 +27,7 @@ typedef struct zm_smtp_options_t {
     int seven_bit;        /**< -7: no 8BITMIME; twice: HELO, no extensions */
     bool prefer_ipv6;     /**< unless -6 */
     bool ignore_ezmlm;    /**< -O ignore-ezmlm */
+    bool strict;          /**< -O strict-3.0 */
     bool raw_cr;          /**< -O raw-cr: bare CR and NUL are sent as they are */
     bool no_tls;          /**< -O no-tls: TLS only where -S demands it */
     const char *tls_file; /**< -S: TLS settings; null: none */

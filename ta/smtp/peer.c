@@ -10,7 +10,8 @@
 void zm_peer_reset(zm_peer_t *peer)
 {
     peer->esmtp = peer->eight_bit_mime = peer->dsn = peer->enhanced = false;
-    peer->pipelining = peer->size = peer->smtputf8 = peer->starttls = false;
+    peer->pipelining = peer->size = peer->smtputf8 = peer->starttls = peer->deliver_by = false;
+    peer->by_minimum = 0;
     peer->size_limit = 0;
     peer->rcpt_limit = RCPTS;
 }
@@ -47,6 +48,11 @@ void zm_peer_keyword(zm_peer_t *peer, zm_str_t line)
         if (zm_str_word(&line, &parameter) &&
             zm_str_u64(parameter, &peer->size_limit) != APR_SUCCESS)
             peer->size_limit = 0;
+    } else if (zm_str_equal_nocase(word, ZM_S("DELIVERBY"))) {
+        peer->deliver_by = true;
+        if (zm_str_word(&line, &parameter) &&
+            (zm_str_i64(parameter, &peer->by_minimum) != APR_SUCCESS || peer->by_minimum < 0))
+            peer->by_minimum = 0;
     } else if (zm_str_equal_nocase(word, ZM_S("X-RCPTLIMIT"))) {
         if (zm_str_word(&line, &parameter))
             set_rcpt_limit(peer, parameter, RCPTS_LEAST);

@@ -19,6 +19,7 @@ typedef struct search_t {
     const char *name;
     zm_route_t route;
     int pending;    /* queries under way */
+    unsigned ours;  /* the best preference of an exchanger with our name; ~0u: none has it */
     bool temporary; /* one of them had no answer */
     bool no_name;   /* without exchangers: the name does not exist */
     const char *trouble;
@@ -118,7 +119,7 @@ static void put_family_first(zm_hop_t *hops, int count, int family, apr_pool_t *
 static bool drop_ourselves(search_t *search)
 {
     zm_route_t *route = &search->route;
-    unsigned best = ~0u;
+    unsigned best = search->ours; /* whether or not its address can be found now */
     int i, kept = 0;
     for (i = 0; i < route->count; i++) {
         zm_hop_t *hop = &route->hops[i];
@@ -151,6 +152,8 @@ static void no_address(search_t *search)
                apr_psprintf(search->pool, "%s has no mail exchanger and no address", name));
 }
 
+static void ask_name(search_t *search);
+
 static void finish(search_t *search)
 {
     zm_route_t *route = &search->route;
@@ -159,7 +162,12 @@ static void finish(search_t *search)
         return;
     }
     if (route->exchangers && !search->options->no_mx && drop_ourselves(search) &&
-        route->count == 0) {
+        route->count == 0 && search->options->strict) {
+        route->exchangers = false; /* as if there were none */
+        ask_name(search);
+        return;
+    }
+    if (route->count == 0) {
         no_way(search, ZM_RESULT_NOHOST, "5.4.6",
                apr_psprintf(search->pool,
                             "%s: we are its best mail exchanger, but not its destination",
@@ -262,6 +270,10 @@ static void on_exchangers(const zm_dns_answer_t *answer, void *baton)
     case ZM_DNS_FOUND:
         search->route.exchangers = true;
         search->pending++;
+        for (i = 0; i < answer->count; i++)
+            if (answer->records[i].preference < search->ours &&
+                is_own_name(answer->records[i].host, search->options))
+                search->ours = answer->records[i].preference;
         for (i = 0; i < answer->count && i < EXCHANGERS; i++)
             ask_addresses(search, answer->records[i].host, answer->records[i].preference);
         answered(search);
@@ -321,6 +333,7 @@ void zm_route_find_one(zm_str_t destination, bool may_be_unix, const zm_smtp_opt
     search->fn = fn;
     search->baton = baton;
     search->pool = pool;
+    search->ours = ~0u;
     if (destination.length > 1 && destination.data[0] == '"' && destination.data[1] == '[')
         destination = zm_str_from(destination, 1);
     if (destination.length > 0 && destination.data[destination.length - 1] == '"')

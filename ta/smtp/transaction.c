@@ -111,7 +111,7 @@ static apr_status_t convert(zm_transaction_t *transaction, const zm_peer_t *peer
     const zm_smtp_options_t *options = transaction->smtp->options;
     zm_group_t *group = transaction->group;
     zm_carrier_t carrier = {peer->eight_bit_mime || options->eight_bit,
-                            options->eight_bit,
+                            options->eight_bit || (options->strict && peer->eight_bit_mime),
                             options->default_charset,
                             false,
                             false,
@@ -130,6 +130,44 @@ static apr_status_t convert(zm_transaction_t *transaction, const zm_peer_t *peer
         (transaction->converted == NULL ? facts.eight_bit
                                         : transaction->converted->conversion == ZM_CONVERT_8BIT);
     return APR_SUCCESS;
+}
+
+/* Why a recipient's deadline cannot be kept there (RFC 2852, 4); null: it can, or need not. */
+static const char *deadline_fault(const zm_recipient_t *recipient, const zm_peer_t *peer)
+{
+    const zm_dsn_t *dsn = &recipient->dsn;
+    int64_t left = dsn->by - (int64_t)apr_time_sec(zm_clock_wall());
+    if (!dsn->has_by || dsn->by_mode != 'R')
+        return NULL;
+    if (left <= 0)
+        return "its time is over";
+    if (peer->lmtp && !peer->deliver_by) /* it delivers at once, or refuses */
+        return NULL;
+    if (!peer->deliver_by)
+        return "it has a deadline, and the server keeps none";
+    return left < peer->by_minimum ? "the server needs more time than it has" : NULL;
+}
+
+/* Reports a recipient that this server is not to be told of. */
+static void judge_recipient(zm_transaction_t *transaction, int index, const zm_peer_t *peer)
+{
+    const zm_recipient_t *recipient = transaction->to[index].recipient;
+    const char *wrong = zm_envelope_fault(recipient->user, false), *text;
+    zm_outcome_t outcome = {0};
+    outcome.result = ZM_RESULT_UNAVAILABLE;
+    outcome.status = ZM_S("5.1.3");
+    text = "address: ";
+    if (wrong == NULL) {
+        wrong = deadline_fault(recipient, peer);
+        outcome.status = ZM_S("5.4.7");
+        text = "";
+    }
+    if (wrong == NULL)
+        return;
+    text = apr_pstrcat(transaction->job->pool, text, wrong, NULL);
+    outcome.text = zm_str(text);
+    outcome.diagnostic = zm_str(apr_psprintf(transaction->job->pool, "smtp; 500 (%s)", text));
+    report(transaction, index, peer, &outcome);
 }
 
 bool zm_transaction_begin(zm_transaction_t *transaction, const zm_peer_t *peer)
@@ -154,16 +192,8 @@ bool zm_transaction_begin(zm_transaction_t *transaction, const zm_peer_t *peer)
         zm_transaction_fail(transaction, peer, ZM_RESULT_UNAVAILABLE, "5.1.7",
                             apr_psprintf(transaction->job->pool, "sender address: %s", wrong), 0);
     else
-        for (i = 0; i < transaction->count; i++) {
-            zm_outcome_t outcome = {0};
-            wrong = zm_envelope_fault(transaction->to[i].recipient->user, false);
-            if (wrong == NULL)
-                continue;
-            outcome.result = ZM_RESULT_UNAVAILABLE;
-            outcome.status = ZM_S("5.1.3");
-            outcome.text = zm_str(apr_psprintf(transaction->job->pool, "address: %s", wrong));
-            report(transaction, i, peer, &outcome);
-        }
+        for (i = 0; i < transaction->count; i++)
+            judge_recipient(transaction, i, peer);
     return !zm_transaction_done(transaction);
 }
 
@@ -197,6 +227,8 @@ void zm_transaction_mail(const zm_transaction_t *transaction, const zm_peer_t *p
         zm_buf_printf(out, " SIZE=%llu", (unsigned long long)zm_job_size_estimate(job));
     if (peer->dsn)
         zm_envelope_mail_dsn(job, out);
+    if (peer->deliver_by)
+        zm_envelope_by(&transaction->to[0].recipient, 1, apr_time_sec(zm_clock_wall()), out);
     zm_buf_add_c(out, "\r\n");
 }
 
@@ -219,7 +251,7 @@ static void add_head(zm_transaction_t *transaction, zm_buf_t *out)
     const zm_agent_t *agent = transaction->smtp->agent;
     zm_head_style_t style = {.crlf = true, .dots = true, .keep_tabs = agent->keep_tabs};
     style.keep_tabs |= zm_conversion_sealed(&transaction->group->fields, transaction->job->pool);
-    if (transaction->count == 1 && agent->for_clause)
+    if ((transaction->count == 1 || transaction->smtp->options->strict) && agent->for_clause)
         style.for_address = transaction->to[0].recipient->user;
     transaction->filter = NULL;
     if (transaction->converted != NULL)

@@ -306,6 +306,64 @@ static void lmtp_has_a_reply_for_each_recipient(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(zm_buf_c(&server.talk), "LHLO client.example\n"));
 }
 
+static const char *deadline(int seconds, const char *mode)
+{
+    return apr_psprintf(zm_test_pool(), "BY=%d;%s", (int)(apr_time_sec(apr_time_now()) + seconds),
+                        mode);
+}
+
+static void deadlines_are_passed_on(void)
+{
+    const char *path, *talk;
+    begin();
+    server.keywords = "250-PIPELINING\r\n250 DELIVERBY 60\r\n";
+    path = send_letter((zm_fixture_letter_t){
+        .recipients = {{"smtp", "", "a@x", 0, "BY=4000000000;RT"},
+                       {"smtp", "", "b@x", 0, "NOTIFY=DELAY BY=4000000000;RT"},
+                       {"smtp", "", "late@x", 0, deadline(30, "R")},
+                       {"smtp", "", "over@x", 0, deadline(-5, "R")},
+                       {"smtp", "", "c@x", 0, deadline(-5, "N")},
+                       {"smtp", "", "d@x", 0, NULL}}});
+    run();
+    TAGS(path, "++--++");
+    talk = zm_buf_c(&server.talk);
+    CU_ASSERT_PTR_NOT_NULL(strstr(talk, ";RT\nRCPT To:<a@x>\nRCPT To:<b@x>\nDATA\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(talk, ";N\nRCPT To:<c@x>\nDATA\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(talk, "MAIL From:<from@example.org>\nRCPT To:<d@x>\nDATA\n"));
+    CU_ASSERT_EQUAL(server.letters, 3);
+    HEARD("\terror2 the server needs more time than it has\n");
+    HEARD("\terror2 its time is over\n");
+}
+
+static void deadlines_that_are_not_kept_return_the_letter(void)
+{
+    const char *path;
+    begin();
+    path = send_letter(
+        (zm_fixture_letter_t){.recipients = {{"smtp", "", "a@x", 0, "BY=4000000000;R"},
+                                             {"smtp", "", "b@x", 0, "BY=4000000000;N"}}});
+    run();
+    TAGS(path, "-+");
+    CU_ASSERT_PTR_NULL(strstr(zm_buf_c(&server.talk), " BY="));
+    CU_ASSERT_PTR_NOT_NULL(strstr(zm_fixture_control(fixture, path).data, "\1failed\0015.4.7\1"));
+}
+
+static void one_of_many_is_named_only_on_request(void)
+{
+    const zm_fixture_letter_t letter = {
+        .header = "Received: by here; Mon\n",
+        .recipients = {{"smtp", "", "a@x", 0, NULL}, {"smtp", "", "b@x", 0, NULL}}};
+    begin();
+    send_letter(letter);
+    run();
+    CU_ASSERT_PTR_NULL(strstr(zm_buf_c(&server.letter), "for <a@x>"));
+    begin();
+    options.strict = true;
+    send_letter(letter);
+    run();
+    CU_ASSERT_PTR_NOT_NULL(strstr(zm_buf_c(&server.letter), "for <a@x>"));
+}
+
 static void lmtp_delivers_where_smtp_relays(void)
 {
     const char *path;
@@ -396,4 +454,6 @@ ZM_TESTS("smtp relay", ZM_TEST(letter_is_relayed_and_reported),
          ZM_TEST(lmtp_has_a_reply_for_each_recipient), ZM_TEST(eight_bit_letters_are_declared),
          ZM_TEST(eight_bit_letters_are_encoded_for_old_servers),
          ZM_TEST(signed_eight_bit_letters_are_returned_by_old_servers),
-         ZM_TEST(lmtp_delivers_where_smtp_relays), ZM_TEST(signed_headers_keep_their_blanks))
+         ZM_TEST(lmtp_delivers_where_smtp_relays), ZM_TEST(signed_headers_keep_their_blanks),
+         ZM_TEST(deadlines_are_passed_on), ZM_TEST(deadlines_that_are_not_kept_return_the_letter),
+         ZM_TEST(one_of_many_is_named_only_on_request))

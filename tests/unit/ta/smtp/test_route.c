@@ -27,6 +27,8 @@ static const fake_record_t zone[] = {{"mx.test", ZM_DNS_MX, 300, "20 late.test"}
                                      {"we3.test", ZM_DNS_MX, 300, "10 early.test"},
                                      {"we3.test", ZM_DNS_MX, 300, "30 home.test"},
                                      {"we3.test", ZM_DNS_MX, 300, "40 late.test"},
+                                     {"we4.test", ZM_DNS_MX, 300, "10 servfail.us.test"},
+                                     {"we4.test", ZM_DNS_MX, 300, "20 late.test"},
                                      {"home.test", ZM_DNS_A, 300, "127.0.0.1"},
                                      {"us.test", ZM_DNS_A, 300, "198.51.100.99"},
                                      {"ring1.test", ZM_DNS_CNAME, 300, "apart2.test"},
@@ -190,6 +192,26 @@ static void we_are_not_our_own_next_hop(void)
     end();
 }
 
+static void we_know_our_name_without_its_address(void)
+{
+    if (zm_test_on_wine())
+        return;
+    begin();
+    options.hostname = options.helo = "servfail.us.test";
+    ZM_ASSERT_STR(find("we4.test"), "68 5.4.6");
+    end();
+}
+
+static void the_old_way_is_there_on_request(void)
+{
+    if (zm_test_on_wine())
+        return;
+    begin();
+    options.strict = true;
+    ZM_ASSERT_STR(find("we1.test"), "69 5.4.4"); /* it has no address of its own */
+    end();
+}
+
 static void addresses_of_a_cluster_are_ours(void)
 {
     zm_ip_t own;
@@ -206,4 +228,5 @@ ZM_TESTS("smtp route", ZM_TEST(literals_are_taken_as_they_are),
          ZM_TEST(destinations_behind_one_another_are_tried_in_order),
          ZM_TEST(names_without_exchangers_stand_for_themselves),
          ZM_TEST(what_does_not_exist_fails_for_good), ZM_TEST(what_cannot_be_told_now_waits),
-         ZM_TEST(we_are_not_our_own_next_hop), ZM_TEST(addresses_of_a_cluster_are_ours))
+         ZM_TEST(we_are_not_our_own_next_hop), ZM_TEST(addresses_of_a_cluster_are_ours),
+         ZM_TEST(we_know_our_name_without_its_address), ZM_TEST(the_old_way_is_there_on_request))
