@@ -118,7 +118,7 @@ void zm_dir_close(zm_dir_t *directory);
  */
 apr_status_t zm_file_lock(zm_file_t *file, uint64_t offset, uint64_t length, bool wait); /**< ZM_E_BUSY if held and !wait */
 apr_status_t zm_file_unlock(zm_file_t *file, uint64_t offset, uint64_t length);
-/** Whether another open file holds a lock in the range. */
+/** Whether another open file holds an exclusive lock in the range, for which it must have been opened for writing. */
 apr_status_t zm_file_locked(bool *held, zm_file_t *file, uint64_t offset, uint64_t length);
 /** Lock over the whole file, as mailbox programs and the classic router take it (fcntl/lockf kind). */
 apr_status_t zm_file_lock_whole(zm_file_t *file, bool exclusive, bool wait);

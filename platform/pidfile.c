@@ -8,6 +8,10 @@
  *
  * A file that is removed while another process waits at its door must not be
  * taken by that one: after locking, the name is looked at again.
+ *
+ * Everybody may read a pid file, and so hold a shared lock on it, which keeps an
+ * exclusive one out.  Such a lock says nothing about a daemon, and must not keep
+ * one from starting: the file is replaced.
  */
 #include "platform/service.h"
 
@@ -41,6 +45,24 @@ static apr_status_t lock_and_check(zm_file_t *file, const char *path)
     return APR_SUCCESS;
 }
 
+/* Whether nobody but readers has locked it. */
+static bool is_held_by_readers(zm_file_t *file)
+{
+    bool held = true;
+    return zm_file_locked(&held, file, LOCKED_OCTET, 1) == APR_SUCCESS && !held;
+}
+
+/* Unlinks the file that is open, unless another has its name by now. */
+static apr_status_t remove_ours(zm_file_t *file, const char *path)
+{
+    zm_file_info_t opened, named;
+    apr_status_t status = zm_file_info(&opened, file);
+    if (status == APR_SUCCESS && zm_path_info(&named, NULL, path) == APR_SUCCESS &&
+        named.id == opened.id && named.device == opened.device)
+        status = zm_file_unlink(NULL, path);
+    return status;
+}
+
 /* The text is never absent in between: the new number overwrites, then the rest is cut off. */
 static apr_status_t write_pid(zm_file_t *file)
 {
@@ -61,6 +83,9 @@ static apr_status_t open_and_lock(zm_file_t **file, const char *path, apr_pool_t
         if (status != APR_SUCCESS)
             return status;
         status = lock_and_check(*file, path);
+        if (status == ZM_E_BUSY && is_held_by_readers(*file) &&
+            remove_ours(*file, path) == APR_SUCCESS)
+            status = ZM_E_GONE;
         if (status != APR_SUCCESS)
             (void)zm_file_close(*file);
     }

@@ -51,8 +51,10 @@ apr_status_t zm_file_unlock(zm_file_t *file, uint64_t offset, uint64_t length)
 
 apr_status_t zm_file_locked(bool *held, zm_file_t *file, uint64_t offset, uint64_t length)
 {
+    /* What a shared lock would be refused for: whoever may only read the file can hold shared ones.
+     */
     struct flock lock = {
-        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)offset, .l_len = (off_t)length};
+        .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = (off_t)offset, .l_len = (off_t)length};
     if (fcntl(file->descriptor, GET_LOCK, &lock) < 0)
         return errno;
     *held = lock.l_type != F_UNLCK;

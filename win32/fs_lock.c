@@ -56,7 +56,7 @@ apr_status_t zm_file_unlock(zm_file_t *file, uint64_t offset, uint64_t length)
 /* The system does not tell; so the lock is tried. */
 apr_status_t zm_file_locked(bool *held, zm_file_t *file, uint64_t offset, uint64_t length)
 {
-    apr_status_t status = zm_file_lock(file, offset, length, false);
+    apr_status_t status = lock_range(file, offset, length, LOCKFILE_FAIL_IMMEDIATELY);
     *held = status == ZM_E_BUSY;
     if (status == APR_SUCCESS)
         return zm_file_unlock(file, offset, length);

@@ -55,7 +55,9 @@ static apr_status_t open_message(router_message_t *message)
     status = router_open_message(worker->opener, &message->object, message->name);
     if (status != APR_SUCCESS)
         return status;
-    status = zm_object_lock_whole(message->object, true);
+    /* Its owner may still have it open, and hold a lock for as long as he likes: that is no reason
+     * for a worker to wait.  The next look at the directory finds the message again. */
+    status = zm_object_lock_whole(message->object, false);
     if (status == APR_SUCCESS)
         status = zm_object_info(&info, message->object);
     if (status == APR_SUCCESS)
@@ -175,7 +177,10 @@ static router_outcome_t not_opened(router_message_t *message, apr_status_t statu
             return ROUTER_NOT_OPENED;
         }
     }
-    if (!APR_STATUS_IS_ENOENT(status)) /* gone is fine: somebody else finished it */
+    if (status == ZM_E_BUSY)
+        zm_log(ZM_LOG_NOTICE, NULL, "message waits: somebody holds a lock on it",
+               ZM_F_S("name", message->name));
+    else if (!APR_STATUS_IS_ENOENT(status)) /* gone is fine: somebody else finished it */
         zm_log(ZM_LOG_ERROR, NULL, "message is left where it is", ZM_F_S("name", message->name),
                ZM_F_E("reason", status));
     return APR_STATUS_IS_ENOENT(status) ? ROUTER_DONE : ROUTER_NOT_OPENED;

@@ -90,6 +90,25 @@ def test_a_full_spool_says_452():
             check(code == 452, '%d %r' % (code, text))
 
 
+def test_messages_that_their_owners_keep_locked_stop_nobody_else():
+    import fcntl
+    with Instance() as i:
+        if i.emulated():
+            raise Skip('nobody else can open them')
+        held = []
+        for n in range(6):      # more than there are workers, and more than these take in advance
+            name = i.plant('router', 'from alice@mail.test\nto bob\nenv-end\nSubject: held %d\n\nx\n' % n)
+            held.append(open(i.path('postoffice', name), 'r+'))
+        for f in held:
+            fcntl.lockf(f, fcntl.LOCK_EX)
+        i.start()
+        i.sendmail('-f', 'alice@mail.test', 'bob', data=letter())
+        check(i.wait_mail('bob')[0]['Subject'] == 'A letter', 'a locked one')
+        for f in held:
+            f.close()
+        i.wait_mail('bob', 7)
+
+
 def test_sendmail_on_a_full_disk_exits_75_and_leaves_nothing():
     import resource
     with Instance() as i:

@@ -128,6 +128,25 @@ static void pid_file_of_a_killed_process_is_stale(void)
     zm_pidfile_release(pidfile);
 }
 
+static void a_lock_of_a_reader_neither_stands_for_a_daemon_nor_keeps_one_out(void)
+{
+    zm_file_t *file, *reader;
+    zm_pidfile_t *pidfile;
+    apr_int64_t pid = 0;
+    ZM_ASSERT_OK(zm_file_open(&file, NULL, below("pid"), ZM_OPEN_WRITE | ZM_OPEN_CREATE, 0644,
+                              zm_test_pool()));
+    ZM_ASSERT_OK(zm_file_write_at(file, 0, "1\n", 2));
+    zm_file_close(file);
+    ZM_ASSERT_OK(zm_file_open(&reader, NULL, below("pid"), ZM_OPEN_READ, 0, zm_test_pool()));
+    ZM_ASSERT_OK(zm_file_lock_whole(reader, false, false));
+    CU_ASSERT_TRUE(APR_STATUS_IS_ENOENT(zm_pidfile_holder(&pid, below("pid"), zm_test_pool())));
+    ZM_ASSERT_OK(zm_pidfile_take(&pidfile, below("pid"), zm_test_pool(), NULL));
+    ZM_ASSERT_OK(zm_pidfile_holder(&pid, below("pid"), zm_test_pool()));
+    CU_ASSERT_EQUAL(pid, zm_process_own());
+    zm_pidfile_release(pidfile);
+    zm_file_close(reader);
+}
+
 /* -- places -------------------------------------------------------------------------------- */
 
 static void program_is_an_absolute_path_of_a_file(void)
@@ -145,11 +164,13 @@ static void program_is_an_absolute_path_of_a_file(void)
 
 int main(int argc, char **argv)
 {
-    const zm_test_t tests[] = {ZM_TEST(lock_of_another_process_is_seen_and_ends_with_it),
-                               ZM_TEST(pid_file_holds_the_number_of_its_holder),
-                               ZM_TEST(pid_file_of_a_live_process_is_not_taken),
-                               ZM_TEST(pid_file_of_a_killed_process_is_stale),
-                               ZM_TEST(program_is_an_absolute_path_of_a_file)};
+    const zm_test_t tests[] = {
+        ZM_TEST(lock_of_another_process_is_seen_and_ends_with_it),
+        ZM_TEST(pid_file_holds_the_number_of_its_holder),
+        ZM_TEST(pid_file_of_a_live_process_is_not_taken),
+        ZM_TEST(pid_file_of_a_killed_process_is_stale),
+        ZM_TEST(a_lock_of_a_reader_neither_stands_for_a_daemon_nor_keeps_one_out),
+        ZM_TEST(program_is_an_absolute_path_of_a_file)};
     int code;
     if (zm_role_play(roles, (int)(sizeof roles / sizeof roles[0]), argc, argv, &code))
         return code;
