@@ -187,18 +187,43 @@ static apr_status_t check_owner(const zm_file_info_t *info, const zm_file_info_t
     return ZM_E_UNSAFE;
 }
 
+/*
+ * A link in the place of a directory of the spool itself is an administrator's choice, who alone
+ * can make one there (mark.h); no other is followed.
+ */
+static apr_status_t behind_link(char target[ZM_ENGINE_NAME_SIZE + 2], zm_file_t *root,
+                                const char *path)
+{
+    zm_file_info_t info;
+    apr_status_t status = strchr(path, '/') != NULL ? APR_ENOENT : zm_path_info(&info, root, path);
+    if (status == APR_SUCCESS && info.kind != ZM_FILE_SYMLINK)
+        status = APR_ENOENT;
+    apr_snprintf(target, ZM_ENGINE_NAME_SIZE + 2, "%s/.", path);
+    return status;
+}
+
+static apr_status_t open_handle(zm_native_dirs_t *dirs, zm_native_dir_t *dir, zm_file_t *parent,
+                                const char *leaf)
+{
+    char target[ZM_ENGINE_NAME_SIZE + 2];
+    apr_status_t status = zm_dir_handle(&dir->handle, parent, leaf, dir->pool);
+    if (status != APR_SUCCESS && behind_link(target, dirs->root, dir->path) == APR_SUCCESS)
+        status = zm_dir_handle(&dir->handle, dirs->root, target, dir->pool);
+    return status;
+}
+
 static apr_status_t open_below(zm_native_dirs_t *dirs, zm_native_dir_t *dir, zm_file_t *parent,
                                const zm_file_info_t *parent_info, const char *leaf, bool make)
 {
-    apr_status_t status = zm_dir_handle(&dir->handle, parent, leaf, dir->pool);
+    apr_status_t status = open_handle(dirs, dir, parent, leaf);
     if (APR_STATUS_IS_ENOENT(status) && make && strchr(dir->path, '/') != NULL) {
         status = make_hash_directories(parent, parent_info, leaf);
         if (status == APR_SUCCESS)
-            status = zm_dir_handle(&dir->handle, parent, leaf, dir->pool);
+            status = open_handle(dirs, dir, parent, leaf);
     }
     if (APR_STATUS_IS_EMFILE(status)) {
         shrink(dirs);
-        status = zm_dir_handle(&dir->handle, parent, leaf, dir->pool);
+        status = open_handle(dirs, dir, parent, leaf);
     }
     if (status == APR_SUCCESS)
         status = zm_file_info(&dir->info, dir->handle);
@@ -261,9 +286,11 @@ void zm_native_dir_put(zm_native_dirs_t *dirs, zm_native_dir_t *dir)
 
 bool zm_native_dir_stale(zm_native_dirs_t *dirs, zm_native_dir_t *dir)
 {
+    char target[ZM_ENGINE_NAME_SIZE + 2];
+    bool linked = behind_link(target, dirs->root, dir->path) == APR_SUCCESS, stale;
     zm_file_info_t now;
-    bool stale = zm_path_info(&now, dirs->root, dir->path) != APR_SUCCESS ||
-                 now.id != dir->info.id || now.device != dir->info.device;
+    stale = zm_path_info(&now, dirs->root, linked ? target : dir->path) != APR_SUCCESS ||
+            now.id != dir->info.id || now.device != dir->info.device;
     if (stale) {
         apr_thread_mutex_lock(dirs->lock);
         dir->dead = true;

@@ -228,6 +228,8 @@ static void on_name(const char *leaf, void *baton)
 static apr_status_t watch_one(watch_t *watch, const char *path)
 {
     watched_t *watched;
+    zm_file_info_t info;
+    bool linked;
     char full[4096];
     apr_status_t status;
     for (watched = watch->first; watched != NULL; watched = watched->next)
@@ -239,7 +241,10 @@ static apr_status_t watch_one(watch_t *watch, const char *path)
     watched->watch = watch;
     watched->length = strlen(path);
     apr_cpystrn(watched->path, path, sizeof watched->path);
-    apr_snprintf(full, sizeof full, "%s/%s", watch->native->location, path);
+    linked = strchr(path, '/') == NULL &&
+             zm_path_info(&info, watch->native->root, path) == APR_SUCCESS &&
+             info.kind == ZM_FILE_SYMLINK; /* native_dirs.c */
+    apr_snprintf(full, sizeof full, "%s/%s%s", watch->native->location, path, linked ? "/." : "");
     status = zm_dirwatch_open(&watched->dirwatch, watch->loop, full, on_name, watched);
     if (status != APR_SUCCESS) {
         free(watched);

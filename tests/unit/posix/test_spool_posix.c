@@ -77,6 +77,30 @@ static void symbolic_links_are_not_followed(void)
     zm_spool_close(spool);
 }
 
+/* As an administrator may do who has transport/ on another disk. */
+static void link_in_the_place_of_a_directory_of_the_spool_is_followed(void)
+{
+    zm_spool_t *spool = make_spool();
+    zm_target_t target = {.directory = "transport", .hash_levels = 2, .make_hash = true};
+    zm_published_t published;
+    zm_object_info_t info;
+    zm_spool_close(spool);
+    CU_ASSERT_EQUAL(rename(path("transport"), path("disk")), 0);
+    CU_ASSERT_EQUAL(symlink("disk", path("transport")), 0);
+    spool = make_spool();
+    ZM_ASSERT_OK(zm_object_publish_wait(new_object(spool), &target, &published, zm_test_pool()));
+    CU_ASSERT_EQUAL(names_in(spool, "transport"), 1);
+    CU_ASSERT_EQUAL(names_in(spool, "disk"), 1);
+    ZM_ASSERT_OK(open_name(spool, published.name));
+    CU_ASSERT(APR_STATUS_IS_ENOENT(zm_spool_info(&info, spool, "transport/4711")));
+    ZM_ASSERT_OK(zm_spool_rename(spool, published.name, "transport/4711"));
+    CU_ASSERT_EQUAL(unlink(path("transport")), 0);
+    CU_ASSERT_EQUAL(mkdir(path("transport"), 0750), 0);
+    CU_ASSERT(APR_STATUS_IS_ENOENT(zm_spool_info(&info, spool, "transport/4712")));
+    CU_ASSERT(APR_STATUS_IS_ENOENT(zm_spool_info(&info, spool, "transport/4711")));
+    zm_spool_close(spool);
+}
+
 static void fifo_in_the_input_directory_does_not_stop_us(void)
 {
     zm_spool_t *spool = make_spool();
@@ -247,6 +271,7 @@ static void opening_survives_running_out_of_descriptors(void)
 }
 
 ZM_TESTS("spool on Unix", ZM_TEST(symbolic_links_are_not_followed),
+         ZM_TEST(link_in_the_place_of_a_directory_of_the_spool_is_followed),
          ZM_TEST(fifo_in_the_input_directory_does_not_stop_us),
          ZM_TEST(strangers_hash_directory_is_refused), ZM_TEST(owner_and_mode_are_those_asked_for),
          ZM_TEST(full_disk_leaves_nothing_half_visible),
