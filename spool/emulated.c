@@ -6,15 +6,16 @@
 
 #include "platform/log.h"
 
+#define LOOKS 3 /* at a name whose body's file is missing */
+
 /* -- names ------------------------------------------------------------------------- */
 
-static apr_status_t name_info(zm_engine_t *engine, zm_object_info_t *info, const char *name)
+static apr_status_t find_info(zm_emulated_t *e, zm_object_info_t *info, char side[ZM_SIDE_SIZE],
+                              const char *name)
 {
-    zm_emulated_t *e = zm_emulated(engine);
-    char side[ZM_SIDE_SIZE] = "", path[ZM_SIDE_SIZE + 8];
     sqlite3_stmt *statement;
-    zm_file_info_t found;
     apr_status_t status;
+    side[0] = '\0';
     apr_thread_mutex_lock(e->reader.lock);
     statement = zm_connection_statement(&e->reader, ZM_SQL_FIND_INFO);
     if (statement != NULL)
@@ -22,17 +23,34 @@ static apr_status_t name_info(zm_engine_t *engine, zm_object_info_t *info, const
     status = zm_connection_row(&e->reader, statement);
     if (status == APR_SUCCESS) {
         const char *text = (const char *)sqlite3_column_text(statement, ZM_COLUMN_SIDE);
-        apr_cpystrn(side, text != NULL ? text : "", sizeof side);
+        apr_cpystrn(side, text != NULL ? text : "", ZM_SIDE_SIZE);
         zm_connection_columns(info, statement);
         sqlite3_reset(statement);
     }
     apr_thread_mutex_unlock(e->reader.lock);
-    if (status != APR_SUCCESS || side[0] == '\0')
-        return status;
-    apr_snprintf(path, sizeof path, "bodies/%s", side);
-    status = zm_path_info(&found, e->root, path);
-    info->size = found.size;
-    return APR_STATUS_IS_ENOENT(status) ? ZM_E_CORRUPT : status;
+    return status;
+}
+
+/* A file that is missing may have been removed between the two looks; then its row is gone, too. */
+static apr_status_t name_info(zm_engine_t *engine, zm_object_info_t *info, const char *name)
+{
+    zm_emulated_t *e = zm_emulated(engine);
+    char side[ZM_SIDE_SIZE], path[ZM_SIDE_SIZE + 8];
+    zm_file_info_t found;
+    apr_status_t status;
+    int tries;
+    for (tries = 0; tries < LOOKS; tries++) {
+        status = find_info(e, info, side, name);
+        if (status != APR_SUCCESS || side[0] == '\0')
+            return status;
+        apr_snprintf(path, sizeof path, "bodies/%s", side);
+        status = zm_path_info(&found, e->root, path);
+        if (status == APR_SUCCESS)
+            info->size = found.size;
+        if (!APR_STATUS_IS_ENOENT(status))
+            return status;
+    }
+    return ZM_E_CORRUPT;
 }
 
 /* What a name stands for; within a transaction. */

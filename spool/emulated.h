@@ -143,6 +143,7 @@ typedef struct zm_emulated_t {
     bool wal;        /* the log is synced by us; else SQLite syncs each transaction */
     zm_file_t *root; /* the spool's directory */
     zm_file_t *log;  /* spool.db-wal, opened when first synced */
+    bool log_named;  /* its name is durable; under lock */
     zm_file_t *turn, *locks;
     apr_status_t broken; /* a sync of the log failed: it is written anew before anything is durable */
     uint32_t arrivals;          /* since the last trim; under writer.lock */

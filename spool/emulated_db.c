@@ -82,8 +82,8 @@ static const char *const sql[ZM_SQL_COUNT] = {
     [ZM_SQL_LOST_OBJECTS] = "SELECT id FROM objects WHERE id > ?1 AND"
                             " id NOT IN (SELECT id FROM names) ORDER BY id LIMIT 1",
     [ZM_SQL_MISCOUNTED] = "SELECT o.id, o.links, count(*), min(n.name) FROM names n JOIN objects o"
-                          " ON o.id = n.id GROUP BY o.id HAVING o.links <> count(*)"
-                          " AND o.id > ?1 LIMIT 1",
+                          " ON o.id = n.id WHERE o.id > ?1 GROUP BY o.id"
+                          " HAVING o.links <> count(*) ORDER BY o.id LIMIT 1",
     [ZM_SQL_LARGE] = "SELECT o.id, o.side, o.body, (SELECT min(name) FROM names WHERE id = o.id)"
                      " FROM objects o WHERE o.side > ?1 ORDER BY o.side LIMIT 1",
 };

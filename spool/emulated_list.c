@@ -194,10 +194,12 @@ static void on_look(zm_timer_t *timer, void *baton)
         (version == watch->version && !arrivals.gap) ||
         apr_pool_create_unmanaged_ex(&pool, NULL, NULL) != APR_SUCCESS)
         return;
-    if (read_arrivals(watch, &arrivals, pool) == APR_SUCCESS && !arrivals.more)
-        watch->version = version;
-    else
-        zm_timer_set(timer, 0);
+    if (read_arrivals(watch, &arrivals, pool) == APR_SUCCESS) {
+        if (arrivals.more)
+            zm_timer_set(timer, 0);
+        else
+            watch->version = version;
+    }
     tell(watch, &arrivals);
     apr_pool_destroy(pool);
 }

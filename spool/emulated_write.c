@@ -99,8 +99,12 @@ static apr_status_t open_log(zm_emulated_t *e, bool *opened)
                               e->pool);
         if (status != APR_SUCCESS)
             e->log = NULL;
-        else if ((status = zm_dir_sync(e->root)) == ZM_E_UNSUPPORTED)
+    }
+    if (e->log != NULL && !e->log_named) { /* and as long as that fails nothing is durable */
+        status = zm_dir_sync(e->root);
+        if (status == ZM_E_UNSUPPORTED)
             status = APR_SUCCESS;
+        e->log_named = status == APR_SUCCESS;
     }
     *opened = e->log != NULL;
     apr_thread_mutex_unlock(e->lock);

@@ -81,6 +81,7 @@ static uint64_t next_scratch_number(zm_native_t *native)
 }
 
 /* In public/ the classic form; elsewhere scanners look around, and a dot hides the name from them.
+ * A dot and a digit would be a router's control file, which recovery removes.
  */
 static void name_scratch(zm_native_object_t *object, const zm_create_options_t *options,
                          bool spread)
@@ -96,8 +97,9 @@ static void name_scratch(zm_native_object_t *object, const zm_create_options_t *
                      options->directory, spread ? 2 : 0,
                      (const char[]){(char)('A' + number % 26), '/', '\0'}, head, number);
     else
-        apr_snprintf(object->name, sizeof object->name, "%s/.%.*s-%s%" APR_UINT64_T_HEX_FMT,
-                     options->directory, (int)(colon - head), head, colon + 1, number);
+        apr_snprintf(object->name, sizeof object->name, "%s/.%s%.*s-%s%" APR_UINT64_T_HEX_FMT,
+                     options->directory, zm_is_digit((unsigned char)head[0]) ? "_" : "",
+                     (int)(colon - head), head, colon + 1, number);
 }
 
 static apr_status_t open_scratch(zm_native_object_t *object, const zm_create_options_t *options,

@@ -294,6 +294,23 @@ static void log_that_a_checkpoint_failed_to_sync_is_written_anew(void)
     end(f);
 }
 
+/* The first sync of a process also makes the log's name durable; the second must not forget it. */
+static void nothing_is_accepted_before_the_name_of_the_log_is_durable(void)
+{
+    fixture_t *f = begin();
+    take_letters(f, f->first, 5);
+    f->second = open_spool(false);
+    f->may_refuse = true;
+    fail(f, DISK_FAULT_SYNC_NAMES, 0, 2);
+    take_letters(f, f->second, 2);
+    CU_ASSERT_EQUAL(f->count, 5);
+    fail(f, DISK_FAULT_NONE, 0, 0);
+    f->may_refuse = false;
+    take_letters(f, f->second, 5);
+    all_survive(f);
+    end(f);
+}
+
 /* -- large bodies ------------------------------------------------------------------------------ */
 
 static zm_object_t *begin_large(zm_spool_t *spool)
@@ -356,4 +373,5 @@ ZM_TESTS("failed checkpoints",
          ZM_TEST(nothing_is_moved_from_a_log_that_cannot_be_made_durable),
          ZM_TEST(log_that_one_process_failed_to_sync_is_written_anew_by_another),
          ZM_TEST(log_that_a_checkpoint_failed_to_sync_is_written_anew),
+         ZM_TEST(nothing_is_accepted_before_the_name_of_the_log_is_durable),
          ZM_TEST(body_whose_name_was_in_anothers_failed_sync_is_not_accepted))

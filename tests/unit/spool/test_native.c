@@ -7,7 +7,9 @@
 #include "spool/mark.h"
 #include "spool/native.h"
 #include "spool/check.h"
+#include "spool/internal.h"
 #include "spool/probe.h"
+#include "spool/recover.h"
 #include "spool/spool.h"
 #include "tests/unit/harness.h"
 
@@ -34,6 +36,24 @@ static zm_spool_t *make_spool(void)
     zm_error_t error = {0};
     ZM_ASSERT_OK(open_as(&spool, root(), true, &error));
     return spool;
+}
+
+/* A command to the scheduler that is being made while a router starts, on a host named "1host". */
+static void scratch_file_of_a_host_with_digits_is_not_swept(void)
+{
+    zm_spool_t *spool = make_spool();
+    zm_create_options_t create = {.directory = "transport", .uid = ZM_UID_NONE, .gid = ZM_UID_NONE};
+    zm_target_t target = {.directory = "transport", .suffix = "-etrn"};
+    zm_recover_options_t options = {0};
+    zm_recover_report_t report;
+    zm_object_t *object;
+    apr_cpystrn(zm_native(spool->engine)->scratch_head, "1host:55-", 20);
+    ZM_ASSERT_OK(zm_object_create(&object, spool, &create));
+    ZM_ASSERT_OK(zm_object_write(object, "T example.org\n", 14));
+    ZM_ASSERT_OK(zm_object_flush(object));
+    ZM_ASSERT_OK(zm_spool_recover(spool, &options, &report, zm_test_pool(), NULL));
+    ZM_ASSERT_OK(zm_object_publish_wait(object, &target, NULL, zm_test_pool()));
+    zm_spool_close(spool);
 }
 
 static void write_file(const char *at, const char *text)
@@ -339,10 +359,10 @@ static void a_failed_sync_fails_all_whose_names_were_there(void)
     zm_spool_close(spool);
 }
 
-ZM_TESTS("spool native tree", ZM_TEST(new_spool_has_its_directories_and_its_mark),
-         ZM_TEST(missing_spool_is_named), ZM_TEST(missing_directory_is_named),
-         ZM_TEST(unsafe_permissions_are_refused), ZM_TEST(mark_decides_the_engine),
-         ZM_TEST(probe_finds_all_guarantees_here),
+ZM_TESTS("spool native tree", ZM_TEST(scratch_file_of_a_host_with_digits_is_not_swept),
+         ZM_TEST(new_spool_has_its_directories_and_its_mark), ZM_TEST(missing_spool_is_named),
+         ZM_TEST(missing_directory_is_named), ZM_TEST(unsafe_permissions_are_refused),
+         ZM_TEST(mark_decides_the_engine), ZM_TEST(probe_finds_all_guarantees_here),
          ZM_TEST(hard_link_into_a_public_directory_is_refused),
          ZM_TEST(what_is_no_object_is_found_and_left_alone),
          ZM_TEST(directories_where_files_should_be_are_refused),
