@@ -52,7 +52,7 @@ static apr_size_t printable(const char *data, apr_size_t left)
     const unsigned char *bytes = (const unsigned char *)data;
     uint32_t code;
     apr_size_t length;
-    if (left == 0)
+    if (left == 0 || bytes == NULL)
         return 0;
     if (bytes[0] < 0x80)
         return bytes[0] >= ' ' && bytes[0] < 0x7f;

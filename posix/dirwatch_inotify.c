@@ -182,8 +182,10 @@ static apr_status_t instance_of(instance_t **instance, zm_loop_t *loop)
     (*instance)->by_number = apr_hash_make(pool);
     status = zm_socket_wrap(&reading, descriptor, SOCK_STREAM, false,
                             pool); /* to the pollset all are alike */
-    if (status != APR_SUCCESS)
+    if (status != APR_SUCCESS) {
+        close(descriptor);
         return status;
+    }
     status = zm_watch_open(&(*instance)->watch, loop, reading, ZM_READ, on_events, *instance);
     if (status != APR_SUCCESS) {
         apr_socket_close(reading);
@@ -200,7 +202,7 @@ apr_status_t zm_dirwatch_open(zm_dirwatch_t **watch, zm_loop_t *loop, const char
     instance_t *instance = NULL;
     zm_dirwatch_t *made, *first;
     apr_status_t status = instance_of(&instance, loop);
-    if (status != APR_SUCCESS)
+    if (status != APR_SUCCESS || instance == NULL)
         return status;
     made = calloc(1, sizeof *made);
     if (made == NULL)

@@ -69,7 +69,7 @@ apr_status_t zm_conf_lines_of(zm_conf_lines_t **lines, zm_str_t text, const char
 apr_status_t zm_conf_lines_open(zm_conf_lines_t **lines, const char *path, apr_pool_t *pool,
                                 zm_error_t *error)
 {
-    zm_str_t text;
+    zm_str_t text = {0};
     apr_status_t status = read_whole(&text, path, pool, error);
     return status == APR_SUCCESS ? zm_conf_lines_of(lines, text, path, pool, error) : status;
 }

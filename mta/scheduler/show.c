@@ -399,7 +399,7 @@ static void step_names(zm_show_t *show)
         show->told = 0;
     }
     while (show->span != NULL && left-- > 0) {
-        zm_buf_printf(out, ">%llu", (unsigned long long)(show->span->first + show->told));
+        zm_buf_printf(out, ">%llu", (unsigned long long)show->span->first + show->told);
         if (++show->told < show->span->count)
             continue;
         show->span = show->span->next[kind];

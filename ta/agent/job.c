@@ -239,7 +239,7 @@ static bool open_message(zm_job_t *job, const zm_name_t *name)
 zm_job_state_t zm_job_open(zm_job_t **result, zm_agent_t *agent, const zm_job_line_t *line)
 {
     zm_job_t *job = make_job(agent, line);
-    zm_name_t name;
+    zm_name_t name = {0};
     *result = NULL;
     if (read_control(job, &name))
         select_recipients(job);
