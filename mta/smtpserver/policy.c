@@ -34,8 +34,10 @@ struct policy_ask_t {
     policy_t *policy;
     policy_question_t question;
     zm_str_t message;
-    policy_domain_t domain;
-    zm_ip_t server;
+    union {
+        policy_domain_t domain;
+        policy_lists_t lists;
+    } check;
     policy_fn *fn;
     void *baton;
 };
@@ -244,9 +246,47 @@ static void on_domain(int result, void *baton)
     apr_pool_destroy(pool);
 }
 
-/* The rules want to know about a domain. */
-static bool ask_domain(policy_ask_t **ask, policy_t *policy, const rules_t *rules, policy_fn *fn,
-                       void *baton)
+static void on_lists(policy_lists_t *lists, void *baton)
+{
+    policy_ask_t *ask = baton;
+    apr_pool_t *pool = ask->pool;
+    policy_state_t *state = ask->question.state;
+    zm_str_t message = lists->reason[0] != '\0' ? zm_str(lists->reason) : ask->message;
+    if (lists->remembered[0] != '\0')
+        apr_cpystrn(state->listed, lists->remembered, sizeof state->listed);
+    answer(&ask->question, lists->refused ? RESULT_REJECT : 0, message, pool, ask->fn, ask->baton);
+    apr_pool_destroy(pool);
+}
+
+static void begin_check(policy_ask_t *ask, const rules_t *rules)
+{
+    policy_t *policy = ask->policy;
+    if (rules->check == CHECK_LISTS) {
+        ask->check.lists =
+            (policy_lists_t){.dns = policy->dns,
+                             .ip = &ask->question.client.ip,
+                             .reject_zones = zm_str_copy(ask->pool, rules->reject_zones),
+                             .remember_zones = zm_str_copy(ask->pool, rules->remember_zones),
+                             .message = ask->message,
+                             .fn = on_lists,
+                             .baton = ask,
+                             .pool = ask->pool};
+        policy_lists_ask(&ask->check.lists);
+        return;
+    }
+    ask->check.domain = (policy_domain_t){.dns = policy->dns,
+                                          .policy = policy,
+                                          .server = &ask->question.server.ip,
+                                          .check = rules->check,
+                                          .fn = on_domain,
+                                          .baton = ask,
+                                          .pool = ask->pool};
+    policy_domain_ask(&ask->check.domain, zm_str_copy(ask->pool, rules->domain));
+}
+
+/* The rules want to know about a domain, or the client. */
+static bool ask_names(policy_ask_t **ask, policy_t *policy, const rules_t *rules, policy_fn *fn,
+                      void *baton)
 {
     apr_pool_t *pool;
     policy_ask_t *made;
@@ -259,15 +299,7 @@ static bool ask_domain(policy_ask_t **ask, policy_t *policy, const rules_t *rule
     made->message = zm_str_copy(pool, rules->message);
     made->fn = fn;
     made->baton = baton;
-    made->server = rules->question->server.ip;
-    made->domain = (policy_domain_t){.dns = policy->dns,
-                                     .policy = policy,
-                                     .server = &made->server,
-                                     .check = rules->check,
-                                     .fn = on_domain,
-                                     .baton = made,
-                                     .pool = pool};
-    policy_domain_ask(&made->domain, zm_str_copy(pool, rules->domain));
+    begin_check(made, rules);
     *ask = made;
     return true;
 }
@@ -308,7 +340,9 @@ static void ask_rules(policy_ask_t **ask, policy_t *policy, zm_map_t *map,
                      .percent_hack = policy->percent_hack,
                      .accept_unknown = policy->accept_unknown,
                      .pool = policy->scratch,
-                     .message = ZM_STR("")};
+                     .message = ZM_STR(""),
+                     .reject_zones = ZM_STR(""),
+                     .remember_zones = ZM_STR("")};
     int result = RESULT_BROKEN;
     apr_pool_clear(policy->scratch);
     if (map != NULL)
@@ -316,9 +350,10 @@ static void ask_rules(policy_ask_t **ask, policy_t *policy, zm_map_t *map,
     if (result < 0 && map != NULL && rules_spare_postmaster(&rules, result))
         result = 0;
     else if (result == 0 && rules.check != CHECK_NOTHING) {
-        if (ask_domain(ask, policy, &rules, fn, baton))
+        if (ask_names(ask, policy, &rules, fn, baton))
             return;
-        result = RESULT_TEMPORARY;
+        if (rules.check != CHECK_LISTS) /* without a resolver nobody is on a list */
+            result = RESULT_TEMPORARY;
     }
     if (result == RESULT_BROKEN)
         complain(policy);

@@ -53,6 +53,7 @@ typedef struct policy_state_t {
     bool sender_freeze, sender_norelay;
     bool freeze;                /**< the message is to be set aside */
     char reason[POLICY_REASON]; /**< of always_reject; "" for none */
+    char listed[POLICY_REASON]; /**< what a list says of it, for those recipients who care */
 } policy_state_t;
 
 /** What is known when the question is put.  Strings, paths and the state must stay until the answer

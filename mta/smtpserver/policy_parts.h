@@ -1,6 +1,7 @@
 /**
  * The inside of the policy: policy.c is asked and answers, policy_rules.c applies the rules of a
- * database, policy_domain.c asks the domain name service about a domain.
+ * database, policy_domain.c and policy_lists.c ask the domain name service about a domain and about
+ * the address of a client.
  */
 #ifndef ZM_SMTPSERVER_POLICY_PARTS_H
 #define ZM_SMTPSERVER_POLICY_PARTS_H
@@ -32,8 +33,9 @@ bool policy_is_own(const policy_t *policy, const zm_ip_t *server, const zm_ip_t 
 
 typedef enum rules_check_t {
     CHECK_NOTHING,
-    CHECK_EXISTS,   /**< the domain must take mail */
-    CHECK_EXCHANGER /**< we must be an exchanger of it */
+    CHECK_EXISTS,    /**< the domain must take mail */
+    CHECK_EXCHANGER, /**< we must be an exchanger of it */
+    CHECK_LISTS      /**< the client must not be on a list */
 } rules_check_t;
 
 /** One application of the rules. */
@@ -44,9 +46,10 @@ typedef struct rules_t {
     bool percent_hack, accept_unknown;
     apr_pool_t *pool;
     /* what comes of it */
-    zm_str_t message;    /**< of the rule that decided; "" for none */
-    rules_check_t check; /**< the result is 0 if this says so */
-    zm_str_t domain;     /**< to be checked */
+    zm_str_t message;                      /**< of the rule that decided; "" for none */
+    rules_check_t check;                   /**< the result is 0 if this says so */
+    zm_str_t domain;                       /**< to be checked */
+    zm_str_t reject_zones, remember_zones; /**< of lists, with colons between them */
 } rules_t;
 
 int rules_of_client(rules_t *rules);
@@ -72,5 +75,31 @@ typedef struct policy_domain_t {
     bool own, usable, illegal, temporary, told;
 } policy_domain_t;
 void policy_domain_ask(policy_domain_t *domain, zm_str_t name);
+
+/* -- policy_lists.c ------------------------------------------------------------------------- */
+
+typedef struct policy_lists_t policy_lists_t;
+typedef void policy_lists_fn(policy_lists_t *lists, void *baton);
+struct policy_lists_t {
+    zm_dns_t *dns;
+    const zm_ip_t *ip;
+    zm_str_t reject_zones, remember_zones; /**< with colons between them */
+    zm_str_t message;                      /**< for zones that say nothing themselves */
+    policy_lists_fn *fn; /**< called once, never before policy_lists_ask returns */
+    void *baton;
+    apr_pool_t *pool; /**< ends the questions when it is destroyed */
+    /* what comes of it */
+    bool refused;
+    char reason[POLICY_REASON];     /**< of that; "": message tells it */
+    char remembered[POLICY_REASON]; /**< "" for nothing */
+    /* private */
+    bool remembering;
+    zm_str_t zones; /* still to be asked */
+    const char *zone;
+};
+/** Whether there is a zone to be asked in that value. */
+bool policy_lists_has_zone(zm_str_t zones);
+/** One of the rows must have a zone. */
+void policy_lists_ask(policy_lists_t *lists);
 
 #endif

@@ -69,10 +69,44 @@ static void take_size(policy_state_t *state, const zm_policy_answer_t *answer)
     state->max_size = size;
 }
 
+static zm_str_t value_of(const zm_policy_answer_t *answer, zm_policy_attribute_t attribute)
+{
+    return has(answer, attribute) ? answer->of[attribute].value : ZM_S("");
+}
+
+/* A text in place of zones: "_TEXT", or "_+" for none. */
+static void take_listed(policy_state_t *state, const zm_policy_answer_t *answer, apr_pool_t *pool)
+{
+    zm_str_t value = value_of(answer, ZM_POLICY_RCPTDNSRBL);
+    if (value.length > 1 && value.data[0] == '_' && !zm_str_equal_c(value, "_+") &&
+        state->listed[0] == '\0')
+        apr_cpystrn(state->listed, zm_str_c(pool, zm_str_from(value, 1)), sizeof state->listed);
+}
+
+/* Nobody asks lists about those who are trusted, nor about ourselves. */
+static void choose_lists(rules_t *rules, const zm_policy_answer_t *answer)
+{
+    const policy_question_t *question = rules->question;
+    const policy_state_t *state = question->state;
+    if (state->always_freeze || state->always_accept || state->full_trust ||
+        state->trust_recipients ||
+        policy_is_own(rules->policy, &question->server.ip, &question->client.ip))
+        return;
+    take_listed(question->state, answer, rules->pool);
+    rules->reject_zones = value_of(answer, ZM_POLICY_TESTDNSRBL);
+    rules->remember_zones = value_of(answer, ZM_POLICY_RCPTDNSRBL);
+    if (!policy_lists_has_zone(rules->reject_zones) &&
+        !policy_lists_has_zone(rules->remember_zones))
+        return;
+    (void)decide(rules, answer, ZM_POLICY_TESTDNSRBL, 0);
+    rules->check = CHECK_LISTS;
+}
+
 int rules_of_client(rules_t *rules)
 {
     const zm_policy_set_t wanted = S(REJECTNET) | S(FREEZENET) | S(RELAYCUSTNET) | S(MAXINSIZE) |
-                                   S(FULLTRUSTNET) | S(TRUSTRECIPIENTS) | S(MAXSAMEIPSOURCE);
+                                   S(FULLTRUSTNET) | S(TRUSTRECIPIENTS) | S(MAXSAMEIPSOURCE) |
+                                   S(TESTDNSRBL) | S(RCPTDNSRBL);
     const policy_question_t *question = rules->question;
     policy_state_t *state = question->state;
     zm_policy_answer_t answer;
@@ -96,6 +130,7 @@ int rules_of_client(rules_t *rules)
     state->trust_recipients = on(&answer, ZM_POLICY_TRUSTRECIPIENTS);
     state->full_trust = on(&answer, ZM_POLICY_FULLTRUSTNET);
     state->always_accept = on(&answer, ZM_POLICY_RELAYCUSTNET);
+    choose_lists(rules, &answer);
     return 0;
 }
 
@@ -103,7 +138,8 @@ int rules_of_client(rules_t *rules)
  * counts only when the name is the client's own. */
 static int rules_of_name(rules_t *rules)
 {
-    const zm_policy_set_t wanted = S(REJECTNET) | S(FREEZENET) | S(RELAYCUSTNET) | S(MAXINSIZE);
+    const zm_policy_set_t wanted =
+        S(REJECTNET) | S(FREEZENET) | S(RELAYCUSTNET) | S(MAXINSIZE) | S(RCPTDNSRBL);
     const policy_question_t *question = rules->question;
     policy_state_t *state = question->state;
     zm_policy_answer_t answer;
@@ -118,6 +154,7 @@ static int rules_of_name(rules_t *rules)
         return reject_always(rules);
     }
     state->always_freeze |= on(&answer, ZM_POLICY_FREEZENET);
+    take_listed(state, &answer, rules->pool);
     if (question->name_verified) {
         take_size(state, &answer);
         state->always_accept |= on(&answer, ZM_POLICY_RELAYCUSTNET);
@@ -215,13 +252,23 @@ int rules_of_sender(rules_t *rules)
 
 /* -- the recipient ---------------------------------------------------------------------------- */
 
+/* Whether the recipient cares for what lists say of the client. */
+static bool is_listed(rules_t *rules, const zm_policy_answer_t *answer)
+{
+    const policy_state_t *state = rules->question->state;
+    if (state->listed[0] == '\0' || !on(answer, ZM_POLICY_TESTRCPTDNSRBL))
+        return false;
+    rules->message = zm_str(state->listed);
+    return true;
+}
+
 static int rules_of_receiving_user(rules_t *rules, bool *decided)
 {
     zm_str_t address = zm_smtp_path_address(rules->question->recipient, false, rules->pool);
     zm_policy_answer_t answer;
     *decided = true;
-    if (zm_policy_user(&answer, rules->map, S(RELAYTARGET) | S(FREEZE), address, rules->pool) ==
-        ZM_MAP_FAILED)
+    if (zm_policy_user(&answer, rules->map, S(RELAYTARGET) | S(FREEZE) | S(TESTRCPTDNSRBL), address,
+                       rules->pool) == ZM_MAP_FAILED)
         return RESULT_BROKEN;
     if (on(&answer, ZM_POLICY_RELAYTARGET))
         return 0;
@@ -231,6 +278,8 @@ static int rules_of_receiving_user(rules_t *rules, bool *decided)
         rules->question->state->sender_freeze = true;
         return RESULT_FREEZE;
     }
+    if (is_listed(rules, &answer))
+        return RESULT_REJECT;
     *decided = false;
     return 0;
 }
@@ -247,8 +296,8 @@ static bool is_own_literal(const rules_t *rules, zm_str_t domain)
 static bool look_up(const rules_t *rules, zm_policy_answer_t *answer, zm_str_t domain)
 {
     static const zm_policy_found_t yes = {.value = ZM_STR("+")};
-    const zm_policy_set_t wanted =
-        S(RELAYTARGET) | S(FREEZE) | S(ACCEPTIFMX) | S(ACCEPTIFDNS) | S(LOCALDOMAIN);
+    const zm_policy_set_t wanted = S(RELAYTARGET) | S(FREEZE) | S(ACCEPTIFMX) | S(ACCEPTIFDNS) |
+                                   S(LOCALDOMAIN) | S(TESTRCPTDNSRBL);
     if (zm_policy_domain(answer, rules->map, wanted, domain, rules->pool) == ZM_MAP_FAILED)
         return false;
     if (is_own_literal(rules, domain))
@@ -306,6 +355,8 @@ static int rules_of_receiving_domain(rules_t *rules)
         state->sender_freeze = true;
         return RESULT_FREEZE;
     }
+    if (is_listed(rules, &answer))
+        return RESULT_REJECT;
     if (on(&answer, ZM_POLICY_RELAYTARGET))
         return 0;
     if (state->always_accept)

@@ -19,6 +19,12 @@ static const fake_record_t records[] = {
     {"10.2.0.192.in-addr.arpa", ZM_DNS_PTR, 60, "good.friend.test"},
     {"good.friend.test", ZM_DNS_A, 60, "192.0.2.10"},
     {"11.2.0.192.in-addr.arpa", ZM_DNS_PTR, 60, "good.friend.test"},
+    {"9.2.0.192.bad.zone.test", ZM_DNS_A, 60, "127.0.0.2"},
+    {"9.2.0.192.bad.zone.test", ZM_DNS_TXT, 60, "seen sending junk"},
+    {"9.2.0.192.dumb.zone.test", ZM_DNS_A, 60, "127.0.0.2"},
+    {"9.2.0.192.gone.zone.test", ZM_DNS_A, 60, "192.0.2.1"},
+    {"1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.bad.zone.test", ZM_DNS_A, 60,
+     "127.0.0.3"},
     {NULL, ZM_DNS_A, 0, NULL}};
 
 /* The stock rules, with some more. */
@@ -217,6 +223,69 @@ static void clients_may_have_limits_of_their_own(void)
     done(client);
 }
 
+/* -- lists in DNS -------------------------------------------------------------------------- */
+
+static const char *banner(const char *rules, const char *address)
+{
+    client_t *client =
+        client_with(apr_pstrcat(zm_test_pool(), ". relaytarget +\n", rules, NULL), "", address);
+    const char *got = reply_to(client, "");
+    done(client);
+    return got;
+}
+
+static void clients_on_a_list_are_refused(void)
+{
+    ASSERT_HAS(banner("[0.0.0.0]/0 test-dns-rbl bad.zone.test\n", STRANGER),
+               "554 5.7.1 Hello [192.0.2.9]; seen sending junk\r\n");
+    ASSERT_HAS(banner("[0.0.0.0]/0 test-dns-rbl bad.zone.test\n", "2001:db8::1"),
+               "your address is on the list bad.zone.test");
+    ASSERT_HAS(banner("[0.0.0.0]/0 test-dns-rbl +:none.zone.test:gone.zone.test:dumb.zone.test\n",
+                      STRANGER),
+               "your address is on the list dumb.zone.test");
+    ASSERT_HAS(banner("[0.0.0.0]/0 message \"not you\" test-dns-rbl dumb.zone.test\n", STRANGER),
+               "554 5.7.1 Hello [192.0.2.9]; not you\r\n");
+    ASSERT_HAS(banner("[0.0.0.0]/0 test-dns-rbl gone.zone.test:none.zone.test\n", STRANGER),
+               "220 ");
+    ASSERT_HAS(banner("[0.0.0.0]/0 test-dns-rbl -\n", STRANGER), "220 ");
+    ASSERT_HAS(banner("[192.0.2.0]/24 relaycustnet + test-dns-rbl bad.zone.test\n", STRANGER),
+               "220 ");
+    ASSERT_HAS(banner("[0.0.0.0]/0 test-dns-rbl bad.zone.test\n", "192.0.2.10"), "220 ");
+}
+
+static void recipients_choose_whether_lists_count(void)
+{
+    static const char *const rules[] = {"[0.0.0.0]/0 rcpt-dns-rbl none.zone.test:bad.zone.test\n",
+                                        "[0.0.0.0]/0 rcpt-dns-rbl \"_seen sending junk\"\n",
+                                        ".isp.test rcpt-dns-rbl \"_seen sending junk\"\n"};
+    apr_size_t i;
+    for (i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        client_t *client =
+            client_with(apr_pstrcat(zm_test_pool(), rules[i],
+                                    ". relaytarget +\nstrict.test test-rcpt-dns-rbl + "
+                                    "relaytarget +\njoe@ test-rcpt-dns-rbl +\n",
+                                    NULL),
+                        "", STRANGER);
+        ASSERT_HAS(reply_to(client, ""), "220 ");
+        (void)reply_to(client, "EHLO peer.test\r\n");
+        ASSERT_HAS(mail_from(client, "a@far.test"), "250");
+        ASSERT_HAS(rcpt_to(client, "x@far.test"), "250 2.1.5");
+        ASSERT_HAS(rcpt_to(client, "x@strict.test"), "550 5.7.1 [192.0.2.9] rcpt=<x@strict.test>: "
+                                                     "seen sending junk");
+        ASSERT_HAS(rcpt_to(client, "joe@far.test"), "seen sending junk");
+        done(client);
+    }
+}
+
+static void a_client_that_leaves_while_lists_are_asked_does_no_harm(void)
+{
+    client_t *client = client_with("[0.0.0.0]/0 test-dns-rbl silent.zone.test\n", "", STRANGER);
+    (void)hang_up(client);
+    (void)later(client, 60);
+    CU_ASSERT_EQUAL(client->server.open, 0);
+    done(client);
+}
+
 /* -- senders ------------------------------------------------------------------------------- */
 
 static void senders_can_be_refused(void)
@@ -313,7 +382,9 @@ ZM_TESTS("smtpserver rules", ZM_TEST(strangers_reach_what_the_rules_name),
          ZM_TEST(customers_reach_domains_that_exist), ZM_TEST(networks_can_be_refused),
          ZM_TEST(a_database_that_is_not_there_takes_nobody_in), ZM_TEST(greetings_can_be_refused),
          ZM_TEST(names_of_clients_count_when_they_are_their_own),
-         ZM_TEST(clients_may_have_limits_of_their_own), ZM_TEST(senders_can_be_refused),
-         ZM_TEST(messages_can_be_set_aside), ZM_TEST(backups_may_be_found_by_their_exchangers),
-         ZM_TEST(what_no_rule_covers_is_refused),
+         ZM_TEST(clients_may_have_limits_of_their_own), ZM_TEST(clients_on_a_list_are_refused),
+         ZM_TEST(recipients_choose_whether_lists_count),
+         ZM_TEST(a_client_that_leaves_while_lists_are_asked_does_no_harm),
+         ZM_TEST(senders_can_be_refused), ZM_TEST(messages_can_be_set_aside),
+         ZM_TEST(backups_may_be_found_by_their_exchangers), ZM_TEST(what_no_rule_covers_is_refused),
          ZM_TEST(a_client_that_leaves_during_a_question_does_no_harm))
