@@ -13,6 +13,7 @@
  * after it may make the client send a second time, never lose the message.
  */
 #include "mta/smtpserver/count.h"
+#include "mta/smtpserver/rates.h"
 #include "platform/clock.h"
 #include "platform/log.h"
 #include "spool/layout.h"
@@ -271,6 +272,9 @@ static void on_commit(apr_status_t status, const zm_published_t *published, void
         session->messages++;
         session->errors = 0;
         session->server->accepted++;
+        if (session->policy.has_rates && session->server->rates != NULL)
+            rates_add(session->server->rates, &session->options.client.ip, zm_clock_monotonic(), 1,
+                      (unsigned)session->transaction->accepted);
         count_transmitted(session, session->stored, session->transaction->accepted);
         if (session->policy.freeze)
             session_tarpit(session);

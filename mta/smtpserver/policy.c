@@ -204,6 +204,11 @@ static policy_verdict_t refusal(policy_stage_t stage, int result)
     case RESULT_NO_EXCHANGER:
         return verdict(POLICY_REFUSE, 550, "5.7.1",
                        "relaying denied: this host is no exchanger of that domain");
+    case RESULT_NEVER_SO_MUCH:
+        return verdict(POLICY_REFUSE, 550, "5.7.1", "too much mail from your address in this hour");
+    case RESULT_NOT_SO_FAST:
+        return verdict(POLICY_DEFER, 451, "4.7.1",
+                       "too much mail from your address in this hour; come again later");
     case RESULT_TOO_MANY:
         return verdict(POLICY_DEFER, 421, "4.7.0",
                        "too many connections from your address; come again later");

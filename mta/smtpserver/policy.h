@@ -47,6 +47,9 @@ typedef struct policy_state_t {
     bool full_trust;       /**< nothing is checked */
     bool trust_recipients; /**< recipients are not */
     bool name_known;       /**< the name of its address has been looked at */
+    bool has_rates;        /**< what it may send within the hour has limits: */
+    int64_t messages_an_hour, recipients_an_hour; /**< negative: over it for good, not for now; the
+                                                     latter 0: any */
     bool has_max_size;
     int64_t max_size; /**< of its messages, octets; 0: no limit */
     /* of the message under way; POLICY_SENDER begins anew */
@@ -65,6 +68,8 @@ typedef struct policy_question_t {
     bool local;                      /**< the client is a program on standard input (if it has no
                                         address) */
     int64_t same;                    /**< sessions from this address, this one included */
+    uint64_t messages, recipients;   /**< that this address has sent within the hour, with those of
+                                        the message under way */
     zm_str_t helo;                   /**< the name in the greeting; "" before */
     const char *name;                /**< of its address; null: unknown */
     bool name_verified;              /**< and the name leads to the address */

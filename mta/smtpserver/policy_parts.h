@@ -14,11 +14,13 @@ enum {
     RESULT_FREEZE = 1,
     RESULT_REJECT = -1,
     RESULT_NO_DOMAIN = -2,
-    RESULT_NO_EXCHANGER = -3, /* we are none for that domain */
-    RESULT_NO_MAIL = -4,      /* the domain says that it takes none (RFC 7505) */
-    RESULT_TOO_MANY = -101,   /* sessions of this address */
-    RESULT_BROKEN = -102,     /* the database cannot be read */
-    RESULT_TEMPORARY = -104   /* the domain name service has no answer now */
+    RESULT_NO_EXCHANGER = -3,  /* we are none for that domain */
+    RESULT_NO_MAIL = -4,       /* the domain says that it takes none (RFC 7505) */
+    RESULT_NEVER_SO_MUCH = -5, /* within the hour */
+    RESULT_NOT_SO_FAST = -100,
+    RESULT_TOO_MANY = -101, /* sessions of this address */
+    RESULT_BROKEN = -102,   /* the database cannot be read */
+    RESULT_TEMPORARY = -104 /* the domain name service has no answer now */
 };
 
 /* -- policy.c ------------------------------------------------------------------------------ */

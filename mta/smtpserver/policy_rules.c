@@ -102,11 +102,47 @@ static void choose_lists(rules_t *rules, const zm_policy_answer_t *answer)
     rules->check = CHECK_LISTS;
 }
 
+/* "MESSAGES[,RECIPIENTS]" */
+static void take_rates(policy_state_t *state, const zm_policy_answer_t *answer)
+{
+    zm_str_t messages, recipients, value = value_of(answer, ZM_POLICY_RATELIMITMSGS);
+    if (value.length == 0)
+        return;
+    if (!zm_str_cut(value, ',', &messages, &recipients))
+        recipients = ZM_S("0");
+    state->has_rates =
+        zm_str_i64(zm_str_trim(messages), &state->messages_an_hour) == APR_SUCCESS &&
+        zm_str_i64(zm_str_trim(recipients), &state->recipients_an_hour) == APR_SUCCESS;
+}
+
+static int over(uint64_t count, int64_t limit)
+{
+    uint64_t most = limit < 0 ? (uint64_t)0 - (uint64_t)limit : (uint64_t)limit;
+    if (count < most)
+        return 0;
+    return limit < 0 ? RESULT_NEVER_SO_MUCH : RESULT_NOT_SO_FAST;
+}
+
+/* Limits are for those who may send anywhere. */
+static int rules_of_rates(const rules_t *rules)
+{
+    const policy_question_t *question = rules->question;
+    const policy_state_t *state = question->state;
+    int result = 0;
+    if (!state->has_rates || !state->always_accept)
+        return 0;
+    if (question->stage == POLICY_SENDER)
+        result = over(question->messages, state->messages_an_hour);
+    if (result == 0 && state->recipients_an_hour != 0)
+        result = over(question->recipients, state->recipients_an_hour);
+    return result;
+}
+
 int rules_of_client(rules_t *rules)
 {
     const zm_policy_set_t wanted = S(REJECTNET) | S(FREEZENET) | S(RELAYCUSTNET) | S(MAXINSIZE) |
                                    S(FULLTRUSTNET) | S(TRUSTRECIPIENTS) | S(MAXSAMEIPSOURCE) |
-                                   S(TESTDNSRBL) | S(RCPTDNSRBL);
+                                   S(TESTDNSRBL) | S(RCPTDNSRBL) | S(RATELIMITMSGS);
     const policy_question_t *question = rules->question;
     policy_state_t *state = question->state;
     zm_policy_answer_t answer;
@@ -115,6 +151,7 @@ int rules_of_client(rules_t *rules)
         ZM_MAP_FAILED)
         return RESULT_BROKEN;
     take_size(state, &answer);
+    take_rates(state, &answer);
     if (on(&answer, ZM_POLICY_REJECTNET)) {
         (void)decide(rules, &answer, ZM_POLICY_REJECTNET, 0);
         return reject_always(rules);
@@ -242,6 +279,9 @@ int rules_of_sender(rules_t *rules)
         return RESULT_FREEZE;
     if (state->full_trust)
         return 0;
+    result = rules_of_rates(rules);
+    if (result != 0)
+        return result;
     if (sender->local.length == 0)
         return rules_of_sending_domain(rules, wanted & ~S(SENDEROKWITHDNS), ZM_S("."));
     if (sender->domain.length == 0)
@@ -382,6 +422,9 @@ int rules_of_recipient(rules_t *rules)
         return RESULT_FREEZE;
     if (state->full_trust || state->trust_recipients)
         return 0;
+    result = rules_of_rates(rules);
+    if (result != 0)
+        return result;
     result = rules_of_receiving_user(rules, &decided);
     if (decided)
         return result;

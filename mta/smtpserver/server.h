@@ -23,6 +23,7 @@ typedef struct server_t {
     policy_t *policy;
     inquiries_t *inquiries;  /**< to the router; null: it is not asked */
     struct turns_t *turns;   /**< for ETRN */
+    struct rates_t *rates;   /**< what clients have sent; null: nobody counts */
     zm_dns_t *dns;           /**< for the names of clients; null: they are not asked for */
     zm_counters_t *counters; /**< may be null */
     journal_t *journal;      /**< null: none */

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 
 #include "mta/smtpserver/count.h"
+#include "mta/smtpserver/rates.h"
 #include "platform/child.h"
 #include "platform/clock.h"
 #include "platform/log.h"
@@ -280,6 +281,18 @@ static void on_verdict(const policy_verdict_t *verdict, void *baton)
     session_settle(session);
 }
 
+static void count_rates(const session_t *session, policy_question_t *question)
+{
+    rates_sum_t sum;
+    if (!session->policy.has_rates || session->server->rates == NULL)
+        return;
+    sum = rates_of(session->server->rates, &session->options.client.ip, zm_clock_monotonic());
+    question->messages = sum.messages;
+    question->recipients = sum.recipients;
+    if (session->transaction != NULL)
+        question->recipients += (uint64_t)session->transaction->accepted;
+}
+
 void session_ask(session_t *session, policy_stage_t stage,
                  void (*then)(session_t *session, const policy_verdict_t *verdict))
 {
@@ -297,6 +310,7 @@ void session_ask(session_t *session, policy_stage_t stage,
         question.helo = zm_str_trim(greeting);
     if (session->peer != NULL && peer_is_known(session->peer))
         facts = peer_facts(session->peer);
+    count_rates(session, &question);
     question.name = facts.name;
     question.name_verified = facts.verified == PEER_OK;
     if (transaction != NULL)

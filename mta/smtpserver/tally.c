@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define BUCKETS 4096
-#define MAGIC UINT64_C(0x7a6d74616c6c7931)
+#define MAGIC UINT64_C(0x7a6d74616c6c7932)
 
 typedef struct slot_t {
     _Atomic uint32_t all;
@@ -19,6 +19,7 @@ typedef struct shared_t {
     uint64_t seed;
     _Atomic uint32_t slots; /* those that were ever used */
     slot_t slot[TALLY_SLOTS];
+    rates_t rates;
 } shared_t;
 
 struct tally_t {
@@ -58,6 +59,7 @@ apr_status_t tally_create(tally_t **tally, const char *path, apr_pool_t *pool, z
                                        sizeof(*tally)->shared->seed);
     if (status != APR_SUCCESS)
         return zm_error_system(error, status, "no random numbers");
+    (*tally)->shared->rates.seed = ~(*tally)->shared->seed;
     (*tally)->shared->magic = MAGIC;
     return APR_SUCCESS;
 }
@@ -122,6 +124,11 @@ void tally_leave(tally_t *tally, const zm_ip_t *ip)
     slot_t *slot = &tally->shared->slot[tally->own];
     atomic_fetch_sub(&slot->all, 1);
     atomic_fetch_sub(&slot->same[bucket_of(tally, ip)], 1);
+}
+
+rates_t *tally_rates(tally_t *tally)
+{
+    return &tally->shared->rates;
 }
 
 void tally_clear(tally_t *tally, unsigned slot)

@@ -12,6 +12,7 @@
 #define ZM_SMTPSERVER_TALLY_H
 
 #include "mta/net/ip.h"
+#include "mta/smtpserver/rates.h"
 
 #define TALLY_SLOTS 128 /**< workers, those included that only finish their sessions */
 
@@ -28,6 +29,8 @@ void tally_enter(tally_t *tally, const zm_ip_t *ip, int64_t *same, int64_t *all)
 /** How many there are in all. */
 int64_t tally_total(const tally_t *tally);
 void tally_leave(tally_t *tally, const zm_ip_t *ip);
+/** What the addresses have sent, in the same memory. */
+rates_t *tally_rates(tally_t *tally);
 /** A worker has ended: its sessions have too. */
 void tally_clear(tally_t *tally, unsigned slot);
 

@@ -183,6 +183,46 @@ static void sessions_are_counted_over_workers(void)
 
 /* -- names ------------------------------------------------------------------------------------ */
 
+static zm_ip_t address(unsigned number)
+{
+    zm_ip_t ip = {4, {10, (uint8_t)(number >> 16), (uint8_t)(number >> 8), (uint8_t)number}};
+    return ip;
+}
+
+static void rates_are_those_of_the_last_hour(void)
+{
+    rates_t *rates = apr_pcalloc(zm_test_pool(), sizeof *rates);
+    zm_ip_t here = address(1), there = address(2);
+    apr_time_t now = apr_time_from_sec(1000000);
+    rates_add(rates, &here, now, 1, 5);
+    rates_add(rates, &here, now + RATES_SLOT, 2, 7);
+    CU_ASSERT_EQUAL(rates_of(rates, &here, now + RATES_SLOT).messages, 3);
+    CU_ASSERT_EQUAL(rates_of(rates, &here, now + RATES_SLOT).recipients, 12);
+    CU_ASSERT_EQUAL(rates_of(rates, &there, now).messages, 0);
+    CU_ASSERT_EQUAL(rates_of(rates, &here, now + 8 * RATES_SLOT).messages, 2);
+    CU_ASSERT_EQUAL(rates_of(rates, &here, now + 9 * RATES_SLOT).messages, 0);
+    rates_add(rates, &here, now + 9 * RATES_SLOT, 1, 1);
+    CU_ASSERT_EQUAL(rates_of(rates, &here, now + 9 * RATES_SLOT).messages, 1);
+}
+
+static void more_addresses_than_places_are_forgotten_in_turn(void)
+{
+    rates_t *rates = apr_pcalloc(zm_test_pool(), sizeof *rates);
+    apr_time_t now = apr_time_from_sec(1000000);
+    zm_ip_t ip;
+    unsigned i, known = 0;
+    for (i = 0; i < 10 * RATES_PLACES; i++) {
+        ip = address(i);
+        rates_add(rates, &ip, now + (apr_time_t)i * 1000, 1, 1);
+        CU_ASSERT_EQUAL(rates_of(rates, &ip, now + (apr_time_t)i * 1000).messages, 1);
+    }
+    for (i = 0; i < 10 * RATES_PLACES; i++) {
+        ip = address(i);
+        known += rates_of(rates, &ip, now + (apr_time_t)i * 1000).messages == 1;
+    }
+    CU_ASSERT_TRUE(known > RATES_PLACES / 2 && known <= RATES_PLACES);
+}
+
 static void local_names_are_read_again_when_they_change(void)
 {
     localnames_t *names;
@@ -263,10 +303,11 @@ static void mail_conf_is_read_as_a_shell_would(void)
     ZM_ASSERT_STR(mailconf_hostname(&conf, zenv, zm_test_pool()), "told.example.org");
 }
 
-ZM_TESTS("smtpserver parts", ZM_TEST(headers_are_counted_whatever_the_pieces),
-         ZM_TEST(mbox_lines_are_taken_out), ZM_TEST(journal_lines_have_their_shape),
-         ZM_TEST(journal_lines_leave_together), ZM_TEST(the_journal_follows_a_rotation),
-         ZM_TEST(sessions_are_counted_over_workers),
+ZM_TESTS("smtpserver parts", ZM_TEST(rates_are_those_of_the_last_hour),
+         ZM_TEST(more_addresses_than_places_are_forgotten_in_turn),
+         ZM_TEST(headers_are_counted_whatever_the_pieces), ZM_TEST(mbox_lines_are_taken_out),
+         ZM_TEST(journal_lines_have_their_shape), ZM_TEST(journal_lines_leave_together),
+         ZM_TEST(the_journal_follows_a_rotation), ZM_TEST(sessions_are_counted_over_workers),
          ZM_TEST(local_names_are_read_again_when_they_change),
          ZM_TEST(control_files_of_qmail_name_domains_too),
          ZM_TEST(mail_conf_is_read_as_a_shell_would))

@@ -2,6 +2,8 @@
 #include <apr_strings.h>
 
 #include "mta/db/compile.h"
+#include "mta/smtpserver/rates.h"
+#include "platform/clock.h"
 #include "tests/unit/mta/net/fake_dns.h"
 #include "tests/unit/mta/smtpserver/session_help.h"
 
@@ -223,6 +225,51 @@ static void clients_may_have_limits_of_their_own(void)
     done(client);
 }
 
+static const char *letter_of(client_t *client, int recipients)
+{
+    const char *got = mail_from(client, "");
+    if (strncmp(got, "250", 3) != 0)
+        return got;
+    while (recipients-- > 0) {
+        got = rcpt_to(client, "bob@local.test");
+        if (strncmp(got, "250", 3) != 0)
+            return got;
+    }
+    (void)say(client, "DATA\r\n");
+    return reply_to(client, ".\r\n");
+}
+
+static void customers_have_limits_within_the_hour(void)
+{
+    client_t *client =
+        client_with("local.test relaytarget +\n[192.0.2.0]/28 relaycustnet + ratelimitmsgs 3,4\n"
+                    "[192.0.2.128]/28 relaycustnet + ratelimitmsgs -1\n",
+                    "", STRANGER);
+    client->server.rates = apr_pcalloc(zm_test_pool(), sizeof *client->server.rates);
+    (void)reply_to(client, "EHLO peer.test\r\n");
+    ASSERT_HAS(letter_of(client, 1), "250 2.0.0");
+    ASSERT_HAS(letter_of(client, 4), "451 4.7.1 [192.0.2.9] rcpt=<bob@local.test>: too much mail");
+    ASSERT_HAS(letter_of(client, 1), "250 2.0.0");
+    ASSERT_HAS(letter_of(client, 1), "250 2.0.0");
+    ASSERT_HAS(letter_of(client, 1), "451 4.7.1 [192.0.2.9] mail from=<>: too much mail");
+    (void)say(client, "QUIT\r\n");
+    (void)hang_up(client);
+    client_again(client, "192.0.2.10"); /* another address */
+    (void)reply_to(client, "EHLO peer.test\r\n");
+    ASSERT_HAS(letter_of(client, 1), "250 2.0.0");
+    (void)hang_up(client);
+    client_again(client, "192.0.2.130");
+    (void)reply_to(client, "EHLO peer.test\r\n");
+    ASSERT_HAS(letter_of(client, 1), "250 2.0.0");
+    ASSERT_HAS(letter_of(client, 1), "550 5.7.1");
+    (void)hang_up(client);
+    zm_clock_advance(apr_time_from_sec(3600));
+    client_again(client, STRANGER); /* an hour later */
+    (void)reply_to(client, "EHLO peer.test\r\n");
+    ASSERT_HAS(letter_of(client, 1), "250 2.0.0");
+    done(client);
+}
+
 /* -- lists in DNS -------------------------------------------------------------------------- */
 
 static const char *banner(const char *rules, const char *address)
@@ -382,7 +429,8 @@ ZM_TESTS("smtpserver rules", ZM_TEST(strangers_reach_what_the_rules_name),
          ZM_TEST(customers_reach_domains_that_exist), ZM_TEST(networks_can_be_refused),
          ZM_TEST(a_database_that_is_not_there_takes_nobody_in), ZM_TEST(greetings_can_be_refused),
          ZM_TEST(names_of_clients_count_when_they_are_their_own),
-         ZM_TEST(clients_may_have_limits_of_their_own), ZM_TEST(clients_on_a_list_are_refused),
+         ZM_TEST(clients_may_have_limits_of_their_own),
+         ZM_TEST(customers_have_limits_within_the_hour), ZM_TEST(clients_on_a_list_are_refused),
          ZM_TEST(recipients_choose_whether_lists_count),
          ZM_TEST(a_client_that_leaves_while_lists_are_asked_does_no_harm),
          ZM_TEST(senders_can_be_refused), ZM_TEST(messages_can_be_set_aside),
