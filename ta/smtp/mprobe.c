@@ -15,15 +15,15 @@
 
 /* What scripts know it by. */
 enum {
-    ANSWERS = 0,
-    NO_ADDRESS = 2,
-    NO_SOCKET = 3,
-    NO_CONNECTION = 4,
-    CLOSED = 17,
-    OTHER_REPLY = 18,
-    BROKEN = 19,
-    TOO_SLOW = 20,
-    NO_ARGUMENT = 99
+    EXIT_ANSWERS = 0,
+    EXIT_NO_ADDRESS = 2,
+    EXIT_NO_SOCKET = 3,
+    EXIT_NO_CONNECTION = 4,
+    EXIT_CLOSED = 17,
+    EXIT_OTHER_REPLY = 18,
+    EXIT_BROKEN = 19,
+    EXIT_TOO_SLOW = 20,
+    EXIT_NO_ARGUMENT = 99
 };
 
 /* Reads the first line of the greeting. */
@@ -36,18 +36,18 @@ static int read_greeting(apr_socket_t *socket, char *line, apr_size_t size)
         apr_interval_time_t left = end - apr_time_now();
         apr_status_t status;
         if (left <= 0)
-            return TOO_SLOW;
+            return EXIT_TOO_SLOW;
         apr_socket_timeout_set(socket, left);
         status = apr_socket_recv(socket, line + have, &length);
         have += length;
         if (APR_STATUS_IS_TIMEUP(status))
-            return TOO_SLOW;
+            return EXIT_TOO_SLOW;
         if (length == 0)
-            return APR_STATUS_IS_EOF(status) ? CLOSED : BROKEN;
+            return APR_STATUS_IS_EOF(status) ? EXIT_CLOSED : EXIT_BROKEN;
     }
     line[have] = '\0';
     line[strcspn(line, "\r\n")] = '\0';
-    return strncmp(line, "220", 3) == 0 ? ANSWERS : OTHER_REPLY;
+    return strncmp(line, "220", 3) == 0 ? EXIT_ANSWERS : EXIT_OTHER_REPLY;
 }
 
 static int probe(apr_sockaddr_t *address, apr_pool_t *pool)
@@ -59,19 +59,20 @@ static int probe(apr_sockaddr_t *address, apr_pool_t *pool)
     int code;
     if (apr_socket_create(&socket, address->family, SOCK_STREAM, APR_PROTO_TCP, pool) !=
         APR_SUCCESS)
-        return NO_SOCKET;
+        return EXIT_NO_SOCKET;
     apr_socket_timeout_set(socket, LIMIT);
     status = apr_socket_connect(socket, address);
     if (status == APR_SUCCESS) {
         code = read_greeting(socket, line, sizeof line);
-        for (at = line; code == ANSWERS || code == OTHER_REPLY ? *at != '\0' : false; at++)
+        for (at = line; code == EXIT_ANSWERS || code == EXIT_OTHER_REPLY ? *at != '\0' : false;
+             at++)
             if ((unsigned char)*at < ' ' || *at == 127)
                 *at = '?';
-        if (code == ANSWERS || code == OTHER_REPLY)
+        if (code == EXIT_ANSWERS || code == EXIT_OTHER_REPLY)
             printf("%s\n", line);
         apr_socket_send(socket, "QUIT\r\n", &length);
     } else {
-        code = APR_STATUS_IS_TIMEUP(status) ? TOO_SLOW : NO_CONNECTION;
+        code = APR_STATUS_IS_TIMEUP(status) ? EXIT_TOO_SLOW : EXIT_NO_CONNECTION;
         fprintf(stderr, "mprobe: %s\n", apr_strerror(status, reason, sizeof reason));
     }
     apr_socket_close(socket);
@@ -89,21 +90,22 @@ int main(int argc, char **argv)
     apr_pool_t *pool;
     int code;
     if (apr_initialize() != APR_SUCCESS || apr_pool_create(&pool, NULL) != APR_SUCCESS)
-        return NO_SOCKET;
+        return EXIT_NO_SOCKET;
     atexit(apr_terminate);
     if (!zm_options_parse(&line, &argc, argv, &code))
         return code;
     if (argc != 2) {
         fprintf(stderr, "mprobe: which host?\n");
-        return NO_ARGUMENT;
+        return EXIT_NO_ARGUMENT;
     }
     if (port < 1 || port > 65535 ||
         apr_sockaddr_info_get(&address, argv[1], APR_UNSPEC, (apr_port_t)port, 0, pool) !=
             APR_SUCCESS) {
         fprintf(stderr, "mprobe: %s has no address\n", argv[1]);
-        return NO_ADDRESS;
+        return EXIT_NO_ADDRESS;
     }
-    for (code = NO_CONNECTION; address != NULL && code != ANSWERS && code != OTHER_REPLY;
+    for (code = EXIT_NO_CONNECTION;
+         address != NULL && code != EXIT_ANSWERS && code != EXIT_OTHER_REPLY;
          address = address->next)
         code = probe(address, pool);
     return code;
