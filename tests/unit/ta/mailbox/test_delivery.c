@@ -255,6 +255,8 @@ static void delivery_is_no_reading(void)
     zm_delivery_t delivery = letter(ZM_STORE_MBOX, at("bob"));
     zm_file_info_t info;
     zm_file_t *file;
+    if (zm_test_on_wine()) /* it does not give back the reading times that it was given */
+        return;
     delivery.keep_read_time = true;
     CU_ASSERT_EQUAL(deliver(&delivery).result, ZM_RESULT_OK);
     ZM_ASSERT_OK(zm_path_info(&info, NULL, delivery.path));
