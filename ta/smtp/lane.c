@@ -7,6 +7,7 @@
 #include "platform/clock.h"
 #include "ta/agent/report.h"
 #include "ta/smtp/session.h"
+#include "ta/smtp/tally.h"
 #include "ta/smtp/tls_client.h"
 
 #define RETRY 60     /* seconds that the scheduler is asked to wait */
@@ -409,6 +410,8 @@ static void on_route(const zm_route_t *route, void *baton)
         try_hop(lane);
         return;
     }
+    if (strcmp(route->status, "5.4.6") == 0)
+        zm_tally_loop(lane->smtp);
     outcome.result = route->result;
     outcome.status = zm_str(route->status);
     outcome.diagnostic = zm_str(apr_psprintf(lane->way, "smtp; 500 (%s)", route->reason));

@@ -3,8 +3,9 @@
  *
  * Lines wait until the session can use them; then their control files are
  * opened and cut into transactions.  When no session can be opened, everything
- * that waits is answered with the reason, and for a minute what comes after it
- * too, so that a dead host costs one attempt and not one for each message.
+ * that waits is answered with the reason, and for a second what comes after it
+ * too: that was fed before the scheduler knew.  So a dead host costs one attempt
+ * and not one for each message; how long to wait then is the scheduler's matter.
  */
 #ifndef ZM_TA_SMTP_LANE_H
 #define ZM_TA_SMTP_LANE_H

@@ -15,8 +15,9 @@ typedef struct zm_peer_t {
     bool eight_bit_mime, dsn, enhanced, pipelining, size, smtputf8, starttls;
     uint64_t size_limit; /**< 0: none told */
     int rcpt_limit;      /**< recipients of a transaction */
-    bool deliver_by;     /**< it keeps deadlines (RFC 2852) */
-    int64_t by_minimum;  /**< and needs so many seconds for those of mode R; 0: none told */
+    bool auth, chunking;
+    bool deliver_by;    /**< it keeps deadlines (RFC 2852) */
+    int64_t by_minimum; /**< and needs so many seconds for those of mode R; 0: none told */
 } zm_peer_t;
 
 /** Forgets capabilities, before EHLO. */

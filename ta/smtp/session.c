@@ -3,6 +3,7 @@
 
 #include "platform/localsock.h"
 #include "ta/smtp/session_parts.h"
+#include "ta/smtp/tally.h"
 
 #define LINGER apr_time_from_sec(5)
 #define GIVE_UP apr_time_from_sec(10)
@@ -31,6 +32,8 @@ static void release(zm_session_t *session, bool politely)
     if (session->connect != NULL)
         zm_connect_cancel(session->connect);
     zm_reply_free(&session->reply);
+    if (stream != NULL)
+        zm_tally_closed(session);
     if (stream != NULL && politely) {
         zm_protocol_log_line(session->smtp->log, session->number, 'w', ZM_S("QUIT"));
         zm_stream_write_c(stream, "QUIT\r\n");
@@ -187,6 +190,7 @@ static void no_connection(zm_session_t *session, apr_status_t status)
 {
     zm_refusal_t refusal = {0};
     char reason[120];
+    zm_tally_not_connected(session);
     refusal.result = class_of(status);
     refusal.status = "4.4.1";
     if (APR_STATUS_IS_TIMEUP(status))
@@ -211,6 +215,7 @@ static void on_connect(apr_status_t status, apr_socket_t *socket, void *baton)
     apr_socket_opt_set(socket, APR_SO_KEEPALIVE, 1);
     if (session->smtp->options->send_buffer > 0)
         apr_socket_opt_set(socket, APR_SO_SNDBUF, (apr_int32_t)session->smtp->options->send_buffer);
+    zm_tally_connected(session);
     name_peer(session);
     session->state = ZM_SESSION_HELLO;
     zm_session_expect(session, ZM_EXPECT_GREETING, NULL, -1);
@@ -243,6 +248,7 @@ static void on_refused_hop(zm_timer_t *timer, void *baton)
     zm_session_t *session = baton;
     zm_refusal_t refusal = {.result = ZM_RESULT_UNAVAILABLE, .status = "5.4.6"};
     (void)timer;
+    zm_tally_loop(session->smtp);
     refusal.text = zm_ip_is_multicast(&session->hop.to.ip) ? "the address is not that of one host"
                                                            : "the mail would come back to us";
     zm_session_refuse(session, &refusal);
@@ -288,6 +294,7 @@ void zm_session_start(zm_session_t **result, zm_smtp_t *smtp, const zm_hop_t *ho
     zm_protocol_log_line(
         smtp->log, session->number, '#',
         zm_str(apr_psprintf(pool, "Connecting to '%s' [%s]", hop->name, session->peer.address)));
+    zm_tally_start(session);
     *result = session;
     zm_tls_rule_for(&session->rule, smtp->tls, hop, pool);
     if (session->rule.refusal != NULL)

@@ -3,6 +3,7 @@
 
 #include "ta/agent/trace.h"
 #include "ta/smtp/session_parts.h"
+#include "ta/smtp/tally.h"
 
 #define SMALL_BODY 49152 /* octets; such a letter is written in one piece with its dot */
 
@@ -79,6 +80,7 @@ static void command(zm_session_t *session, zm_str_t text, zm_expect_t what,
                     zm_transaction_t *transaction, int index)
 {
     show(session, transaction, 'w', text);
+    zm_tally_command(session, what, text);
     zm_stream_write_str(session->stream, text);
     zm_session_expect(session, what, transaction, index);
 }
@@ -285,6 +287,7 @@ static void read_capabilities(zm_session_t *session)
 static bool ready(zm_session_t *session)
 {
     session->state = ZM_SESSION_READY;
+    zm_tally_capabilities(session);
     session->owner.opened(session->owner.baton);
     return talk(session);
 }
@@ -376,6 +379,8 @@ static bool on_dot(zm_session_t *session, zm_transaction_t *transaction, int ind
     session->delivered += taken && session->reply.code < 300;
     if (more_dots(session, transaction))
         return true;
+    if (taken && session->reply.code < 300)
+        zm_tally_letter(session, transaction);
     session->flying = NULL;
     session->owner.done(session->owner.baton, transaction);
     return talk(session);
@@ -425,6 +430,7 @@ static bool on_reply(zm_session_t *session)
         return false;
     }
     expected = take_front(session);
+    zm_tally_reply(session, expected.what);
     if (session->state == ZM_SESSION_HELLO)
         return on_hello(session, expected.what);
     if (closing && expected.what != ZM_EXPECT_DOT) {

@@ -7,6 +7,7 @@
  *     session.h      one connection: greeting, EHLO, commands and replies in step
  *     transaction.h  MAIL, RCPT, DATA for recipients of one job, and their outcomes
  *     reply.h        replies
+ *     tally.h        what is counted of it
  *     tls_client.h   which servers must have TLS, and its settings
  *
  * A lane has at most one session at a time.  A session takes the next
@@ -32,6 +33,7 @@ typedef struct zm_smtp_t {
     struct zm_protocol_log_t *log; /**< null: none (log.h) */
     apr_hash_t *lanes;             /**< by host */
     const char *identity;          /**< "smtp[PID]" */
+    uint64_t volume;               /**< octets sent and not counted yet: less than a kilobyte */
     zm_buf_t scratch;              /**< for one piece of output at a time */
 } zm_smtp_t;
 

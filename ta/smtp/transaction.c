@@ -7,6 +7,7 @@
 #include "ta/agent/head.h"
 #include "ta/agent/report.h"
 #include "ta/smtp/envelope.h"
+#include "ta/smtp/tally.h"
 
 #define RETRY 60 /* seconds, when a session breaks */
 
@@ -122,6 +123,8 @@ static apr_status_t convert(zm_transaction_t *transaction, const zm_peer_t *peer
         zm_conversion_header(&group->fields, options->default_charset);
     group->ascii = true;
     status = zm_group_convert(&transaction->converted, transaction->job, group, &carrier);
+    if (status == ZM_E_UNSUPPORTED || transaction->converted != NULL)
+        zm_tally_conversion(transaction->smtp, status == APR_SUCCESS);
     if (status != APR_SUCCESS)
         return status;
     zm_body_facts(&transaction->job->body, &facts);

@@ -364,6 +364,45 @@ static void one_of_many_is_named_only_on_request(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(zm_buf_c(&server.letter), "for <a@x>"));
 }
 
+#define COUNTED(counter, value)                                                                    \
+    CU_ASSERT_EQUAL(zm_counter_get(smtp.agent->counters, ZM_COUNT_TA_SMTP_##counter), value)
+
+static void sessions_are_counted(void)
+{
+    begin();
+    server.keywords = "250-PIPELINING\r\n250-CHUNKING\r\n250-AUTH PLAIN\r\n250-DSN\r\n250 SIZE\r\n";
+    server.rcpt.list[0] = "550 no";
+    send_letter((zm_fixture_letter_t){
+        .header = "MIME-Version: 1.0\n",
+        .body = "\xe4\n",
+        .envid = "E1",
+        .recipients = {{"smtp", "", "a@x", 0, NULL}, {"smtp", "", "b@x", 0, "NOTIFY=DELAY"}}});
+    send_to("c@x");
+    run();
+    COUNTED(SmtpStarts, 1);
+    COUNTED(SmtpConnects, 1);
+    COUNTED(SmtpConnectFails, 0);
+    COUNTED(SmtpConnectsCnt_G, 0);
+    COUNTED(SmtpEHLO, 1);
+    COUNTED(SmtpEHLOok, 1);
+    COUNTED(SmtpHELO, 0);
+    COUNTED(SmtpPIPELINING, 1);
+    COUNTED(capaCHUNKING, 1);
+    COUNTED(capaAUTH, 1);
+    COUNTED(capa8BITMIME, 0);
+    COUNTED(SmtpMAIL, 2);
+    COUNTED(SmtpMAILok, 2);
+    COUNTED(SmtpRCPT, 3);
+    COUNTED(SmtpRCPTok, 2);
+    COUNTED(SmtpDATA, 2);
+    COUNTED(SmtpDATAok, 2);
+    COUNTED(sent_option_SIZE, 2);
+    COUNTED(sent_option_ENVID, 1);
+    COUNTED(sent_option_NOTIFY, 3);
+    CU_ASSERT_EQUAL(zm_counter_get(smtp.agent->counters, ZM_COUNT_mtaSuccessfulConvertedMessages),
+                    1);
+}
+
 static void lmtp_delivers_where_smtp_relays(void)
 {
     const char *path;
@@ -456,4 +495,4 @@ ZM_TESTS("smtp relay", ZM_TEST(letter_is_relayed_and_reported),
          ZM_TEST(signed_eight_bit_letters_are_returned_by_old_servers),
          ZM_TEST(lmtp_delivers_where_smtp_relays), ZM_TEST(signed_headers_keep_their_blanks),
          ZM_TEST(deadlines_are_passed_on), ZM_TEST(deadlines_that_are_not_kept_return_the_letter),
-         ZM_TEST(one_of_many_is_named_only_on_request))
+         ZM_TEST(one_of_many_is_named_only_on_request), ZM_TEST(sessions_are_counted))
