@@ -211,7 +211,8 @@ static bool fits(zm_delivered_t *result, const zm_delivery_t *delivery, uint64_t
     if (delivery->quota <= 0 || size + (uint64_t)delivery->size <= (uint64_t)delivery->quota)
         return true;
     zm_delivered_set(result, delivery->quota_permanent ? ZM_RESULT_UNAVAILABLE : ZM_RESULT_IOERR,
-                     "4.2.2", "%s would be larger than its quota", delivery->path);
+                     delivery->quota_permanent ? "5.2.2" : "4.2.2",
+                     "%s would be larger than its quota", delivery->path);
     return false;
 }
 

@@ -286,7 +286,9 @@ static void quota_leaves_the_mailbox_as_it_is(void)
     delivery.quota = 20;
     delivery.size = 13;
     delivery.quota_permanent = true;
-    CU_ASSERT_EQUAL(deliver(&delivery).result, ZM_RESULT_UNAVAILABLE);
+    result = deliver(&delivery);
+    CU_ASSERT_EQUAL(result.result, ZM_RESULT_UNAVAILABLE);
+    ZM_ASSERT_STR(result.status, "5.2.2");
     ZM_ASSERT_STR(contents(delivery.path), "From x\n\n");
     delivery.quota = 21;
     CU_ASSERT_EQUAL(deliver(&delivery).result, ZM_RESULT_OK);
