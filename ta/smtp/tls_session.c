@@ -50,12 +50,13 @@ static bool unmet(zm_session_t *session, const char *status, const char *what)
                   NULL);
 }
 
+/* Our side of a handshake may end before the server has refused our certificate (TLS 1.3), so only
+ * its first reply shows that there is TLS. */
 bool zm_session_tls_lost(zm_session_t *session, const char *text)
 {
     const char *reason = session->stream != NULL ? zm_tls_failure(session->stream) : "";
-    zm_tls_info_t info;
     bool asked = session->waiting > 0 && session->queue[session->front].what == ZM_EXPECT_STARTTLS;
-    if (!asked && (!session->tls_started || zm_tls_info(session->stream, &info)))
+    if (!asked && (!session->tls_started || session->secure))
         return false;
     fail(session, "4.7.5",
          apr_psprintf(session->pool, "no TLS: %s", reason[0] != '\0' ? reason : text), NULL);

@@ -181,6 +181,20 @@ static void broken_handshake_defers(void)
     CU_ASSERT_TRUE(zm_fixture_count(fixture, "]: no TLS: ") > 0);
 }
 
+/* As a server does that wants a certificate of ours, after our side of the handshake has ended. */
+static void connection_lost_before_the_first_secure_reply_defers(void)
+{
+    const char *path;
+    begin_tls("DNS:mail.test");
+    server.ehlo.list[0] = "250-test\r\n250 STARTTLS";
+    server.ehlo.list[1] = "CLOSE";
+    path = send_to("a@x");
+    run();
+    TAGS(path, " ");
+    TALK("[1]\n" ASKED "EHLO client.example (tls)\n");
+    CU_ASSERT_EQUAL(zm_fixture_count(fixture, "\tretryat +61 "), 1);
+}
+
 static void plain_text_behind_the_reply_ends_the_session(void)
 {
     const char *path;
@@ -315,6 +329,7 @@ ZM_TESTS("smtp tls", ZM_TEST(tls_is_used_where_it_is_offered), ZM_TEST(no_tls_me
          ZM_TEST(refused_starttls_defers), ZM_TEST(failure_is_remembered_for_its_time),
          ZM_TEST(next_attempt_after_a_failure_is_in_clear),
          ZM_TEST(attempts_within_the_minute_are_not_in_clear), ZM_TEST(broken_handshake_defers),
+         ZM_TEST(connection_lost_before_the_first_secure_reply_defers),
          ZM_TEST(plain_text_behind_the_reply_ends_the_session),
          ZM_TEST(encrypt_takes_any_certificate), ZM_TEST(encrypt_waits_for_a_server_without_tls),
          ZM_TEST(encrypt_waits_for_a_server_without_extensions),
