@@ -27,8 +27,7 @@ void zm_program_fill_streams(void)
 {
     int stream;
     for (stream = 0; stream <= 2; stream++) /* open takes the lowest number that is free */
-        if (fcntl(stream, F_GETFD) < 0 && errno == EBADF &&
-            open("/dev/null", O_WRONLY) != stream)
+        if (fcntl(stream, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_WRONLY) != stream)
             abort();
 }
 

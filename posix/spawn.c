@@ -57,7 +57,7 @@ typedef struct plan_t {
     int *passed; /* descriptors; moved upwards in the child first */
     int passed_count;
     int report;
-    int highest; /* no descriptor of the parent is above */
+    int highest;   /* no descriptor of the parent is above */
     gid_t *groups; /* supplementary ones */
     int group_count;
 } plan_t;
@@ -212,8 +212,8 @@ static int find_groups(plan_t *plan, const zm_child_spec_t *spec, apr_pool_t *po
     for (attempt = 0; attempt < 3; attempt++) {
         plan->groups = apr_palloc(pool, sizeof *plan->groups * (apr_size_t)room);
         plan->group_count = room;
-        if (getgrouplist(spec->groups_of, (gid_t)spec->as->gid, plan->groups,
-                         &plan->group_count) >= 0)
+        if (getgrouplist(spec->groups_of, (gid_t)spec->as->gid, plan->groups, &plan->group_count) >=
+            0)
             return 0;
         room = plan->group_count > room ? plan->group_count : room * 16;
     }

@@ -116,7 +116,7 @@ typedef struct watch_t {
     void *baton;
     zm_timer_t timer;
     int64_t version, seen;
-    int looks; /* up to LOOKS_UNTIL_NOTICED */
+    int looks;    /* up to LOOKS_UNTIL_NOTICED */
     bool *closed; /* set by close while names are being told */
     zm_str_t directory;
     char text[]; /* of directory */

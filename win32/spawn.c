@@ -387,7 +387,8 @@ apr_status_t zm_spawn(PROCESS_INFORMATION *process, const zm_child_spec_t *spec,
     wchar_t *program, *line, *environment, *directory;
     DWORD flags = CREATE_SUSPENDED | priority_flag(spec);
     int count;
-    apr_status_t status = find_program(&program, spec->program != NULL ? spec->program : spec->argv[0], pool);
+    apr_status_t status =
+        find_program(&program, spec->program != NULL ? spec->program : spec->argv[0], pool);
 
     if (status != APR_SUCCESS)
         return zm_error_system(error, status, "cannot start %s", spec->argv[0]);

@@ -19,8 +19,8 @@ typedef struct zm_take_t {
     zm_files_t *files;
     int hash_levels;
     bool early; /**< the spool is being read at the start: commands wait until all jobs are there */
-    bool syslog;            /**< in the classic shapes too */
-    uint32_t told_since;    /**< private: trouble with many files is told a few times in a while */
+    bool syslog;         /**< in the classic shapes too */
+    uint32_t told_since; /**< private: trouble with many files is told a few times in a while */
     int told;
 } zm_take_t;
 

@@ -97,7 +97,9 @@ static apr_status_t read_words(reader_t *reader, zm_str_t rest, const zm_zenv_t 
     int count = 0;
     if (!zm_str_word(&rest, &word))
         return zm_error_set(reader->error, ZM_E_CONFIG, "%s: no program", mailer->name);
-    mailer->program = zm_zenv_expand(zenv, word, ZM_EXPAND_BRACES | ZM_EXPAND_EMPTY, NULL, NULL, reader->pool).data;
+    mailer->program =
+        zm_zenv_expand(zenv, word, ZM_EXPAND_BRACES | ZM_EXPAND_EMPTY, NULL, NULL, reader->pool)
+            .data;
     if (!is_absolute(mailer->program))
         mailer->program =
             apr_pstrcat(reader->pool, zm_zenv_mailbin(zenv), "/", mailer->program, NULL);
