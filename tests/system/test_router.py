@@ -166,10 +166,10 @@ def test_the_command_daemon_routes_what_comes():
 
 def test_messages_that_were_set_aside_are_resubmitted_by_name():
     with Instance(users=('alice', 'bob')).start('router') as i:
-        for name in ('deferred/101.ctrlfile', 'deferred/102.ctrlfile', 'freezer/103policy-1', 'postman/104_badheader',
+        for name in ('deferred/101.ctrlfile', 'deferred/102.ctrlfile', 'freezer/103policy-1', 'postman/104._badheader',
                      'postman/105.noerraddr', 'postman/106:orphan'):
             put(i, name, 'bob')
-        check('a copy' in i.zmailer('resubmit', 'postman/104_badheader', code=1).err, 'a copy was taken')
+        check('a copy' in i.zmailer('resubmit', 'postman/104._badheader', code=1).err, 'a copy was taken')
         for wrong in ('queue/104', '../etc/passwd', 'postman/../queue/1', 'router/5', 'deferred/x', 'deferred/999'):
             i.zmailer('resubmit', wrong, code=1)
         check(len(i.spool('deferred')) == 2, 'more than what was named')
