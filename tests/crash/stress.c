@@ -7,6 +7,8 @@
  *   move     renames what it finds there to queue/, links some to postman/
  *   read     opens what it finds, and looks whether it is whole
  *   remove   removes some of what is in queue/ and postman/
+ *   recover  does what a router does at its start, which takes all in queue/ back: nothing there
+ *            has a control file
  *   judge    at the end, alone: what was told published is there, once, and whole
  *
  * An object tells what must be in it: "SEED COUNTER SIZE\n" and bytes that follow
@@ -22,7 +24,9 @@
 
 #include "platform/clock.h"
 #include "platform/fs.h"
+#include "platform/log.h"
 #include "spool/layout.h"
+#include "spool/recover.h"
 #include "spool/spool.h"
 
 typedef struct stress_t {
@@ -210,6 +214,22 @@ static void repeat(stress_t *s, visit_fn *visit, const char *first, const char *
     }
 }
 
+static void recover(stress_t *s)
+{
+    zm_recover_options_t options = {0};
+    zm_recover_report_t report;
+    zm_error_t error = {0};
+    zm_log_options_t log = {.program = "stress", .file = "/dev/null", .level = ZM_LOG_ERROR};
+    (void)zm_log_open(&log, NULL); /* of bodies that killed publishers had finished */
+    while (going_on(s)) {
+        apr_status_t status = zm_spool_recover(s->spool, &options, &report, s->each, &error);
+        if (status != APR_SUCCESS)
+            die("cannot recover:", error.text, status);
+        s->done++;
+        apr_sleep(20000);
+    }
+}
+
 /* -- the end -------------------------------------------------------------------------------- */
 
 /* What is known of an object: a name that it has, or that it may have been removed. */
@@ -276,8 +296,9 @@ int main(int argc, const char *const *argv)
     zm_error_t error;
     int code = 0;
     if (argc < 6) {
-        fprintf(stderr, "usage: zm-spool-stress SPOOL publish|move|read|remove|judge SEED SECONDS "
-                        "JOURNAL...\n");
+        fprintf(stderr,
+                "usage: zm-spool-stress SPOOL publish|move|read|remove|recover|judge SEED SECONDS "
+                "JOURNAL...\n");
         return 2;
     }
     apr_initialize();
@@ -303,6 +324,8 @@ int main(int argc, const char *const *argv)
         repeat(&s, read_one, "router", "queue");
     else if (strcmp(argv[2], "remove") == 0)
         repeat(&s, remove_one, "queue", "postman");
+    else if (strcmp(argv[2], "recover") == 0)
+        recover(&s);
     else
         code = judge(&s, argc - 5, argv + 5);
     if (strcmp(argv[2], "judge") != 0)
