@@ -150,6 +150,7 @@ void zm_tls_client_note(zm_tls_client_t *client, int level, const char *text)
 static void obey_sts(zm_tls_rule_t *rule, zm_tls_client_t *client, const zm_hop_t *hop,
                      apr_pool_t *pool)
 {
+    const char *origin;
     zm_sts_t sts;
     zm_error_t error;
     apr_status_t status = zm_sts_load(&sts, client->config.mta_sts, zm_str(hop->domain),
@@ -162,10 +163,15 @@ static void obey_sts(zm_tls_rule_t *rule, zm_tls_client_t *client, const zm_hop_
     }
     if (sts.mode == ZM_STS_NONE)
         return;
-    rule->origin = apr_pstrcat(pool, "MTA-STS of ", hop->domain, NULL);
-    rule->testing = sts.mode == ZM_STS_TESTING;
-    if (rule->testing)
+    origin = apr_pstrcat(pool, "MTA-STS of ", hop->domain, NULL);
+    if (sts.mode == ZM_STS_TESTING) {
+        rule->tested = origin;
+        if (!zm_sts_allows(&sts, hop->name))
+            zm_agent_note(client->agent, "%s, in testing mode: %s would be refused: not named",
+                          origin, hop->name);
         return;
+    }
+    rule->origin = origin;
     rule->level = ZM_TLS_VERIFY;
     rule->names = NULL;
     if (!zm_sts_allows(&sts, hop->name))

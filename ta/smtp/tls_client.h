@@ -19,7 +19,7 @@ typedef struct zm_tls_rule_t {
     zm_tls_level_t level;
     const char *const *names; /**< of the certificate, with verify; null: the server's */
     const char *origin;       /**< where the rule comes from: "tls-policy *" */
-    bool testing;             /**< an unproved name is only told */
+    const char *tested;       /**< what would only tell that it is not met; null: nothing */
     const char *refusal;      /**< not to be connected to at all: why; null: it may be */
 } zm_tls_rule_t;
 

@@ -91,9 +91,9 @@ static bool judge(zm_session_t *session)
     count(session, ZM_COUNT_TA_SMTP_SmtpSTARTTLSok);
     zm_tls_client_succeeded(session->smtp->tls, &session->hop.to);
     remark(session, 1, describe(session, &info));
-    if (session->rule.testing && !info.verified)
+    if (session->rule.tested != NULL && !info.verified)
         zm_agent_note(session->smtp->agent, "%s, in testing mode: %s would be refused: %s",
-                      session->rule.origin, session->hop.name, info.doubt);
+                      session->rule.tested, session->hop.name, info.doubt);
     return true;
 }
 
@@ -127,9 +127,9 @@ zm_tls_step_t zm_session_tls_step(zm_session_t *session)
         unmet(session, "4.7.4", "it does not offer STARTTLS");
     else if (must)
         unmet(session, "4.7.5", "we have no TLS");
-    else if (rule->testing)
+    else if (rule->tested != NULL)
         zm_agent_note(session->smtp->agent, "%s, in testing mode: %s would be refused: no STARTTLS",
-                      rule->origin, session->hop.name);
+                      rule->tested, session->hop.name);
     return must ? ZM_TLS_GONE : ZM_TLS_GO_ON;
 }
 

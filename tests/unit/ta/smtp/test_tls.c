@@ -324,6 +324,109 @@ static void unreadable_settings_hold_all_mail(void)
     CU_ASSERT_EQUAL(server.sessions, 0);
 }
 
+/* -- what domains say of themselves ------------------------------------------ */
+
+static void put(const char *name, const char *text)
+{
+    FILE *file = fopen(apr_pstrcat(fixture->pool, zm_test_directory(), "/", name, NULL), "w");
+    fputs(text, file);
+    fclose(file);
+}
+
+static const char *sts_with(const char *more)
+{
+    return apr_pstrcat(fixture->pool, "tls-mtasts ", zm_test_directory(), "\n", more, NULL);
+}
+
+static zm_tls_rule_t rule_of(const char *settings, const char *exchanger)
+{
+    static const char *const policy = "version: STSv1\nmode: enforce\nmx: mx.a.test\n"
+                                      "max_age: 1000\n";
+    zm_hop_t hop = {.name = exchanger, .domain = "a.test"};
+    zm_agent_t agent = {0};
+    zm_tls_client_t *client;
+    zm_tls_rule_t rule;
+    begin();
+    agent.pool = fixture->pool;
+    put("a.test", policy);
+    configure(sts_with(settings));
+    zm_tls_client_open(&client, &options, &agent);
+    zm_tls_rule_for(&rule, client, &hop, fixture->pool);
+    return rule;
+}
+
+static void enforced_policy_of_a_domain_demands_verification(void)
+{
+    zm_tls_rule_t rule = rule_of("tls-policy * encrypt\n", "mx.a.test");
+    CU_ASSERT_EQUAL(rule.level, ZM_TLS_VERIFY);
+    CU_ASSERT_PTR_NULL(rule.refusal);
+    ZM_ASSERT_STR(rule.origin, "MTA-STS of a.test");
+}
+
+static void exchanger_that_its_domain_does_not_name_is_not_used(void)
+{
+    zm_tls_rule_t rule = rule_of("", "mx.evil.test");
+    ZM_ASSERT_STR(rule.refusal, "MTA-STS of a.test does not name mx.evil.test");
+}
+
+static void word_on_just_the_domain_goes_before_its_own(void)
+{
+    zm_tls_rule_t rule = rule_of("tls-policy a.test none\n", "mx.evil.test");
+    CU_ASSERT_EQUAL(rule.level, ZM_TLS_NONE);
+    CU_ASSERT_PTR_NULL(rule.refusal);
+}
+
+/* A letter for localhost, whose policy and certificate are these. */
+static const char *send_to_localhost(const char *names, const char *policy)
+{
+    const char *path;
+    begin_tls(names);
+    options.no_mx = true;
+    options.port = server.port;
+    options.prefer_ipv6 = false;
+    put("localhost", policy);
+    configure(trust(sts_with("")));
+    path = zm_fixture_letter(
+        fixture, &(zm_fixture_letter_t){.sender = "from@example.org",
+                                        .recipients = {{"smtp", "localhost", "a@x", 0, NULL}}});
+    zm_fixture_feed(fixture, "%s\tlocalhost\n", path);
+    run();
+    return path;
+}
+
+static void domain_with_a_policy_gets_mail_over_verified_tls(void)
+{
+    const char *path = send_to_localhost(
+        "DNS:localhost", "version: STSv1\nmode: enforce\nmx: localhost\nmax_age: 1000\n");
+    TAGS(path, "+");
+    TALK(SECURE);
+}
+
+static void domain_with_a_policy_is_not_trusted_by_another_name(void)
+{
+    const char *path = send_to_localhost(
+        "DNS:other.test", "version: STSv1\nmode: enforce\nmx: localhost\nmax_age: 1000\n");
+    TAGS(path, " ");
+    CU_ASSERT_EQUAL(server.letters, 0);
+}
+
+static void mail_for_an_exchanger_not_named_waits(void)
+{
+    const char *path = send_to_localhost(
+        "DNS:localhost", "version: STSv1\nmode: enforce\nmx: mx.test\nmax_age: 1000\n");
+    TAGS(path, " ");
+    CU_ASSERT_EQUAL(server.sessions, 0);
+}
+
+static void policy_in_testing_is_only_told(void)
+{
+    const char *path = send_to_localhost(
+        "DNS:other.test", "version: STSv1\nmode: testing\nmx: localhost\nmax_age: 1000\n");
+    TAGS(path, "+");
+    TALK(SECURE);
+    CU_ASSERT_EQUAL(zm_fixture_count(fixture, "in testing mode: localhost would be refused"), 1);
+}
+
 ZM_TESTS("smtp tls", ZM_TEST(tls_is_used_where_it_is_offered), ZM_TEST(no_tls_means_none),
          ZM_TEST(capabilities_from_before_the_handshake_do_not_count),
          ZM_TEST(refused_starttls_defers), ZM_TEST(failure_is_remembered_for_its_time),
@@ -337,4 +440,10 @@ ZM_TESTS("smtp tls", ZM_TEST(tls_is_used_where_it_is_offered), ZM_TEST(no_tls_me
          ZM_TEST(verify_waits_for_another_name), ZM_TEST(verify_waits_for_an_unknown_issuer),
          ZM_TEST(wrong_settings_hold_all_mail_where_a_policy_is_strict),
          ZM_TEST(wrong_settings_turn_tls_off_where_none_is),
-         ZM_TEST(unreadable_settings_hold_all_mail))
+         ZM_TEST(unreadable_settings_hold_all_mail),
+         ZM_TEST(enforced_policy_of_a_domain_demands_verification),
+         ZM_TEST(exchanger_that_its_domain_does_not_name_is_not_used),
+         ZM_TEST(word_on_just_the_domain_goes_before_its_own),
+         ZM_TEST(domain_with_a_policy_gets_mail_over_verified_tls),
+         ZM_TEST(domain_with_a_policy_is_not_trusted_by_another_name),
+         ZM_TEST(mail_for_an_exchanger_not_named_waits), ZM_TEST(policy_in_testing_is_only_told))
