@@ -1,6 +1,7 @@
 #include "ta/smtp/tls_client.h"
 
 #include <apr_strings.h>
+#include <stdarg.h>
 #include <stdlib.h>
 
 #include "platform/clock.h"
@@ -28,12 +29,31 @@ struct zm_tls_client_t {
     failed_t *failed;
 };
 
+/* -- telling ---------------------------------------------------------------- */
+
+void zm_tls_client_tell(zm_tls_client_t *client, zm_log_level_t severity, const char *format, ...)
+{
+    zm_buf_t text = ZM_BUF_INIT;
+    va_list arguments;
+    va_start(arguments, format);
+    zm_buf_vprintf(&text, format, arguments);
+    va_end(arguments);
+    zm_log_syslog(severity, "smtp", "%s", zm_buf_c(&text));
+    zm_agent_note(client->agent, "%s", zm_buf_c(&text));
+    zm_buf_free(&text);
+}
+
+bool zm_tls_client_tells(const zm_tls_client_t *client, int level)
+{
+    return level <= client->config.log_level;
+}
+
 /* -- settings --------------------------------------------------------------- */
 
 static void on_notice(void *baton, const char *text)
 {
     zm_tls_client_t *client = baton;
-    zm_agent_note(client->agent, "%s: %s", client->options->tls_file, text);
+    zm_tls_client_tell(client, ZM_LOG_WARNING, "%s: %s", client->options->tls_file, text);
 }
 
 /* A wrong setting: without TLS from now on, or, where some mail needs it, not at all. */
@@ -44,8 +64,9 @@ static void fail(zm_tls_client_t *client, const char *reason)
     client->off = true;
     if (file != NULL && client->config.strict)
         client->trouble = apr_psprintf(pool, "%s: %s", file, reason);
-    zm_agent_note(client->agent, "%s%s%s; %s", file != NULL ? file : "", file != NULL ? ": " : "",
-                  reason, client->trouble != NULL ? "all mail waits" : "mail goes without TLS");
+    zm_tls_client_tell(client, ZM_LOG_ERROR, "%s%s%s; %s", file != NULL ? file : "",
+                       file != NULL ? ": " : "", reason,
+                       client->trouble != NULL ? "all mail waits" : "mail goes without TLS");
 }
 
 /* Policies above `may` take nothing weaker, whatever the file says. */
@@ -133,17 +154,6 @@ zm_tls_t *zm_tls_client_context(zm_tls_client_t *client, zm_tls_level_t level)
     return client->off ? NULL : client->contexts[level];
 }
 
-bool zm_tls_client_notes(const zm_tls_client_t *client, int level)
-{
-    return level <= client->config.log_level;
-}
-
-void zm_tls_client_note(zm_tls_client_t *client, int level, const char *text)
-{
-    if (zm_tls_client_notes(client, level))
-        zm_agent_note(client->agent, "%s", text);
-}
-
 /* -- rules ------------------------------------------------------------------ */
 
 /* What the domain says of itself; the administrator's word on just this domain goes before it. */
@@ -156,7 +166,7 @@ static void obey_sts(zm_tls_rule_t *rule, zm_tls_client_t *client, const zm_hop_
     apr_status_t status = zm_sts_load(&sts, client->config.mta_sts, zm_str(hop->domain),
                                       (int64_t)apr_time_sec(zm_clock_wall()), pool, &error);
     if (status != APR_SUCCESS) {
-        zm_agent_note(client->agent, "%s", error.text);
+        zm_tls_client_tell(client, ZM_LOG_WARNING, "%s", error.text);
         if (status != ZM_E_SYNTAX)
             rule->refusal = apr_pstrdup(pool, error.text);
         return;
@@ -167,8 +177,9 @@ static void obey_sts(zm_tls_rule_t *rule, zm_tls_client_t *client, const zm_hop_
     if (sts.mode == ZM_STS_TESTING) {
         rule->tested = origin;
         if (!zm_sts_allows(&sts, hop->name))
-            zm_agent_note(client->agent, "%s, in testing mode: %s would be refused: not named",
-                          origin, hop->name);
+            zm_tls_client_tell(client, ZM_LOG_WARNING,
+                               "%s, in testing mode: %s would be refused: not named", origin,
+                               hop->name);
         return;
     }
     rule->origin = origin;

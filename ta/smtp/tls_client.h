@@ -8,6 +8,7 @@
 #ifndef ZM_TA_SMTP_TLS_CLIENT_H
 #define ZM_TA_SMTP_TLS_CLIENT_H
 
+#include "platform/log.h"
 #include "ta/agent/agent.h"
 #include "ta/smtp/route.h"
 #include "ta/smtp/tls_config.h"
@@ -37,12 +38,11 @@ void zm_tls_rule_for(zm_tls_rule_t *rule, zm_tls_client_t *client, const zm_hop_
 /** For connections of a level; null: there is no TLS.  One is made when it is first asked for. */
 zm_tls_t *zm_tls_client_context(zm_tls_client_t *client, zm_tls_level_t level);
 
-/** Tells the scheduler's log: at level 1 of tls-loglevel what came of handshakes, at 2 their steps.
- */
-void zm_tls_client_note(zm_tls_client_t *client, int level, const char *text);
-
-/** Whether notes of this level are wanted. */
-bool zm_tls_client_notes(const zm_tls_client_t *client, int level);
+/** Tells the system log, and the scheduler. */
+void zm_tls_client_tell(zm_tls_client_t *client, zm_log_level_t severity, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/** Whether tls-loglevel asks for what came of handshakes (1) and for their steps (2). */
+bool zm_tls_client_tells(const zm_tls_client_t *client, int level);
 
 /** TLS failed with this server, or succeeded. */
 void zm_tls_client_failed(zm_tls_client_t *client, const zm_endpoint_t *server);

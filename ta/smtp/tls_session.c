@@ -11,12 +11,13 @@ static void count(const zm_session_t *session, zm_counter_t counter)
     zm_counter_add(session->smtp->agent->counters, counter, 1);
 }
 
-static void remark(zm_session_t *session, int level, const char *text)
+/* Into the protocol log, and into the system log where tls-loglevel asks for it. */
+static void remark(zm_session_t *session, const char *text)
 {
     zm_protocol_log_line(session->smtp->log, session->number, '#', zm_str(text));
-    zm_tls_client_note(
-        session->smtp->tls, level,
-        apr_psprintf(session->pool, "%s [%s]: %s", session->hop.name, session->peer.address, text));
+    if (zm_tls_client_tells(session->smtp->tls, 1))
+        zm_tls_client_tell(session->smtp->tls, ZM_LOG_INFO, "%s [%s]: %s", session->hop.name,
+                           session->peer.address, text);
 }
 
 /* -- failing ---------------------------------------------------------------- */
@@ -29,7 +30,8 @@ static bool refuse(zm_session_t *session, const char *status, const char *text,
     refusal.text =
         apr_psprintf(session->pool, "%s [%s]: %s", session->hop.name, session->peer.address, text);
     refusal.diagnostic = diagnostic;
-    zm_tls_client_note(session->smtp->tls, 1, refusal.text);
+    if (zm_tls_client_tells(session->smtp->tls, 1))
+        zm_tls_client_tell(session->smtp->tls, ZM_LOG_NOTICE, "%s", refusal.text);
     zm_session_refuse(session, &refusal);
     return false;
 }
@@ -90,10 +92,11 @@ static bool judge(zm_session_t *session)
     zm_tls_trace(session->stream, NULL, NULL);
     count(session, ZM_COUNT_TA_SMTP_SmtpSTARTTLSok);
     zm_tls_client_succeeded(session->smtp->tls, &session->hop.to);
-    remark(session, 1, describe(session, &info));
+    remark(session, describe(session, &info));
     if (session->rule.tested != NULL && !info.verified)
-        zm_agent_note(session->smtp->agent, "%s, in testing mode: %s would be refused: %s",
-                      session->rule.tested, session->hop.name, info.doubt);
+        zm_tls_client_tell(session->smtp->tls, ZM_LOG_WARNING,
+                           "%s, in testing mode: %s would be refused: %s", session->rule.tested,
+                           session->hop.name, info.doubt);
     return true;
 }
 
@@ -104,7 +107,7 @@ static bool goes_in_clear(zm_session_t *session)
     if (session->rule.level != ZM_TLS_MAY ||
         !zm_tls_client_in_clear(session->smtp->tls, &session->hop.to))
         return false;
-    remark(session, 1, "TLS failed before: in clear this time");
+    remark(session, "TLS failed before: in clear this time");
     return true;
 }
 
@@ -128,16 +131,17 @@ zm_tls_step_t zm_session_tls_step(zm_session_t *session)
     else if (must)
         unmet(session, "4.7.5", "we have no TLS");
     else if (rule->tested != NULL)
-        zm_agent_note(session->smtp->agent, "%s, in testing mode: %s would be refused: no STARTTLS",
-                      rule->tested, session->hop.name);
+        zm_tls_client_tell(session->smtp->tls, ZM_LOG_WARNING,
+                           "%s, in testing mode: %s would be refused: no STARTTLS", rule->tested,
+                           session->hop.name);
     return must ? ZM_TLS_GONE : ZM_TLS_GO_ON;
 }
 
 static void on_step(const char *text, void *baton)
 {
     const zm_session_t *session = baton;
-    zm_agent_note(session->smtp->agent, "%s [%s]: %s", session->hop.name, session->peer.address,
-                  text);
+    zm_tls_client_tell(session->smtp->tls, ZM_LOG_INFO, "%s [%s]: %s", session->hop.name,
+                       session->peer.address, text);
 }
 
 bool zm_session_tls_start(zm_session_t *session)
@@ -164,7 +168,7 @@ bool zm_session_tls_start(zm_session_t *session)
         return fail(session, "4.7.5", "no TLS: there was plain text after the reply to STARTTLS",
                     NULL);
     session->tls_started = true;
-    if (zm_tls_client_notes(session->smtp->tls, 2))
+    if (zm_tls_client_tells(session->smtp->tls, 2))
         zm_tls_trace(session->stream, on_step, session);
     zm_peer_reset(&session->peer);
     return true;
