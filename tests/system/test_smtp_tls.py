@@ -1,6 +1,6 @@
 """TLS of the smtp agent: servers that offer it, refuse it, break it and lie about it, under each policy.  Certificates
 are made by openssl; servers are at 127.0.0.N, so that each can have a policy of its own."""
-import ssl, sys
+import ssl, struct, sys
 from zm import *
 
 CONF = '''\
@@ -20,7 +20,7 @@ def make_certificates(where):
             '-keyout', path('ca.key'), '-out', path('ca.pem'))
     openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=anyone',
             '-keyout', path('self.key'), '-out', path('self.crt'))
-    for name, names in ('right', 'IP:127.0.0.8,IP:127.0.0.10'), ('other', 'DNS:other.test'):
+    for name, names in ('right', 'IP:127.0.0.8,IP:127.0.0.10'), ('other', 'DNS:other.test,DNS:proved.test,DNS:elsewhere.test'):
         with open(path('names'), 'w') as f:
             f.write('subjectAltName=%s\n' % names)
         openssl('req', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=' + name, '-keyout', path(name + '.key'),
@@ -38,7 +38,7 @@ class Server:
     """One session after the other, each noted: `said` has what clients said in clear, `letters` (tls version or None, client
     certificate or None, data).  how: 'ok', 'plain' (does not offer), 'refuse', 'inject', 'broken' (closes in the handshake)"""
 
-    def __init__(self, how, address, certificate=None, client_ca=None):
+    def __init__(self, how, address, certificate=None, client_ca=None, port=0):
         self.how, self.said, self.letters, self.sessions = how, [], [], 0
         self.context = None
         if certificate:
@@ -48,7 +48,7 @@ class Server:
             self.context.verify_mode = ssl.CERT_REQUIRED
             self.context.load_verify_locations(client_ca)
         self.listener = socket.socket()
-        self.listener.bind((address, 0))
+        self.listener.bind((address, port))
         self.listener.listen(20)
         self.where = '[%s]:%d' % self.listener.getsockname()
         threading.Thread(target=self.accept, daemon=True).start()
@@ -111,8 +111,35 @@ class Server:
         return text.rstrip(b'\r\n')
 
 
+class Names:
+    """A name server that knows the addresses of some names, and that there is nothing else."""
+
+    def __init__(self, addresses):
+        self.addresses = addresses
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(('127.0.0.1', 0))
+        self.where = '127.0.0.1:%d' % self.socket.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                query, client = self.socket.recvfrom(4096)
+                at, labels = 12, []
+                while query[at]:
+                    labels.append(query[at + 1:at + 1 + query[at]].decode())
+                    at += 1 + query[at]
+                end = at + 5
+                address = self.addresses.get('.'.join(labels))
+                answer = b''
+                if address and struct.unpack('>H', query[at + 1:at + 3]) == (1,):
+                    answer = struct.pack('>HHHIH', 0xc00c, 1, 1, 60, 4) + socket.inet_aton(address)
+                head = struct.pack('>HHHHH', 0x8580 if address else 0x8583, 1, 1 if answer else 0, 0, 0)
+                self.socket.sendto(query[:2] + head + query[12:end] + answer, client)
+
+
 @contextlib.contextmanager
-def site(servers, policies=''):
+def site(servers, policies='', options='', environment=''):
     """An instance that routes NAME.test to each server, with these settings of TLS (None: without a file)."""
     with Instance() as i:
         make_certificates(i.root)
@@ -120,7 +147,7 @@ def site(servers, policies=''):
         for name, server in made.items():
             i.append('var/db/routes', '%s.test\tsmtp!%s\n' % (name, server.where))
         i.zmailer('newdb', code=None)
-        command = 'smtp -s -l %s/log/smtp' % i.root
+        command = '%ssmtp -s -l %s/log/smtp%s' % (environment, i.root, options)
         if policies is not None:
             i.write('share/smtp-tls.conf', CONF % dict(root=i.root) + policies % dict(root=i.root))
             command += ' -S %s/share/smtp-tls.conf' % i.root
@@ -229,6 +256,34 @@ def test_with_wrong_settings_all_mail_waits():
         i.start()
         check(gets(i, servers['ok'])[0], 'without TLS')
         i.wait_empty()
+
+
+POLICY = 'version: STSv1\nmode: %s\nmx: %s\nmax_age: 86400\n'
+
+
+def test_domains_speak_for_themselves():
+    # all at one port, since names have none
+    first = Server('ok', '127.0.0.2')
+    port = first.listener.getsockname()[1]
+    names = Names({'first.test': '127.0.0.2', 'proved.test': '127.0.0.3', 'unproved.test': '127.0.0.4',
+                   'elsewhere.test': '127.0.0.5'})
+    with contextlib.closing(first):
+        with site({}, 'tls-mtasts %(root)s/sts\n', ' -p %d' % port, 'RESOLVER=%s ' % names.where) as (i, _):
+            servers = {name: Server('ok', address, i.path(certificate), None, port) for name, address, certificate in
+                       (('proved', '127.0.0.3', 'other.pem'), ('unproved', '127.0.0.4', 'self.pem'),
+                        ('elsewhere', '127.0.0.5', 'other.pem'))}
+            os.mkdir(i.path('sts'))
+            i.write('sts/proved.test', POLICY % ('enforce', 'proved.test'))
+            i.write('sts/unproved.test', POLICY % ('enforce', '*.test'))
+            i.write('sts/elsewhere.test', POLICY % ('enforce', 'mx.elsewhere.test'))
+            for name in servers:
+                send(i, name)
+            check(gets(i, servers['proved'])[0], 'in clear')
+            waits(i, 'unproved', 'certificate not accepted: self')
+            waits(i, 'elsewhere', 'MTA-STS of elsewhere.test does not name elsewhere.test')
+            check(servers['elsewhere'].sessions == 0 and not servers['unproved'].letters, 'it was sent')
+            for server in servers.values():
+                server.close()
 
 
 main(sys.modules[__name__])
