@@ -21,6 +21,14 @@ typedef struct tls_state_t {
 
 /* -- the transport ------------------------------------------------------------ */
 
+/* The first failure is the cause of those that follow. */
+static void explain(tls_state_t *state, const char *otherwise)
+{
+    if (state->failure[0] == '\0')
+        zm_tls_describe(state->failure, sizeof state->failure, otherwise);
+    ERR_clear_error();
+}
+
 /* What became of a call that did not succeed. */
 static apr_status_t judge(tls_state_t *state, int result, int *wants)
 {
@@ -35,18 +43,19 @@ static apr_status_t judge(tls_state_t *state, int result, int *wants)
     case SSL_ERROR_ZERO_RETURN:
         return APR_EOF;
     case SSL_ERROR_SYSCALL:
-        zm_tls_describe(state->failure, sizeof state->failure, "connection lost");
+        explain(state, "connection lost");
         return APR_ECONNRESET;
     default:
         verified = SSL_get_verify_result(state->ssl);
-        if (verified != X509_V_OK && !SSL_is_init_finished(state->ssl) &&
+        if (state->failure[0] == '\0' && verified != X509_V_OK &&
+            !SSL_is_init_finished(state->ssl) &&
             SSL_get_verify_mode(state->ssl) != SSL_VERIFY_NONE &&
             SSL_get_verify_callback(state->ssl) == NULL) {
             snprintf(state->failure, sizeof state->failure, "certificate not accepted: %s",
                      X509_verify_cert_error_string(verified));
             ERR_clear_error();
         } else {
-            zm_tls_describe(state->failure, sizeof state->failure, "TLS failed");
+            explain(state, "TLS failed");
         }
         return ZM_E_PROTOCOL;
     }

@@ -132,6 +132,23 @@ static void certificate_for_another_name_is_refused(void)
     stop(ends);
 }
 
+static void first_failure_is_the_one_that_is_told(void)
+{
+    ends_t *ends = start(true, "other.test");
+    const zm_transport_t *transport;
+    char bytes[100];
+    apr_size_t length = sizeof bytes;
+    void *state;
+    zm_stream_write_c(ends->client.stream, "EHLO x\r\n");
+    net_run_until(ends->loop, &ends->client.errors);
+    transport = zm_stream_transport(ends->client.stream, &state);
+    CU_ASSERT_NOT_EQUAL(
+        transport->receive(state, zm_stream_socket(ends->client.stream), bytes, &length),
+        APR_SUCCESS);
+    CU_ASSERT_PTR_NOT_NULL(strstr(zm_tls_failure(ends->client.stream), "certificate not accepted"));
+    stop(ends);
+}
+
 static void unverified_certificate_serves_where_none_is_demanded(void)
 {
     ends_t *ends = start(false, "other.test");
@@ -411,6 +428,7 @@ static void wrong_settings_are_named(void)
 
 ZM_TESTS("net tls", ZM_TEST(lines_travel_over_tls),
          ZM_TEST(certificate_for_another_name_is_refused),
+         ZM_TEST(first_failure_is_the_one_that_is_told),
          ZM_TEST(certificate_may_carry_another_known_name),
          ZM_TEST(unverified_certificate_serves_where_none_is_demanded),
          ZM_TEST(long_bodies_travel_both_ways_at_once),
