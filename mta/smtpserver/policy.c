@@ -130,14 +130,18 @@ bool policy_trusts(const zm_endpoint_t *client, bool local)
     return (local && client->ip.family == 0) || zm_ip_is_loopback(&client->ip);
 }
 
-static bool is_local(const policy_t *policy, const policy_question_t *question, zm_str_t domain)
+bool policy_is_own_literal(const policy_t *policy, const policy_question_t *question,
+                           zm_str_t domain)
 {
     zm_ip_t ip;
-    if (domain.length > 0 && domain.data[0] == '[')
-        return (zm_ip_parse_literal(&ip, domain) == APR_SUCCESS &&
-                question->server.ip.family != 0 && zm_ip_equal(&ip, &question->server.ip)) ||
-               localnames_has(policy->names, domain);
-    return localnames_has(policy->names, domain);
+    return domain.length > 0 && domain.data[0] == '[' &&
+           zm_ip_parse_literal(&ip, domain) == APR_SUCCESS && !zm_ip_is_loopback(&ip) &&
+           policy_is_own(policy, &question->server.ip, &ip);
+}
+
+static bool is_local(const policy_t *policy, const policy_question_t *question, zm_str_t domain)
+{
+    return localnames_has(policy->names, domain) || policy_is_own_literal(policy, question, domain);
 }
 
 /*

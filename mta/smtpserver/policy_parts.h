@@ -28,6 +28,9 @@ enum {
 /** The address that a local part stands for when it holds another.  False: it is a plain user. */
 bool policy_inner_address(zm_str_t local, zm_str_t *user, zm_str_t *domain);
 #define POLICY_DEPTH 20 /**< inner addresses looked through in one local part */
+/** Whether a domain is an address of this host, loopback ones aside, in brackets. */
+bool policy_is_own_literal(const policy_t *policy, const policy_question_t *question,
+                           zm_str_t domain);
 /** Whether that is an address of this host. */
 bool policy_is_own(const policy_t *policy, const zm_ip_t *server, const zm_ip_t *ip);
 

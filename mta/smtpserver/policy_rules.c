@@ -324,15 +324,6 @@ static int rules_of_receiving_user(rules_t *rules, bool *decided)
     return 0;
 }
 
-/* An address of this host in brackets is a local domain. */
-static bool is_own_literal(const rules_t *rules, zm_str_t domain)
-{
-    zm_ip_t ip;
-    return domain.length > 0 && domain.data[0] == '[' &&
-           zm_ip_parse_literal(&ip, domain) == APR_SUCCESS &&
-           policy_is_own(rules->policy, &rules->question->server.ip, &ip);
-}
-
 static bool look_up(const rules_t *rules, zm_policy_answer_t *answer, zm_str_t domain)
 {
     static const zm_policy_found_t yes = {.value = ZM_STR("+")};
@@ -340,7 +331,7 @@ static bool look_up(const rules_t *rules, zm_policy_answer_t *answer, zm_str_t d
                                    S(LOCALDOMAIN) | S(TESTRCPTDNSRBL);
     if (zm_policy_domain(answer, rules->map, wanted, domain, rules->pool) == ZM_MAP_FAILED)
         return false;
-    if (is_own_literal(rules, domain))
+    if (policy_is_own_literal(rules->policy, rules->question, domain))
         answer->of[ZM_POLICY_LOCALDOMAIN] = answer->of[ZM_POLICY_RELAYTARGET] = yes;
     return true;
 }

@@ -1,12 +1,13 @@
 /*
- * An SMTP session.  The first byte chooses the kind of client and whether bare
- * newlines are let pass, the second the size of the pieces in which the rest
+ * An SMTP session.  The first byte chooses the kind of client, whether bare
+ * newlines are let pass, and what is spoken, the second the size of the pieces in which the rest
  * arrives.
  *
  * Every reply line is well formed; every stored message has one well-formed
  * envelope with at least one recipient, and nothing of the input can add to it;
  * the session ends when the client does, and leaves nothing behind.
  */
+#include <apr_strings.h>
 #include <ctype.h>
 #include <string.h>
 
@@ -134,12 +135,15 @@ static void make_server(server_t *server, int kind, apr_pool_t *pool)
     static const char *const names[] = {"local.test", NULL};
     config_options_t options = {.zenv = site()};
     policy_options_t policy = {.percent_hack = true};
-    zm_str_t text = kind & 2 ? ZM_S("PARAM data-bare-newline accept\n* 999 S\n")
-                             : ZM_S("PARAM maxsize 5000\n* 999 veR\n");
+    const char *text = apr_pstrcat(
+        pool,
+        kind & 2 ? "PARAM data-bare-newline accept\n* 999 S\n" : "PARAM maxsize 5000\n* 999 veR\n",
+        kind & 4 ? "PARAM lmtp-mode\nPARAM deliverby 60\nPARAM NoPIPELINING\n" : "",
+        kind & 8 ? "PARAM MSA-mode\nPARAM no-multiline-replies\n" : "", NULL);
     config_t *config;
     zm_error_t error;
     memset(server, 0, sizeof *server);
-    FUZZ_EXPECT(config_parse(&config, text, "x", &options, pool) == APR_SUCCESS);
+    FUZZ_EXPECT(config_parse(&config, zm_str(text), "x", &options, pool) == APR_SUCCESS);
     FUZZ_EXPECT(localnames_open(&policy.names, "/nonexistent", names, NULL, pool, &error) ==
                 APR_SUCCESS);
     FUZZ_EXPECT(policy_create(&server->policy, &policy, pool) == APR_SUCCESS);
@@ -180,6 +184,9 @@ static bool hear(apr_socket_t *socket, zm_buf_t *replies)
         for (i = 0; i < line.length - 1; i++)
             FUZZ_EXPECT(line.data[i] >= ' ' && line.data[i] <= '~');
         FUZZ_EXPECT(line.data[line.length - 1] == '\r');
+        if (line.length > 8 && isdigit(line.data[4]) && line.data[5] == '.' &&
+            isdigit(line.data[6]) && line.data[7] == '.') /* an enhanced code goes with its code */
+            FUZZ_EXPECT(line.data[4] == line.data[0]);
         zm_buf_consume(replies, line.length + 1);
     }
     return APR_STATUS_IS_EAGAIN(status);

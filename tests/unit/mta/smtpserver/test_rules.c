@@ -156,6 +156,18 @@ static void customers_reach_domains_that_exist(void)
     done(client);
 }
 
+static void customers_need_not_say_who_they_are_with_msa_mode(void)
+{
+    client_t *client = client_with(stock, "PARAM MSA-mode", "192.0.2.130");
+    (void)reply_to(client, "EHLO peer.test\r\n");
+    ASSERT_HAS(mail_from(client, "a@local.test"), "250 2.1.0");
+    done(client);
+    client = client_with(stock, "PARAM MSA-mode", STRANGER);
+    (void)reply_to(client, "EHLO peer.test\r\n");
+    ASSERT_HAS(mail_from(client, "a@local.test"), "530 5.7.0");
+    done(client);
+}
+
 static void networks_can_be_refused(void)
 {
     client_t *client =
@@ -426,9 +438,10 @@ static void a_client_that_leaves_during_a_question_does_no_harm(void)
 }
 
 ZM_TESTS("smtpserver rules", ZM_TEST(strangers_reach_what_the_rules_name),
-         ZM_TEST(customers_reach_domains_that_exist), ZM_TEST(networks_can_be_refused),
-         ZM_TEST(a_database_that_is_not_there_takes_nobody_in), ZM_TEST(greetings_can_be_refused),
-         ZM_TEST(names_of_clients_count_when_they_are_their_own),
+         ZM_TEST(customers_reach_domains_that_exist),
+         ZM_TEST(customers_need_not_say_who_they_are_with_msa_mode),
+         ZM_TEST(networks_can_be_refused), ZM_TEST(a_database_that_is_not_there_takes_nobody_in),
+         ZM_TEST(greetings_can_be_refused), ZM_TEST(names_of_clients_count_when_they_are_their_own),
          ZM_TEST(clients_may_have_limits_of_their_own),
          ZM_TEST(customers_have_limits_within_the_hour), ZM_TEST(clients_on_a_list_are_refused),
          ZM_TEST(recipients_choose_whether_lists_count),

@@ -399,6 +399,7 @@ static void strangers_reach_local_domains_only(void)
                                           "<x@notlocal.test>",
                                           "<x@sub.test>",
                                           "<x@[192.0.2.77]>",
+                                          "<x@[127.0.0.1]>",
                                           "<bob>",
                                           "<a%b%far.test@local.test>"};
     static const char *const accepted[] = {"<x@local.test>",  "<X@LOCAL.Test>",
