@@ -90,15 +90,19 @@ apr_status_t program_drop_rights(const program_t *program, zm_error_t *error)
     return status;
 }
 
-/* The directories that may be read, those of policy databases among them. */
+/* The directories that may be read: those of policy databases, and where systems keep what
+ * /etc/resolv.conf is a link to, among them. */
 static const char *const *readable(const program_t *program, const config_t *config)
 {
+    static const char *const always[] = {"/etc", "/usr/share/zoneinfo", "/run/systemd/resolve",
+                                         "/run/resolvconf", "/run/NetworkManager"};
     apr_array_header_t *list = apr_array_make(program->pool, 8, sizeof(const char *));
+    apr_size_t k;
     int i;
     APR_ARRAY_PUSH(list, const char *) = zm_zenv_mailvar(program->zenv);
     APR_ARRAY_PUSH(list, const char *) = zm_zenv_mailshare(program->zenv);
-    APR_ARRAY_PUSH(list, const char *) = "/etc";
-    APR_ARRAY_PUSH(list, const char *) = "/usr/share/zoneinfo";
+    for (k = 0; k < sizeof always / sizeof always[0]; k++)
+        APR_ARRAY_PUSH(list, const char *) = always[k];
     for (i = 0; i < config->groups->nelts; i++) {
         const char *file = APR_ARRAY_IDX(config->groups, i, config_group_t *)->policy_file;
         const char *end = file != NULL ? strrchr(file, '/') : NULL;
