@@ -75,12 +75,13 @@ apr_status_t zm_emulated_make(zm_emulated_object_t **result, zm_emulated_t *e,
 static apr_status_t write_side(zm_emulated_object_t *object, uint64_t offset, const char *data,
                                apr_size_t length)
 {
-    if (offset == 0 && length > 0) {
-        object->first = *data++;
-        offset++;
-        length--;
-    }
-    return length == 0 ? APR_SUCCESS : zm_file_write_at(object->file, offset, data, length);
+    if (length == 0)
+        return APR_SUCCESS;
+    if (offset > 0)
+        return zm_file_write_at(object->file, offset, data, length);
+    object->first = data[0];
+    return length == 1 ? zm_file_write_at(object->file, 0, "", 1)
+                       : zm_file_write_at(object->file, 1, data + 1, length - 1);
 }
 
 apr_status_t zm_emulated_complete(zm_emulated_object_t *object, bool durable)

@@ -219,7 +219,10 @@ static void body_is_unfinished_until_it_is_published(void)
     ZM_ASSERT_OK(zm_object_create(&object, spool, &create));
     ZM_ASSERT_OK(zm_object_write(object, text, 100000));
     ZM_ASSERT_OK(zm_object_rewind(object, 0));
-    ZM_ASSERT_OK(zm_object_write(object, text, 100000));
+    ZM_ASSERT_OK(zm_object_write(object, text, 1));
+    ZM_ASSERT_OK(zm_object_read(object, 0, text + 1, &length));
+    CU_ASSERT(length == 1 && text[1] == 'x');
+    ZM_ASSERT_OK(zm_object_write(object, text + 1, 99999));
     ZM_ASSERT_OK(zm_object_overwrite(object, 0, "yz", 2));
     ZM_ASSERT_OK(zm_object_flush(object));
     ZM_ASSERT_OK(zm_object_read(object, 0, text, &length));
