@@ -290,7 +290,7 @@ static void body_that_is_being_made_is_not_swept(void)
     ZM_ASSERT_OK(emulated_open(&sweeper.spool, "spool", false, &error));
     ZM_ASSERT_OK(apr_pool_create(&sweeper.pool, NULL));
     ZM_ASSERT_OK(apr_thread_create(&thread, NULL, recover_again, &sweeper, zm_test_pool()));
-    for (i = 0; i < 2000; i++) {
+    for (i = 0; i < 800; i++) {
         zm_published_t published;
         zm_object_t *object;
         zm_object_info_t info;
