@@ -21,6 +21,7 @@ struct policy_t {
     base_t *bases;
     int count;
     zm_dns_t *dns;
+    zm_loop_t *loop;
     zm_ip_t *own;
     int own_count;
     apr_time_t complained;
@@ -99,6 +100,7 @@ apr_status_t policy_create(policy_t **policy, const policy_options_t *options, a
     made->percent_hack = options->percent_hack;
     made->accept_unknown = options->accept_unknown;
     made->dns = options->dns;
+    made->loop = options->loop;
     made->count = options->database_count;
     made->bases = apr_pcalloc(pool, (apr_size_t)(made->count + 1) * sizeof *made->bases);
     made->pool = pool;
@@ -273,6 +275,7 @@ static void begin_check(policy_ask_t *ask, const rules_t *rules)
     if (rules->check == CHECK_LISTS) {
         ask->check.lists =
             (policy_lists_t){.dns = policy->dns,
+                             .loop = policy->loop,
                              .ip = &ask->question.client.ip,
                              .reject_zones = zm_str_copy(ask->pool, rules->reject_zones),
                              .remember_zones = zm_str_copy(ask->pool, rules->remember_zones),

@@ -104,6 +104,7 @@ typedef struct policy_options_t {
     const policy_database_t *databases; /**< one for each group */
     int database_count;
     zm_dns_t *dns;          /**< null: rules that ask it put clients off */
+    zm_loop_t *loop;        /**< that of the resolver */
     const char *const *own; /**< addresses and names of this host; null ended; null: none */
 } policy_options_t;
 

@@ -84,9 +84,11 @@ void policy_domain_ask(policy_domain_t *domain, zm_str_t name);
 /* -- policy_lists.c ------------------------------------------------------------------------- */
 
 typedef struct policy_lists_t policy_lists_t;
+typedef struct policy_zone_t policy_zone_t;
 typedef void policy_lists_fn(policy_lists_t *lists, void *baton);
 struct policy_lists_t {
     zm_dns_t *dns;
+    zm_loop_t *loop;
     const zm_ip_t *ip;
     zm_str_t reject_zones, remember_zones; /**< with colons between them */
     zm_str_t message;                      /**< for zones that say nothing themselves */
@@ -98,9 +100,11 @@ struct policy_lists_t {
     char reason[POLICY_REASON];     /**< of that; "": message tells it */
     char remembered[POLICY_REASON]; /**< "" for nothing */
     /* private */
-    bool remembering;
-    zm_str_t zones; /* still to be asked */
-    const char *zone;
+    bool remembering, late;
+    int waiting; /* zones that have not said whether the address is on them */
+    policy_zone_t *first, **end, *chosen;
+    apr_pool_t *asking; /* of questions under way */
+    zm_timer_t timer;
 };
 /** Whether there is a zone to be asked in that value. */
 bool policy_lists_has_zone(zm_str_t zones);

@@ -167,6 +167,7 @@ static apr_status_t make_policy(server_t *server, const zm_zenv_t *zenv, const m
                                 .databases = databases,
                                 .database_count = groups->nelts,
                                 .dns = server->dns,
+                                .loop = server->loop,
                                 .own = own_addresses(zenv, pool)};
     int i;
     const char **fallback = apr_pcalloc(pool, 3 * sizeof *fallback);

@@ -206,11 +206,22 @@ static void misbehave(const asked_t *asked, zm_buf_t *out)
     }
 }
 
+/* Of a zone "silent" only what is in the list is told. */
+static bool is_silent(const fake_dns_t *server, const asked_t *asked)
+{
+    const fake_record_t *r = server->records;
+    if (is_kind(asked, "silent"))
+        return true;
+    while (r->name != NULL && (!matches(r, asked) || r->type != asked->type))
+        r++;
+    return r->name == NULL && strstr(asked->name, ".silent.") != NULL;
+}
+
 /* Empty: no reply. */
 static void reply(fake_dns_t *server, zm_str_t query, bool udp, zm_buf_t *out)
 {
     asked_t asked;
-    if (!read_question(query, &asked) || is_kind(&asked, "silent"))
+    if (!read_question(query, &asked) || is_silent(server, &asked))
         return;
     misbehave(&asked, out);
     if (out->length != 0)

@@ -5,7 +5,8 @@
  * "truncate" (UDP replies are cut, TCP is whole), "wrongid" (a reply with another id, then
  * nothing), "silent", "garbage" (a header, then noise), "servfail", "refused", "badcount" (promises
  * more records than there are), "badpointer" (a name that points to itself), "badlength" (a record
- * longer than the message).
+ * longer than the message).  Below a label "silent" further on only what is in the list is
+ * answered.
  */
 #ifndef ZM_TESTS_FAKE_DNS_H
 #define ZM_TESTS_FAKE_DNS_H

@@ -23,6 +23,7 @@ static const fake_record_t records[] = {
     {"11.2.0.192.in-addr.arpa", ZM_DNS_PTR, 60, "good.friend.test"},
     {"9.2.0.192.bad.zone.test", ZM_DNS_A, 60, "127.0.0.2"},
     {"9.2.0.192.bad.zone.test", ZM_DNS_TXT, 60, "seen sending junk"},
+    {"9.2.0.192.bad.silent.zone.test", ZM_DNS_A, 60, "127.0.0.2"},
     {"9.2.0.192.dumb.zone.test", ZM_DNS_A, 60, "127.0.0.2"},
     {"9.2.0.192.gone.zone.test", ZM_DNS_A, 60, "192.0.2.1"},
     {"1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.bad.zone.test", ZM_DNS_A, 60,
@@ -81,6 +82,7 @@ static client_t *client_of(const char *file, const char *config, const char *add
     dns_options.servers = fake_dns_address(dns);
     ZM_ASSERT_OK(zm_dns_create(&server->dns, server->loop, &dns_options, &error));
     options.dns = server->dns;
+    options.loop = server->loop;
     ZM_ASSERT_OK(policy_create(&server->policy, &options, zm_test_pool()));
     (void)apr_socket_close(client->socket);
     client_again(client, address);
@@ -336,6 +338,23 @@ static void recipients_choose_whether_lists_count(void)
     }
 }
 
+/* And what the others say counts. */
+static void lists_that_do_not_answer_keep_nobody_waiting(void)
+{
+    static const char *const rules[][2] = {
+        {"[0.0.0.0]/0 test-dns-rbl silent.zone.test\n", "220 "},
+        {"[0.0.0.0]/0 rcpt-dns-rbl silent.zone.test\n", "220 "},
+        {"[0.0.0.0]/0 test-dns-rbl dead.silent.zone.test:none.zone.test:bad.silent.zone.test\n",
+         "your address is on the list bad.silent.zone.test"}};
+    apr_size_t i;
+    for (i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        client_t *client = client_with(rules[i][0], "", STRANGER);
+        CU_ASSERT_FALSE(has(reply_to(client, ""), rules[i][1]));
+        ASSERT_HAS(later(client, 6), rules[i][1]);
+        done(client);
+    }
+}
+
 static void a_client_that_leaves_while_lists_are_asked_does_no_harm(void)
 {
     client_t *client = client_with("[0.0.0.0]/0 test-dns-rbl silent.zone.test\n", "", STRANGER);
@@ -445,6 +464,7 @@ ZM_TESTS("smtpserver rules", ZM_TEST(strangers_reach_what_the_rules_name),
          ZM_TEST(clients_may_have_limits_of_their_own),
          ZM_TEST(customers_have_limits_within_the_hour), ZM_TEST(clients_on_a_list_are_refused),
          ZM_TEST(recipients_choose_whether_lists_count),
+         ZM_TEST(lists_that_do_not_answer_keep_nobody_waiting),
          ZM_TEST(a_client_that_leaves_while_lists_are_asked_does_no_harm),
          ZM_TEST(senders_can_be_refused), ZM_TEST(messages_can_be_set_aside),
          ZM_TEST(backups_may_be_found_by_their_exchangers), ZM_TEST(what_no_rule_covers_is_refused),
