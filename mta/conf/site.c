@@ -11,6 +11,11 @@ apr_status_t zm_site_spool(zm_spool_t **spool, const zm_zenv_t *zenv, zm_loop_t 
     apr_status_t status = zm_zenv_switch(zenv, "SUBMIT_FSYNC", true, &sync, error);
     if (status != APR_SUCCESS)
         return status;
+    if (strcmp(zm_zenv_get_or(zenv, "SUBMIT_TRANSPORT", "dropbox"), "dropbox") != 0)
+        return zm_error_set(error, ZM_E_CONFIG,
+                            "%s: SUBMIT_TRANSPORT=%s: only dropbox is known; users submit through "
+                            "directories that they may write",
+                            zm_zenv_file(zenv), zm_zenv_get(zenv, "SUBMIT_TRANSPORT"));
     options.location = zm_zenv_spool(zenv);
     options.loop = loop;
     options.unsynced = !sync;

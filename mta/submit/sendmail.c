@@ -30,6 +30,21 @@ static void catch_signal(int number)
         apr_signal(number, SIG_IGN);
 }
 
+void sendmail_default_signals(void)
+{
+    static const int numbers[] = {
+        SIGINT,
+        SIGTERM,
+#ifdef SIGHUP
+        SIGHUP,
+#endif
+    };
+    apr_size_t i;
+    for (i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        if (apr_signal(numbers[i], SIG_DFL) == SIG_IGN)
+            apr_signal(numbers[i], SIG_IGN);
+}
+
 int sendmail_complain(const sendmail_t *sendmail, int code, const char *text)
 {
     if (!sendmail->options->quiet)

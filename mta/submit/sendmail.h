@@ -31,6 +31,9 @@ typedef struct sendmail_t {
 /** A signal has asked this program to end. */
 extern volatile sig_atomic_t sendmail_interrupted;
 
+/** From now on signals end this program, except those that its caller ignores. */
+void sendmail_default_signals(void);
+
 /** "sendmail: TEXT" on standard error, unless the caller wants none.  Returns code. */
 int sendmail_complain(const sendmail_t *sendmail, int code, const char *text);
 

@@ -243,7 +243,7 @@ static int follow(const sendmail_t *sendmail, const char *trace)
 {
     if (!zm_program_is_terminal(2))
         return follow_in_background(sendmail, trace);
-    apr_signal(SIGINT, SIG_DFL);
+    sendmail_default_signals();
     sendmail_trace_follow(zm_zenv_spool(sendmail->zenv), trace, 1, sendmail->pool);
     return 0;
 }

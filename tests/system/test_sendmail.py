@@ -174,6 +174,31 @@ def test_smtp_on_standard_input_has_its_own_configuration():
         check(not os.path.exists(i.path('postoffice/.pid.other')), 'it took a pid file')
 
 
+def test_who_follows_at_a_terminal_ends_with_it():
+    import pty
+    with Instance() as i:
+        if i.emulated():
+            raise Skip('there are no traces')
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            ours, theirs = pty.openpty()
+            p = subprocess.Popen([SENDMAIL, '--root', i.root, '-v', 'bob'], stdin=subprocess.PIPE, stderr=theirs)
+            p.stdin.write(TEXT.encode())
+            p.stdin.close()
+            wait(lambda: i.spool('router'), 'the message')
+            queued(i)
+            wait(lambda: p.poll() is not None or p.send_signal(number), 'its end')
+            check(p.returncode == -number, p.returncode)
+            os.close(ours)
+            os.close(theirs)
+
+
+def test_another_way_of_submission_is_no_secret_wish():
+    with Instance() as i:
+        i.append('etc/zmailer.conf', 'SUBMIT_TRANSPORT=socket\n')
+        check('only dropbox' in i.sendmail('bob', data=TEXT, code=78).err, 'no reason')
+        check('only dropbox' in i.zmailer('start', 'router', code=78).err, 'no reason')
+
+
 def test_following_an_empty_message_ends():
     with Instance() as i:
         i.sendmail('-v', 'bob', data='', timeout=20)
