@@ -34,6 +34,25 @@ static void tell(check_t *check, const char *what, bool good, const char *detail
     printf("\n");
 }
 
+/* What is not wrong, and worth a look. */
+static void note(void *baton, const char *name, const char *value)
+{
+    check_t *check = baton;
+    const char *text = check_variable(name);
+    (void)value;
+    if (text == NULL)
+        return;
+    if (!check->json) {
+        printf("note     %s: %s\n", name, text);
+        return;
+    }
+    printf("%s{\"what\":", check->told++ > 0 ? ",\n " : "");
+    spool_json_string(name);
+    printf(",\"good\":true");
+    spool_json_text("note", text);
+    printf("}");
+}
+
 static const char *below(const check_t *check, const char *directory, const char *name)
 {
     return apr_pstrcat(check->pool, directory, "/", name, NULL);
@@ -95,6 +114,7 @@ static void check_places(check_t *check)
     apr_size_t i;
     tell(check, "zmailer.conf", true, zm_zenv_file(check->zenv));
     check_private(check, zm_zenv_file(check->zenv), 022);
+    zm_zenv_each(check->zenv, note, check);
     for (i = 0; i < sizeof files / sizeof files[0]; i++)
         if (zm_path_info(&info, NULL, below(check, below(check, share, files[i]), ".")) ==
             APR_SUCCESS)

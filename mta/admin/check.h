@@ -21,4 +21,7 @@ int check_all(const zm_zenv_t *zenv, bool json, apr_pool_t *pool);
  * for lists. */
 const char *check_distrust(const char *path, unsigned limit, apr_pool_t *pool);
 
+/** What there is to say about a variable of zmailer.conf; null: nothing, it is one of ours. */
+const char *check_variable(const char *name);
+
 #endif

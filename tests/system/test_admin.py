@@ -196,6 +196,22 @@ def test_check_finds_what_others_may_write():
         check(told['wrong'] == 4 == sum(not c['good'] for c in told['checks']), told)
 
 
+def test_check_knows_the_variables():
+    with Instance() as i:
+        check('note' not in i.zmailer('check').out, i.zmailer('check').out)
+        page = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../doc/man/zmailer.conf.5')
+        with open(page) as f:
+            names = re.findall(r'^\.It Va (.*)', f.read(), re.M)
+        known = {n for line in names for n in re.split(r'[ ,]+', line)} - {'SUBMIT_TRANSPORT', 'MAILBOX', 'POSTOFFICE', 'MAILSHARE',
+                                                                          'MAILVAR', 'MAILBIN', 'LOGDIR', 'MAILUSERS'}
+        check(len(known) > 40, known)
+        i.append('etc/zmailer.conf', ''.join('%s=\n' % n for n in sorted(known)) + 'SCHEDULEROPTION=-S\nSMARTHOST=x\n')
+        notes = [l for l in i.zmailer('check', code=None).out.splitlines() if l.startswith('note')]
+        check([n.split()[1] for n in notes] == ['SCHEDULEROPTION:', 'SMARTHOST:'] and 'routes' in notes[1], notes)
+        told = json.loads(i.zmailer('--json', 'check', code=None).out)
+        check(len([c for c in told['checks'] if 'note' in c]) == 2, told)
+
+
 def test_deferred_mail_is_resubmitted():
     with Instance().start() as i:
         i.plant('deferred/987654.deferred', 'from alice@mail.test\nto bob\nenv-end\nSubject: again\n\nx\n')
