@@ -8,6 +8,8 @@
 #define SMALL_BODY 49152 /* octets; such a letter is written in one piece with its dot */
 
 static bool talk(zm_session_t *session);
+static bool over(zm_session_t *session, zm_transaction_t *transaction);
+static bool send_letter(zm_session_t *session, zm_transaction_t *transaction);
 
 /* -- the queue of expected replies ----------------------------------------- */
 
@@ -90,6 +92,12 @@ static bool pipelines(const zm_session_t *session)
     return session->peer.pipelining && !session->smtp->options->no_pipelining;
 }
 
+/* Whether letters go by BDAT (RFC 3030). */
+static bool chunks(const zm_session_t *session)
+{
+    return session->peer.chunking && !session->smtp->no_chunking;
+}
+
 /* Gets a transaction to send.  False: none now. */
 static bool take_transaction(zm_session_t *session)
 {
@@ -141,12 +149,21 @@ static bool send_next(zm_session_t *session)
         command(session, zm_buf_str(text), ZM_EXPECT_MAIL, transaction, -1);
     } else if (transaction->rcpts_sent < transaction->count)
         send_rcpt(session, transaction);
-    else if (!transaction->data_sent) {
+    else if (!transaction->data_sent && !chunks(session)) {
         transaction->data_sent = true;
         command(session, ZM_S("DATA\r\n"), ZM_EXPECT_DATA, transaction, -1);
     } else
         return false;
     return true;
+}
+
+/* Whether a letter can follow: BDAT asks for no leave, but all RCPTs are answered. */
+static bool may_chunk(const zm_session_t *session)
+{
+    const zm_transaction_t *transaction = session->sending;
+    return transaction != NULL && chunks(session) && session->waiting == 0 &&
+           session->flying == NULL && transaction->started && !transaction->data_sent &&
+           transaction->rcpts_sent == transaction->count;
 }
 
 /* False: the session is gone. */
@@ -159,6 +176,12 @@ static bool talk(zm_session_t *session)
            send_next(session))
         ;
     session->talking = false;
+    if (may_chunk(session)) {
+        zm_transaction_t *transaction = session->sending;
+        if (transaction->accepted == 0 || transaction->refused)
+            return over(session, transaction);
+        return send_letter(session, transaction) && talk(session);
+    }
     if (session->tired && zm_session_idle(session)) {
         zm_session_finish(session);
         return false;
@@ -179,10 +202,12 @@ static apr_status_t next_piece(void *baton, zm_buf_t *into, apr_size_t room)
     return zm_transaction_content(session->flying, into, room);
 }
 
+/* Expects what answers the end of a letter. */
 static void expect_dot(zm_session_t *session, zm_transaction_t *transaction)
 {
     int i;
-    show(session, transaction, 'w', ZM_S("."));
+    if (!transaction->chunked)
+        show(session, transaction, 'w', ZM_S("."));
     if (!session->peer.lmtp) {
         zm_session_expect(session, ZM_EXPECT_DOT, transaction, -1);
         return;
@@ -192,26 +217,59 @@ static void expect_dot(zm_session_t *session, zm_transaction_t *transaction)
             zm_session_expect(session, ZM_EXPECT_DOT, transaction, i);
 }
 
-static bool send_letter(zm_session_t *session, zm_transaction_t *transaction)
+static void say_chunk(zm_session_t *session, zm_transaction_t *transaction, uint64_t octets)
+{
+    char line[48];
+    zm_str_t text = zm_str(line);
+    text.length =
+        (apr_size_t)apr_snprintf(line, sizeof line, "BDAT %" APR_UINT64_T_FMT " LAST\r\n", octets);
+    show(session, transaction, 'w', text);
+    zm_tally_command(session, ZM_EXPECT_DOT, text);
+    zm_stream_write_str(session->stream, text);
+}
+
+/* A letter that is made while it goes.  False: it cannot be read. */
+static bool stream_letter(zm_session_t *session, zm_transaction_t *transaction)
+{
+    uint64_t octets;
+    if (chunks(session)) {
+        if (zm_transaction_measure(transaction, &octets) != APR_SUCCESS)
+            return false;
+        say_chunk(session, transaction, octets);
+    }
+    session->streaming = true;
+    expect_dot(session, transaction);
+    zm_stream_idle_limit(session->stream, session->smtp->options->write);
+    zm_stream_send_from(session->stream, next_piece, session);
+    return true;
+}
+
+/* A letter that goes in one piece.  False: it cannot be read. */
+static bool write_letter(zm_session_t *session, zm_transaction_t *transaction)
 {
     zm_buf_t *text = &session->smtp->scratch;
-    session->flying = transaction;
-    session->sending = NULL;
-    if (transaction->job->body.size > SMALL_BODY) {
-        session->streaming = true;
-        expect_dot(session, transaction);
-        zm_stream_idle_limit(session->stream, session->smtp->options->write);
-        zm_stream_send_from(session->stream, next_piece, session);
-        return true;
-    }
+    transaction->chunked = chunks(session);
     zm_buf_clear(text);
-    if (zm_transaction_content(transaction, text, SIZE_MAX) != APR_EOF) {
-        zm_session_lose(session, "cannot read the message");
+    if (zm_transaction_content(transaction, text, SIZE_MAX) != APR_EOF)
         return false;
-    }
+    if (transaction->chunked)
+        say_chunk(session, transaction, text->length);
     zm_stream_write_str(session->stream, zm_buf_str(text));
     expect_dot(session, transaction);
     return true;
+}
+
+/* False: the session is gone. */
+static bool send_letter(zm_session_t *session, zm_transaction_t *transaction)
+{
+    bool small = transaction->job->body.size <= SMALL_BODY;
+    session->flying = transaction;
+    session->sending = NULL;
+    transaction->data_sent = true;
+    if (small ? write_letter(session, transaction) : stream_letter(session, transaction))
+        return true;
+    zm_session_lose(session, "cannot read the message");
+    return false;
 }
 
 void zm_session_letter_sent(zm_session_t *session)
@@ -365,9 +423,26 @@ static bool more_dots(const zm_session_t *session, const zm_transaction_t *trans
            front->transaction == transaction;
 }
 
+/* The server offers BDAT and does not know it: DATA from now on, for this letter first. */
+static bool unknown_chunk(zm_session_t *session, zm_transaction_t *transaction)
+{
+    session->smtp->no_chunking = true;
+    if (session->streaming || session->peer.lmtp) { /* how much of it the server reads is open */
+        zm_session_lose(session, "the server does not know BDAT");
+        return false;
+    }
+    session->flying = NULL;
+    session->reset_first = session->sending == NULL;
+    zm_transaction_reset(transaction);
+    session->owner.again(session->owner.baton, transaction);
+    return talk(session);
+}
+
 static bool on_dot(zm_session_t *session, zm_transaction_t *transaction, int index)
 {
     bool taken = session->reply.code >= 200 && session->reply.code < 400;
+    if (transaction->chunked && (session->reply.code == 500 || session->reply.code == 502))
+        return unknown_chunk(session, transaction);
     if (session->streaming) {
         /* It may refuse what it has not seen the end of, but not have taken it. */
         if (!taken)

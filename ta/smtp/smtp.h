@@ -33,6 +33,7 @@ typedef struct zm_smtp_t {
     struct zm_protocol_log_t *log; /**< null: none (log.h) */
     apr_hash_t *lanes;             /**< by host */
     const char *identity;          /**< "smtp[PID]" */
+    bool no_chunking;              /**< a server that offered BDAT did not know it */
     uint64_t volume;               /**< octets sent and not counted yet: less than a kilobyte */
     zm_buf_t scratch;              /**< for one piece of output at a time */
 } zm_smtp_t;

@@ -81,6 +81,8 @@ void zm_tally_command(const zm_session_t *session, zm_expect_t what, zm_str_t te
     row_t row = row_of(session, what);
     if (row.sent != ZM_COUNTERS)
         add(session->smtp, row.sent, 1);
+    if (what == ZM_EXPECT_DOT)
+        add(session->smtp, ZM_COUNT_TA_SMTP_SmtpBDAT, 1);
     if (what == ZM_EXPECT_MAIL || what == ZM_EXPECT_RCPT)
         add_options(session, text);
 }
@@ -122,8 +124,11 @@ void zm_tally_letter(const zm_session_t *session, const zm_transaction_t *transa
 {
     zm_smtp_t *smtp = session->smtp;
     smtp->volume += zm_job_size_estimate(transaction->job);
-    add(smtp, ZM_COUNT_TA_SMTP_SmtpDATAok, 1);
-    add(smtp, ZM_COUNT_TA_SMTP_SmtpDATAvolume_kB, (int64_t)(smtp->volume / 1024));
+    add(smtp, transaction->chunked ? ZM_COUNT_TA_SMTP_SmtpBDATok : ZM_COUNT_TA_SMTP_SmtpDATAok, 1);
+    add(smtp,
+        transaction->chunked ? ZM_COUNT_TA_SMTP_SmtpBDATvolume_kB
+                             : ZM_COUNT_TA_SMTP_SmtpDATAvolume_kB,
+        (int64_t)(smtp->volume / 1024));
     smtp->volume %= 1024;
 }
 

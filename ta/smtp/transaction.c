@@ -213,6 +213,7 @@ void zm_transaction_reset(zm_transaction_t *transaction)
     transaction->rcpts_sent = transaction->rcpts_answered = 0;
     transaction->started = transaction->mail_answered = transaction->data_sent = false;
     transaction->content_sent = transaction->content_started = transaction->refused = false;
+    transaction->chunked = false;
     transaction->body_at = 0;
 }
 
@@ -252,7 +253,8 @@ void zm_transaction_rcpt(const zm_transaction_t *transaction, const zm_peer_t *p
 static void add_head(zm_transaction_t *transaction, zm_buf_t *out)
 {
     const zm_agent_t *agent = transaction->smtp->agent;
-    zm_head_style_t style = {.crlf = true, .dots = true, .keep_tabs = agent->keep_tabs};
+    zm_head_style_t style = {
+        .crlf = true, .dots = !transaction->chunked, .keep_tabs = agent->keep_tabs};
     style.keep_tabs |= zm_conversion_sealed(&transaction->group->fields, transaction->job->pool);
     if ((transaction->count == 1 || transaction->smtp->options->strict) && agent->for_clause)
         style.for_address = transaction->to[0].recipient->user;
@@ -264,7 +266,7 @@ static void add_head(zm_transaction_t *transaction, zm_buf_t *out)
                   &style, out);
     zm_buf_add(out, "\r\n", 2);
     zm_lines_init(&transaction->lines,
-                  ZM_LINES_CRLF | ZM_LINES_DOTS |
+                  ZM_LINES_CRLF | (transaction->chunked ? 0 : ZM_LINES_DOTS) |
                       (transaction->smtp->options->raw_cr ? ZM_LINES_RAW_CR : 0));
 }
 
@@ -296,7 +298,8 @@ apr_status_t zm_transaction_content(zm_transaction_t *transaction, zm_buf_t *out
         if (status == APR_EOF) {
             add_piece(transaction, ZM_S(""), out);
             zm_lines_end(&transaction->lines, out);
-            zm_buf_add_c(out, ".\r\n");
+            if (!transaction->chunked)
+                zm_buf_add_c(out, ".\r\n");
             transaction->content_sent = true;
             return APR_EOF;
         }
@@ -308,6 +311,23 @@ apr_status_t zm_transaction_content(zm_transaction_t *transaction, zm_buf_t *out
         transaction->body_at += piece.length;
     }
     return APR_SUCCESS;
+}
+
+apr_status_t zm_transaction_measure(zm_transaction_t *transaction, uint64_t *octets)
+{
+    zm_buf_t piece = ZM_BUF_INIT;
+    apr_status_t status;
+    transaction->chunked = true;
+    *octets = 0;
+    do {
+        zm_buf_clear(&piece);
+        status = zm_transaction_content(transaction, &piece, ZM_BODY_WINDOW);
+        *octets += piece.length;
+    } while (status == APR_SUCCESS);
+    zm_buf_free(&piece);
+    transaction->content_started = transaction->content_sent = false;
+    transaction->body_at = 0;
+    return status == APR_EOF ? APR_SUCCESS : status;
 }
 
 /* -- replies --------------------------------------------------------------- */

@@ -44,6 +44,7 @@ typedef struct zm_transaction_t {
 
     /* The letter on its way. */
     bool eight_bit;                  /**< BODY=8BITMIME */
+    bool chunked;                    /**< it goes as one BDAT: nothing is hidden, no dot ends it */
     const zm_converted_t *converted; /**< null: the letter goes as it is */
     zm_filter_t *filter;             /**< of this transmission; null: none */
     uint64_t body_at;
@@ -71,6 +72,10 @@ void zm_transaction_rcpt(const zm_transaction_t *transaction, const zm_peer_t *p
  * cannot be read, and the connection must be dropped without a dot.
  */
 apr_status_t zm_transaction_content(zm_transaction_t *transaction, zm_buf_t *out, apr_size_t room);
+
+/** Octets of the letter as zm_transaction_content gives it, found by making it; from then on it is
+ * chunked. */
+apr_status_t zm_transaction_measure(zm_transaction_t *transaction, uint64_t *octets);
 
 /** Judge replies.  The peer is for the outcome's words. */
 void zm_transaction_on_mail(zm_transaction_t *transaction, const zm_peer_t *peer,

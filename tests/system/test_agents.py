@@ -53,6 +53,22 @@ def test_command_lines():
         run(os.path.join(MAILBIN, 'ta/mailbox'), '-8c', 'local', '-abrRS', data='\n', env=env)
 
 
+def test_letters_reach_our_own_server_in_chunks():
+    bodies = ['.\n..\n.hidden\nend\n', ''.join('.line %d\n' % n for n in range(20000)), 'short\n']
+    with Instance(hostname='far.test') as there, Instance(smart_host='[127.0.0.1]:%d' % there.port) as here:
+        there.start()
+        here.start()
+        for n, body in enumerate(bodies):
+            here.sendmail('-f', 'alice@mail.test', 'bob@far.test', 'alice@far.test',
+                          data=letter(subject=str(n), body=body, to='bob@far.test'))
+        for user in ('bob', 'alice'):
+            got = {m['Subject']: body_of(m) for m in there.wait_mail(user, len(bodies))}
+            check(got == {str(n): b for n, b in enumerate(bodies)}, 'the bodies differ')
+        here.wait_empty()
+        counted = dict(l.split()[:2] for l in here.mailq('-QQQQ').out.splitlines() if l.startswith('TA-SMTP.'))
+        check(counted['TA-SMTP.SmtpBDATok'] == '3' and counted['TA-SMTP.SmtpDATA'] == '0', counted)
+
+
 def test_mboxpath():
     tool = os.path.join(BIN, 'mboxpath')
     with Instance() as i:

@@ -1,6 +1,7 @@
 #include "tests/unit/ta/smtp/server.h"
 
 #include <apr_strings.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "mta/net/socket.h"
@@ -12,6 +13,7 @@ typedef struct talk_t {
     zm_stream_t *stream;
     int accepted;
     bool in_data, secure;
+    apr_size_t chunk; /* octets of it that are to come */
 } talk_t;
 
 static const char usual_keywords[] = "250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE 0\r\n"
@@ -123,6 +125,11 @@ static bool on_command(talk_t *talk, zm_str_t line)
         zm_buf_clear(&server->letter);
         return say(talk, &server->data, talk->in_data ? "354 go" : "554 5.5.1 no recipients");
     }
+    if (zm_str_starts(line, ZM_S("BDAT "))) {
+        talk->chunk = (apr_size_t)strtoul(zm_str_c(talk->pool, zm_str_from(line, 5)), NULL, 10);
+        zm_buf_clear(&server->letter);
+        return true;
+    }
     if (zm_str_equal(line, ZM_S("RSET")))
         return say(talk, &server->rset, "250 2.0.0 reset");
     if (zm_str_equal(line, ZM_S("QUIT"))) {
@@ -132,6 +139,22 @@ static bool on_command(talk_t *talk, zm_str_t line)
     }
     zm_stream_write_c(talk->stream, "500 what\r\n");
     return true;
+}
+
+/* False: the connection is gone, or there is nothing more now. */
+static bool on_chunk(talk_t *talk)
+{
+    zm_server_t *server = talk->server;
+    zm_str_t input = zm_stream_peek(talk->stream);
+    if (input.length > talk->chunk)
+        input.length = talk->chunk;
+    zm_buf_add_str(&server->letter, input);
+    zm_stream_take(talk->stream, input.length);
+    talk->chunk -= input.length;
+    if (talk->chunk > 0)
+        return input.length > 0;
+    server->letters++;
+    return say(talk, &server->bdat, talk->accepted > 0 ? "250 2.0.0 taken" : "503 5.5.1 nobody");
 }
 
 static void on_event(zm_stream_t *stream, zm_stream_event_t event, void *baton)
@@ -151,9 +174,16 @@ static void on_event(zm_stream_t *stream, zm_stream_event_t event, void *baton)
     if (event != ZM_STREAM_INPUT)
         return;
     talk->server->bursts++;
-    while ((status = zm_stream_line(stream, &line)) == APR_SUCCESS)
+    while (talk->chunk > 0)
+        if (!on_chunk(talk))
+            return;
+    while ((status = zm_stream_line(stream, &line)) == APR_SUCCESS) {
         if (!(talk->in_data ? on_data_line(talk, line.text) : on_command(talk, line.text)))
             return;
+        while (talk->chunk > 0)
+            if (!on_chunk(talk))
+                return;
+    }
     if (status == APR_EOF) {
         zm_stream_close(stream);
         end(talk);

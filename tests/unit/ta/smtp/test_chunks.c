@@ -1,0 +1,113 @@
+/*
+ * Letters that go by BDAT (RFC 3030), against the scripted server.
+ */
+#include <apr_strings.h>
+
+#include "tests/unit/ta/smtp/relay_help.h"
+
+#define COUNTED(counter, value)                                                                    \
+    CU_ASSERT_EQUAL(zm_counter_get(smtp.agent->counters, ZM_COUNT_TA_SMTP_##counter), value)
+
+static void letters_go_as_one_chunk(void)
+{
+    const char *one, *two;
+    begin();
+    server.keywords = "250-PIPELINING\r\n250 CHUNKING\r\n";
+    one = send_letter((zm_fixture_letter_t){.header = "To: x\n",
+                                            .body = ".\na\rb\nlast",
+                                            .recipients = {{"smtp", "", "bob@x", 0, NULL}}});
+    two = send_to("eve@x");
+    run();
+    TAGS(one, "+");
+    TAGS(two, "+");
+    TALK("[1]\nEHLO client.example\nMAIL From:<from@example.org>\nRCPT To:<bob@x>\n"
+         "BDAT 23 LAST\nMAIL From:<from@example.org>\nRCPT To:<eve@x>\nBDAT 61 LAST\nQUIT\n");
+    CU_ASSERT_EQUAL(server.letters, 2);
+    COUNTED(SmtpBDAT, 2);
+    COUNTED(SmtpBDATok, 2);
+    COUNTED(SmtpDATA, 0);
+}
+
+static void chunk_hides_no_dots(void)
+{
+    begin();
+    server.keywords = "250-PIPELINING\r\n250 CHUNKING\r\n";
+    send_letter((zm_fixture_letter_t){.header = "To: x\n",
+                                      .body = ".\na\rb\nlast",
+                                      .recipients = {{"smtp", "", "bob@x", 0, NULL}}});
+    run();
+    ZM_ASSERT_STR(zm_buf_c(&server.letter), "To: x\r\n\r\n.\r\na b\r\nlast\r\n");
+}
+
+static void long_letter_goes_as_one_chunk(void)
+{
+    apr_size_t length = 3000000, i;
+    char *body;
+    const char *path;
+    begin();
+    server.keywords = "250-PIPELINING\r\n250 CHUNKING\r\n";
+    body = apr_palloc(fixture->pool, length + 1);
+    for (i = 0; i < length; i++)
+        body[i] = i % 50 == 49 ? '\n' : i % 50 == 0 ? '.' : 'x';
+    body[length] = '\0';
+    path = send_letter((zm_fixture_letter_t){
+        .body = body, .header = "To: x\n", .recipients = {{"smtp", "", "bob@x", 0, NULL}}});
+    send_to("next@x.org");
+    run();
+    TAGS(path, "+");
+    CU_ASSERT_EQUAL(server.letters, 2);
+    CU_ASSERT_PTR_NOT_NULL(strstr(zm_buf_c(&server.talk), "BDAT 3060009 LAST\n"));
+}
+
+static void nobody_accepted_means_no_chunk(void)
+{
+    const char *path;
+    begin();
+    server.keywords = "250-PIPELINING\r\n250 CHUNKING\r\n";
+    server.rcpt.list[0] = "550 no";
+    server.mail.list[0] = "250 ok";
+    server.mail.list[1] = "550 no";
+    path = send_to("a@x");
+    send_to("b@x");
+    send_to("c@x");
+    run();
+    TAGS(path, "-");
+    CU_ASSERT_EQUAL(server.letters, 1);
+    TALK("[1]\nEHLO client.example\nMAIL From:<from@example.org>\nRCPT To:<a@x>\nRSET\n"
+         "MAIL From:<from@example.org>\nRCPT To:<b@x>\nRSET\n"
+         "MAIL From:<from@example.org>\nRCPT To:<c@x>\nBDAT 59 LAST\nQUIT\n");
+}
+
+static void chunks_without_pipelining(void)
+{
+    const char *path;
+    begin();
+    server.keywords = "250 CHUNKING\r\n";
+    server.rcpt.list[0] = "550 no";
+    server.rcpt.list[1] = "250 ok";
+    path = send_letter((zm_fixture_letter_t){.recipients = {{"smtp", "", "a@x", 0, NULL},
+                                                            {"smtp", "", "b@x", 0, NULL},
+                                                            {"smtp", "", "\"q", 0, NULL}}});
+    run();
+    TAGS(path, "-+-");
+    CU_ASSERT_EQUAL(server.letters, 1);
+}
+
+static void server_that_does_not_know_bdat_gets_data(void)
+{
+    const char *one, *two;
+    begin();
+    server.keywords = "250-PIPELINING\r\n250 CHUNKING\r\n";
+    server.bdat.list[0] = "502 5.5.1 what";
+    one = send_to("a@x");
+    two = send_to("b@x");
+    run();
+    TAGS(one, "+");
+    TAGS(two, "+");
+    CU_ASSERT_PTR_NOT_NULL(strstr(zm_buf_c(&server.talk), "DATA\n"));
+    CU_ASSERT_EQUAL(zm_fixture_count(fixture, "\tok3 "), 2);
+}
+
+ZM_TESTS("smtp chunks", ZM_TEST(letters_go_as_one_chunk), ZM_TEST(chunk_hides_no_dots),
+         ZM_TEST(long_letter_goes_as_one_chunk), ZM_TEST(nobody_accepted_means_no_chunk),
+         ZM_TEST(chunks_without_pipelining), ZM_TEST(server_that_does_not_know_bdat_gets_data))
