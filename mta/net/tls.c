@@ -15,6 +15,8 @@ typedef struct tls_state_t {
     SSL *ssl;
     int receive_wants, send_wants; /* ZM_READ or ZM_WRITE, or 0 */
     char failure[200];
+    zm_buf_t heard; /* of the peer, before TLS began; up to heard_at it has been used */
+    apr_size_t heard_at;
     zm_tls_trace_fn *trace;
     void *trace_baton;
 } tls_state_t;
@@ -118,6 +120,7 @@ static void destroy(void *data)
 {
     tls_state_t *state = data;
     SSL_free(state->ssl);
+    zm_buf_free(&state->heard);
     free(state);
 }
 
@@ -128,7 +131,7 @@ static const zm_transport_t tls_transport = {.receive = receive,
                                              .pending = pending,
                                              .destroy = destroy};
 
-/* -- starting ----------------------------------------------------------------- */
+/* -- names --------------------------------------------------------------------- */
 
 /* Names to find in the certificate.  They are compared whether or not that is demanded: what came
  * of it can be asked. */
@@ -154,6 +157,90 @@ static bool set_name(SSL *ssl, const char *name, const char *const *names)
     return (is_address || SSL_set_tlsext_host_name(ssl, name) == 1) && set_names(ssl, name, names);
 }
 
+/* -- what was heard before: a filter above the socket ------------------------------ */
+
+static int read_heard(BIO *filter, char *data, int size)
+{
+    tls_state_t *state = BIO_get_data(filter);
+    apr_size_t left = state->heard.length - state->heard_at;
+    int got;
+    BIO_clear_retry_flags(filter);
+    if (left > 0) {
+        got = left < (apr_size_t)size ? (int)left : size;
+        memcpy(data, state->heard.data + state->heard_at, (size_t)got);
+        state->heard_at += (apr_size_t)got;
+        return got;
+    }
+    zm_buf_free(&state->heard);
+    state->heard_at = 0;
+    got = BIO_read(BIO_next(filter), data, size);
+    BIO_copy_next_retry(filter);
+    return got;
+}
+
+static long control_filter(BIO *filter, int what, long number, void *pointer)
+{
+    BIO *next = BIO_next(filter);
+    return next != NULL ? BIO_ctrl(next, what, number, pointer) : 0;
+}
+
+static int make_filter(BIO *filter)
+{
+    BIO_set_init(filter, 1);
+    return 1;
+}
+
+/* Made once, for the whole process. */
+static const BIO_METHOD *filter_method(void)
+{
+    static BIO_METHOD *method;
+    if (method == NULL)
+        method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_FILTER, "heard");
+    if (method == NULL || BIO_meth_set_read(method, read_heard) != 1 ||
+        BIO_meth_set_ctrl(method, control_filter) != 1 ||
+        BIO_meth_set_create(method, make_filter) != 1)
+        return NULL;
+    return method;
+}
+
+static bool set_heard(tls_state_t *state, zm_str_t heard)
+{
+    const BIO_METHOD *method = filter_method();
+    BIO *filter = method != NULL ? BIO_new(method) : NULL, *socket = SSL_get_rbio(state->ssl);
+    if (filter == NULL || BIO_up_ref(socket) != 1) {
+        BIO_free(filter);
+        return false;
+    }
+    zm_buf_add_str(&state->heard, heard);
+    BIO_set_data(filter, state);
+    SSL_set0_rbio(state->ssl, BIO_push(filter, socket));
+    return true;
+}
+
+/* -- starting ----------------------------------------------------------------- */
+
+static apr_status_t make_state(tls_state_t **state, zm_stream_t *stream, const zm_tls_t *tls)
+{
+    apr_os_sock_t descriptor;
+    apr_status_t status = apr_os_sock_get(&descriptor, zm_stream_socket(stream));
+    if (status != APR_SUCCESS)
+        return status;
+    *state = calloc(1, sizeof **state);
+    if (*state == NULL)
+        return APR_ENOMEM;
+    (*state)->ssl = SSL_new(tls->context);
+    if ((*state)->ssl == NULL || SSL_set_fd((*state)->ssl, (int)descriptor) != 1) {
+        destroy(*state);
+        ERR_clear_error();
+        return APR_ENOMEM;
+    }
+    if (tls->server)
+        SSL_set_accept_state((*state)->ssl);
+    else
+        SSL_set_connect_state((*state)->ssl);
+    return APR_SUCCESS;
+}
+
 apr_status_t zm_tls_start(zm_stream_t *stream, zm_tls_t *tls, const char *name, apr_size_t *dropped)
 {
     return zm_tls_start_as(stream, tls, name, NULL, dropped);
@@ -162,26 +249,31 @@ apr_status_t zm_tls_start(zm_stream_t *stream, zm_tls_t *tls, const char *name, 
 apr_status_t zm_tls_start_as(zm_stream_t *stream, zm_tls_t *tls, const char *name,
                              const char *const *names, apr_size_t *dropped)
 {
-    apr_os_sock_t descriptor;
     tls_state_t *state;
-    apr_status_t status = apr_os_sock_get(&descriptor, zm_stream_socket(stream));
+    apr_status_t status = make_state(&state, stream, tls);
     if (status != APR_SUCCESS)
         return status;
-    state = calloc(1, sizeof *state);
-    if (state == NULL)
-        return APR_ENOMEM;
-    state->ssl = SSL_new(tls->context);
-    if (state->ssl == NULL || SSL_set_fd(state->ssl, (int)descriptor) != 1 ||
-        (name != NULL && !tls->server && !set_name(state->ssl, name, names))) {
+    if (name != NULL && !tls->server && !set_name(state->ssl, name, names)) {
         destroy(state);
         ERR_clear_error();
         return APR_ENOMEM;
     }
-    if (tls->server)
-        SSL_set_accept_state(state->ssl);
-    else
-        SSL_set_connect_state(state->ssl);
     *dropped = zm_stream_set_transport(stream, &tls_transport, state);
+    return APR_SUCCESS;
+}
+
+apr_status_t zm_tls_start_heard(zm_stream_t *stream, zm_tls_t *tls, zm_str_t heard)
+{
+    tls_state_t *state;
+    apr_status_t status = make_state(&state, stream, tls);
+    if (status != APR_SUCCESS)
+        return status;
+    if (heard.length > 0 && !set_heard(state, heard)) {
+        destroy(state);
+        ERR_clear_error();
+        return APR_ENOMEM;
+    }
+    (void)zm_stream_set_transport(stream, &tls_transport, state);
     return APR_SUCCESS;
 }
 

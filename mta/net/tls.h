@@ -52,6 +52,12 @@ apr_status_t zm_tls_start(zm_stream_t *stream, zm_tls_t *tls, const char *name,
 apr_status_t zm_tls_start_as(zm_stream_t *stream, zm_tls_t *tls, const char *name,
                              const char *const *names, apr_size_t *dropped);
 
+/**
+ * The same for a server where the first bytes of a handshake have been read as plain text: heard,
+ * which may be what zm_stream_peek gave.
+ */
+apr_status_t zm_tls_start_heard(zm_stream_t *stream, zm_tls_t *tls, zm_str_t heard);
+
 typedef struct zm_tls_info_t {
     const char *protocol; /**< "TLSv1.3" */
     const char *cipher;
@@ -95,5 +101,7 @@ apr_status_t zm_tls_ticket_key_make(zm_tls_ticket_key_t *key, zm_error_t *error)
 apr_status_t zm_tls_resume(zm_tls_t *tls, const char *scope, int seconds, zm_error_t *error);
 /** Takes a key for new tickets.  Those of the one before are taken still, and exchanged. */
 void zm_tls_ticket_key(zm_tls_t *tls, const zm_tls_ticket_key_t *key);
+/** Overwrites a secret, also where a compiler knows that nobody will look. */
+void zm_tls_forget(void *secret, apr_size_t length);
 
 #endif

@@ -126,3 +126,8 @@ void zm_tls_ticket_key(zm_tls_t *tls, const zm_tls_ticket_key_t *key)
     SSL_CTX_clear_options(tls->context, SSL_OP_NO_TICKET);
     SSL_CTX_set_num_tickets(tls->context, TICKETS);
 }
+
+void zm_tls_forget(void *secret, apr_size_t length)
+{
+    OPENSSL_cleanse(secret, length);
+}

@@ -72,13 +72,6 @@ static apr_status_t set_suffix(void *target, const char *argument, zm_error_t *e
     return APR_SUCCESS;
 }
 
-static apr_status_t refuse_tls(void *target, const char *argument, zm_error_t *error)
-{
-    (void)target;
-    (void)argument;
-    return zm_error_set(error, ZM_E_UNSUPPORTED, "-t: this version has no TLS");
-}
-
 static bool check(const arguments_t *arguments, int *code)
 {
     const char *problem = NULL;
@@ -88,6 +81,8 @@ static bool check(const arguments_t *arguments, int *code)
         problem = "-p wants a port number";
     else if (arguments->max_size < 0)
         problem = "-M wants a size in bytes";
+    else if (arguments->tls && !arguments->inetd)
+        problem = "-t goes with -n; in the configuration, PARAM BindSmtpS says it";
     else if (arguments->workers < 0 || arguments->workers > 64)
         problem = "--workers wants a number up to 64";
     if (problem == NULL)
@@ -144,7 +139,8 @@ bool arguments_read(arguments_t *arguments, int argc, char **argv, apr_pool_t *p
         {0, "worker", ZM_OPTION_TEXT, &arguments->worker, NULL, NULL, NULL},
         {0, "desk", ZM_OPTION_NUMBER, &arguments->desk, NULL, NULL, NULL},
         {'a', NULL, ZM_OPTION_CALL, NULL, ignore, NULL, NULL},
-        {'t', NULL, ZM_OPTION_CALL, NULL, refuse_tls, NULL, NULL},
+        {'t', "tls", ZM_OPTION_FLAG, &arguments->tls, NULL, NULL,
+         "with -n: the client begins with TLS, as on port 465"},
         {'v', "verbose", ZM_OPTION_FLAG, &arguments->echo, NULL, NULL,
          "with -i: show the commands among the replies"},
         {'w', NULL, ZM_OPTION_CALL, NULL, ignore, NULL, NULL},

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "mta/smtpserver/count.h"
+#include "mta/smtpserver/starttls.h"
 #include "platform/log.h"
 
 #define VERB_LIMIT 8
@@ -114,13 +115,6 @@ static void command_obsolete(session_t *session, zm_str_t arguments, apr_size_t 
     command_error(session, 502, "5.5.1", "this command is not available");
 }
 
-static void command_starttls(session_t *session, zm_str_t arguments, apr_size_t column)
-{
-    (void)arguments;
-    (void)column;
-    command_error(session, 502, "5.4.0", "TLS is not available");
-}
-
 /* Clients that send replies back as commands: no answer, or it would go on for ever. */
 static void command_echo(session_t *session, zm_str_t arguments, apr_size_t column)
 {
@@ -158,7 +152,7 @@ static const verb_t verbs[] = {
     {"VERB", command_verb, false, NULL, ZM_COUNT_SS_SMTP_VERBOSE},
     {"ONEX", command_noop, false, NULL, ZM_COUNT_SS_SMTP_NOOP},
     {"TICK", command_tick, false, NULL, ZM_COUNT_SS_SMTP_TICK},
-    {"STARTTLS", command_starttls, false, NULL, ZM_COUNT_SS_SMTP_STARTTLS},
+    {"STARTTLS", command_starttls, false, "STARTTLS: goes on with TLS", ZM_COUNT_SS_SMTP_STARTTLS},
     {"SEND", command_obsolete, false, NULL, ZM_COUNTERS},
     {"SOML", command_obsolete, false, NULL, ZM_COUNTERS},
     {"SAML", command_obsolete, false, NULL, ZM_COUNTERS},
@@ -202,6 +196,7 @@ static bool is_offered(const session_t *session, const verb_t *verb)
     return (verb->run != command_bdat || group->chunking) &&
            (verb->run != command_etrn || (group->etrn && !session->submission)) &&
            (verb->run != command_expn || referral_of_expn(session)) &&
+           (verb->run != command_starttls || starttls_is_offered(session)) &&
            (!verb->greeting || verb->name[0] != 'E' || group->ehlo) && is_spoken(session, verb);
 }
 
@@ -275,6 +270,8 @@ static void execute(session_t *session, zm_str_t line)
         command_error(session, 550, "5.7.1", "you may only QUIT");
     } else if (session->barred && !is_free(verb)) {
         command_error(session, 530, "5.7.0", "Authentication required");
+    } else if (starttls_is_missing(session, verb != NULL && verb->run == command_mail)) {
+        command_error(session, 530, "5.7.0", "Must issue a STARTTLS command first");
     } else if (verb == NULL || !is_spoken(session, verb) ||
                (verb->run == command_bdat && !session->group->chunking) ||
                (verb->run == command_etrn && !session->group->etrn)) {

@@ -51,6 +51,9 @@ static config_group_t *default_group(apr_pool_t *pool)
     group->ehlo = group->pipelining = group->eight_bit = group->chunking = group->dsn = true;
     group->enhanced = group->multiline = group->etrn = group->names = true;
     group->submit_auth = group->deliver_by = -1;
+    group->tls.least = "1.2";
+    group->tls.depth = 5;
+    group->tls.seconds = 3600;
     group->contact = "Ask HELP for our contact information.";
     return group;
 }
@@ -174,6 +177,7 @@ static apr_status_t read_all(config_reader_t *reader)
         read_line(reader, line);
     reader->lines = NULL;
     config_finish_binds(reader);
+    config_finish_tls(reader);
     if (reader->config->patterns.first == NULL)
         config_notice(reader,
                       "no HELO pattern line: the server is not configured, and every client "

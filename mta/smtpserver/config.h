@@ -30,11 +30,29 @@
 
 typedef struct config_group_t config_group_t;
 
+/** TLS of a group. */
+typedef struct config_tls_t {
+    bool use;                                /**< offered, or spoken from the first byte on */
+    const char *certificate, *key;           /**< PEM files; of a pair, either stands for both */
+    const char *certificate2, *key2;         /**< a pair of another type; null: none */
+    const char *authorities, *authority_dir; /**< of clients' certificates; null: none */
+    const char *ciphers, *suites;            /**< null: the library's choice */
+    const char *least;                       /**< version, "1.2" or "1.3" */
+    bool ask, require; /**< clients for a certificate; it must be there and valid */
+    bool enforce;      /**< no mail without TLS */
+    bool resume;       /**< sessions are gone on with */
+    bool sniff;        /**< clients may begin with TLS where others begin with SMTP */
+    int64_t depth;     /**< authorities between a client's certificate and a trusted one */
+    int64_t seconds;   /**< that sessions can be gone on with */
+    int64_t log_level; /**< 0, 1: certificates, 2: each step of a handshake */
+} config_tls_t;
+
 /** A place to listen at. */
 typedef struct config_bind_t {
     zm_endpoint_t where; /**< family 0: every address, of both families where the host can */
     bool port_given;     /**< else BindPort or the option decides, when all has been read */
     bool submit;         /**< for submission: clients must say who they are */
+    bool tls;            /**< TLS from the first byte on */
     bool classic;        /**< by BindAddress, which brings what listen-submit asks for */
     config_group_t *group;
     unsigned line; /**< where it stands in the file; 0: implied */
@@ -53,6 +71,8 @@ struct config_group_t {
     bool etrn;
     const char *policy_type, *policy_file; /**< of its policy database; null: none */
     bool listen_submit;                    /**< BindAddress, or its absence, means port 587 too */
+    bool listen_tls;                       /**< and 465 */
+    config_tls_t tls;
     int64_t submit_auth; /**< who must say who he is: 0 not this host, 1 everybody, -1 not set */
     bool names;          /**< clients' names are asked of the domain name service */
     bool vrfy, expn;     /**< VRFY and EXPN are put to the router */

@@ -8,6 +8,7 @@
 
 #define SMTP_PORT 25
 #define SUBMIT_PORT 587
+#define TLS_PORT 465
 
 /* "any", "any6", "[1.2.3.4]", "[IPv6:x]", "[IPv6.x]", "[ipv6 x]", and the same without brackets. */
 static bool parse_address(zm_str_t word, zm_ip_t *ip, apr_pool_t *pool)
@@ -82,7 +83,9 @@ static bool read_port(config_reader_t *reader, config_door_t door, config_bind_t
 {
     zm_str_t word;
     bind->port_given = door != CONFIG_CLASSIC; /* that one follows BindPort */
-    bind->where.port = door == CONFIG_SUBMIT ? SUBMIT_PORT : SMTP_PORT;
+    bind->where.port = door == CONFIG_SUBMIT ? SUBMIT_PORT
+                       : door == CONFIG_TLS  ? TLS_PORT
+                                             : SMTP_PORT;
     if (door == CONFIG_CLASSIC || reader->count < 2)
         return true;
     word = reader->words[1];
@@ -98,6 +101,7 @@ void config_bind(config_reader_t *reader, config_door_t door)
     config_bind_t bind = {.group = reader->group,
                           .line = reader->lines->number,
                           .submit = door == CONFIG_SUBMIT,
+                          .tls = door == CONFIG_TLS,
                           .classic = door == CONFIG_CLASSIC};
     zm_str_t word;
     join_words(reader);
@@ -107,7 +111,6 @@ void config_bind(config_reader_t *reader, config_door_t door)
     bind.group->bound = true;
     if (zm_str_starts_nocase(word, ZM_S("iface:"))) {
         bind_interface(reader, bind, zm_str_from(word, 6));
-        reader->bound = true;
     } else if (parse_address(word, &bind.where.ip, reader->pool)) {
         add_bind(reader, bind);
     } else {
@@ -144,6 +147,20 @@ static void imply_bind(config_reader_t *reader, config_group_t *group)
     add_bind(reader, bind);
 }
 
+/* What listen-ssmtp and listen-submit add. */
+static void add_classic(config_reader_t *reader, config_bind_t bind)
+{
+    config_bind_t tls = bind;
+    tls.where.port = TLS_PORT;
+    tls.tls = true;
+    if (bind.group->listen_tls)
+        add_bind(reader, tls);
+    bind.where.port = SUBMIT_PORT;
+    bind.submit = true;
+    if (bind.group->listen_submit)
+        add_bind(reader, bind);
+}
+
 void config_finish_binds(config_reader_t *reader)
 {
     config_t *config = reader->config;
@@ -159,14 +176,9 @@ void config_finish_binds(config_reader_t *reader)
         if (!bind.port_given)
             APR_ARRAY_IDX(config->binds, i, config_bind_t).where.port =
                 standard_port(reader, bind.group);
-        if (!bind.classic || !bind.group->listen_submit)
-            continue;
-        bind.where.port = SUBMIT_PORT;
-        bind.submit = true;
-        add_bind(reader, bind);
+        if (bind.classic)
+            add_classic(reader, bind);
     }
-    if (count == 0 && reader->bound)
-        config_error(reader, "no address to listen at is left");
 }
 
 /* -- schedulers ------------------------------------------------------------------- */

@@ -1,5 +1,5 @@
 /** The inside of the reader of smtpserver.conf: config.c reads lines, config_words.c knows the
- * keywords, config_bind.c addresses to listen at. */
+ * keywords, config_bind.c addresses to listen at, config_tls.c what is needed for TLS. */
 #ifndef ZM_SMTPSERVER_CONFIG_PARTS_H
 #define ZM_SMTPSERVER_CONFIG_PARTS_H
 
@@ -20,7 +20,6 @@ typedef struct config_reader_t {
     int count;
     bool noticed[CONFIG_KEYWORD_LIMIT];
     bool noticed_debug;
-    bool bound; /* a listener is named that this version does not have */
     apr_pool_t *pool;
 } config_reader_t;
 
@@ -37,13 +36,17 @@ void config_parameter(config_reader_t *reader);
 /** Whether the value of that keyword is the rest of the line as it stands. */
 bool config_is_raw(zm_str_t keyword);
 
-/** BindSmtp, BindSubmit, and BindAddress, which has no port. */
-typedef enum config_door_t { CONFIG_SMTP, CONFIG_SUBMIT, CONFIG_CLASSIC } config_door_t;
+/** BindSmtp, BindSmtpS, BindSubmit, and BindAddress, which has no port. */
+typedef enum config_door_t { CONFIG_SMTP, CONFIG_TLS, CONFIG_SUBMIT, CONFIG_CLASSIC } config_door_t;
 void config_bind(config_reader_t *reader, config_door_t door);
 /** A line of etrn-cluster. */
 void config_node(config_reader_t *reader);
 void config_new_group(config_reader_t *reader);
 /** Fills in the ports that were not given, and the listeners of groups without any. */
 void config_finish_binds(config_reader_t *reader);
+/** tls-min-version. */
+void config_tls_version(config_reader_t *reader);
+/** Checks that groups have what they need for the TLS that they want, and completes pairs. */
+void config_finish_tls(config_reader_t *reader);
 
 #endif

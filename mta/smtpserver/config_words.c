@@ -20,10 +20,11 @@ typedef enum kind_t {
     GROUP_OFF,
     NUMBER, /* of the whole configuration, between low and high */
     GROUP_NUMBER,
-    CALL,         /* a function of its own */
-    NOTICE,       /* known, without effect in this version */
-    WARNING,      /* the same, and it would have kept somebody out */
-    WARNED_IF_SET /* the same, when its value is not 0 */
+    GROUP_SWITCH, /* 0 is false; anything else, or nothing, true */
+    GROUP_TEXT,
+    CALL,   /* a function of its own */
+    NOTICE, /* known, without effect in this version */
+    WARNING /* the same, and it would have kept somebody out */
 } kind_t;
 
 typedef struct keyword_t {
@@ -42,7 +43,7 @@ typedef struct keyword_t {
 #define C(field) offsetof(config_t, field)
 #define MANY INT64_C(1000000000)
 
-#define NO_TLS "this version has no TLS"
+#define NO_NEED "it is obsolete: the library sees to that"
 #define NO_AUTH "this version has no authentication"
 
 /* -- parameters with a rule of their own ------------------------------------------ */
@@ -62,12 +63,9 @@ static void bind_address(config_reader_t *reader)
     config_bind(reader, CONFIG_CLASSIC);
 }
 
-/* The group listens there and nowhere else, so it does not listen. */
 static void bind_tls(config_reader_t *reader)
 {
-    reader->group->bound = reader->bound = true;
-    config_warning(reader, "PARAM BindSmtpS: nobody listens at %.*s: " NO_TLS,
-                   (int)reader->words[0].length, reader->words[0].data);
+    config_bind(reader, CONFIG_TLS);
 }
 
 static void submit_auth(config_reader_t *reader)
@@ -336,11 +334,33 @@ static const keyword_t keywords[] = {
     {.name = "rcvd-tls-ccert", .kind = GROUP_ON, .offset = G(rcvd_tls_peer)},
     {.name = "no-rcvd-tls-ccert", .kind = GROUP_OFF, .offset = G(rcvd_tls_peer)},
 
-    /* what would keep somebody out */
     {.name = "BindSmtpS", .kind = CALL, .call = bind_tls, .words = 1},
-    {.name = "listen-ssmtp", .kind = WARNING, .note = NO_TLS},
-    {.name = "tls-enforce-tls", .kind = WARNED_IF_SET, .note = NO_TLS},
-    {.name = "tls-require-cert", .kind = WARNED_IF_SET, .note = NO_TLS},
+    {.name = "listen-ssmtp", .kind = GROUP_ON, .offset = G(listen_tls)},
+    {.name = "use-tls", .kind = GROUP_ON, .offset = G(tls.use)},
+    {.name = "no-use-tls", .kind = GROUP_OFF, .offset = G(tls.use)},
+    {.name = "outlook-tls-bug", .kind = GROUP_ON, .offset = G(tls.sniff)},
+    {.name = "tls-cert-file", .kind = GROUP_TEXT, .offset = G(tls.certificate)},
+    {.name = "tls-key-file", .kind = GROUP_TEXT, .offset = G(tls.key)},
+    {.name = "tls-dcert-file", .kind = GROUP_TEXT, .offset = G(tls.certificate2)},
+    {.name = "tls-dkey-file", .kind = GROUP_TEXT, .offset = G(tls.key2)},
+    {.name = "tls-CAfile", .kind = GROUP_TEXT, .offset = G(tls.authorities)},
+    {.name = "tls-CApath", .kind = GROUP_TEXT, .offset = G(tls.authority_dir)},
+    {.name = "tls-cipher-list", .kind = GROUP_TEXT, .offset = G(tls.ciphers)},
+    {.name = "tls-ciphersuites", .kind = GROUP_TEXT, .offset = G(tls.suites)},
+    {.name = "tls-min-version", .kind = CALL, .call = config_tls_version, .words = 1},
+    {.name = "tls-loglevel", .kind = GROUP_NUMBER, .offset = G(tls.log_level), .high = 2},
+    {.name = "tls-ccert-vd", .kind = GROUP_NUMBER, .offset = G(tls.depth), .high = 100},
+    {.name = "tls-ask-cert", .kind = GROUP_SWITCH, .offset = G(tls.ask)},
+    {.name = "tls-require-cert", .kind = GROUP_SWITCH, .offset = G(tls.require)},
+    {.name = "tls-enforce-tls", .kind = GROUP_SWITCH, .offset = G(tls.enforce)},
+    {.name = "tls-use-scache", .kind = GROUP_ON, .offset = G(tls.resume)},
+    {.name = "tls-scache-timeout",
+     .kind = GROUP_NUMBER,
+     .offset = G(tls.seconds),
+     .low = 1,
+     .high = 604800},
+
+    /* what would keep somebody out */
     {.name = "use-tcp-wrapper",
      .kind = WARNING,
      .note = "this version does not ask hosts.allow and hosts.deny"},
@@ -394,27 +414,12 @@ static const keyword_t keywords[] = {
     {.name = "auth-user-file", .kind = NOTICE, .words = 1, .note = NO_AUTH},
     {.name = "auth-results", .kind = NOTICE, .note = "this version verifies no signatures"},
     {.name = "arc-trusted", .kind = NOTICE, .note = "this version verifies no signatures"},
-    {.name = "use-tls", .kind = NOTICE, .note = NO_TLS},
-    {.name = "no-use-tls", .kind = NOTICE, .note = NO_TLS},
-    {.name = "outlook-tls-bug", .kind = NOTICE, .note = NO_TLS},
-    {.name = "tls-cert-file", .kind = NOTICE, .words = 1, .note = NO_TLS},
-    {.name = "tls-key-file", .kind = NOTICE, .words = 1, .note = NO_TLS},
-    {.name = "tls-dcert-file", .kind = NOTICE, .words = 1, .note = NO_TLS},
-    {.name = "tls-dkey-file", .kind = NOTICE, .words = 1, .note = NO_TLS},
-    {.name = "tls-CAfile", .kind = NOTICE, .words = 1, .note = NO_TLS},
-    {.name = "tls-CApath", .kind = NOTICE, .words = 1, .note = NO_TLS},
-    {.name = "tls-cipher-list", .kind = NOTICE, .words = 1, .note = NO_TLS},
-    {.name = "tls-ciphersuites", .kind = NOTICE, .words = 1, .note = NO_TLS},
-    {.name = "tls-min-version", .kind = NOTICE, .words = 1, .note = NO_TLS},
-    {.name = "tls-dh512", .kind = NOTICE, .note = NO_TLS},
-    {.name = "tls-dh1024", .kind = NOTICE, .note = NO_TLS},
-    {.name = "tls-random-source", .kind = NOTICE, .note = NO_TLS},
-    {.name = "tls-loglevel", .kind = NOTICE, .note = NO_TLS},
-    {.name = "tls-ccert-vd", .kind = NOTICE, .note = NO_TLS},
-    {.name = "tls-ask-cert", .kind = NOTICE, .note = NO_TLS},
-    {.name = "tls-use-scache", .kind = NOTICE, .note = NO_TLS},
-    {.name = "tls-scache-name", .kind = NOTICE, .note = NO_TLS},
-    {.name = "tls-scache-timeout", .kind = NOTICE, .note = NO_TLS},
+    {.name = "tls-dh512", .kind = NOTICE, .note = NO_NEED},
+    {.name = "tls-dh1024", .kind = NOTICE, .note = NO_NEED},
+    {.name = "tls-random-source", .kind = NOTICE, .note = NO_NEED},
+    {.name = "tls-scache-name",
+     .kind = NOTICE,
+     .note = "sessions are sealed into tickets, not kept"},
     {.name = "spf-received", .kind = NOTICE, .note = "this version does not check SPF"},
     {.name = "spf-threshold",
      .kind = NOTICE,
@@ -477,6 +482,12 @@ static void set_number(config_reader_t *reader, void *owner, const keyword_t *ke
         keyword->call(reader);
 }
 
+static void set_text(config_reader_t *reader, const keyword_t *keyword)
+{
+    const char *text = zm_str_c(reader->pool, reader->words[0]);
+    memcpy((char *)reader->group + keyword->offset, &text, sizeof text);
+}
+
 static bool is_zero(zm_str_t word)
 {
     int64_t number;
@@ -499,6 +510,12 @@ static void act(config_reader_t *reader, const keyword_t *keyword)
     case GROUP_NUMBER:
         set_number(reader, reader->group, keyword);
         break;
+    case GROUP_SWITCH:
+        set_flag(reader->group, keyword, reader->count == 0 || !is_zero(reader->words[0]));
+        break;
+    case GROUP_TEXT:
+        set_text(reader, keyword);
+        break;
     case CALL:
         keyword->call(reader);
         break;
@@ -506,11 +523,6 @@ static void act(config_reader_t *reader, const keyword_t *keyword)
         if (!reader->noticed[keyword - keywords])
             config_notice(reader, "PARAM %s has no effect: %s", keyword->name, keyword->note);
         reader->noticed[keyword - keywords] = true;
-        break;
-    case WARNED_IF_SET:
-        if (reader->count > 0 && is_zero(reader->words[0]))
-            break;
-        config_warning(reader, "PARAM %s has no effect: %s", keyword->name, keyword->note);
         break;
     case WARNING:
         config_warning(reader, "PARAM %s has no effect: %s", keyword->name, keyword->note);
@@ -526,8 +538,10 @@ void config_parameter(config_reader_t *reader)
                        (int)reader->keyword.length, reader->keyword.data);
         return;
     }
-    words =
-        keywords[at].kind == NUMBER || keywords[at].kind == GROUP_NUMBER ? 1 : keywords[at].words;
+    words = keywords[at].kind == NUMBER || keywords[at].kind == GROUP_NUMBER ||
+                    keywords[at].kind == GROUP_TEXT
+                ? 1
+                : keywords[at].words;
     if (reader->count < words)
         config_warning(reader, "PARAM %s is ignored: expected %d word%s behind it",
                        keywords[at].name, words, words == 1 ? "" : "s");

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mta/smtpserver/said.h"
+#include "mta/smtpserver/ticket_keys.h"
 #include "platform/child.h"
 #include "platform/clock.h"
 #include "platform/log.h"
@@ -36,6 +37,7 @@ struct crew_t {
     bool complete, failed, retired, closed, ended;
     char reason[1024];
     int code;
+    ticket_keys_t *keys;
     zm_timer_t news; /* events are told from here, when nothing of the crew is in use */
 };
 
@@ -252,6 +254,7 @@ static apr_status_t start(post_t *post, zm_error_t *error)
         leave(post);
         return zm_error_system(error, status, "cannot listen to a worker");
     }
+    ticket_keys_send_all(crew->keys, zm_child_channel(post->child));
     return APR_SUCCESS;
 }
 
@@ -263,6 +266,15 @@ static void on_again(zm_timer_t *timer, void *baton)
         return;
     zm_log(ZM_LOG_ERROR, NULL, "worker cannot start", ZM_F_S("reason", error.text));
     zm_timer_set(timer, LAST_PAUSE);
+}
+
+static void on_new_key(void *baton)
+{
+    const crew_t *crew = baton;
+    int i;
+    for (i = 0; i < crew->count; i++)
+        if (crew->posts[i].child != NULL)
+            ticket_keys_send_newest(crew->keys, zm_child_channel(crew->posts[i].child));
 }
 
 /* -- the crew ---------------------------------------------------------------------------------- */
@@ -282,6 +294,7 @@ apr_status_t crew_start(crew_t **crew, crew_frame_t *frame, config_t *config, in
     made->count = count;
     made->posts = apr_pcalloc(pool, (apr_size_t)count * sizeof *made->posts);
     zm_timer_init(&made->news, frame->loop, on_news, made);
+    made->keys = ticket_keys_create(config, frame->loop, on_new_key, made, pool);
     for (i = 0; i < count; i++) {
         made->posts[i].crew = made;
         made->posts[i].pause = FIRST_PAUSE;
@@ -333,6 +346,7 @@ void crew_close(crew_t *crew)
 {
     int i;
     zm_timer_cancel(&crew->news);
+    ticket_keys_close(crew->keys);
     for (i = 0; i < crew->count; i++) {
         zm_timer_cancel(&crew->posts[i].again);
         if (crew->posts[i].child != NULL)

@@ -104,7 +104,9 @@ apr_socket_t *const *doors_of(const doors_t *doors, const config_t *config, cons
         if (door == NULL)
             continue;
         text = apr_psprintf(pool, "%s%s%d%s", text, *text != '\0' ? "," : "", bind->group->number,
-                            bind->submit ? "s" : "");
+                            bind->submit ? "s"
+                            : bind->tls  ? "t"
+                                         : "");
         APR_ARRAY_PUSH(sockets, apr_socket_t *) = door->socket;
     }
     APR_ARRAY_PUSH(sockets, apr_socket_t *) = NULL;

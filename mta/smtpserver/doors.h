@@ -24,7 +24,8 @@ void doors_init(doors_t *doors, apr_pool_t *pool);
 apr_status_t doors_open(doors_t *doors, const config_t *config, apr_interval_time_t patience,
                         zm_error_t *error);
 
-/** The open sockets that a configuration wants, null ended, and their groups ("0,0,1"). */
+/** The open sockets that a configuration wants, null ended, and their groups ("0,0,1"), with an "s"
+ * for submission and a "t" for TLS. */
 apr_socket_t *const *doors_of(const doors_t *doors, const config_t *config, const char **groups,
                               apr_pool_t *pool);
 

@@ -37,6 +37,15 @@ static void add_flags(zm_buf_t *value, const envelope_head_t *head)
                   others[facts->greeting]);
 }
 
+static void add_fact(zm_buf_t *value, const char *name, zm_str_t fact)
+{
+    zm_buf_add_c(value, name);
+    if (fact.length > 0)
+        envelope_quote(value, fact);
+    else
+        zm_buf_add_c(value, "<none>");
+}
+
 /* The peer twice: for Received, and in full for people. */
 static apr_status_t write_peer(zm_submission_t *submission, const envelope_head_t *head)
 {
@@ -51,9 +60,9 @@ static apr_status_t write_peer(zm_submission_t *submission, const envelope_head_
     if (head->tell_auth)
         zm_buf_add_c(&value, " smtp-auth: <none>");
     if (head->tell_tls)
-        zm_buf_add_c(&value, " TLS-CIPHER: <none>");
+        add_fact(&value, " TLS-CIPHER: ", head->tls_cipher);
     if (head->tell_tls_peer)
-        zm_buf_add_c(&value, " TLS-PEER-CN1: <none>");
+        add_fact(&value, " TLS-PEER-CN1: ", head->tls_peer);
     add_flags(&value, head);
     zm_buf_add_byte(&value, ')');
     status = line(submission, "rcvdfrom", &value);
@@ -61,8 +70,9 @@ static apr_status_t write_peer(zm_submission_t *submission, const envelope_head_
         zm_buf_clear(&value);
         zm_buf_printf(&value, "%s %s:%u ", name, literal, head->client->port);
         envelope_quote(&value, head->helo);
-        zm_buf_add_c(&value, " ident: \"IDENT-NOT-QUERIED\" smtp-auth: <none> TLS-CIPHER: <none> "
-                             "TLS-PEER: <none>");
+        zm_buf_add_c(&value, " ident: \"IDENT-NOT-QUERIED\" smtp-auth: <none>");
+        add_fact(&value, " TLS-CIPHER: ", head->tls_cipher);
+        add_fact(&value, " TLS-PEER: ", head->tls_peer);
         add_flags(&value, head);
         zm_buf_add_byte(&value, ')');
         status = line(submission, "comment", &value);

@@ -25,8 +25,10 @@ typedef struct envelope_head_t {
     const zm_endpoint_t *client; /**< null: a program on standard input */
     zm_str_t helo;               /**< the greeting as it was sent, with its verb; "" for none */
     bool helo_good;              /**< its parameter is a well-formed domain */
-    const char *with;            /**< "ESMTP", "SMTP", "BSMTP", "LMTP" */
+    const char *with;            /**< "ESMTP", "SMTP", "ESMTPS", "BSMTP", "LMTP", "LMTPS" */
     bool tell_auth, tell_tls, tell_tls_peer; /**< what Received tells besides */
+    zm_str_t tls_cipher;                     /**< of the session; "": it has no TLS */
+    zm_str_t tls_peer;                       /**< of the client's certificate; "": none */
     peer_facts_t facts;                      /**< zero when nobody was asked */
     zm_str_t sender;                         /**< "" for the null sender */
     mail_parameters_t mail;

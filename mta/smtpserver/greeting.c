@@ -2,7 +2,7 @@
 #include <apr_strings.h>
 #include <string.h>
 
-#include "mta/smtpserver/session_parts.h"
+#include "mta/smtpserver/starttls.h"
 #include "platform/clock.h"
 #include "platform/log.h"
 #include "platform/machine.h"
@@ -215,6 +215,8 @@ static void list_extensions(session_t *session)
         reply_list(session, 250, "X-RCPTLIMIT %lld", (long long)group->recipients);
         reply_list(session, 250, "LIMITS RCPTMAX=%lld", (long long)group->recipients);
     }
+    if (starttls_is_offered(session))
+        reply_list(session, 250, "STARTTLS");
     if (group->etrn && !session->submission)
         reply_list(session, 250, "ETRN");
     reply(session, 250, NULL, "HELP");

@@ -113,6 +113,7 @@ typedef struct interactive_t {
     program_t *program;
     server_t server;
     config_t *config;
+    tls_engine_t *tls;
     pump_t pump;
 } interactive_t;
 
@@ -139,8 +140,10 @@ static int complain(int code, const char *text)
 static apr_status_t open_session(interactive_t *interactive, zm_error_t *error)
 {
     program_t *program = interactive->program;
-    session_options_t options = {
-        .group = interactive->config->standard, .ended = on_end, .baton = interactive};
+    session_options_t options = {.group = interactive->config->standard,
+                                 .tls = program->arguments.tls,
+                                 .ended = on_end,
+                                 .baton = interactive};
     apr_pool_t *pool = program->pool, *session_pool;
     apr_socket_t *socket;
     apr_status_t status = apr_pool_create(&session_pool, pool);
@@ -180,6 +183,11 @@ static apr_status_t start(interactive_t *interactive, zm_error_t *error)
         status = journal_open(&server->journal, &journal, program->pool, error);
     }
     server->counters = zm_counters_open(program->zenv, false, program->pool);
+    if (status == APR_SUCCESS && program->arguments.inetd)
+        status = tls_engine_open(&interactive->tls, interactive->config, program->pool, error);
+    server->tls = interactive->tls;
+    if (status == APR_SUCCESS && program->arguments.tls && !interactive->config->standard->tls.use)
+        status = zm_error_set(error, ZM_E_CONFIG, "-t: the configuration has no use-tls");
     if (status == APR_SUCCESS)
         status = program_confine(program, interactive->config, error);
     if (status != APR_SUCCESS)

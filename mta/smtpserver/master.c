@@ -80,11 +80,11 @@ static apr_status_t make_crew(master_t *master, crew_t **crew, apr_interval_time
     if (status != APR_SUCCESS)
         return zm_error_system(error, status, "cannot start");
     status = program_config(master->program, &config, pool);
-    log_config(config);
     if (status != APR_SUCCESS)
         (void)zm_error_set(error, status, "%s", APR_ARRAY_IDX(config->errors, 0, const char *));
-    else
+    else if ((status = tls_engine_check(config, error)) == APR_SUCCESS)
         status = doors_open(&master->doors, config, patience, error);
+    log_config(config);
     if (status != APR_SUCCESS) {
         apr_pool_destroy(pool);
         return status;
@@ -340,11 +340,16 @@ static bool check_config(const program_t *program)
 {
     const char *suffix = program->arguments.suffix;
     config_t *config;
+    zm_error_t error;
     bool good;
     int i;
     if (suffix != NULL && strcmp(suffix, "remote") == 0)
         fprintf(stderr, "smtpserver: -S remote has no effect: all clients share one session log\n");
     good = program_config(program, &config, program->pool) == APR_SUCCESS;
+    if (good && tls_engine_check(config, &error) != APR_SUCCESS) {
+        fprintf(stderr, "smtpserver: %s\n", error.text);
+        good = false;
+    }
     for (i = 0; i < config->warnings->nelts; i++)
         fprintf(stderr, "smtpserver: warning: %s\n",
                 APR_ARRAY_IDX(config->warnings, i, const char *));

@@ -15,6 +15,7 @@ typedef struct arguments_t {
     bool ipv4, ipv6;
     bool batch, echo, gullible, helo_check;
     bool interactive, inetd, foreground, check;
+    bool tls; /**< -t: TLS from the first byte on */
     const char *config, *pid_file, *postoffice;
     const char *router;      /**< -R */
     const char *session_log; /**< -l FILE */

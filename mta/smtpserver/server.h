@@ -12,6 +12,7 @@
 #include "mta/smtpserver/journal.h"
 #include "mta/smtpserver/policy.h"
 #include "mta/smtpserver/space.h"
+#include "mta/smtpserver/tls_engine.h"
 #include "platform/loop.h"
 #include "spool/submit.h"
 
@@ -21,6 +22,7 @@ typedef struct server_t {
     const char *hostname;
     zm_submitter_t *submitter;
     policy_t *policy;
+    const tls_engine_t *tls; /**< null: TLS is not to be had */
     inquiries_t *inquiries;  /**< to the router; null: it is not asked */
     struct turns_t *turns;   /**< for ETRN */
     struct rates_t *rates;   /**< what clients have sent; null: nobody counts */

@@ -11,6 +11,7 @@
 
 #include "mta/smtpserver/count.h"
 #include "mta/smtpserver/rates.h"
+#include "mta/smtpserver/starttls.h"
 #include "platform/child.h"
 #include "platform/clock.h"
 #include "platform/log.h"
@@ -72,6 +73,7 @@ static void release(session_t *session)
         session_log(session, '-', zm_str(session->why));
     session_note(session, "end %s; %u messages, tarpit %.0f", session->why, session->messages,
                  session->tarpit_sum);
+    starttls_end(session);
     policy_cancel(session->ask);
     inquiry_cancel(&session->inquiry);
     peer_end(session->peer);
@@ -213,7 +215,14 @@ static void on_delay(zm_timer_t *timer, void *baton)
     char date[64];
     (void)timer;
     session->depth++;
-    if (session->banner_due) {
+    if (session->tls == SESSION_TLS_LISTENING) {
+        starttls_listened(session);
+        if (session->waiting) { /* for the policy */
+            session->depth--;
+            session_settle(session);
+            return;
+        }
+    } else if (session->banner_due) {
         session->banner_due = false;
         greeting_banner(session);
     } else if (session->stream != NULL && zm_stream_hung_up(session->stream)) {
@@ -376,6 +385,7 @@ static void on_event(zm_stream_t *stream, zm_stream_event_t event, void *baton)
 {
     session_t *session = baton;
     session->depth++;
+    starttls_event(session, event);
     switch (event) {
     case ZM_STREAM_INPUT:
         session_run(session);
@@ -384,7 +394,7 @@ static void on_event(zm_stream_t *stream, zm_stream_event_t event, void *baton)
         session_run(session);
         break;
     case ZM_STREAM_TIMEOUT:
-        if (session->finished || session->over)
+        if (session->finished || session->over || starttls_is_pending(session))
             drop(session, "timeout");
         else if (session->waiting)
             session_await_command(session); /* it is us who take so long */
@@ -458,7 +468,10 @@ apr_status_t session_open(server_t *server, const session_options_t *options, ap
         !zm_ip_is_loopback(&options->client.ip))
         made->peer = peer_begin(server->dns, server->loop, &options->client.ip, pool);
     session_await_command(made);
-    greeting_begin(made);
+    made->depth++;
+    if ((!options->tls || starttls_begin(made)) && (options->tls || !starttls_listen(made)))
+        greeting_begin(made);
+    made->depth--;
     session_settle(made);
     return APR_SUCCESS;
 }

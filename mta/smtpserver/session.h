@@ -19,6 +19,7 @@ typedef void session_end_fn(const zm_endpoint_t *client, void *baton);
 typedef struct session_options_t {
     const config_group_t *group;
     bool submit;                  /**< it came to a listener for submission */
+    bool tls;                     /**< it begins with TLS; the group must have a context for that */
     zm_endpoint_t client, server; /**< family 0: not an internet connection */
     int64_t same, all; /**< sessions of that address and in all, this one included; for the log */
     session_end_fn *ended;

@@ -10,6 +10,7 @@
  *     chunk.c        BDAT, which comes to the same
  *     referral.c     questions to the router
  *     etrn.c         ETRN
+ *     starttls.c     TLS
  *
  * States:
  *
@@ -43,6 +44,15 @@ typedef enum session_state_t {
     SESSION_CHUNKS, /* between two BDAT */
     SESSION_IN_CHUNK
 } session_state_t;
+
+/** starttls.h */
+typedef enum session_tls_t {
+    SESSION_TLS_NONE,
+    SESSION_TLS_LISTENING,
+    SESSION_TLS_PROMISED,
+    SESSION_TLS_HANDSHAKE,
+    SESSION_TLS_ON
+} session_tls_t;
 
 /** From MAIL to the end of data.  Lives in a pool of its own. */
 typedef struct transaction_t {
@@ -78,6 +88,7 @@ struct session_t {
     session_options_t options;
     char client_text[ZM_IP_TEXT]; /* "[192.0.2.9]", or "[local]" */
     session_state_t state;
+    session_tls_t tls;
     int style;         /* PATTERN_ flags in force */
     bool greeted_ehlo; /* the last greeting was EHLO */
     bool helo_good;
@@ -206,6 +217,7 @@ void command_helo(session_t *session, zm_str_t line, bool extended);
 command_fn command_mail, command_rcpt; /* transaction.c */
 command_fn command_data;               /* data.c */
 command_fn command_bdat;               /* chunk.c */
+command_fn command_starttls;           /* starttls.c */
 
 /** Ends a transaction without a message.  Does nothing when there is none. */
 void transaction_end(session_t *session);

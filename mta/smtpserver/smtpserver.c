@@ -62,8 +62,13 @@ static void check_databases(const config_t *config, apr_pool_t *pool)
 static int check(const program_t *program)
 {
     config_t *config;
+    zm_error_t error;
     apr_status_t status = program_config(program, &config, program->pool);
     int i;
+    if (status == APR_SUCCESS && tls_engine_check(config, &error) != APR_SUCCESS) {
+        APR_ARRAY_PUSH(config->errors, const char *) = error.text;
+        status = ZM_E_CONFIG;
+    }
     for (i = 0; i < config->notices->nelts; i++)
         printf("note: %s\n", APR_ARRAY_IDX(config->notices, i, const char *));
     for (i = 0; i < config->warnings->nelts; i++)

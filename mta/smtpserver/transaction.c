@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "mta/smtpserver/count.h"
+#include "mta/smtpserver/starttls.h"
 #include "platform/clock.h"
 #include "platform/log.h"
 
@@ -52,8 +53,10 @@ static const char *protocol(const session_t *session)
     if (session->batch)
         return "BSMTP";
     if (session->lmtp)
-        return "LMTP";
-    return session->greeted_ehlo ? "ESMTP" : "SMTP";
+        return session->tls == SESSION_TLS_ON ? "LMTPS" : "LMTP";
+    if (!session->greeted_ehlo)
+        return "SMTP";
+    return session->tls == SESSION_TLS_ON ? "ESMTPS" : "ESMTP";
 }
 
 /* The file begins with the first recipient: what is refused before leaves no trace on the disk. */
@@ -71,6 +74,8 @@ static apr_status_t begin_submission(session_t *session)
         .tell_tls_peer = session->group->rcvd_tls_peer,
         .sender = transaction->sender,
         .mail = transaction->mail};
+    zm_tls_info_t tls;
+    zm_buf_t cipher = ZM_BUF_INIT;
     apr_status_t status;
     if (session->peer != NULL) {
         head.facts = peer_facts(session->peer);
@@ -85,7 +90,10 @@ static apr_status_t begin_submission(session_t *session)
         transaction->submission = NULL;
         return status;
     }
-    return envelope_head(transaction->submission, &head);
+    starttls_describe(session, &head, &tls, &cipher);
+    status = envelope_head(transaction->submission, &head);
+    zm_buf_free(&cipher);
+    return status;
 }
 
 /* -- what both commands share ---------------------------------------------------------------- */

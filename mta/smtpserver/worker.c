@@ -8,6 +8,8 @@
  *     "closed LF"       it accepts no more
  *     "fail TEXT LF"    why it ends at once
  *
+ * It hears the keys of TLS tickets there (ticket_keys.h).
+ *
  * When the master is gone (end of file there) or says stop, it accepts no more,
  * finishes its sessions, and ends.
  */
@@ -19,6 +21,7 @@
 #include "mta/smtpserver/program.h"
 #include "mta/smtpserver/session.h"
 #include "mta/smtpserver/tally.h"
+#include "mta/smtpserver/ticket_keys.h"
 #include "mta/smtpserver/worker.h"
 #include "platform/child.h"
 #include "platform/clock.h"
@@ -30,7 +33,7 @@ typedef struct worker_t worker_t;
 typedef struct door_t { /* one of the sockets to listen at */
     worker_t *worker;
     const config_group_t *group;
-    bool submit;
+    bool submit, tls;
     apr_socket_t *socket;
     zm_listener_t *listener;
 } door_t;
@@ -42,6 +45,8 @@ struct worker_t {
     tally_t *tally;
     apr_socket_t *channel;
     zm_watch_t *watch;
+    zm_buf_t heard; /* from the master, up to the end of a line */
+    tls_engine_t *tls;
     apr_array_header_t *doors; /* of door_t */
     bool stopping;
     uint64_t turned_away;
@@ -121,6 +126,7 @@ static void on_connection(apr_socket_t *socket, apr_pool_t *pool, void *baton)
     worker_t *worker = door->worker;
     session_options_t options = {.group = door->group,
                                  .submit = door->submit,
+                                 .tls = door->tls,
                                  .client = zm_socket_remote_end(socket),
                                  .server = zm_socket_local_end(socket),
                                  .ended = on_session_end,
@@ -132,7 +138,10 @@ static void on_connection(apr_socket_t *socket, apr_pool_t *pool, void *baton)
     }
     tally_enter(worker->tally, &options.client.ip, &same, &all);
     zm_counter_add(worker->server.counters,
-                   door->submit ? ZM_COUNT_SS_SUBMITconnects : ZM_COUNT_SS_SMTPconnects, 1);
+                   door->submit ? ZM_COUNT_SS_SUBMITconnects
+                   : door->tls  ? ZM_COUNT_SS_SMTPSconnects
+                                : ZM_COUNT_SS_SMTPconnects,
+                   1);
     note_sessions(worker);
     options.same = same;
     options.all = all;
@@ -189,13 +198,32 @@ static void on_control(zm_control_t event, void *baton)
     }
 }
 
+/* What the master says: keys, and nothing else. */
+static void hear(worker_t *worker, zm_str_t bytes)
+{
+    zm_str_t line, rest;
+    zm_tls_ticket_key_t key;
+    zm_buf_add_str(&worker->heard, bytes);
+    while (zm_str_cut(zm_buf_str(&worker->heard), '\n', &line, &rest)) {
+        apr_size_t taken = line.length + 1;
+        if (ticket_keys_read(line, &key))
+            tls_engine_ticket_key(worker->tls, &key);
+        zm_tls_forget(worker->heard.data, taken);
+        zm_buf_consume(&worker->heard, taken);
+    }
+    zm_tls_forget(&key, sizeof key);
+}
+
 static void on_channel(zm_watch_t *watch, int events, void *baton)
 {
     worker_t *worker = baton;
-    char bytes[64];
+    char bytes[1024];
     apr_size_t length = sizeof bytes;
     apr_status_t status = apr_socket_recv(worker->channel, bytes, &length);
     (void)events;
+    if (status == APR_SUCCESS)
+        hear(worker, zm_str_of(bytes, length));
+    zm_tls_forget(bytes, sizeof bytes);
     if (status == APR_SUCCESS || APR_STATUS_IS_EAGAIN(status))
         return;
     zm_log(ZM_LOG_WARNING, NULL, "the master is gone; finishing the sessions",
@@ -208,7 +236,7 @@ static void on_channel(zm_watch_t *watch, int events, void *baton)
 /* -- starting --------------------------------------------------------------------------------- */
 
 /* The sockets that were handed over, and the groups they belong to: "SLOT:0,0,1"; "1s": for
- * submission. */
+ * submission, "1t": for TLS. */
 static apr_status_t adopt_doors(worker_t *worker, zm_error_t *error)
 {
     apr_pool_t *pool = worker->program->pool;
@@ -226,7 +254,8 @@ static apr_status_t adopt_doors(worker_t *worker, zm_error_t *error)
         apr_status_t status;
         more = zm_str_cut(rest, ',', &word, &rest);
         door->submit = word.length > 0 && word.data[word.length - 1] == 's';
-        word.length -= door->submit;
+        door->tls = word.length > 0 && word.data[word.length - 1] == 't';
+        word.length -= door->submit || door->tls;
         if (zm_str_u64(word, &number) != APR_SUCCESS ||
             number >= (uint64_t)worker->config->groups->nelts)
             return zm_error_set(error, ZM_E_CONFIG, "the configuration has changed meanwhile");
@@ -264,6 +293,9 @@ static apr_status_t prepare(worker_t *worker, zm_error_t *error)
         return zm_error_set(error, ZM_E_CONFIG, "%s",
                             APR_ARRAY_IDX(worker->config->errors, 0, const char *));
     status = adopt_doors(worker, error);
+    if (status == APR_SUCCESS)
+        status = tls_engine_open(&worker->tls, worker->config, program->pool, error);
+    worker->server.tls = worker->tls;
     if (status == APR_SUCCESS)
         status = journal_open(&worker->server.journal, &journal, program->pool, error);
     if (status == APR_SUCCESS)

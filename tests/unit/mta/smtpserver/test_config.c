@@ -106,10 +106,9 @@ static void all_errors_are_listed_with_their_lines(void)
 
 static void what_keeps_somebody_out_is_never_ignored_in_silence(void)
 {
-    static const char *const words[] = {
-        "BindSmtpS any 465",  "listen-ssmtp",    "tls-enforce-tls 1",
-        "tls-require-cert 1", "use-tcp-wrapper", "policydb sleepyrpc /x",
-        "contentfilter /x",   "perl-hook /x",    "policydb-submit btree /x"};
+    static const char *const words[] = {"use-tcp-wrapper", "policydb sleepyrpc /x",
+                                        "contentfilter /x", "perl-hook /x",
+                                        "policydb-submit btree /x"};
     apr_size_t i;
     for (i = 0; i < sizeof words / sizeof words[0]; i++) {
         const char *name = words[i];
@@ -122,18 +121,57 @@ static void what_keeps_somebody_out_is_never_ignored_in_silence(void)
                               zm_str_c(zm_test_pool(), zm_str_of(name, strcspn(name, " ")))) !=
                        NULL);
     }
-    ZM_ASSERT_OK(parse("PARAM tls-enforce-tls 0\n* 999 ve\n"));
-    CU_ASSERT_EQUAL(config->warnings->nelts, 0);
 }
 
-/* One that would speak TLS must not become one at port 25 of every address. */
-static void a_group_without_its_listeners_listens_nowhere(void)
+static void groups_have_what_their_tls_needs(void)
 {
     options = (config_options_t){0};
-    ZM_ASSERT_OK(parse("PARAM BindSmtp any 25\nPARAM newgroup\nPARAM BindSmtpS any 465\n* ve\n"));
-    ZM_ASSERT_STR(binds(), "0=0.0.0.0:25 ");
-    CU_ASSERT_EQUAL(parse("PARAM BindSmtpS any 465\n* ve\n"), ZM_E_CONFIG);
-    ZM_ASSERT_STR(lines(config->errors), "x.conf: no address to listen at is left\n");
+    CU_ASSERT_EQUAL(
+        parse("PARAM BindSmtp any 25\nPARAM newgroup\nPARAM BindSmtpS any\nPARAM newgroup\n"
+              "PARAM use-tls\nPARAM newgroup\nPARAM tls-enforce-tls 1\nPARAM newgroup\n"
+              "PARAM use-tls\nPARAM tls-key-file /k\nPARAM tls-require-cert 1\nPARAM newgroup\n"
+              "PARAM tls-min-version TLSv1.1\nPARAM tls-ask-cert 0\nPARAM tls-enforce-tls 0\n"
+              "* ve\n"),
+        ZM_E_CONFIG);
+    ZM_ASSERT_STR(
+        lines(config->errors),
+        "x.conf:13: PARAM tls-min-version: expected TLSv1.2 or TLSv1.3, not TLSv1.1\n"
+        "x.conf: PARAM use-tls: group 2 has no tls-cert-file\n"
+        "x.conf: PARAM tls-enforce-tls: group 3 has no use-tls, so nobody could send "
+        "mail\n"
+        "x.conf: PARAM tls-require-cert: group 4 has neither tls-CAfile nor tls-CApath to "
+        "verify clients by\n"
+        "x.conf: port 465 is for TLS, but its group has no use-tls\n");
+}
+
+static void tls_is_read_for_each_group(void)
+{
+    const config_tls_t *tls;
+    options = (config_options_t){0};
+    ZM_ASSERT_OK(parse("PARAM use-tls\nPARAM tls-cert-file /c\nPARAM BindAddress any\n"
+                       "PARAM listen-ssmtp\nPARAM newgroup\nPARAM tls-key-file /k\n"
+                       "PARAM tls-dkey-file /d\nPARAM tls-CApath /a\nPARAM tls-require-cert\n"
+                       "PARAM tls-min-version tlsv1.3\nPARAM tls-loglevel 4\n"
+                       "PARAM tls-use-scache\nPARAM tls-scache-timeout 60\nPARAM tls-ccert-vd 2\n"
+                       "PARAM BindSmtpS [192.0.2.1] 4650\n* ve\n"));
+    ZM_ASSERT_STR(binds(), "0=0.0.0.0:25 1=192.0.2.1:4650 0=0.0.0.0:465 ");
+    tls = &config->standard->tls;
+    CU_ASSERT_TRUE(tls->use && !tls->ask && !tls->require && !tls->resume && !tls->enforce);
+    ZM_ASSERT_STR(tls->key, "/c");
+    ZM_ASSERT_STR(tls->least, "1.2");
+    CU_ASSERT_EQUAL(tls->depth, 5);
+    CU_ASSERT_PTR_NULL(tls->certificate2);
+    tls = &APR_ARRAY_IDX(config->groups, 1, config_group_t *)->tls;
+    CU_ASSERT_TRUE(tls->use && tls->require && tls->resume);
+    ZM_ASSERT_STR(tls->certificate, "/c");
+    ZM_ASSERT_STR(tls->key, "/k");
+    ZM_ASSERT_STR(tls->certificate2, "/d");
+    ZM_ASSERT_STR(tls->least, "1.3");
+    CU_ASSERT_EQUAL(tls->seconds, 60);
+    CU_ASSERT_EQUAL(tls->depth, 2);
+    CU_ASSERT_EQUAL(tls->log_level, 2);
+    ZM_ASSERT_STR(lines(config->warnings),
+                  "x.conf:11: PARAM tls-loglevel: 4 is out of range; 2 is used\n");
 }
 
 static void submission_has_listeners_of_its_own(void)
@@ -169,12 +207,13 @@ static void the_last_of_too_many_texts_is_kept(void)
 
 static void what_has_no_effect_is_said_once(void)
 {
-    ZM_ASSERT_OK(
-        parse("PARAM use-tls\nPARAM policydb btree $MAILVAR/db/smtp-policy\nPARAM use-tls\n"
-              "* 999 veD\nx 999 veD\n"));
-    ZM_ASSERT_STR(lines(config->notices),
-                  "x.conf:1: PARAM use-tls has no effect: this version has no TLS\n"
-                  "x.conf:4: the flag D has no effect: input that breaks off is not kept\n");
+    ZM_ASSERT_OK(parse("PARAM tls-dh512 /x\nPARAM policydb btree $MAILVAR/db/smtp-policy\n"
+                       "PARAM tls-dh512 /x\n"
+                       "* 999 veD\nx 999 veD\n"));
+    ZM_ASSERT_STR(
+        lines(config->notices),
+        "x.conf:1: PARAM tls-dh512 has no effect: it is obsolete: the library sees to that\n"
+        "x.conf:4: the flag D has no effect: input that breaks off is not kept\n");
     CU_ASSERT_EQUAL(config->warnings->nelts, 0);
     ZM_ASSERT_STR(config->standard->policy_type, "btree");
     ZM_ASSERT_STR(config->standard->policy_file, "/var/zm/db/smtp-policy");
@@ -293,7 +332,7 @@ static const char whole_file[] =
     "PARAM no-smtp-auth-on-25\nPARAM no-smtp-auth-on-port-25\n"
     "PARAM smtp-auth-username-prompt \"User Name\"\nPARAM smtp-auth-password-prompt 'Pass word'\n"
     "PARAM auth-failrate 20\nPARAM newgroup\nPARAM BindSmtpS any 465\nPARAM listen-ssmtp\n"
-    "PARAM use-tls\nPARAM no-use-tls\nPARAM outlook-tls-bug\nPARAM tls-cert-file /x\n"
+    "PARAM no-use-tls\nPARAM use-tls\nPARAM outlook-tls-bug\nPARAM tls-cert-file /x\n"
     "PARAM tls-key-file /x\nPARAM tls-dcert-file /x\nPARAM tls-dkey-file /x\n"
     "PARAM tls-CAfile /x\nPARAM tls-CApath /x\nPARAM tls-cipher-list HIGH\n"
     "PARAM tls-dh512 /x\nPARAM tls-dh1024 /x\nPARAM tls-random-source dev:/dev/urandom\n"
@@ -310,7 +349,7 @@ static void every_parameter_of_the_last_version_is_known(void)
     options = (config_options_t){0};
     ZM_ASSERT_OK(parse(whole_file));
     CU_ASSERT_TRUE(strstr(lines(config->warnings), "no such parameter") == NULL);
-    ZM_ASSERT_STR(binds(), "0=0.0.0.0:25 1=0.0.0.0:587 ");
+    ZM_ASSERT_STR(binds(), "0=0.0.0.0:25 1=0.0.0.0:587 2=0.0.0.0:465 ");
     CU_ASSERT_TRUE(config->submission && config->lmtp);
 }
 
@@ -359,7 +398,7 @@ ZM_TESTS("smtpserver config", ZM_TEST(an_empty_file_means_defaults),
          ZM_TEST(values_are_read_in_any_case_with_comments_and_quotes),
          ZM_TEST(raw_text_is_kept_as_it_stands), ZM_TEST(all_errors_are_listed_with_their_lines),
          ZM_TEST(what_keeps_somebody_out_is_never_ignored_in_silence),
-         ZM_TEST(a_group_without_its_listeners_listens_nowhere),
+         ZM_TEST(groups_have_what_their_tls_needs), ZM_TEST(tls_is_read_for_each_group),
          ZM_TEST(submission_has_listeners_of_its_own), ZM_TEST(the_last_of_too_many_texts_is_kept),
          ZM_TEST(interfaces_stand_for_their_addresses),
          ZM_TEST(every_parameter_of_the_last_version_is_known),
