@@ -10,6 +10,7 @@
 typedef struct zm_peer_t {
     char remote[300];             /**< "dns; mx.example.org", "X-IP-addr; [192.0.2.1]" */
     char address[4 * ZM_IP_TEXT]; /**< "addr|port|localaddr|localport" */
+    unsigned number;              /**< of the connection in the protocol log */
     bool lmtp;
     bool esmtp; /**< it answered EHLO (or LHLO) */
     bool eight_bit_mime, dsn, enhanced, pipelining, size, smtputf8, starttls;

@@ -1,6 +1,7 @@
 #include <apr_strings.h>
 #include <string.h>
 
+#include "platform/clock.h"
 #include "ta/agent/trace.h"
 #include "ta/smtp/session_parts.h"
 #include "ta/smtp/tally.h"
@@ -266,6 +267,7 @@ static bool send_letter(zm_session_t *session, zm_transaction_t *transaction)
     session->flying = transaction;
     session->sending = NULL;
     transaction->data_sent = true;
+    transaction->letter_at = zm_clock_monotonic();
     if (small ? write_letter(session, transaction) : stream_letter(session, transaction))
         return true;
     zm_session_lose(session, "cannot read the message");
@@ -423,6 +425,19 @@ static bool more_dots(const zm_session_t *session, const zm_transaction_t *trans
            front->transaction == transaction;
 }
 
+static void letter_taken(zm_session_t *session, const zm_transaction_t *transaction)
+{
+    char text[160];
+    apr_snprintf(text, sizeof text,
+                 "%" APR_UINT64_T_FMT " bytes, %" APR_UINT64_T_FMT
+                 " in header, %d recipients, %d secs for envelope, %d secs for body xfer",
+                 transaction->octets, transaction->head_octets, transaction->count,
+                 (int)apr_time_sec(transaction->letter_at - transaction->since),
+                 (int)apr_time_sec(zm_clock_monotonic() - transaction->letter_at));
+    zm_protocol_log_line(session->smtp->log, session->number, '#', zm_str(text));
+    zm_tally_letter(session, transaction);
+}
+
 /* The server offers BDAT and does not know it: DATA from now on, for this letter first. */
 static bool unknown_chunk(zm_session_t *session, zm_transaction_t *transaction)
 {
@@ -455,7 +470,7 @@ static bool on_dot(zm_session_t *session, zm_transaction_t *transaction, int ind
     if (more_dots(session, transaction))
         return true;
     if (taken && session->reply.code < 300)
-        zm_tally_letter(session, transaction);
+        letter_taken(session, transaction);
     session->flying = NULL;
     session->owner.done(session->owner.baton, transaction);
     return talk(session);

@@ -7,6 +7,7 @@
 #include "ta/agent/head.h"
 #include "ta/agent/report.h"
 #include "ta/smtp/envelope.h"
+#include "ta/smtp/log.h"
 #include "ta/smtp/tally.h"
 
 #define RETRY 60 /* seconds, when a session breaks */
@@ -39,6 +40,23 @@ zm_transaction_t *zm_transaction_split(zm_transaction_t *transaction, int limit)
 
 /* -- reporting ------------------------------------------------------------- */
 
+static void log_outcome(const zm_transaction_t *transaction, const zm_recipient_t *recipient,
+                        const zm_peer_t *peer, const zm_outcome_t *outcome)
+{
+    zm_verdict_t verdict = zm_outcome_verdict(outcome, recipient->dsn.success);
+    zm_buf_t line = ZM_BUF_INIT;
+    if (transaction->smtp->log == NULL)
+        return;
+    zm_buf_add_c(&line, "DIAG: ");
+    zm_buf_add_str(&line, recipient->user);
+    zm_buf_printf(&line, ": %s ", verdict.keyword);
+    zm_buf_add_str(&line, outcome->status);
+    zm_buf_add_byte(&line, ' ');
+    zm_buf_add_str(&line, outcome->diagnostic);
+    zm_protocol_log_line(transaction->smtp->log, peer->number, '#', zm_buf_str(&line));
+    zm_buf_free(&line);
+}
+
 static void report(zm_transaction_t *transaction, int index, const zm_peer_t *peer,
                    zm_outcome_t *outcome)
 {
@@ -53,6 +71,7 @@ static void report(zm_transaction_t *transaction, int index, const zm_peer_t *pe
         transaction->converted != NULL ? transaction->converted->conversion : ZM_CONVERT_NONE);
     addressee->state = ZM_TARGET_REPORTED;
     transaction->reported++;
+    log_outcome(transaction, addressee->recipient, peer, outcome);
     zm_job_report(transaction->job, addressee->recipient, outcome);
 }
 
@@ -290,8 +309,11 @@ apr_status_t zm_transaction_content(zm_transaction_t *transaction, zm_buf_t *out
 {
     apr_size_t start = out->length;
     zm_str_t piece;
-    if (!transaction->content_started)
+    if (!transaction->content_started) {
         add_head(transaction, out);
+        transaction->head_octets = out->length - start;
+        transaction->octets = 0;
+    }
     transaction->content_started = true;
     while (out->length - start < room) {
         apr_status_t status = zm_body_at(&transaction->job->body, transaction->body_at, &piece);
@@ -301,6 +323,7 @@ apr_status_t zm_transaction_content(zm_transaction_t *transaction, zm_buf_t *out
             if (!transaction->chunked)
                 zm_buf_add_c(out, ".\r\n");
             transaction->content_sent = true;
+            transaction->octets += out->length - start;
             return APR_EOF;
         }
         if (status != APR_SUCCESS)
@@ -310,6 +333,7 @@ apr_status_t zm_transaction_content(zm_transaction_t *transaction, zm_buf_t *out
         add_piece(transaction, piece, out);
         transaction->body_at += piece.length;
     }
+    transaction->octets += out->length - start;
     return APR_SUCCESS;
 }
 

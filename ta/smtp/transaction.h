@@ -38,9 +38,10 @@ typedef struct zm_transaction_t {
     /* How far it has gone; reset when it starts anew in another session. */
     bool started, mail_answered, data_sent, content_sent, content_started;
     int rcpts_sent, rcpts_answered;
-    bool refused; /**< MAIL or DATA was refused */
-    bool retried; /**< a lost session already cost it one try */
-    apr_time_t since;
+    bool refused;         /**< MAIL or DATA was refused */
+    bool retried;         /**< a lost session already cost it one try */
+    apr_time_t since;     /**< when it began; monotonic */
+    apr_time_t letter_at; /**< when the letter was to go */
 
     /* The letter on its way. */
     bool eight_bit;                  /**< BODY=8BITMIME */
@@ -48,6 +49,7 @@ typedef struct zm_transaction_t {
     const zm_converted_t *converted; /**< null: the letter goes as it is */
     zm_filter_t *filter;             /**< of this transmission; null: none */
     uint64_t body_at;
+    uint64_t head_octets, octets; /**< sent: of the header with its empty line, and in all */
     zm_lines_t lines;
 } zm_transaction_t;
 

@@ -3,6 +3,7 @@
  */
 #include <apr_strings.h>
 
+#include "platform/fs.h"
 #include "tests/unit/ta/smtp/relay_help.h"
 
 /* -- openings -------------------------------------------------------------- */
@@ -234,6 +235,29 @@ static void greeting_of_many_lines_may_say_esmtp_in_any(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(zm_buf_c(&server.talk), "\nHELO "));
 }
 
+/* -- the protocol log -------------------------------------------------------- */
+
+static void log_tells_the_session_and_what_came_of_it(void)
+{
+    char *log = NULL;
+    apr_size_t length;
+    begin();
+    options.log = apr_pstrcat(fixture->pool, zm_test_directory(), "/smtp.log", NULL);
+    server.rcpt.list[0] = "550 no\033such";
+    send_letter((zm_fixture_letter_t){
+        .header = "To: x\n",
+        .recipients = {{"smtp", "", "a@x", 0, NULL}, {"smtp", "", "b@x", 0, NULL}}});
+    run();
+    ZM_ASSERT_OK(zm_file_slurp(&log, &length, options.log, 1 << 20, fixture->pool));
+    CU_ASSERT_PTR_NOT_NULL(strstr(log, "#\tConnecting to '[127.0.0.1]"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(log, "w\tRCPT To:<a@x>"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(log, "r\t550 no?such\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(log, "#\tDIAG: a@x: error2 5.1.1 smtp; 550 (no such)\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(log, "#\tDIAG: b@x: ok3 2.0.0 smtp; 250 (2.0.0 taken)\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(log, "#\t19 bytes, 9 in header, 2 recipients, 0 secs for "
+                                       "envelope, 0 secs for body xfer\n"));
+}
+
 /* -- ourselves --------------------------------------------------------------- */
 
 static zm_refusal_t refusal;
@@ -325,4 +349,5 @@ ZM_TESTS("smtp sessions", ZM_TEST(ehlo_refused_means_helo),
          ZM_TEST(success_before_the_end_of_the_letter_is_not_believed),
          ZM_TEST(servers_without_extensions_get_no_parameters),
          ZM_TEST(greeting_of_many_lines_may_say_esmtp_in_any),
-         ZM_TEST(our_own_address_is_an_error_unless_allowed))
+         ZM_TEST(our_own_address_is_an_error_unless_allowed),
+         ZM_TEST(log_tells_the_session_and_what_came_of_it))
