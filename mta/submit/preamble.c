@@ -2,20 +2,26 @@
 
 #include <apr_env.h>
 #include <apr_strings.h>
-#include <stdbool.h>
 #include <string.h>
-
-#include "platform/str.h"
 
 static bool is_control(char c)
 {
     return (unsigned char)c < ' ' || c == 127;
 }
 
-static const char *environment(const char *name, apr_pool_t *pool)
+const char *preamble_variable(const char *name, apr_pool_t *pool)
 {
     char *value;
     return apr_env_get(&value, name, pool) == APR_SUCCESS && *value != '\0' ? value : NULL;
+}
+
+bool preamble_is_line(zm_str_t text)
+{
+    apr_size_t i;
+    for (i = 0; i < text.length; i++)
+        if (is_control(text.data[i]))
+            return false;
+    return true;
 }
 
 /* Control characters as spaces, none at the ends. */
@@ -91,12 +97,13 @@ static const char *in_comment(const char *login, apr_pool_t *pool)
 
 void preamble_read(preamble_t *preamble, const char *host, apr_pool_t *pool)
 {
-    const char *login = environment("LOGNAME", pool), *name = environment("FULLNAME", pool);
-    const char *pretty = environment("PRETTYLOGIN", pool);
+    const char *login = preamble_variable("LOGNAME", pool),
+               *name = preamble_variable("FULLNAME", pool);
+    const char *pretty = preamble_variable("PRETTYLOGIN", pool);
     if (login == NULL)
-        login = environment("USERNAME", pool);
+        login = preamble_variable("USERNAME", pool);
     if (login == NULL)
-        login = environment("USER", pool);
+        login = preamble_variable("USER", pool);
     preamble->full_name = name != NULL ? full_name(name, login, pool) : NULL;
     preamble->login_name = pretty != NULL && looks_like_an_address(pretty) ? pretty : NULL;
     preamble->received =

@@ -6,7 +6,7 @@
 #ifndef ZM_MTA_SUBMIT_PREAMBLE_H
 #define ZM_MTA_SUBMIT_PREAMBLE_H
 
-#include <apr_pools.h>
+#include "platform/str.h"
 
 typedef struct preamble_t {
     const char *full_name;  /**< FULLNAME as a phrase; null: not set, or nothing is left of it */
@@ -16,6 +16,12 @@ typedef struct preamble_t {
 
 /** Reads the environment.  Nothing in the result can end a line or a comment. */
 void preamble_read(preamble_t *preamble, const char *host, apr_pool_t *pool);
+
+/** A variable of the environment; null: it is not set, or empty. */
+const char *preamble_variable(const char *name, apr_pool_t *pool);
+
+/** Whether a text has no control characters, so that it cannot end a line of an envelope. */
+bool preamble_is_line(zm_str_t text);
 
 /** A display name as a phrase: in quotes where it has characters that stand for something else.
  * null: nothing but blanks and control characters. */

@@ -4,7 +4,6 @@
  * uuxqt(8) runs it with recipients that another site has chosen, so it takes no
  * option that names a file, and the first recipient ends the options.
  */
-#include <apr_env.h>
 #include <apr_file_io.h>
 #include <apr_general.h>
 #include <apr_strings.h>
@@ -19,8 +18,6 @@
 #include "mta/submit/sendmail_envelope.h"
 #include "mta/submit/uucp_from.h"
 #include "platform/exec.h"
-#include "platform/log.h"
-#include "spool/layout.h"
 
 enum { EXIT_DATA = 65, EXIT_HOPS = 70, EXIT_TRY_AGAIN = 75 };
 
@@ -45,12 +42,6 @@ static int complain(int code, const char *text)
 {
     fprintf(stderr, "rmail: %s\n", text);
     return code;
-}
-
-static const char *environment(const char *name, apr_pool_t *pool)
-{
-    char *value;
-    return apr_env_get(&value, name, pool) == APR_SUCCESS && *value != '\0' ? value : NULL;
 }
 
 /* -- standard input ---------------------------------------------------------------- */
@@ -178,16 +169,6 @@ static apr_status_t transfer(rmail_t *rmail, const char *hostname)
 
 /* -- submission ------------------------------------------------------------------------- */
 
-static void note(const zm_zenv_t *zenv, const zm_published_t *published)
-{
-    char id[ZM_SPOOL_ID_SIZE];
-    if (strchr(zm_zenv_get_or(zenv, "SYSLOGFLG", ""), 'S') == NULL)
-        return;
-    zm_layout_spool_id(id, published->info.id, published->info.mtime_s, published->info.mtime_ns);
-    zm_log_syslog(ZM_LOG_INFO, "rmail", "%s: submitted uid=%" APR_INT64_T_FMT, id,
-                  (apr_int64_t)zm_identity_real().uid);
-}
-
 static apr_status_t submit(rmail_t *rmail, const zm_zenv_t *zenv, zm_error_t *error)
 {
     zm_submit_options_t options = {0, zm_site_trusted(zenv, rmail->pool).uid, ZM_UID_NONE};
@@ -206,7 +187,7 @@ static apr_status_t submit(rmail_t *rmail, const zm_zenv_t *zenv, zm_error_t *er
             zm_submit_abort(rmail->submission);
         else if ((status = zm_submit_commit_wait(rmail->submission, &published, rmail->pool)) ==
                  APR_SUCCESS)
-            note(zenv, &published);
+            sendmail_note(zenv, "rmail", &published);
     }
     zm_spool_close(spool);
     return status;
@@ -235,19 +216,11 @@ static int deliver(rmail_t *rmail)
 
 /* -- the command line ---------------------------------------------------------------------- */
 
-static bool is_plain(const char *text)
-{
-    for (; *text != '\0'; text++)
-        if ((unsigned char)*text < ' ' || *text == 127)
-            return false;
-    return true;
-}
-
 static int find_hosts(rmail_t *rmail)
 {
-    rmail->peer = environment("UU_MACHINE", rmail->pool);
+    rmail->peer = preamble_variable("UU_MACHINE", rmail->pool);
     if (rmail->peer == NULL)
-        rmail->peer = environment("REMOTE", rmail->pool);
+        rmail->peer = preamble_variable("REMOTE", rmail->pool);
     if (rmail->peer != NULL)
         rmail->host = rmail->peer;
     if (rmail->host == NULL)
@@ -262,7 +235,7 @@ static int find_recipients(rmail_t *rmail, int argc, char **argv)
     zm_error_t error = {0};
     int i;
     for (i = 1; i < argc; i++) {
-        if (!is_plain(argv[i]))
+        if (!preamble_is_line(zm_str(argv[i])))
             return complain(EXIT_DATA, "a recipient has a control character in it");
         if (sendmail_addresses(rmail->recipients, argv[i], &error) != APR_SUCCESS)
             return complain(EXIT_DATA, error.text);

@@ -4,6 +4,9 @@
 #include <string.h>
 
 #include "mta/mail/xtext.h"
+#include "platform/identity.h"
+#include "platform/log.h"
+#include "spool/layout.h"
 
 /* What one pass over an address list has met. */
 typedef struct scan_t {
@@ -175,4 +178,14 @@ apr_status_t sendmail_envelope(zm_submission_t *submission, const sendmail_optio
         status = recipient_lines(submission, options, APR_ARRAY_IDX(recipients, i, const char *),
                                  sender);
     return status != APR_SUCCESS ? status : zm_submit_env_end(submission);
+}
+
+void sendmail_note(const zm_zenv_t *zenv, const char *program, const zm_published_t *published)
+{
+    char id[ZM_SPOOL_ID_SIZE];
+    if (strchr(zm_zenv_get_or(zenv, "SYSLOGFLG", ""), 'S') == NULL)
+        return;
+    zm_layout_spool_id(id, published->info.id, published->info.mtime_s, published->info.mtime_ns);
+    zm_log_syslog(ZM_LOG_INFO, program, "%s: submitted uid=%" APR_INT64_T_FMT, id,
+                  (apr_int64_t)zm_identity_real().uid);
 }

@@ -4,6 +4,7 @@
 #ifndef ZM_MTA_SUBMIT_SENDMAIL_ENVELOPE_H
 #define ZM_MTA_SUBMIT_SENDMAIL_ENVELOPE_H
 
+#include "mta/conf/zenv.h"
 #include "mta/submit/preamble.h"
 #include "mta/submit/sendmail_options.h"
 #include "spool/submit.h"
@@ -28,5 +29,8 @@ apr_status_t sendmail_envelope(zm_submission_t *submission, const sendmail_optio
                                const apr_array_header_t *recipients,
                                const sendmail_person_t *person, const char *trace,
                                apr_pool_t *pool);
+
+/** Tells the system log who submitted what, where SYSLOGFLG asks for it. */
+void sendmail_note(const zm_zenv_t *zenv, const char *program, const zm_published_t *published);
 
 #endif

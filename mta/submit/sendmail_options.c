@@ -5,6 +5,8 @@
 #include <apr_strings.h>
 #include <string.h>
 
+#include "mta/submit/preamble.h"
+
 const char sendmail_usage[] =
     "Usage: sendmail [sendmail options] [recipient addresses]\n"
     "Submits the message on standard input.  Nothing is delivered here: the message is\n"
@@ -74,14 +76,6 @@ static char *upper(apr_pool_t *pool, const char *text)
     for (at = copy; *at != '\0'; at++)
         *at = (char)zm_to_upper((unsigned char)*at);
     return copy;
-}
-
-static bool has_control(const char *text)
-{
-    for (; *text != '\0'; text++)
-        if ((unsigned char)*text < ' ' || *text == 127)
-            return true;
-    return false;
 }
 
 static bool is_xtext(const char *text)
@@ -284,13 +278,13 @@ static apr_status_t take_value(parse_t *parse, char letter, const char *value)
     case 'e':
         return set_error_mode(parse, value);
     case 'F':
-        if (has_control(value))
+        if (!preamble_is_line(zm_str(value)))
             return refuse(parse, "-F", "...", "a name without control characters");
         options->full_name = *value ? value : NULL;
         return APR_SUCCESS;
     case 'f':
     case 'r':
-        if (has_control(value))
+        if (!preamble_is_line(zm_str(value)))
             return refuse(parse, "-f", "...", "an address without control characters");
         value = zm_str_c(parse->pool, zm_str_trim(zm_str(value)));
         options->sender = strcmp(value, "<>") == 0 ? "" : value;
@@ -392,7 +386,7 @@ static apr_status_t take_cluster(parse_t *parse, const char *word)
 
 static apr_status_t take_recipient(parse_t *parse, const char *word)
 {
-    if (has_control(word))
+    if (!preamble_is_line(zm_str(word)))
         return zm_error_set(parse->error, ZM_E_SYNTAX, "a recipient has a control character in it");
     APR_ARRAY_PUSH(parse->options->recipients, const char *) = word;
     return APR_SUCCESS;

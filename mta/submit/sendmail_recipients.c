@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mta/mail/complete.h"
+#include "mta/mail/header_text.h"
 #include "mta/mail/recipients.h"
 
 apr_status_t sendmail_words_by_name(sendmail_words_t *words, const char *name, zm_error_t *error)
@@ -31,37 +32,10 @@ apr_ssize_t sendmail_header_length(zm_str_t text)
 
 /* -- the header ------------------------------------------------------------------- */
 
-/* The field at the start of *rest, its continuation lines included, without its last LF. */
-static zm_str_t take_field(zm_str_t *rest)
-{
-    apr_size_t end = 0;
-    zm_str_t field;
-    do {
-        while (end < rest->length && rest->data[end] != '\n')
-            end++;
-        end++;
-    } while (end < rest->length && zm_is_blank((unsigned char)rest->data[end]));
-    field = zm_str_of(rest->data, end <= rest->length ? end - 1 : rest->length);
-    *rest = zm_str_from(*rest, end <= rest->length ? end : rest->length);
-    return field;
-}
-
-static zm_headers_t *parse_header(zm_str_t text, apr_pool_t *pool)
-{
-    zm_headers_t *headers = zm_headers_create(zm_header_table_create(pool), pool);
-    zm_str_t rest = text, name, value;
-    while (rest.length > 0) {
-        zm_str_t field = take_field(&rest);
-        if (zm_str_cut(field, ':', &name, &value))
-            zm_headers_append(headers, zm_str_trim(name), value);
-    }
-    return headers;
-}
-
 apr_status_t sendmail_header_recipients(apr_array_header_t *list, zm_str_t header,
                                         zm_error_t *error)
 {
-    zm_headers_t *headers = parse_header(header, list->pool);
+    zm_headers_t *headers = zm_headers_of_text(header, list->pool);
     bool resent = zm_headers_resent(headers);
     zm_recipients_t found = zm_recipients_of_header(headers, resent, list->pool);
     const zm_header_t *field;

@@ -1,5 +1,4 @@
 /* sendmail(8) as a submitter: the message on standard input into the spool. */
-#include <apr_env.h>
 #include <apr_file_io.h>
 #include <apr_poll.h>
 #include <apr_signal.h>
@@ -17,7 +16,6 @@
 #include "platform/child.h"
 #include "platform/exec.h"
 #include "platform/log.h"
-#include "spool/layout.h"
 #include "spool/trace.h"
 
 /* A header that has to be seen whole before its recipients are known. */
@@ -174,12 +172,6 @@ static apr_status_t copy_input(message_t *message)
     return status;
 }
 
-static const char *environment(const char *name, apr_pool_t *pool)
-{
-    char *value;
-    return apr_env_get(&value, name, pool) == APR_SUCCESS && *value != '\0' ? value : NULL;
-}
-
 /* -- around the message ------------------------------------------------------------------ */
 
 static void fill_person(sendmail_person_t *person, const sendmail_t *sendmail,
@@ -291,16 +283,6 @@ static apr_status_t transfer(message_t *message)
     return status != APR_SUCCESS ? status : message->failed;
 }
 
-static void note_submission(const sendmail_t *sendmail, const zm_published_t *published)
-{
-    char id[ZM_SPOOL_ID_SIZE];
-    if (strchr(zm_zenv_get_or(sendmail->zenv, "SYSLOGFLG", ""), 'S') == NULL)
-        return;
-    zm_layout_spool_id(id, published->info.id, published->info.mtime_s, published->info.mtime_ns);
-    zm_log_syslog(ZM_LOG_INFO, "sendmail", "%s: submitted uid=%" APR_INT64_T_FMT, id,
-                  (apr_int64_t)zm_identity_real().uid);
-}
-
 static int write_message(message_t *message)
 {
     const sendmail_t *sendmail = message->sendmail;
@@ -311,7 +293,7 @@ static int write_message(message_t *message)
     } else if (message->submission != NULL) {
         status = zm_submit_commit_wait(message->submission, &published, sendmail->pool);
         if (status == APR_SUCCESS)
-            note_submission(sendmail, &published);
+            sendmail_note(sendmail->zenv, "sendmail", &published);
     }
     /* Nothing in, nothing out: what cron and scripts rely on. */
     return status == APR_SUCCESS ? 0 : give_up(message, status);
@@ -319,7 +301,7 @@ static int write_message(message_t *message)
 
 static apr_status_t priority_of(const sendmail_t *sendmail, int *priority)
 {
-    const char *wanted = environment("MAILPRIORITY", sendmail->pool);
+    const char *wanted = preamble_variable("MAILPRIORITY", sendmail->pool);
     *priority = 0;
     if (sendmail->options->priority != NULL)
         return zm_site_priority(priority, sendmail->options->priority) ? APR_SUCCESS : ZM_E_SYNTAX;

@@ -3,6 +3,8 @@
 #include <apr_strings.h>
 #include <string.h>
 
+#include "mta/submit/preamble.h"
+
 #define REMOTE_FROM "remote from "
 
 bool uucp_is_from(zm_str_t line)
@@ -50,21 +52,12 @@ static apr_ssize_t find_remote(zm_str_t text)
     return -1;
 }
 
-static bool is_plain(zm_str_t text)
-{
-    apr_size_t i;
-    for (i = 0; i < text.length; i++)
-        if ((unsigned char)text.data[i] < ' ' || text.data[i] == 127)
-            return false;
-    return true;
-}
-
 apr_status_t uucp_parse(uucp_from_t *from, zm_str_t line, apr_pool_t *pool)
 {
     zm_str_t rest = zm_str_from(line, line.data[0] == '>' ? 6 : 5), address;
     apr_ssize_t remote;
     rest = zm_str_trim(rest);
-    if (!is_plain(rest))
+    if (!preamble_is_line(rest))
         return ZM_E_SYNTAX;
     address = take_address(&rest);
     if (address.length == 0)

@@ -17,7 +17,9 @@
 
 #include "mta/conf/options.h"
 #include "mta/conf/site.h"
+#include "mta/mail/header_text.h"
 #include "mta/mail/xtext.h"
+#include "mta/submit/preamble.h"
 #include "mta/submit/vacation_db.h"
 #include "mta/submit/vacation_judge.h"
 #include "mta/submit/vacation_reply.h"
@@ -71,12 +73,6 @@ static int complain_about(const vacation_t *vacation, int code, const char *what
                                  zm_status_text(status, reason, sizeof reason)));
 }
 
-static const char *environment(const char *name, apr_pool_t *pool)
-{
-    char *value;
-    return apr_env_get(&value, name, pool) == APR_SUCCESS && *value != '\0' ? value : NULL;
-}
-
 static const char *at_home(const vacation_t *vacation, const char *name)
 {
     if (name[0] == '/')
@@ -116,14 +112,6 @@ static int read_message(vacation_t *vacation)
     return 0;
 }
 
-static bool is_plain(const char *text)
-{
-    for (; *text != '\0'; text++)
-        if ((unsigned char)*text < ' ' || *text == 127)
-            return false;
-    return true;
-}
-
 /* The answer goes there, and nowhere else. */
 static bool is_one_address(vacation_t *vacation)
 {
@@ -141,7 +129,7 @@ static int find_sender(vacation_t *vacation)
     const char *sender = vacation->sender;
     zm_str_t line, rest, word;
     if (sender == NULL)
-        sender = environment("SENDER", vacation->pool);
+        sender = preamble_variable("SENDER", vacation->pool);
     if (sender == NULL && zm_str_starts(vacation->header, ZM_S("From "))) {
         zm_str_cut(zm_str_from(vacation->header, 5), '\n', &line, &rest);
         line = zm_str_trim(line);
@@ -151,7 +139,7 @@ static int find_sender(vacation_t *vacation)
     if (sender == NULL || *sender == '\0')
         return complain(vacation, EXIT_NO_SENDER, "the message has no sender");
     vacation->sender = sender;
-    if (strlen(sender) <= LONGEST_SENDER && is_plain(sender) &&
+    if (strlen(sender) <= LONGEST_SENDER && preamble_is_line(zm_str(sender)) &&
         (vacation_sender_forbids(sender) != NULL || is_one_address(vacation)))
         return 0;
     return complain(vacation, EXIT_LONG_SENDER, "the sender of the message is no address");
@@ -162,7 +150,7 @@ static int find_sender(vacation_t *vacation)
 /* "rfc822;ann@example.org" of INRCPT or ORCPT; null: it is not set, or not that. */
 static const char *recipient_in(const char *variable, apr_pool_t *pool)
 {
-    const char *value = environment(variable, pool);
+    const char *value = preamble_variable(variable, pool);
     zm_str_t type, address;
     if (value == NULL || !zm_str_cut(zm_str(value), ';', &type, &address) || address.length == 0)
         return NULL;
@@ -175,7 +163,7 @@ static const char *me(const vacation_t *vacation)
     const char *me = recipient_in("INRCPT", vacation->pool);
     if (me == NULL)
         me = recipient_in("ORCPT", vacation->pool);
-    return me != NULL && is_plain(me) ? me : vacation->user->name;
+    return me != NULL && preamble_is_line(zm_str(me)) ? me : vacation->user->name;
 }
 
 static int read_text(const vacation_t *vacation, zm_str_t *text)
@@ -257,7 +245,7 @@ static int respond(vacation_t *vacation)
         code = find_sender(vacation);
     if (code != 0)
         return code;
-    headers = vacation_header(vacation->header, vacation->pool);
+    headers = zm_headers_of_text(vacation->header, vacation->pool);
     why = vacation_sender_forbids(vacation->sender);
     if (why == NULL)
         why = vacation_header_forbids(headers, vacation->pool);
@@ -431,9 +419,9 @@ static int find_user(vacation_t *vacation, const char *login)
     zm_credentials_t who;
     apr_status_t status;
     if (login == NULL)
-        login = environment("LOGNAME", vacation->pool);
+        login = preamble_variable("LOGNAME", vacation->pool);
     if (login == NULL)
-        login = environment("USER", vacation->pool);
+        login = preamble_variable("USER", vacation->pool);
     status = login != NULL
                  ? zm_user_by_name(&vacation->user, login, vacation->pool)
                  : zm_user_by_uid(&vacation->user, zm_identity_real().uid, vacation->pool);
@@ -529,7 +517,7 @@ int main(int argc, char **argv)
         vacation.zenv = NULL;
         return complain(&vacation, ZM_EXIT_CONFIG, error.text);
     }
-    if (vacation.return_address != NULL && !is_plain(vacation.return_address))
+    if (vacation.return_address != NULL && !preamble_is_line(zm_str(vacation.return_address)))
         return complain(&vacation, ZM_EXIT_USAGE, "-R: an address without control characters");
     return run(&vacation, argc, argv);
 }

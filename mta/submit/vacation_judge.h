@@ -9,9 +9,6 @@
 
 #include "mta/mail/header.h"
 
-/** Takes a header apart: all up to the empty line; a first line "From " is left out. */
-zm_headers_t *vacation_header(zm_str_t text, apr_pool_t *pool);
-
 /** Why nobody who sends from this address is answered; null: he is.  "" and "<>" are the null
  * path. */
 const char *vacation_sender_forbids(const char *sender);

@@ -16,17 +16,10 @@ def ask(instance, *words):
 
 def told(spool):
     """What is said on an instance with that kind of spool."""
-    before = os.environ.get('ZM_TEST_SPOOL')
-    os.environ['ZM_TEST_SPOOL'] = spool
-    try:
-        with Instance() as i:
-            explain.prepare(i.root)
-            run(os.path.join(BIN, 'newaliases'), '--root', i.root)
-            return explain.plain(ask(i, '-t', *explain.ADDRESSES).out, [i.root])
-    finally:
-        del os.environ['ZM_TEST_SPOOL']
-        if before is not None:
-            os.environ['ZM_TEST_SPOOL'] = before
+    with Instance(engine=spool) as i:
+        explain.prepare(i.root)
+        run(os.path.join(BIN, 'newaliases'), '--root', i.root)
+        return explain.plain(ask(i, '-t', *explain.ADDRESSES).out, [i.root])
 
 
 def test_each_kind_of_address():

@@ -9,20 +9,6 @@ LARGE = 'Subject: large\n\n' + 'x' * 69 + '\n'
 SECRET = 'this was never submitted to anybody\n'
 
 
-@contextlib.contextmanager
-def instance(engine):
-    """An instance whose spool has that engine; nothing runs."""
-    before = os.environ.get('ZM_TEST_SPOOL')
-    os.environ['ZM_TEST_SPOOL'] = engine
-    try:
-        with Instance() as i:
-            yield i
-    finally:
-        os.environ.pop('ZM_TEST_SPOOL')
-        if before is not None:
-            os.environ['ZM_TEST_SPOOL'] = before
-
-
 def write(path, text):
     with open(path, 'wb') as f:
         f.write(text if isinstance(text, bytes) else text.encode())
@@ -55,7 +41,7 @@ def refused_by_all(i, *words):
 
 def test_a_spool_of_a_newer_version_is_refused():
     for engine in ENGINES:
-        with instance(engine) as i:
+        with Instance(engine=engine) as i:
             write(i.path('postoffice/.engine'), 'zmailer-spool 99\nengine %s\n' % engine)
             refused_by_all(i, 'newer version', 'use that version')
             if engine == 'emulated':
@@ -67,7 +53,7 @@ def test_a_spool_of_a_newer_version_is_refused():
 
 def test_a_mark_that_says_the_wrong_thing_is_named():
     for engine, other in (ENGINES, ENGINES[::-1]):
-        with instance(engine) as i:
+        with Instance(engine=engine) as i:
             mark = i.path('postoffice/.engine')
             write(mark, 'zmailer-spool 1\nengine %s\n' % other)
             refused_by_all(i, 'is missing', '.engine' if engine == 'native' else 'zmailer init')
@@ -81,7 +67,7 @@ def test_a_mark_that_says_the_wrong_thing_is_named():
 
 
 def test_a_lost_mark_of_a_database_is_written_again():
-    with instance('emulated') as i:
+    with Instance(engine='emulated') as i:
         i.plant('deferred/4711', LETTER)
         os.unlink(i.path('postoffice/.engine'))
         refused_by_all(i, '.engine', 'zmailer spool init')
@@ -92,7 +78,7 @@ def test_a_lost_mark_of_a_database_is_written_again():
 
 def test_two_engines_are_never_pointed_at_one_directory():
     for engine, other in (ENGINES, ENGINES[::-1]):
-        with instance(engine) as i:
+        with Instance(engine=engine) as i:
             where = i.path('postoffice')
             for words in (['ls', '--spool'], ['check'], ['init']):
                 p = i.zmailer('spool', *words, other + ':' + where, code=78)
@@ -108,7 +94,7 @@ def test_two_engines_are_never_pointed_at_one_directory():
 # -- the database
 
 def test_a_corrupt_database_is_named_by_every_program():
-    with instance('emulated') as i:
+    with Instance(engine='emulated') as i:
         where = copied(i)
         for name in ('spool.db-wal', 'spool.db-shm'):
             with contextlib.suppress(OSError):
@@ -119,7 +105,7 @@ def test_a_corrupt_database_is_named_by_every_program():
 
 
 def test_a_lost_database_is_named_and_never_made_anew():
-    with instance('emulated') as i:
+    with Instance(engine='emulated') as i:
         i.sendmail('bob', data=LARGE * 5000)
         where = copied(i)
         bodies = sum(len(names) for _, _, names in os.walk(where + '/bodies'))
@@ -139,7 +125,7 @@ def test_a_lost_database_is_named_and_never_made_anew():
 
 
 def test_a_file_of_the_engine_that_is_a_link_or_open_to_all_is_refused():
-    with instance('emulated') as i:
+    with Instance(engine='emulated') as i:
         where = copied(i)
         for name in ('spool.db', 'turn', 'locks'):
             again(i)
@@ -153,7 +139,7 @@ def test_a_file_of_the_engine_that_is_a_link_or_open_to_all_is_refused():
 
 
 def test_a_damaged_body_leaves_its_message_and_no_other_waits():
-    with instance('emulated') as i:
+    with Instance(engine='emulated') as i:
         for n in range(3):
             i.sendmail('bob', data=LARGE * 5000)
         i.sendmail('alice', data='Subject: small\n\nhello\n')
@@ -177,7 +163,7 @@ def test_a_damaged_body_leaves_its_message_and_no_other_waits():
 
 
 def test_mail_that_an_older_copy_of_the_database_does_not_know_is_kept_and_delivered():
-    with instance('emulated') as i:
+    with Instance(engine='emulated') as i:
         where = copied(i)
         i.sendmail('bob', data=LARGE * 5000)
         for name in ('spool.db', 'spool.db-wal', 'spool.db-shm'):
@@ -206,7 +192,7 @@ def test_mail_that_an_older_copy_of_the_database_does_not_know_is_kept_and_deliv
 
 def test_foreign_files_are_told_and_left():
     for engine in ENGINES:
-        with instance(engine) as i:
+        with Instance(engine=engine) as i:
             where = i.path('postoffice')
             inside = 'queue' if engine == 'native' else 'bodies/A'
             names = ['note', inside + '/a:b', inside + '/4711 ', inside + '/NUL.txt']
@@ -223,7 +209,7 @@ def test_foreign_files_are_told_and_left():
 
 
 def test_names_of_any_bytes_are_told_as_text():
-    with instance('native') as i:
+    with Instance(engine='native') as i:
         public = os.fsencode(i.path('postoffice/public'))
         names = {b'\x1b[2Jdone': r'\033[2Jdone', b'a\nspool.db: done': r'a\012spool.db: done', b'\xff\xfe*': r'\377\376*',
                  b'\xc2\x9b1m*': r'\302\2331m*', 'f\u00fcr*'.encode(): 'f\u00fcr*'}
@@ -239,7 +225,7 @@ def test_names_of_any_bytes_are_told_as_text():
 
 
 def test_impossible_names_in_the_input_directory_are_passed_over():
-    with instance('native') as i:
+    with Instance(engine='native') as i:
         names = ['1:2', 'CON', 'NUL.txt', '5.', '6 ', '..7', 'com1', '8\\9', '9\n9']
         for name in names:
             write(os.path.join(i.path('postoffice/router'), name), LETTER)
@@ -251,7 +237,7 @@ def test_impossible_names_in_the_input_directory_are_passed_over():
 
 
 def test_links_in_the_input_directory_are_not_followed_by_the_router():
-    with instance('native') as i:
+    with Instance(engine='native') as i:
         secret, router = i.path('secret'), i.path('postoffice/router')
         write(secret, LETTER + SECRET)
         os.symlink(secret, os.path.join(router, '4711'))

@@ -11,21 +11,12 @@ LARGE = LETTER + 'x' * 69 + '\n' * 40000
 FOR_GOOD = 100000
 
 
-@contextlib.contextmanager
 def instance(engine):
     if not os.path.exists(PRELOAD):
         raise Skip('needs ' + os.path.basename(PRELOAD))
     if SANITIZE:
         raise Skip('a sanitizer and the preload library cannot both come first')
-    before = os.environ.get('ZM_TEST_SPOOL')
-    os.environ['ZM_TEST_SPOOL'] = engine
-    try:
-        with Instance() as i:
-            yield i
-    finally:
-        os.environ.pop('ZM_TEST_SPOOL')
-        if before is not None:
-            os.environ['ZM_TEST_SPOOL'] = before
+    return Instance(engine=engine)
 
 
 def failing(i, **more):

@@ -7,19 +7,6 @@ STATIONS = ('router processing message', 'router done processing', 'scheduler pr
             'scheduler done processing ')
 
 
-@contextlib.contextmanager
-def instance(engine):
-    before = os.environ.get('ZM_TEST_SPOOL')
-    os.environ['ZM_TEST_SPOOL'] = engine
-    try:
-        with Instance() as i:
-            yield i
-    finally:
-        os.environ.pop('ZM_TEST_SPOOL')
-        if before is not None:
-            os.environ['ZM_TEST_SPOOL'] = before
-
-
 def begin(i, stderr):
     """sendmail -v, which has read its letter."""
     p = subprocess.Popen([os.path.join(BIN, 'sendmail'), '--root', i.root, '-v', 'bob'], stdin=subprocess.PIPE, stderr=stderr)
@@ -41,7 +28,7 @@ def in_order(text):
 
 def test_a_terminal_is_told_until_the_scheduler_is_done():
     for engine in ENGINES:
-        with instance(engine) as i:
+        with Instance(engine=engine) as i:
             ours, theirs = pty.openpty()
             p = begin(i, theirs)
             os.close(theirs)
@@ -64,7 +51,7 @@ def test_a_terminal_is_told_until_the_scheduler_is_done():
 
 def test_elsewhere_it_is_told_in_the_background():
     for engine in ENGINES:
-        with instance(engine) as i:
+        with Instance(engine=engine) as i:
             with open(i.path('told'), 'wb') as told:
                 check(begin(i, told).wait(30) == 0, 'it failed')
             i.start('router', 'scheduler')
@@ -74,7 +61,7 @@ def test_elsewhere_it_is_told_in_the_background():
 
 def test_who_follows_no_more_stops_nothing():
     for engine in ENGINES:
-        with instance(engine) as i:
+        with Instance(engine=engine) as i:
             with open(i.path('told'), 'wb') as told:
                 check(begin(i, told).wait(30) == 0, 'it failed')
             for pid, line in processes_of(i.root).items():
@@ -89,7 +76,7 @@ def test_who_follows_no_more_stops_nothing():
 
 
 def test_a_link_in_the_place_of_a_trace_is_not_followed():
-    with instance('native') as i:
+    with Instance(engine='native') as i:
         with open(i.path('told'), 'wb') as told:
             check(begin(i, told).wait(30) == 0, 'it failed')
         i.write('other', '')

@@ -83,13 +83,13 @@ class Instance:
     """A private instance, stopped and removed at the end of its `with` block."""
 
     def __init__(self, hostname='mail.test', users=('alice', 'bob'), mailbox='mbox', smart_host=None, local_domains=(),
-                 expiry='3d', fast=True):
+                 expiry='3d', fast=True, engine=os.environ.get('ZM_TEST_SPOOL')):
         self.root = tempfile.mkdtemp(prefix='zmsys-')
         os.chmod(self.root, 0o755)
         self.hostname, self.port = hostname, free_port()
         words = ['--hostname', hostname, '--smtp-port', str(self.port), '--users', ','.join(users), '--mailbox', mailbox]
-        if 'ZM_TEST_SPOOL' in os.environ:
-            words += ['--spool', os.environ['ZM_TEST_SPOOL']]
+        if engine:
+            words += ['--spool', engine]
         if smart_host:
             words += ['--smart-host', smart_host]
         if local_domains:

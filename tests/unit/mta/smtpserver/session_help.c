@@ -121,6 +121,15 @@ const char *say(client_t *client, const char *text)
     return say_bytes(client, text, strlen(text));
 }
 
+const char *reply_to(client_t *client, const char *text)
+{
+    const char *got = say(client, text);
+    int i;
+    for (i = 0; i < 200 && *got == '\0'; i++)
+        got = say(client, "");
+    return got;
+}
+
 const char *later(client_t *client, int seconds)
 {
     zm_clock_advance(apr_time_from_sec(seconds));

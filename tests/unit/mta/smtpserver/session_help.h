@@ -38,6 +38,8 @@ const char *hello(client_t *client);
 const char *send_text(client_t *client, const char *data);
 /** Sends text (after what is there has been done) and gives all that came back. */
 const char *say(client_t *client, const char *text);
+/** As say, but waits for something to come back, as where others are asked meanwhile. */
+const char *reply_to(client_t *client, const char *text);
 const char *say_bytes(client_t *client, const char *data, apr_size_t length);
 /** Moves the clocks on and gives what came back. */
 const char *later(client_t *client, int seconds);

@@ -41,16 +41,6 @@ static void done(client_t *client)
     fake_dns_stop(dns);
 }
 
-/* What comes back, when it comes; the network inside the test takes a few rounds. */
-static const char *reply_to(client_t *client, const char *text)
-{
-    const char *got = say(client, text);
-    int i;
-    for (i = 0; i < 200 && *got == '\0'; i++)
-        got = say(client, "");
-    return got;
-}
-
 /* The line about the client in the message that it sends. */
 static const char *rcvdfrom(const char *address, const char *greeting, const char *config)
 {

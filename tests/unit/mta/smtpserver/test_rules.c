@@ -101,16 +101,6 @@ static void done(client_t *client)
     fake_dns_stop(dns);
 }
 
-/* What comes back, when it comes. */
-static const char *reply_to(client_t *client, const char *text)
-{
-    const char *got = say(client, text);
-    int i;
-    for (i = 0; i < 200 && *got == '\0'; i++)
-        got = say(client, "");
-    return got;
-}
-
 static const char *mail_from(client_t *client, const char *sender)
 {
     (void)say(client, "RSET\r\n");

@@ -1,6 +1,7 @@
 #include <apr_strings.h>
 #include <string.h>
 
+#include "mta/mail/header_text.h"
 #include "mta/submit/vacation_db.h"
 #include "mta/submit/vacation_judge.h"
 #include "mta/submit/vacation_reply.h"
@@ -9,7 +10,7 @@
 static const char *judged(const char *header)
 {
     const char *why =
-        vacation_header_forbids(vacation_header(zm_str(header), zm_test_pool()), zm_test_pool());
+        vacation_header_forbids(zm_headers_of_text(zm_str(header), zm_test_pool()), zm_test_pool());
     return why != NULL ? why : "";
 }
 
@@ -70,7 +71,7 @@ static bool addressed(const char *header)
     apr_array_header_t *names = apr_array_make(zm_test_pool(), 2, sizeof(const char *));
     APR_ARRAY_PUSH(names, const char *) = "ann";
     APR_ARRAY_PUSH(names, const char *) = "boss@example.org";
-    return vacation_is_addressed(vacation_header(zm_str(header), zm_test_pool()), names);
+    return vacation_is_addressed(zm_headers_of_text(zm_str(header), zm_test_pool()), names);
 }
 
 static void whole_addresses_are_compared(void)
@@ -136,7 +137,7 @@ static const char *reply(const char *header, const char *text)
     vacation_reply_t from = {.me = "ann@mail.test",
                              .to = "bob@far.test",
                              .sender = "",
-                             .answered = vacation_header(zm_str(header), zm_test_pool()),
+                             .answered = zm_headers_of_text(zm_str(header), zm_test_pool()),
                              .text = zm_str(text)};
     zm_buf_t out = ZM_BUF_INIT;
     const char *result;
