@@ -119,8 +119,8 @@ bool zm_stream_at_eof(const zm_stream_t *stream);
  */
 void zm_stream_pause(zm_stream_t *stream);
 /**
- * Whether the peer has ended its direction, or the connection is lost: reads ahead for that what
- * there is room for.  For the owner of a paused stream, outside its callback.
+ * Whether the peer has ended its direction, or the connection is lost: reads ahead for that, until
+ * there are 64 KiB.  For the owner of a paused stream, outside its callback.
  */
 bool zm_stream_hung_up(zm_stream_t *stream);
 /** Goes on; when input is already here, ZM_STREAM_INPUT is called before this returns (in the

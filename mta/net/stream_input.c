@@ -218,7 +218,7 @@ bool zm_stream_hung_up(zm_stream_t *stream)
     do {
         if (stream->eof || stream->failed)
             return true;
-        if (stream->finishing || available(stream) >= MOST_KEPT)
+        if (stream->finishing || available(stream) >= SHARED_SIZE)
             return false;
         before = stream->received;
         zm_stream_receive(stream);

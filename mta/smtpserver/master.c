@@ -353,6 +353,11 @@ static bool check_config(const program_t *program)
     for (i = 0; i < config->warnings->nelts; i++)
         fprintf(stderr, "smtpserver: warning: %s\n",
                 APR_ARRAY_IDX(config->warnings, i, const char *));
+    for (i = 0; i < config->groups->nelts; i++) {
+        const char *problem = program_database_problem(program, config, i);
+        if (problem != NULL)
+            fprintf(stderr, "smtpserver: warning: %s\n", problem);
+    }
     for (i = 0; i < config->errors->nelts; i++)
         fprintf(stderr, "smtpserver: %s\n", APR_ARRAY_IDX(config->errors, i, const char *));
     return good;

@@ -340,7 +340,7 @@ static void complain(policy_t *policy)
         return;
     policy->complained = now;
     zm_log(ZM_LOG_ERROR, NULL, "policy database",
-           ZM_F_S("reason", "it cannot be read: clients are put off"));
+           ZM_F_S("reason", "it cannot be read: clients are put off; zmailer newdb makes it"));
 }
 
 static void ask_rules(policy_ask_t **ask, policy_t *policy, zm_map_t *map,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mta/conf/site.h"
+#include "mta/map/policy.h"
 #include "mta/smtpserver/localnames.h"
 #include "mta/smtpserver/mailconf.h"
 #include "mta/smtpserver/turn_file.h"
@@ -23,6 +24,24 @@ apr_status_t program_config(const program_t *program, config_t **config, apr_poo
                                                             : 0,
                                 .style = arguments->style};
     return config_load(config, program->config_file, &options, pool);
+}
+
+const char *program_database_problem(const program_t *program, const config_t *config, int number)
+{
+    const config_group_t *group = APR_ARRAY_IDX(config->groups, number, config_group_t *);
+    zm_map_options_t options = {.file = group->policy_file};
+    zm_policy_answer_t answer = {.reason = NULL};
+    zm_error_t error = {0};
+    zm_map_t *map;
+    zm_ip_t ip = {4, {127, 0, 0, 1}};
+    if (group->policy_type == NULL ||
+        (zm_map_create(&map, group->policy_type, &options, program->pool, &error) == APR_SUCCESS &&
+         zm_policy_ip(&answer, map, 0, &ip, program->pool) != ZM_MAP_FAILED))
+        return NULL;
+    return apr_psprintf(program->pool,
+                        "the policy database %s cannot be read (%s), so all clients are turned "
+                        "away; \"zmailer newdb\" makes it",
+                        group->policy_file, answer.reason != NULL ? answer.reason : error.text);
 }
 
 /* -- logs --------------------------------------------------------------------------------- */

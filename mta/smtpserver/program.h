@@ -71,6 +71,10 @@ void program_server_end(server_t *server);
 /** Where workers find the desk. */
 const char *program_desk_path(const program_t *program);
 
+/** Why the policy database of a group cannot be asked, if it has one; null: it can.  While it
+ * cannot nobody is let in. */
+const char *program_database_problem(const program_t *program, const config_t *config, int group);
+
 /* The ways to run; each gives the exit code. */
 int worker_run(program_t *program);
 int master_run(program_t *program);

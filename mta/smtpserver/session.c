@@ -18,6 +18,7 @@
 
 #define COMMAND_LINE_LIMIT 8192
 #define LINGER apr_time_from_sec(2) /* for a peer that is still sending */
+#define MOST_SENT_AHEAD 65536       /* commands during a delay; more hide that nobody waits */
 #define LEAST_RATE 16               /* octets a second that data must come with on average */
 
 /* -- the log --------------------------------------------------------------------------- */
@@ -227,6 +228,9 @@ static void on_delay(zm_timer_t *timer, void *baton)
         greeting_banner(session);
     } else if (session->stream != NULL && zm_stream_hung_up(session->stream)) {
         drop(session, "the client has left during a delay");
+    } else if (session->stream != NULL &&
+               zm_stream_peek(session->stream).length >= MOST_SENT_AHEAD) {
+        drop(session, "too much sent ahead during a delay");
     } else {
         session_note(session, "tarpit with delay %04d ends at %s", session->delayed,
                      now(date, sizeof date));

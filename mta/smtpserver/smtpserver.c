@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "mta/conf/options.h"
-#include "mta/map/policy.h"
 #include "mta/smtpserver/program.h"
 #include "platform/fs.h"
 
@@ -38,27 +37,6 @@ static const char *config_file(const program_t *program)
     return apr_pstrcat(program->pool, share, "/smtpserver.conf", NULL);
 }
 
-/* Whether the policy databases can be asked: while one cannot, nobody is let in. */
-static void check_databases(const config_t *config, apr_pool_t *pool)
-{
-    int i;
-    for (i = 0; i < config->groups->nelts; i++) {
-        const config_group_t *group = APR_ARRAY_IDX(config->groups, i, config_group_t *);
-        zm_map_options_t options = {.file = group->policy_file};
-        zm_policy_answer_t answer = {.reason = NULL};
-        zm_error_t error = {0};
-        zm_map_t *map;
-        zm_ip_t ip = {4, {127, 0, 0, 1}};
-        if (group->policy_type == NULL ||
-            (zm_map_create(&map, group->policy_type, &options, pool, &error) == APR_SUCCESS &&
-             zm_policy_ip(&answer, map, 0, &ip, pool) != ZM_MAP_FAILED))
-            continue;
-        printf("warning: the policy database %s cannot be read, and clients would be turned away: "
-               "%s\n",
-               group->policy_file, answer.reason != NULL ? answer.reason : error.text);
-    }
-}
-
 static int check(const program_t *program)
 {
     config_t *config;
@@ -75,7 +53,11 @@ static int check(const program_t *program)
         printf("warning: %s\n", APR_ARRAY_IDX(config->warnings, i, const char *));
     for (i = 0; i < config->errors->nelts; i++)
         printf("error: %s\n", APR_ARRAY_IDX(config->errors, i, const char *));
-    check_databases(config, program->pool);
+    for (i = 0; i < config->groups->nelts; i++) {
+        const char *problem = program_database_problem(program, config, i);
+        if (problem != NULL)
+            printf("warning: %s\n", problem);
+    }
     if (status == APR_SUCCESS)
         printf("%s can be used\n", config->file);
     return status == APR_SUCCESS ? 0 : 1;

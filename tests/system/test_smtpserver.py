@@ -139,7 +139,7 @@ def test_the_policy_database_decides():
         if os.path.isdir(i.path('postoffice/freezer')) and os.geteuid() == 0:    # the workers give root up
             shutil.chown(i.path('postoffice/freezer'), 'daemon')
         p = run(os.path.join(MAILBIN, 'smtpserver'), '-Z', i.path('etc/zmailer.conf'), '-N')
-        check('warning: the policy database' in p.out and 'can be used' in p.out, p.out)
+        check('warning: the policy database' in p.out and 'zmailer newdb' in p.out and 'can be used' in p.out, p.out)
         i.start('smtpserver')
         check(raw(i)[0].startswith('421 4.3.5'), 'a database that is not there lets clients in')
         run(os.path.join(BIN, 'policy-builder'), '--root', i.root)

@@ -19,6 +19,28 @@ static void a_client_that_left_is_not_waited_for(void)
     client_done(client);
 }
 
+static void a_flood_during_a_delay_is_not_worked_off(void)
+{
+    client_t *client = client_connect("PARAM tarpit 20 0 20", STRANGER);
+    zm_buf_t flood = ZM_BUF_INIT;
+    int i;
+    hello(client);
+    zm_buf_add_c(&flood, "FOO\r\n");
+    for (i = 0; i < 20000; i++)
+        zm_buf_add_c(&flood, "NOOP\r\n");
+    for (i = 0; i < 40 && flood.length > 0; i++) { /* as much as the connection takes */
+        apr_size_t sent = flood.length;
+        if (apr_socket_send(client->socket, flood.data, &sent) == APR_SUCCESS)
+            zm_buf_consume(&flood, sent);
+        (void)say(client, "");
+    }
+    zm_buf_free(&flood);
+    CU_ASSERT_EQUAL(client->server.open, 1);
+    (void)later(client, 21);
+    CU_ASSERT_EQUAL(client->server.open, 0);
+    client_done(client);
+}
+
 static void a_message_without_end_leaves_the_reserve_alone(void)
 {
     apr_size_t size = 1 << 20;
@@ -314,6 +336,7 @@ static void a_long_greeting_is_cut(void)
 }
 
 ZM_TESTS("smtpserver hostile", ZM_TEST(a_client_that_left_is_not_waited_for),
+         ZM_TEST(a_flood_during_a_delay_is_not_worked_off),
          ZM_TEST(a_message_without_end_leaves_the_reserve_alone),
          ZM_TEST(a_failed_chunk_ends_with_the_next_mail),
          ZM_TEST(a_message_without_sender_to_too_many_is_not_taken),
