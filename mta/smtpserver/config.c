@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mta/smtpserver/config_parts.h"
+#include "mta/smtpserver/policy.h"
 
 /* -- messages -------------------------------------------------------------------- */
 
@@ -54,6 +55,7 @@ static config_group_t *default_group(apr_pool_t *pool)
     group->tls.least = "1.2";
     group->tls.depth = 5;
     group->tls.seconds = 3600;
+    group->spf_threshold = POLICY_SPF_SOFTFAIL;
     group->contact = "Ask HELP for our contact information.";
     return group;
 }

@@ -73,10 +73,12 @@ struct config_group_t {
     bool listen_submit;                    /**< BindAddress, or its absence, means port 587 too */
     bool listen_tls;                       /**< and 465 */
     config_tls_t tls;
-    int64_t submit_auth; /**< who must say who he is: 0 not this host, 1 everybody, -1 not set */
-    bool names;          /**< clients' names are asked of the domain name service */
-    bool vrfy, expn;     /**< VRFY and EXPN are put to the router */
-    int64_t deliver_by;  /**< DELIVERBY: the least seconds, 0: any; -1: it is off */
+    int64_t submit_auth;   /**< who must say who he is: 0 not this host, 1 everybody, -1 not set */
+    int64_t spf_threshold; /**< POLICY_SPF_: results worth less are refused */
+    bool spf_received;     /**< a field in the header tells the result */
+    bool names;            /**< clients' names are asked of the domain name service */
+    bool vrfy, expn;       /**< VRFY and EXPN are put to the router */
+    int64_t deliver_by;    /**< DELIVERBY: the least seconds, 0: any; -1: it is off */
     bool rcvd_auth, rcvd_tls, rcvd_tls_peer; /**< what Received tells of a client */
     bool never_notify;                       /**< store NOTIFY=NEVER whatever was asked for */
     const char *contact;

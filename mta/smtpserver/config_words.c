@@ -13,6 +13,7 @@
 
 #include "mta/map/map.h"
 #include "mta/smtpserver/config_parts.h"
+#include "mta/smtpserver/policy.h"
 
 typedef enum kind_t {
     ON,       /* a flag of the whole configuration: true */
@@ -85,6 +86,21 @@ static void policy_database(config_reader_t *reader)
                        "PARAM policydb: this version has no databases of type %s: clients will be "
                        "turned away",
                        group->policy_type);
+}
+
+static void spf_threshold(config_reader_t *reader)
+{
+    static const char *const words[] = {"fail", "softfail", "none", "neutral", "pass"};
+    int64_t i, count = sizeof words / sizeof words[0];
+    for (i = 0; i < count; i++)
+        if (zm_str_equal_nocase(reader->words[0], zm_str(words[i])))
+            break;
+    if (i == count) {
+        config_warning(reader, "PARAM spf-threshold: expected fail, softfail, none, neutral or "
+                               "pass: nobody is refused for SPF");
+        i = 0;
+    }
+    reader->group->spf_threshold = POLICY_SPF_FAIL + i;
 }
 
 static void policy_default(config_reader_t *reader)
@@ -314,6 +330,8 @@ static const keyword_t keywords[] = {
     {.name = "force-rcpt-notify-never", .kind = GROUP_ON, .offset = G(never_notify)},
     {.name = "no-force-rcpt-notify-never", .kind = GROUP_OFF, .offset = G(never_notify)},
 
+    {.name = "spf-received", .kind = GROUP_ON, .offset = G(spf_received)},
+    {.name = "spf-threshold", .kind = CALL, .call = spf_threshold, .words = 1},
     {.name = "policydb", .kind = CALL, .call = policy_database, .words = 2},
     {.name = "policy-default", .kind = CALL, .call = policy_default, .words = 1},
     {.name = "BindSubmit", .kind = CALL, .call = bind_submit, .words = 1},
@@ -420,19 +438,14 @@ static const keyword_t keywords[] = {
     {.name = "tls-scache-name",
      .kind = NOTICE,
      .note = "sessions are sealed into tickets, not kept"},
-    {.name = "spf-received", .kind = NOTICE, .note = "this version does not check SPF"},
-    {.name = "spf-threshold",
-     .kind = NOTICE,
-     .words = 1,
-     .note = "this version does not check SPF"},
     {.name = "spf-localpolicy",
      .kind = NOTICE,
      .words = 1,
-     .note = "this version does not check SPF"},
+     .note = "records of SPF count as they are published"},
     {.name = "spf-whitelist-use-default",
      .kind = NOTICE,
      .words = 1,
-     .note = "this version does not check SPF"},
+     .note = "records of SPF count as they are published"},
     {.name = "smtputf8-ok", .kind = NOTICE, .note = "this version has no SMTPUTF8"},
 };
 

@@ -76,6 +76,27 @@ static apr_status_t add_comment(const session_t *session)
     return zm_submit_write(session->transaction->submission, line->data, line->length);
 }
 
+/* What SPF says of the sender (RFC 7208, 9.1). */
+static apr_status_t add_spf(const session_t *session)
+{
+    const transaction_t *transaction = session->transaction;
+    zm_buf_t *line = &session->server->scratch;
+    zm_str_t greeting = zm_buf_str(&session->helo), verb;
+    char address[ZM_IP_TEXT];
+    zm_buf_clear(line);
+    zm_buf_printf(line, "Received-SPF: %s (%s: sender and client) client-ip=%s;\n",
+                  spf_name(session->policy.spf_result), session->server->hostname,
+                  zm_ip_print(&session->options.client.ip, address));
+    zm_buf_add_c(line, "\tenvelope-from=");
+    envelope_quote(line, transaction->sender);
+    if (session->helo_good && zm_str_word(&greeting, &verb)) {
+        greeting = zm_str_trim(greeting);
+        zm_buf_printf(line, "; helo=\"%.*s\"", (int)greeting.length, greeting.data);
+    }
+    zm_buf_add_byte(line, '\n');
+    return zm_submit_write(transaction->submission, line->data, line->length);
+}
+
 void data_begin(session_t *session)
 {
     transaction_t *transaction = session->transaction;
@@ -84,6 +105,8 @@ void data_begin(session_t *session)
         status = finish_envelope(session);
     if (status == APR_SUCCESS && session->submission)
         status = add_comment(session);
+    if (status == APR_SUCCESS && session->group->spf_received && session->policy.spf_known)
+        status = add_spf(session);
     if (status != APR_SUCCESS)
         transaction_fail(transaction, status);
     zm_dot_decoder_init(&transaction->decoder, bare_lf(session));

@@ -210,6 +210,9 @@ static policy_verdict_t refusal(policy_stage_t stage, int result)
     case RESULT_NO_EXCHANGER:
         return verdict(POLICY_REFUSE, 550, "5.7.1",
                        "relaying denied: this host is no exchanger of that domain");
+    case RESULT_SPF:
+        return verdict(POLICY_REFUSE, 550, "5.7.23",
+                       "that domain does not let your address send in its name (SPF)");
     case RESULT_NEVER_SO_MUCH:
         return verdict(POLICY_REFUSE, 550, "5.7.1", "too much mail from your address in this hour");
     case RESULT_NOT_SO_FAST:
@@ -246,27 +249,74 @@ static void answer(const policy_question_t *question, int result, zm_str_t messa
     fn(&told, baton);
 }
 
+/* The answer to a question that had to wait. */
+static void answer_late(policy_ask_t *ask, int result, zm_str_t message)
+{
+    apr_pool_t *pool = ask->pool;
+    answer(&ask->question, result, message, pool, ask->fn, ask->baton);
+    apr_pool_destroy(pool);
+}
+
+/* Those who may send anywhere need not be let by the domains. */
+static bool wants_spf(const policy_question_t *question)
+{
+    return question->stage == POLICY_SENDER && question->state->spf &&
+           !question->state->always_accept;
+}
+
+static int worth(spf_result_t result)
+{
+    switch (result) {
+    case SPF_FAIL:
+        return POLICY_SPF_FAIL;
+    case SPF_SOFTFAIL:
+        return POLICY_SPF_SOFTFAIL;
+    case SPF_NONE:
+        return POLICY_SPF_NONE;
+    case SPF_NEUTRAL:
+        return POLICY_SPF_NEUTRAL;
+    default:
+        return POLICY_SPF_PASS;
+    }
+}
+
+static void on_spf(spf_result_t result, void *baton)
+{
+    policy_ask_t *ask = baton;
+    policy_state_t *state = ask->question.state;
+    state->spf_known = true;
+    state->spf_result = result;
+    answer_late(ask, worth(result) < ask->question.spf_threshold ? RESULT_SPF : 0, ZM_S(""));
+}
+
+static void begin_spf(policy_ask_t *ask)
+{
+    const policy_question_t *question = &ask->question;
+    const spf_question_t spf = {.dns = ask->policy->dns,
+                                .ip = question->client.ip,
+                                .local = question->sender->local,
+                                .domain = question->sender->domain,
+                                .helo = question->helo};
+    spf_ask(&spf, on_spf, ask, ask->pool);
+}
+
 static void on_domain(int result, void *baton)
 {
     policy_ask_t *ask = baton;
-    policy_fn *fn = ask->fn;
-    void *fn_baton = ask->baton;
-    apr_pool_t *pool = ask->pool;
-    zm_str_t message = result == RESULT_TEMPORARY ? ZM_S("") : ask->message;
-    answer(&ask->question, result, message, pool, fn, fn_baton);
-    apr_pool_destroy(pool);
+    if (result == 0 && wants_spf(&ask->question))
+        begin_spf(ask);
+    else
+        answer_late(ask, result, result == RESULT_TEMPORARY ? ZM_S("") : ask->message);
 }
 
 static void on_lists(policy_lists_t *lists, void *baton)
 {
     policy_ask_t *ask = baton;
-    apr_pool_t *pool = ask->pool;
     policy_state_t *state = ask->question.state;
     zm_str_t message = lists->reason[0] != '\0' ? zm_str(lists->reason) : ask->message;
     if (lists->remembered[0] != '\0')
         apr_cpystrn(state->listed, lists->remembered, sizeof state->listed);
-    answer(&ask->question, lists->refused ? RESULT_REJECT : 0, message, pool, ask->fn, ask->baton);
-    apr_pool_destroy(pool);
+    answer_late(ask, lists->refused ? RESULT_REJECT : 0, message);
 }
 
 static void begin_check(policy_ask_t *ask, const rules_t *rules)
@@ -284,6 +334,10 @@ static void begin_check(policy_ask_t *ask, const rules_t *rules)
                              .baton = ask,
                              .pool = ask->pool};
         policy_lists_ask(&ask->check.lists);
+        return;
+    }
+    if (rules->check == CHECK_NOTHING) {
+        begin_spf(ask);
         return;
     }
     ask->check.domain = (policy_domain_t){.dns = policy->dns,
@@ -361,11 +415,11 @@ static void ask_rules(policy_ask_t **ask, policy_t *policy, zm_map_t *map,
         result = apply(&rules);
     if (result < 0 && map != NULL && rules_spare_postmaster(&rules, result))
         result = 0;
-    else if (result == 0 && rules.check != CHECK_NOTHING) {
+    else if (result == 0 && (rules.check != CHECK_NOTHING || wants_spf(question))) {
         if (ask_names(ask, policy, &rules, fn, baton))
             return;
-        if (rules.check != CHECK_LISTS) /* without a resolver nobody is on a list */
-            result = RESULT_TEMPORARY;
+        if (rules.check == CHECK_EXISTS || rules.check == CHECK_EXCHANGER)
+            result = RESULT_TEMPORARY; /* without a resolver nobody is on a list */
     }
     if (result == RESULT_BROKEN)
         complain(policy);

@@ -27,6 +27,7 @@
 #include "mta/net/dns.h"
 #include "mta/net/ip.h"
 #include "mta/smtpserver/localnames.h"
+#include "mta/smtpserver/spf.h"
 
 typedef struct policy_t policy_t;
 
@@ -38,6 +39,15 @@ typedef enum policy_stage_t {
 } policy_stage_t;
 
 #define POLICY_REASON 256
+
+/** What results of SPF are worth: those that are no judgement as much as pass. */
+enum {
+    POLICY_SPF_FAIL = 1,
+    POLICY_SPF_SOFTFAIL,
+    POLICY_SPF_NONE,
+    POLICY_SPF_NEUTRAL,
+    POLICY_SPF_PASS
+};
 
 /** What the rules know of a client by now.  The session keeps it, zero at first. */
 typedef struct policy_state_t {
@@ -54,6 +64,9 @@ typedef struct policy_state_t {
     int64_t max_size; /**< of its messages, octets; 0: no limit */
     /* of the message under way; POLICY_SENDER begins anew */
     bool sender_freeze, sender_norelay;
+    bool spf;       /**< the rules want SPF for this client */
+    bool spf_known; /**< and it is known for the message under way */
+    spf_result_t spf_result;
     bool freeze;                /**< the message is to be set aside */
     char reason[POLICY_REASON]; /**< of always_reject; "" for none */
     char listed[POLICY_REASON]; /**< what a list says of it, for those recipients who care */
@@ -72,6 +85,7 @@ typedef struct policy_question_t {
                                         the message under way */
     zm_str_t helo;                   /**< the name in the greeting; "" before */
     const char *name;                /**< of its address; null: unknown */
+    int64_t spf_threshold;           /**< results worth less are refused: POLICY_SPF_ */
     bool name_verified;              /**< and the name leads to the address */
     const zm_smtp_path_t *sender;    /**< null before MAIL */
     const zm_smtp_path_t *recipient; /**< at POLICY_RECIPIENT */

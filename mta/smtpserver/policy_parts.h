@@ -14,8 +14,9 @@ enum {
     RESULT_FREEZE = 1,
     RESULT_REJECT = -1,
     RESULT_NO_DOMAIN = -2,
-    RESULT_NO_EXCHANGER = -3,  /* we are none for that domain */
-    RESULT_NO_MAIL = -4,       /* the domain says that it takes none (RFC 7505) */
+    RESULT_NO_EXCHANGER = -3, /* we are none for that domain */
+    RESULT_NO_MAIL = -4,      /* the domain says that it takes none (RFC 7505) */
+    RESULT_SPF = -6,
     RESULT_NEVER_SO_MUCH = -5, /* within the hour */
     RESULT_NOT_SO_FAST = -100,
     RESULT_TOO_MANY = -101, /* sessions of this address */

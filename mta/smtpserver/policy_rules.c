@@ -83,7 +83,7 @@ static void take_listed(policy_state_t *state, const zm_policy_answer_t *answer,
         apr_cpystrn(state->listed, zm_str_c(pool, zm_str_from(value, 1)), sizeof state->listed);
 }
 
-/* Nobody asks lists about those who are trusted, nor about ourselves. */
+/* Nobody asks lists, nor SPF, about those who are trusted, nor about ourselves. */
 static void choose_lists(rules_t *rules, const zm_policy_answer_t *answer)
 {
     const policy_question_t *question = rules->question;
@@ -92,6 +92,7 @@ static void choose_lists(rules_t *rules, const zm_policy_answer_t *answer)
         state->trust_recipients ||
         policy_is_own(rules->policy, &question->server.ip, &question->client.ip))
         return;
+    question->state->spf = on(answer, ZM_POLICY_SPF);
     take_listed(question->state, answer, rules->pool);
     rules->reject_zones = value_of(answer, ZM_POLICY_TESTDNSRBL);
     rules->remember_zones = value_of(answer, ZM_POLICY_RCPTDNSRBL);
@@ -142,7 +143,7 @@ int rules_of_client(rules_t *rules)
 {
     const zm_policy_set_t wanted = S(REJECTNET) | S(FREEZENET) | S(RELAYCUSTNET) | S(MAXINSIZE) |
                                    S(FULLTRUSTNET) | S(TRUSTRECIPIENTS) | S(MAXSAMEIPSOURCE) |
-                                   S(TESTDNSRBL) | S(RCPTDNSRBL) | S(RATELIMITMSGS);
+                                   S(TESTDNSRBL) | S(RCPTDNSRBL) | S(RATELIMITMSGS) | S(SPF);
     const policy_question_t *question = rules->question;
     policy_state_t *state = question->state;
     zm_policy_answer_t answer;
@@ -272,7 +273,7 @@ int rules_of_sender(rules_t *rules)
     zm_policy_set_t wanted =
         S(REJECTSOURCE) | S(FREEZESOURCE) | S(SENDERNORELAY) | S(SENDEROKWITHDNS);
     int result;
-    state->sender_freeze = state->sender_norelay = state->freeze = false;
+    state->sender_freeze = state->sender_norelay = state->freeze = state->spf_known = false;
     if (state->always_reject)
         return rejected(rules);
     if (state->always_freeze)

@@ -28,6 +28,9 @@ static const fake_record_t records[] = {
     {"9.2.0.192.gone.zone.test", ZM_DNS_A, 60, "192.0.2.1"},
     {"1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.bad.zone.test", ZM_DNS_A, 60,
      "127.0.0.3"},
+    {"mine.test", ZM_DNS_TXT, 60, "v=spf1 ip4:192.0.2.9 -all"},
+    {"yours.test", ZM_DNS_TXT, 60, "v=spf1 ip4:192.0.2.10 -all"},
+    {"soft.test", ZM_DNS_TXT, 60, "v=spf1 ~all"},
     {NULL, ZM_DNS_A, 0, NULL}};
 
 /* The stock rules, with some more. */
@@ -379,6 +382,41 @@ static void senders_can_be_refused(void)
     done(client);
 }
 
+#define SPF "[0.0.0.0]/0 spf +\n[192.0.2.128]/25 relaycustnet + spf +\n. relaytarget +\n"
+
+static void domains_say_who_may_send_in_their_name(void)
+{
+    client_t *client = client_with(SPF, "PARAM spf-received", STRANGER);
+    (void)reply_to(client, "EHLO yours.test\r\n");
+    ASSERT_HAS(mail_from(client, "a@yours.test"),
+               "550 5.7.23 [192.0.2.9] mail from=<a@yours.test>:");
+    ASSERT_HAS(mail_from(client, ""), "550 5.7.23");
+    ASSERT_HAS(mail_from(client, "a@nosuch.test"), "250 2.1.0");
+    ASSERT_HAS(mail_from(client, "a@soft.test"), "250 2.1.0");
+    ASSERT_HAS(mail_from(client, "a@mine.test"), "250 2.1.0");
+    ASSERT_HAS(rcpt_to(client, "bob@local.test"), "250");
+    (void)say(client, "DATA\r\n");
+    ASSERT_HAS(reply_to(client, "A: b\r\n\r\n.\r\n"), "250 2.0.0");
+    ASSERT_HAS(
+        fake_spool.messages[0],
+        "env-end\nReceived-SPF: pass (mx.local.test: sender and client) "
+        "client-ip=192.0.2.9;\n\tenvelope-from=\"a@mine.test\"; helo=\"yours.test\"\nA: b\n");
+    done(client);
+    client = client_with(SPF, "PARAM spf-threshold none", STRANGER);
+    (void)reply_to(client, "EHLO peer.test\r\n");
+    ASSERT_HAS(mail_from(client, "a@soft.test"), "550 5.7.23");
+    ASSERT_HAS(mail_from(client, "a@nosuch.test"), "250 2.1.0");
+    done(client);
+    client = client_with(SPF, "PARAM spf-threshold fail", STRANGER);
+    (void)reply_to(client, "EHLO peer.test\r\n");
+    ASSERT_HAS(mail_from(client, "a@yours.test"), "250 2.1.0");
+    done(client);
+    client = client_with(SPF, "", "192.0.2.130");
+    (void)reply_to(client, "EHLO peer.test\r\n");
+    ASSERT_HAS(mail_from(client, "a@yours.test"), "250 2.1.0");
+    done(client);
+}
+
 static void messages_can_be_set_aside(void)
 {
     client_t *client =
@@ -457,5 +495,6 @@ ZM_TESTS("smtpserver rules", ZM_TEST(strangers_reach_what_the_rules_name),
          ZM_TEST(lists_that_do_not_answer_keep_nobody_waiting),
          ZM_TEST(a_client_that_leaves_while_lists_are_asked_does_no_harm),
          ZM_TEST(senders_can_be_refused), ZM_TEST(messages_can_be_set_aside),
+         ZM_TEST(domains_say_who_may_send_in_their_name),
          ZM_TEST(backups_may_be_found_by_their_exchangers), ZM_TEST(what_no_rule_covers_is_refused),
          ZM_TEST(a_client_that_leaves_during_a_question_does_no_harm))
