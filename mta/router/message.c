@@ -90,6 +90,19 @@ static void at(router_message_t *message, const char *step)
     zm_script_trace_text(message->worker->script, "sequencer", "%s: %s", message->name, step);
 }
 
+/* Users may write into the input directories without any program of ours that would keep a limit.
+ */
+static bool is_too_large(router_message_t *message)
+{
+    uint64_t largest = 0;
+    zm_error_t error = {0};
+    if (message->trusted)
+        return false;
+    if (zm_zenv_size(message->worker->zenv, "MAX_SUBMIT_SIZE", 0, &largest, &error) != APR_SUCCESS)
+        zm_log(ZM_LOG_ERROR, message->spool_id, "no limit is kept", ZM_F_S("reason", error.text));
+    return largest > 0 && message->file->info.size > largest;
+}
+
 static router_outcome_t run_steps(router_message_t *message)
 {
     router_outcome_t outcome;
@@ -109,6 +122,10 @@ static router_outcome_t run_steps(router_message_t *message)
     if (status != APR_SUCCESS)
         return ROUTER_DEFERRED;
     router_trace_open(message);
+    if (is_too_large(message)) {
+        router_park(message, "toolarge", "it is larger than MAX_SUBMIT_SIZE");
+        return ROUTER_NOT_OPENED;
+    }
     at(message, "header");
     trace_header(message);
     if ((outcome = router_read_header(message)) != ROUTER_DONE)

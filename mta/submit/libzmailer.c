@@ -42,13 +42,15 @@ static int fail(apr_status_t status)
 {
     if (status > 0 && status < APR_OS_START_ERROR) /* one of the system's own */
         errno = status;
-    else if (APR_STATUS_IS_ENOSPC(status) || status == ZM_E_LIMIT)
+    else if (status == ZM_E_LIMIT)
+        errno = EFBIG;
+    else if (APR_STATUS_IS_ENOSPC(status))
         errno = ENOSPC;
     else if (APR_STATUS_IS_ENOENT(status))
         errno = ENOENT;
     else if (APR_STATUS_IS_EACCES(status) || status == ZM_E_UNSAFE)
         errno = EACCES;
-    else if (status == ZM_E_SYNTAX)
+    else if (status == ZM_E_SYNTAX || status == ZM_E_CONFIG)
         errno = EINVAL;
     else if (status == ZM_E_BUSY || status == ZM_E_TEMPORARY)
         errno = EAGAIN;
@@ -138,7 +140,7 @@ FILE *mail_open(const char *type)
 
 /* -- closing -------------------------------------------------------------------------------- */
 
-static apr_status_t copy_all(FILE *file, zm_submission_t *submission)
+static apr_status_t copy_all(FILE *file, zm_submission_t *submission, uint64_t limit)
 {
     char block[16384];
     apr_size_t length;
@@ -146,7 +148,9 @@ static apr_status_t copy_all(FILE *file, zm_submission_t *submission)
     if (fflush(file) != 0 || fseek(file, 0, SEEK_SET) != 0)
         return APR_FROM_OS_ERROR(errno);
     while (status == APR_SUCCESS && (length = fread(block, 1, sizeof block, file)) > 0)
-        status = zm_submit_write(submission, block, length);
+        status = limit > 0 && zm_submit_written(submission) + length > limit
+                     ? ZM_E_LIMIT
+                     : zm_submit_write(submission, block, length);
     return status == APR_SUCCESS && ferror(file) ? APR_EGENERAL : status;
 }
 
@@ -182,6 +186,8 @@ static int finish(FILE *file, const char *where, const char *suffix, bool unsync
     zm_submitter_t submitter;
     zm_submission_t *submission;
     zm_zenv_t *zenv;
+    zm_error_t error;
+    uint64_t limit;
     apr_status_t status;
     if (stream == NULL) {
         errno = EBADF;
@@ -191,8 +197,10 @@ static int finish(FILE *file, const char *where, const char *suffix, bool unsync
     if (status == APR_SUCCESS) {
         options.priority = stream->priority;
         options.uid = zm_site_trusted(zenv, stream->pool).uid;
-        status = zm_submit_begin(&submission, &submitter, &options);
-        if (status == APR_SUCCESS && (status = copy_all(file, submission)) != APR_SUCCESS)
+        status = zm_zenv_size(zenv, "MAX_SUBMIT_SIZE", 0, &limit, &error);
+        if (status == APR_SUCCESS)
+            status = zm_submit_begin(&submission, &submitter, &options);
+        if (status == APR_SUCCESS && (status = copy_all(file, submission, limit)) != APR_SUCCESS)
             zm_submit_abort(submission);
         else if (status == APR_SUCCESS && where != NULL)
             status = zm_submit_commit_to(submission, where, suffix, published, stream->pool);

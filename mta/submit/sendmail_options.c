@@ -428,6 +428,10 @@ apr_status_t sendmail_options_parse(sendmail_options_t **options, int argc, cons
     strict = apr_env_get(&posix, "POSIXLY_CORRECT", pool) == APR_SUCCESS;
     if (mode_by_name(&parse))
         return APR_SUCCESS;
+    if (argc == 2 && strcmp(argv[1], "/?") == 0) { /* as people ask on Windows */
+        parse.options->mode = SENDMAIL_HELP;
+        return APR_SUCCESS;
+    }
     while (parse.next < argc) {
         const char *word = argv[parse.next++];
         apr_status_t status;

@@ -90,6 +90,21 @@ def test_a_full_spool_says_452():
             check(code == 452, '%d %r' % (code, text))
 
 
+def test_what_users_put_there_themselves_has_a_limit_too():
+    need_root()
+    with Instance() as i:
+        if i.emulated():
+            raise Skip('the database belongs to one account')
+        i.append('etc/zmailer.conf', 'MAX_SUBMIT_SIZE=2000\n')
+        for subject, owner, size in (('small', 65534, 10), ('large', 65534, 5000), ('of root', 0, 5000)):
+            name = i.plant('router', 'from alice@mail.test\nto bob\nenv-end\nSubject: %s\n\n%s\n' % (subject, 'x' * size))
+            os.chown(i.path('postoffice', name), owner, -1)
+        i.start()
+        check(sorted(m['Subject'] for m in i.wait_mail('bob', 2)) == ['of root', 'small'], 'others')
+        wait(lambda: i.spool('postman'), 'the large one')
+        check(i.spool('postman')[0].endswith('.toolarge') and not i.spool('router'), i.spool('postman'))
+
+
 def test_messages_that_their_owners_keep_locked_stop_nobody_else():
     import fcntl
     with Instance() as i:

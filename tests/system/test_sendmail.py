@@ -1,5 +1,5 @@
 """sendmail: what stands in the spool afterwards, and what it exits with."""
-import pwd, stat, sys
+import errno, pwd, stat, sys
 from zm import *
 
 SENDMAIL = os.path.join(BIN, 'sendmail')
@@ -160,6 +160,8 @@ def test_the_library_writes_the_same_first_lines():
         run(*library, env=env)
         lines = envelope(i)
         check(lines[0] == 'fullname "J. Doe"' and lines[1].startswith('rcvdfrom STDIN (a?b@') and lines[2] == 'from ann@far.test', lines)
+        i.append('etc/zmailer.conf', 'MAX_SUBMIT_SIZE=20\n')
+        run(*library, env=env, code=errno.EFBIG)
         i.append('etc/zmailer.conf', 'SUBMIT_FSYNC=perhaps\n')
         check(run(*library, env=env, code=None).returncode not in (0, 1), 'submitted')
         nothing_queued(i)

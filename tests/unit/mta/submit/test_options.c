@@ -108,6 +108,8 @@ static void the_version_idiom_goes_on_with_the_mode(void)
     CU_ASSERT_EQUAL(parsed->mode, SENDMAIL_SUBMIT);
     ZM_ASSERT_OK(parse("sendmail -d0"));
     CU_ASSERT_EQUAL(parsed->mode, SENDMAIL_NOTHING);
+    ZM_ASSERT_OK(parse("sendmail /?"));
+    CU_ASSERT_EQUAL(parsed->mode, SENDMAIL_HELP);
     ZM_ASSERT_OK(parse("/usr/bin/purgestat -x"));
     CU_ASSERT_EQUAL(parsed->mode, SENDMAIL_UNSUPPORTED);
 }
