@@ -80,7 +80,7 @@ static apr_status_t make_context(zm_tls_client_t *client, zm_tls_level_t level, 
     return zm_tls_create(&client->contexts[level], &options, error);
 }
 
-/* All contexts, so that what is wrong shows before any mail does. */
+/* All contexts that can be needed, so that what is wrong shows before any mail does. */
 static void load(zm_tls_client_t *client)
 {
     apr_pool_t *pool = client->agent->pool;
@@ -106,7 +106,7 @@ static void load(zm_tls_client_t *client)
         fail(client, client->config.problem);
         return;
     }
-    for (level = ZM_TLS_MAY; level <= ZM_TLS_VERIFY; level++)
+    for (level = ZM_TLS_MAY; level <= (client->config.strict ? ZM_TLS_VERIFY : ZM_TLS_MAY); level++)
         if (make_context(client, (zm_tls_level_t)level, &error) != APR_SUCCESS) {
             fail(client, apr_pstrdup(pool, error.text));
             return;

@@ -246,6 +246,23 @@ static void encrypt_waits_for_a_server_without_extensions(void)
     CU_ASSERT_EQUAL(server.letters, 0);
 }
 
+static void ciphers_without_certificates_serve_no_demand(void)
+{
+    const char *path;
+    begin_tls("DNS:mail.test");
+    configure("tls-cipher-list aNULL\ntls-policy elsewhere.test encrypt\n");
+    path = send_to("a@x");
+    run();
+    TAGS(path, " ");
+    CU_ASSERT_EQUAL(server.sessions, 0);
+    begin_tls("DNS:mail.test");
+    configure("tls-cipher-list aNULL\n");
+    path = send_to("a@x");
+    run();
+    TAGS(path, "+");
+    TALK(SECURE);
+}
+
 static void verify_takes_the_right_certificate(void)
 {
     const char *path;
@@ -434,6 +451,7 @@ ZM_TESTS("smtp tls", ZM_TEST(tls_is_used_where_it_is_offered), ZM_TEST(no_tls_me
          ZM_TEST(attempts_within_the_minute_are_not_in_clear), ZM_TEST(broken_handshake_defers),
          ZM_TEST(connection_lost_before_the_first_secure_reply_defers),
          ZM_TEST(plain_text_behind_the_reply_ends_the_session),
+         ZM_TEST(ciphers_without_certificates_serve_no_demand),
          ZM_TEST(encrypt_takes_any_certificate), ZM_TEST(encrypt_waits_for_a_server_without_tls),
          ZM_TEST(encrypt_waits_for_a_server_without_extensions),
          ZM_TEST(verify_takes_the_right_certificate), ZM_TEST(verify_takes_the_name_it_is_told),
