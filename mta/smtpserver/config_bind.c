@@ -179,6 +179,8 @@ void config_finish_binds(config_reader_t *reader)
         if (bind.classic)
             add_classic(reader, bind);
     }
+    if (count == 0 && config->errors->nelts == 0)
+        config_error(reader, "no address to listen at is left");
 }
 
 /* -- schedulers ------------------------------------------------------------------- */

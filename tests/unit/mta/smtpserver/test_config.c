@@ -246,6 +246,13 @@ static void addresses_take_their_classic_forms(void)
     ZM_ASSERT_STR(binds(), "0=[2001:db8::1]:2525 ");
 }
 
+static void somewhere_there_must_be_an_address(void)
+{
+    options = (config_options_t){0};
+    CU_ASSERT_EQUAL(parse("PARAM BindSmtp iface:nosuch:0\n* ve\n"), ZM_E_CONFIG);
+    ZM_ASSERT_STR(lines(config->errors), "x.conf: no address to listen at is left\n");
+}
+
 static void interfaces_stand_for_their_addresses(void)
 {
     const char *const *addresses;
@@ -400,7 +407,7 @@ ZM_TESTS("smtpserver config", ZM_TEST(an_empty_file_means_defaults),
          ZM_TEST(what_keeps_somebody_out_is_never_ignored_in_silence),
          ZM_TEST(groups_have_what_their_tls_needs), ZM_TEST(tls_is_read_for_each_group),
          ZM_TEST(submission_has_listeners_of_its_own), ZM_TEST(the_last_of_too_many_texts_is_kept),
-         ZM_TEST(interfaces_stand_for_their_addresses),
+         ZM_TEST(interfaces_stand_for_their_addresses), ZM_TEST(somewhere_there_must_be_an_address),
          ZM_TEST(every_parameter_of_the_last_version_is_known),
          ZM_TEST(what_has_no_effect_is_said_once), ZM_TEST(groups_start_from_the_default_group),
          ZM_TEST(addresses_take_their_classic_forms),
