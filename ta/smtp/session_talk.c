@@ -438,19 +438,29 @@ static void letter_taken(zm_session_t *session, const zm_transaction_t *transact
     zm_tally_letter(session, transaction);
 }
 
-/* The server offers BDAT and does not know it: DATA from now on, for this letter first. */
-static bool unknown_chunk(zm_session_t *session, zm_transaction_t *transaction)
+static void take_back(zm_session_t *session, zm_transaction_t *transaction)
 {
-    session->smtp->no_chunking = true;
-    if (session->streaming || session->peer.lmtp) { /* how much of it the server reads is open */
-        zm_session_lose(session, "the server does not know BDAT");
-        return false;
-    }
-    session->flying = NULL;
-    session->reset_first = session->sending == NULL;
+    transaction->retried = true;
     zm_transaction_reset(transaction);
     session->owner.again(session->owner.baton, transaction);
-    return talk(session);
+}
+
+/* The server offers BDAT and does not know it: DATA from now on.  Not in this session, for what was
+ * a letter to us are commands to the server, and it answers every line of it. */
+static bool unknown_chunk(zm_session_t *session, zm_transaction_t *transaction)
+{
+    zm_transaction_t *sending = session->sending;
+    session->smtp->no_chunking = true;
+    if (!session->streaming && !session->peer.lmtp) {
+        session->flying = NULL;
+        take_back(session, transaction);
+    }
+    if (sending != NULL && !zm_transaction_done(sending)) {
+        session->sending = NULL;
+        take_back(session, sending);
+    }
+    zm_session_lose(session, "the server does not know BDAT");
+    return false;
 }
 
 static bool on_dot(zm_session_t *session, zm_transaction_t *transaction, int index)

@@ -125,7 +125,7 @@ static bool on_command(talk_t *talk, zm_str_t line)
         zm_buf_clear(&server->letter);
         return say(talk, &server->data, talk->in_data ? "354 go" : "554 5.5.1 no recipients");
     }
-    if (zm_str_starts(line, ZM_S("BDAT "))) {
+    if (zm_str_starts(line, ZM_S("BDAT ")) && !server->no_bdat) {
         talk->chunk = (apr_size_t)strtoul(zm_str_c(talk->pool, zm_str_from(line, 5)), NULL, 10);
         zm_buf_clear(&server->letter);
         return true;

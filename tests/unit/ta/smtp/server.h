@@ -27,6 +27,7 @@ typedef struct zm_server_t {
     zm_tls_t *tls;               /**< what STARTTLS begins; null: nothing, whatever was replied */
     int lmtp;                    /**< replies after the dot are one for each accepted recipient */
 
+    bool no_bdat;                /**< BDAT is unknown, and what follows it are commands */
     void (*hook)(zm_str_t line); /**< called with every line before it is answered; null: none */
 
     /* What came. */

@@ -98,12 +98,16 @@ static void server_that_does_not_know_bdat_gets_data(void)
     const char *one, *two;
     begin();
     server.keywords = "250-PIPELINING\r\n250 CHUNKING\r\n";
-    server.bdat.list[0] = "502 5.5.1 what";
-    one = send_to("a@x");
+    server.no_bdat = true;
+    one = send_letter(
+        (zm_fixture_letter_t){.recipients = {{"smtp", "", "a@x", 0, NULL}},
+                              .body = "NOOP\nMAIL FROM:<evil@x>\nRCPT TO:<victim@x>\nRSET\n"});
     two = send_to("b@x");
     run();
     TAGS(one, "+");
     TAGS(two, "+");
+    CU_ASSERT_EQUAL(server.sessions, 2);
+    CU_ASSERT_EQUAL(server.letters, 2);
     CU_ASSERT_PTR_NOT_NULL(strstr(zm_buf_c(&server.talk), "DATA\n"));
     CU_ASSERT_EQUAL(zm_fixture_count(fixture, "\tok3 "), 2);
 }
