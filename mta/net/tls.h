@@ -37,6 +37,8 @@ typedef struct zm_tls_options_t {
 /** ZM_E_CONFIG names the file or setting that does not work.  Keys under a passphrase do not. */
 apr_status_t zm_tls_create(zm_tls_t **tls, const zm_tls_options_t *options, zm_error_t *error);
 void zm_tls_destroy(zm_tls_t *tls); /**< streams that use it may go on */
+/** Whether one of its own certificates is too old, or too new. */
+bool zm_tls_expired(zm_tls_t *tls);
 
 /**
  * Changes a stream whose output has drained over to TLS.  name: the server that a client talks to

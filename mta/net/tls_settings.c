@@ -264,6 +264,18 @@ apr_status_t zm_tls_create(zm_tls_t **tls, const zm_tls_options_t *options, zm_e
     return status;
 }
 
+bool zm_tls_expired(zm_tls_t *tls)
+{
+    long more = SSL_CTX_set_current_cert(tls->context, SSL_CERT_SET_FIRST);
+    for (; more == 1; more = SSL_CTX_set_current_cert(tls->context, SSL_CERT_SET_NEXT)) {
+        const X509 *certificate = SSL_CTX_get0_certificate(tls->context);
+        if (X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0 ||
+            X509_cmp_current_time(X509_get0_notBefore(certificate)) > 0)
+            return true;
+    }
+    return false;
+}
+
 void zm_tls_destroy(zm_tls_t *tls)
 {
     SSL_CTX_free(tls->context);

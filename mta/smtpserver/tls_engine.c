@@ -68,6 +68,11 @@ static apr_status_t open_group(tls_engine_t *engine, config_t *config, const con
     apr_status_t status = check_keys(config, tls, pool, error);
     if (status == APR_SUCCESS)
         status = zm_tls_create(made, &options, error);
+    if (status == APR_SUCCESS && zm_tls_expired(*made)) /* still better than none */
+        APR_ARRAY_PUSH(config->warnings, const char *) = apr_psprintf(
+            config->warnings->pool, "%s: TLS certificate file %s%s%s: it is not valid now",
+            config->file, tls->certificate, tls->certificate2 != NULL ? " or " : "",
+            tls->certificate2 != NULL ? tls->certificate2 : "");
     if (status == APR_SUCCESS && tls->resume)
         status = zm_tls_resume(*made, apr_psprintf(pool, "smtpserver group %d", group->number),
                                (int)tls->seconds, error);

@@ -12,8 +12,8 @@
 
 /* -- keys -------------------------------------------------------------------------------------- */
 
-/* A certificate and its key in one file of that mode. */
-static const char *make_keys(uint32_t mode)
+/* A certificate, valid for so many seconds, and its key in one file of that mode. */
+static const char *make_keys_for(uint32_t mode, long seconds)
 {
     const char *path = apr_pstrcat(zm_test_pool(), zm_test_directory(), "/keys.pem", NULL);
     EVP_PKEY *key = EVP_EC_gen("P-256");
@@ -21,7 +21,7 @@ static const char *make_keys(uint32_t mode)
     BIO *bio = BIO_new_file(path, "w");
     zm_file_t *file;
     X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), seconds);
     X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC,
                                (const unsigned char *)"mx.local.test", -1, -1, 0);
     X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
@@ -36,6 +36,11 @@ static const char *make_keys(uint32_t mode)
     ZM_ASSERT_OK(zm_file_set_mode(file, mode));
     ZM_ASSERT_OK(zm_file_close(file));
     return path;
+}
+
+static const char *make_keys(uint32_t mode)
+{
+    return make_keys_for(mode, 3600);
 }
 
 static const char *config_with(const char *more)
@@ -246,6 +251,18 @@ static void keys_that_others_may_read_are_refused(void)
     client_done(client);
 }
 
+static void certificates_that_are_not_valid_are_told(void)
+{
+    client_t *client = client_connect(config_with(""), STRANGER);
+    zm_error_t error;
+    (void)make_keys_for(0600, -60);
+    ZM_ASSERT_OK(tls_engine_check(client->config, &error));
+    CU_ASSERT_EQUAL(client->config->warnings->nelts, 1);
+    ASSERT_HAS(APR_ARRAY_IDX(client->config->warnings, 0, const char *),
+               "/keys.pem: it is not valid now");
+    client_done(client);
+}
+
 static void on_new_key(void *baton)
 {
     ++*(int *)baton;
@@ -307,5 +324,6 @@ ZM_TESTS("smtpserver starttls", ZM_TEST(what_was_said_in_plain_text_is_forgotten
          ZM_TEST(a_handshake_that_fails_ends_the_session_without_a_word),
          ZM_TEST(a_handshake_has_its_time), ZM_TEST(mail_may_need_it),
          ZM_TEST(a_client_may_begin_with_it), ZM_TEST(others_wait_for_the_greeting),
-         ZM_TEST(keys_that_others_may_read_are_refused), ZM_TEST(workers_hear_the_keys_of_tickets),
-         ZM_TEST(without_resumption_there_are_no_keys))
+         ZM_TEST(keys_that_others_may_read_are_refused),
+         ZM_TEST(certificates_that_are_not_valid_are_told),
+         ZM_TEST(workers_hear_the_keys_of_tickets), ZM_TEST(without_resumption_there_are_no_keys))
