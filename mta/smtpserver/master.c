@@ -40,6 +40,7 @@ typedef struct master_t {
     crew_t *serving, *next;
     crew_t *retired[MOST_CREWS];
     bool stopping, slowly;
+    bool again; /* another reload was asked for while one was under way */
     zm_timer_t give_up;
     zm_timer_t look; /* at the names of the logs */
     zm_file_info_t session_log;
@@ -97,6 +98,7 @@ static apr_status_t make_crew(master_t *master, crew_t **crew, apr_interval_time
 static void reload(master_t *master)
 {
     zm_error_t error;
+    master->again = master->next != NULL;
     if (master->stopping || master->next != NULL)
         return;
     if (make_crew(master, &master->next, 0, &error) != APR_SUCCESS) {
@@ -157,6 +159,8 @@ static void on_complete(master_t *master, crew_t *crew)
     desk_keeper_set(master->desk, crew_config(crew)->router ? (int)crew_config(crew)->routers : 0);
     if (first)
         zm_service_ready();
+    if (master->again)
+        reload(master);
 }
 
 static void on_failed(master_t *master, crew_t *crew)
@@ -170,6 +174,8 @@ static void on_failed(master_t *master, crew_t *crew)
     crew_close(crew);
     master->next = NULL;
     doors_close_others(&master->doors, crew_config(master->serving));
+    if (master->again)
+        reload(master);
 }
 
 static void on_crew(crew_t *crew, crew_event_t event, void *baton)

@@ -114,6 +114,22 @@ def test_reload_takes_the_new_configuration_and_keeps_sessions():
         wait(lambda: len(workers(i)) == len({c.split('--worker')[1] for c in workers(i).values()}), 'old workers to end')
 
 
+def test_a_reload_during_a_reload_is_not_lost():
+    with Instance().start('smtpserver') as i:
+        for n in range(1, 4):
+            other = free_port()
+            i.write('share/new', 'PARAM BindSmtp [127.0.0.1] %d\nPARAM BindSmtp [127.0.0.1] %d\n* 999 ve\n' % (i.port, other))
+            signal_master(i, signal.SIGUSR1)
+            wait(lambda: i.logs().count('event=reload') >= 2 * n - 1, 'the first order', instances=[i])
+            os.rename(i.path('share/new'), i.path('share/smtpserver.conf'))
+            signal_master(i, signal.SIGUSR1)
+
+            def listens():
+                with contextlib.suppress(OSError), socket.create_connection(('127.0.0.1', other), PATIENCE):
+                    return True
+            wait(listens, 'the new listener', instances=[i])
+
+
 def test_a_reload_with_errors_changes_nothing():
     with Instance().start('smtpserver') as i:
         configure(i, 'PARAM maxsize lots\n')
