@@ -26,6 +26,17 @@ const char *send_letter(zm_fixture_letter_t letter)
     return path;
 }
 
+const char *send_long_letter(apr_size_t line)
+{
+    apr_size_t length = 3000000, i;
+    char *body = apr_palloc(fixture->pool, length + 1);
+    for (i = 0; i < length; i++)
+        body[i] = i % line == line - 1 ? '\n' : i % line == 0 ? '.' : 'x';
+    body[length] = '\0';
+    return send_letter((zm_fixture_letter_t){
+        .body = body, .header = "To: x\n", .recipients = {{"smtp", "", "bob@x", 0, NULL}}});
+}
+
 const char *send_to(const char *user)
 {
     return send_letter((zm_fixture_letter_t){.recipients = {{"smtp", "", user, 0, NULL}}});

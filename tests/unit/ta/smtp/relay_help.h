@@ -21,6 +21,8 @@ void begin(void);
 /** Puts a letter into the spool and feeds it; the name of its control file. */
 const char *send_letter(zm_fixture_letter_t letter);
 const char *send_to(const char *user);
+/** One of three million octets, in lines of that length (with the LF) that begin with a dot. */
+const char *send_long_letter(apr_size_t line);
 /** Runs the agent until everything that was fed is done. */
 void run(void);
 

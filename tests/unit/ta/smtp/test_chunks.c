@@ -41,17 +41,10 @@ static void chunk_hides_no_dots(void)
 
 static void long_letter_goes_as_one_chunk(void)
 {
-    apr_size_t length = 3000000, i;
-    char *body;
     const char *path;
     begin();
     server.keywords = "250-PIPELINING\r\n250 CHUNKING\r\n";
-    body = apr_palloc(fixture->pool, length + 1);
-    for (i = 0; i < length; i++)
-        body[i] = i % 50 == 49 ? '\n' : i % 50 == 0 ? '.' : 'x';
-    body[length] = '\0';
-    path = send_letter((zm_fixture_letter_t){
-        .body = body, .header = "To: x\n", .recipients = {{"smtp", "", "bob@x", 0, NULL}}});
+    path = send_long_letter(50);
     send_to("next@x.org");
     run();
     TAGS(path, "+");

@@ -69,16 +69,9 @@ static void no_session_takes_more_than_its_share(void)
 
 static void long_letter_is_streamed(void)
 {
-    apr_size_t length = 3000000, i;
-    char *body;
     const char *path;
     begin();
-    body = apr_palloc(fixture->pool, length + 1);
-    for (i = 0; i < length; i++)
-        body[i] = i % 70 == 69 ? '\n' : i % 70 == 0 ? '.' : 'x';
-    body[length] = '\0';
-    path = send_letter((zm_fixture_letter_t){
-        .body = body, .header = "To: x\n", .recipients = {{"smtp", "", "bob@x", 0, NULL}}});
+    path = send_long_letter(70);
     send_to("next@x.org");
     run();
     TAGS(path, "+");
