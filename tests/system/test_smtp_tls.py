@@ -11,6 +11,9 @@ tls-loglevel 1
 
 def make_certificates(where):
     """ca.pem; right.pem (127.0.0.8 by that authority), other.pem (another name, by it), self.pem (by itself)"""
+    if shutil.which('openssl') is None:
+        raise Skip('needs openssl')
+
     def openssl(*words):
         run('openssl', *words, env={'RANDFILE': os.path.join(where, 'rnd')})
 
@@ -48,7 +51,10 @@ class Server:
             self.context.verify_mode = ssl.CERT_REQUIRED
             self.context.load_verify_locations(client_ca)
         self.listener = socket.socket()
-        self.listener.bind((address, port))
+        try:
+            self.listener.bind((address, port))
+        except OSError:
+            raise Skip('%s cannot be had' % address)
         self.listener.listen(20)
         self.where = '[%s]:%d' % self.listener.getsockname()
         threading.Thread(target=self.accept, daemon=True).start()

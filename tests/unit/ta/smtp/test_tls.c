@@ -308,6 +308,21 @@ static void verify_waits_for_an_unknown_issuer(void)
     CU_ASSERT_EQUAL(server.letters, 0);
 }
 
+static void log_levels_tell_more_and_more(void)
+{
+    int level;
+    for (level = 0; level <= 2; level++) {
+        begin_tls("DNS:mail.test");
+        configure(apr_psprintf(fixture->pool, "tls-loglevel %d\n", level));
+        send_to("a@x");
+        run();
+        CU_ASSERT_EQUAL(zm_fixture_count(fixture, "certificate /CN=mail.test of /CN=mail.test: "
+                                                  "not verified, "),
+                        level >= 1);
+        CU_ASSERT_EQUAL(zm_fixture_count(fixture, "# smtp: ") > 3, level >= 2);
+    }
+}
+
 static void wrong_settings_hold_all_mail_where_a_policy_is_strict(void)
 {
     const char *path;
@@ -456,6 +471,7 @@ ZM_TESTS("smtp tls", ZM_TEST(tls_is_used_where_it_is_offered), ZM_TEST(no_tls_me
          ZM_TEST(encrypt_waits_for_a_server_without_extensions),
          ZM_TEST(verify_takes_the_right_certificate), ZM_TEST(verify_takes_the_name_it_is_told),
          ZM_TEST(verify_waits_for_another_name), ZM_TEST(verify_waits_for_an_unknown_issuer),
+         ZM_TEST(log_levels_tell_more_and_more),
          ZM_TEST(wrong_settings_hold_all_mail_where_a_policy_is_strict),
          ZM_TEST(wrong_settings_turn_tls_off_where_none_is),
          ZM_TEST(unreadable_settings_hold_all_mail),
