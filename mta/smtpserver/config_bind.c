@@ -171,8 +171,6 @@ void config_finish_binds(config_reader_t *reader)
             imply_bind(reader, group);
     }
     count = config->binds->nelts;
-    if (count == 0 && config->errors->nelts == 0)
-        config_error(reader, "no address to listen at is left");
     for (i = 0; i < count; i++) {
         config_bind_t bind = APR_ARRAY_IDX(config->binds, i, config_bind_t);
         if (!bind.port_given)
