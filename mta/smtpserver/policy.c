@@ -9,6 +9,7 @@
 #include "platform/machine.h"
 
 #define COMPLAINT_INTERVAL apr_time_from_sec(60)
+#define SPF_PATIENCE apr_time_from_sec(20) /* for all questions of one sender */
 
 typedef struct base_t {
     bool wanted; /* there is to be a database */
@@ -39,6 +40,7 @@ struct policy_ask_t {
         policy_domain_t domain;
         policy_lists_t lists;
     } check;
+    zm_timer_t timer; /* of SPF */
     policy_fn *fn;
     void *baton;
 };
@@ -289,6 +291,19 @@ static void on_spf(spf_result_t result, void *baton)
     answer_late(ask, worth(result) < ask->question.spf_threshold ? RESULT_SPF : 0, ZM_S(""));
 }
 
+/* RFC 7208, 4.6.4 */
+static void on_spf_late(zm_timer_t *timer, void *baton)
+{
+    (void)timer;
+    on_spf(SPF_TEMPERROR, baton);
+}
+
+static apr_status_t forget_timer(void *data)
+{
+    zm_timer_cancel(&((policy_ask_t *)data)->timer);
+    return APR_SUCCESS;
+}
+
 static void begin_spf(policy_ask_t *ask)
 {
     const policy_question_t *question = &ask->question;
@@ -297,6 +312,9 @@ static void begin_spf(policy_ask_t *ask)
                                 .local = question->sender->local,
                                 .domain = question->sender->domain,
                                 .helo = question->helo};
+    zm_timer_init(&ask->timer, ask->policy->loop, on_spf_late, ask);
+    zm_timer_set(&ask->timer, SPF_PATIENCE);
+    apr_pool_cleanup_register(ask->pool, ask, forget_timer, apr_pool_cleanup_null);
     spf_ask(&spf, on_spf, ask, ask->pool);
 }
 

@@ -417,6 +417,15 @@ static void domains_say_who_may_send_in_their_name(void)
     done(client);
 }
 
+static void spf_that_gets_no_answer_keeps_nobody_waiting(void)
+{
+    client_t *client = client_with(SPF, "PARAM spf-threshold pass", STRANGER);
+    (void)reply_to(client, "EHLO peer.test\r\n");
+    ZM_ASSERT_STR(mail_from(client, "a@dead.silent.test"), "");
+    ASSERT_HAS(later(client, 21), "250 2.1.0");
+    done(client);
+}
+
 static void messages_can_be_set_aside(void)
 {
     client_t *client =
@@ -493,6 +502,7 @@ ZM_TESTS("smtpserver rules", ZM_TEST(strangers_reach_what_the_rules_name),
          ZM_TEST(customers_have_limits_within_the_hour), ZM_TEST(clients_on_a_list_are_refused),
          ZM_TEST(recipients_choose_whether_lists_count),
          ZM_TEST(lists_that_do_not_answer_keep_nobody_waiting),
+         ZM_TEST(spf_that_gets_no_answer_keeps_nobody_waiting),
          ZM_TEST(a_client_that_leaves_while_lists_are_asked_does_no_harm),
          ZM_TEST(senders_can_be_refused), ZM_TEST(messages_can_be_set_aside),
          ZM_TEST(domains_say_who_may_send_in_their_name),
