@@ -157,7 +157,9 @@ def site(servers, policies='', options='', environment=''):
         if policies is not None:
             i.write('share/smtp-tls.conf', CONF % dict(root=i.root) + policies % dict(root=i.root))
             command += ' -S %s/share/smtp-tls.conf' % i.root
-        i.write('share/scheduler.conf', i.read('share/scheduler.conf').replace('smtp -s', command))
+        # as in the stock file: the agent that remembers a failure of TLS is to live for more than a minute
+        conf = i.read('share/scheduler.conf').replace('idlemax=60s', 'idlemax=4m')
+        i.write('share/scheduler.conf', conf.replace('smtp -s', command))
         os.chmod(i.path('log'), 0o777)
         try:
             yield i.start(), made
