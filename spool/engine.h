@@ -112,6 +112,8 @@ typedef struct zm_engine_ops_t {
 
     /** A top directory beside those of the layout, or one of its hash directories; APR_EEXIST. */
     apr_status_t (*make_directory)(zm_engine_t *engine, const char *directory, uint32_t mode);
+    /** A top directory goes to another account; null: what may be done there does not go by accounts. */
+    apr_status_t (*own_directory)(zm_engine_t *engine, const char *directory, zm_uid_t uid);
     apr_status_t (*name_info)(zm_engine_t *engine, zm_object_info_t *info, const char *name);
     apr_status_t (*rename)(zm_engine_t *engine, const char *from, const char *to);
     apr_status_t (*link)(zm_engine_t *engine, const char *from, const char *to);

@@ -285,6 +285,21 @@ static apr_status_t make_directory(zm_engine_t *engine, const char *directory, u
     return status;
 }
 
+static apr_status_t own_directory(zm_engine_t *engine, const char *directory, zm_uid_t uid)
+{
+    zm_native_t *native = zm_native(engine);
+    zm_native_dir_t *dir;
+    zm_file_info_t info;
+    apr_status_t status = zm_native_dir_get(&dir, native->dirs, zm_str(directory), false);
+    if (status != APR_SUCCESS)
+        return status;
+    status = zm_file_info(&info, dir->handle);
+    if (status == APR_SUCCESS && info.uid != uid)
+        status = zm_file_set_owner(dir->handle, uid, ZM_UID_NONE);
+    zm_native_dir_put(native->dirs, dir);
+    return status;
+}
+
 /* -- the engine ------------------------------------------------------------------- */
 
 static apr_status_t free_space(zm_engine_t *engine, uint64_t *bytes, uint64_t *objects)
@@ -441,6 +456,7 @@ const zm_engine_ops_t zm_engine_native = {
     .set_owner = zm_native_set_owner,
     .set_mode = zm_native_set_mode,
     .make_directory = make_directory,
+    .own_directory = own_directory,
     .name_info = name_info,
     .rename = zm_native_rename,
     .link = link_name,

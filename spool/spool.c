@@ -290,6 +290,15 @@ apr_status_t zm_spool_make_directory(zm_spool_t *spool, const char *directory, u
     return spool->ops->make_directory(spool->engine, directory, mode);
 }
 
+apr_status_t zm_spool_own_directory(zm_spool_t *spool, const char *directory, zm_uid_t uid)
+{
+    if (!valid_directory(directory))
+        return ZM_E_SYNTAX;
+    return spool->ops->own_directory == NULL
+               ? APR_SUCCESS
+               : spool->ops->own_directory(spool->engine, directory, uid);
+}
+
 bool zm_spool_has_directory(zm_spool_t *spool, const char *directory)
 {
     zm_engine_listing_t *listing;

@@ -196,6 +196,11 @@ apr_status_t zm_spool_unlink_pair(zm_spool_t *spool, const char *first, const ch
  * ("router/A"), durably.  mode as for chmod, 0: like its parent.  APR_EEXIST.
  */
 apr_status_t zm_spool_make_directory(zm_spool_t *spool, const char *directory, uint32_t mode);
+/**
+ * Gives a directory to another account, which may then make and remove names in it.  By root, for
+ * a program that gives up its rights.  No error where rights do not go by accounts.
+ */
+apr_status_t zm_spool_own_directory(zm_spool_t *spool, const char *directory, zm_uid_t uid);
 /** Whether a directory of that name is there. */
 bool zm_spool_has_directory(zm_spool_t *spool, const char *directory);
 /** The top directories, those of the layout and further ones (const char *), in no order. */

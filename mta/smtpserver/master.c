@@ -338,6 +338,7 @@ static apr_status_t start(master_t *master, zm_error_t *error)
     master->frame.fn = on_crew;
     master->frame.baton = master;
     doors_init(&master->doors, program->pool);
+    program_give_freezer(program);
     return make_crew(master, &master->next, PORT_PATIENCE, error);
 }
 

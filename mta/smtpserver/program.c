@@ -10,6 +10,7 @@
 #include "mta/smtpserver/turn_file.h"
 #include "platform/log.h"
 #include "platform/sandbox.h"
+#include "spool/layout.h"
 
 /* -- configuration ---------------------------------------------------------------------- */
 
@@ -92,6 +93,23 @@ zm_credentials_t program_account(const program_t *program)
     if (who.gid == ZM_UID_NONE)
         who.gid = zm_identity_nobody(NULL, program->pool).gid;
     return who;
+}
+
+void program_give_freezer(const program_t *program)
+{
+    zm_spool_t *spool;
+    zm_error_t error = {0};
+    apr_status_t status;
+    if (!zm_identity_privileged())
+        return;
+    status = zm_site_spool(&spool, program->zenv, NULL, program->pool, &error);
+    if (status == APR_SUCCESS) {
+        status = zm_spool_own_directory(spool, ZM_DIR_FREEZER, program_account(program).uid);
+        zm_spool_close(spool);
+    }
+    if (status != APR_SUCCESS)
+        zm_log(ZM_LOG_WARNING, NULL, "messages cannot be put aside", ZM_F_S("into", ZM_DIR_FREEZER),
+               ZM_F_E("reason", status));
 }
 
 apr_status_t program_drop_rights(const program_t *program, zm_error_t *error)

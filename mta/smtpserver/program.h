@@ -42,6 +42,9 @@ typedef struct program_t {
 /** Reads the command line.  False: the program ends with *code. */
 bool arguments_read(arguments_t *arguments, int argc, char **argv, apr_pool_t *pool, int *code);
 
+/** Root prepares what the account without rights writes to: the freezer is its.  Failure is logged. */
+void program_give_freezer(const program_t *program);
+
 /** Reads smtpserver.conf, into pool.  config->errors tells why when it fails. */
 apr_status_t program_config(const program_t *program, config_t **config, apr_pool_t *pool);
 
