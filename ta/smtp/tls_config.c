@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "mta/net/idn.h"
+
 #define LONGEST_LINE 1023
 #define MOST_LOGGED 2
 
@@ -139,7 +141,7 @@ static const char *normal_domain(zm_str_t domain, apr_pool_t *pool)
                    : NULL;
     if (domain.length > 1 && domain.data[domain.length - 1] == '.')
         domain.length--;
-    return zm_str_c(pool, zm_str_lower(pool, domain));
+    return zm_str_c(pool, zm_str_lower(pool, zm_idn_ascii(domain, pool)));
 }
 
 static bool level_of(zm_str_t word, zm_tls_level_t *level)

@@ -150,6 +150,16 @@ static void most_specific_policy_counts(void)
     CU_ASSERT_EQUAL(level_of("*"), ZM_TLS_NONE);
 }
 
+static void a_policy_may_have_either_form_of_a_domain(void)
+{
+    parse("tls-policy B\xc3\xbc"
+          "cher.example verify\ntls-policy .b\xc3\xbc"
+          "cher.example encrypt\n");
+    CU_ASSERT_PTR_NULL(config.problem);
+    CU_ASSERT_EQUAL(level_of("xn--bcher-kva.example"), ZM_TLS_VERIFY);
+    CU_ASSERT_EQUAL(level_of("mx.xn--bcher-kva.example"), ZM_TLS_ENCRYPT);
+}
+
 static void of_equal_policies_the_first_counts(void)
 {
     parse("tls-policy a.test encrypt\ntls-policy a.test none\n");
@@ -215,5 +225,6 @@ ZM_TESTS("smtp tls config", ZM_TEST(all_settings_are_taken),
          ZM_TEST(values_that_are_missing_or_wrong_are_problems),
          ZM_TEST(dane_is_told_to_have_no_effect), ZM_TEST(too_long_a_line_is_a_problem),
          ZM_TEST(most_specific_policy_counts), ZM_TEST(of_equal_policies_the_first_counts),
+         ZM_TEST(a_policy_may_have_either_form_of_a_domain),
          ZM_TEST(addresses_have_policies_at_any_port), ZM_TEST(names_of_certificates_follow_verify),
          ZM_TEST(demand_mode_goes_before_other_policies_for_all), ZM_TEST(strictness_is_known))
