@@ -230,14 +230,19 @@ static void others_wait_for_the_greeting(void)
     client_done(client);
 }
 
-/* -- keys
- * --------------------------------------------------------------------------------------------- */
+/* -- keys -------------------------------------------------------------------------------------- */
 
 static void keys_that_others_may_read_are_refused(void)
 {
     client_t *client = client_connect(config_with(""), STRANGER);
     zm_error_t error = {0};
-    (void)make_keys(0604);
+    zm_file_info_t info;
+    ZM_ASSERT_OK(zm_path_info(&info, NULL, make_keys(0604)));
+    if ((info.mode & 04) == 0) { /* files have no modes here */
+        ZM_ASSERT_OK(tls_engine_check(client->config, &error));
+        client_done(client);
+        return;
+    }
     CU_ASSERT_EQUAL(tls_engine_check(client->config, &error), ZM_E_CONFIG);
     ASSERT_HAS(error.text, "/keys.pem: every user may read it");
     (void)make_keys(0602);
