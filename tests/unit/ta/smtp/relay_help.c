@@ -5,8 +5,10 @@ zm_server_t server;
 zm_smtp_options_t options;
 zm_smtp_t smtp;
 
+/* A test may begin more than once. */
 void begin(void)
 {
+    zm_server_end(&server);
     fixture = zm_fixture("MYHOSTNAME=client.example\n");
     server = (zm_server_t){0};
     zm_server_start(&server, fixture->loop, fixture->pool);
@@ -49,7 +51,12 @@ void run(void)
     zm_fixture_end(fixture);
     ZM_ASSERT_OK(zm_smtp_open(&smtp, &options, &agent, fixture->pool, &error));
     CU_ASSERT_EQUAL(zm_smtp_run(&smtp), 0);
-    while (server.open > 0) /* lets both ends say goodbye */
+    say_goodbye();
+}
+
+void say_goodbye(void)
+{
+    while (server.open > 0)
         zm_loop_once(fixture->loop, -1);
     zm_loop_once(fixture->loop, 0);
     zm_loop_once(fixture->loop, 0);

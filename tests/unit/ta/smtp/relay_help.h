@@ -25,6 +25,8 @@ const char *send_to(const char *user);
 const char *send_long_letter(apr_size_t line);
 /** Runs the agent until everything that was fed is done. */
 void run(void);
+/** Lets both ends of what is open yet come to their end. */
+void say_goodbye(void);
 
 #define TALK(expected) ZM_ASSERT_STR(zm_buf_c(&server.talk), expected)
 #define HEARD(text) CU_ASSERT_EQUAL(zm_fixture_count(fixture, text), 1)

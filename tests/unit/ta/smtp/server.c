@@ -203,12 +203,16 @@ static void on_accept(apr_socket_t *socket, apr_pool_t *pool, void *baton)
     say(talk, &server->greeting, "220 test ESMTP");
 }
 
-static apr_status_t clean_up(void *data)
+void zm_server_end(zm_server_t *server)
 {
-    zm_server_t *server = data;
     zm_server_stop(server);
     zm_buf_free(&server->talk);
     zm_buf_free(&server->letter);
+}
+
+static apr_status_t clean_up(void *data)
+{
+    zm_server_end(data);
     return APR_SUCCESS;
 }
 

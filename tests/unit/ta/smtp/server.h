@@ -50,6 +50,8 @@ typedef struct zm_server_t {
 void zm_server_start(zm_server_t *server, zm_loop_t *loop, apr_pool_t *pool);
 /** Listens no more: who connects is refused. */
 void zm_server_stop(zm_server_t *server);
+/** Stops it and frees what it heard; done at the end of the test too. */
+void zm_server_end(zm_server_t *server);
 /** "[127.0.0.1]:4711" */
 const char *zm_server_host(const zm_server_t *server);
 
