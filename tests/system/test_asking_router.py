@@ -137,10 +137,10 @@ def test_a_reload_starts_and_ends_the_desk():
         os.kill(i.pid('smtpserver'), signal.SIGUSR1)
         wait(lambda: desk(i) and not desk(i) & first, 'another desk', instances=[i])
 
-        def refused():
+        def refused():                  # a desk that is slow to come has the sender deferred
             with i.smtp() as s:
-                begin(s)
-                return command(s, 'RCPT TO:<nosuch@mail.test>').startswith('554')
+                s.ehlo()
+                return command(s, 'MAIL FROM:<outside@far.test>', 'RCPT TO:<nosuch@mail.test>').startswith('554')
         wait(refused, 'a refusal', instances=[i])
         i.stop('smtpserver')
         wait(lambda: not desk(i) and not routers(i), 'their end', instances=[i])
