@@ -100,6 +100,7 @@ def half_load(args, disk, found, goals, results):
     places = {kind: os.path.join(disk.where, 'half-' + kind) for kind in kinds}
     for kind in kinds:                  # a spool in use, whose log and directories have their size
         disk.measure(kind, 64, 4096, args.messages, '--consume', place=places[kind])
+    os.sync()                           # what that left to do is none of the runs' business
     runs = {kind: [] for kind in ('append',) + kinds}
     for _ in range(args.runs):          # in turns, so that what else the machine does hits all alike
         runs['append'].append(disk.measure('append', 1, 4096, min(args.messages, 1000)))
