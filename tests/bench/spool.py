@@ -105,7 +105,7 @@ def half_load(args, disk, found, goals, results):
     for _ in range(args.runs):          # in turns, so that what else the machine does hits all alike
         runs['append'].append(disk.measure('append', 1, 4096, min(args.messages, 1000)))
         for kind in kinds:
-            runs[kind].append(disk.measure(kind, 64, 4096, min(args.messages, rates[kind] * 10), '--rate', str(rates[kind]), place=places[kind]))
+            runs[kind].append(disk.measure(kind, 64, 4096, min(4 * args.messages, rates[kind] * 10), '--rate', str(rates[kind]), place=places[kind]))
     lone = middle(runs['append'], 'p50_ms')
     sync = lone['p50_ms']
     half = {kind: middle(runs[kind], 'p99_ms') for kind in kinds}
