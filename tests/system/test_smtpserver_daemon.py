@@ -116,11 +116,12 @@ def test_reload_takes_the_new_configuration_and_keeps_sessions():
 
 def test_a_reload_during_a_reload_is_not_lost():
     with Instance().start('smtpserver') as i:
-        for n in range(1, 4):
+        for _ in range(3):
             other = free_port()
             i.write('share/new', 'PARAM BindSmtp [127.0.0.1] %d\nPARAM BindSmtp [127.0.0.1] %d\n* 999 ve\n' % (i.port, other))
+            before = i.logs().count('event=reload')   # two signals may come as one
             signal_master(i, signal.SIGUSR1)
-            wait(lambda: i.logs().count('event=reload') >= 2 * n - 1, 'the first order', instances=[i])
+            wait(lambda: i.logs().count('event=reload') > before, 'the first order', instances=[i])
             os.rename(i.path('share/new'), i.path('share/smtpserver.conf'))
             signal_master(i, signal.SIGUSR1)
 
