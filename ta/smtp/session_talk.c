@@ -6,6 +6,7 @@
 #include "ta/smtp/session_parts.h"
 #include "ta/smtp/tally.h"
 
+#define NO_BDAT apr_time_from_sec(86400) /* until a server is believed again */
 #define SMALL_BODY 49152 /* octets; such a letter is written in one piece with its dot */
 
 static bool talk(zm_session_t *session);
@@ -96,7 +97,7 @@ static bool pipelines(const zm_session_t *session)
 /* Whether letters go by BDAT (RFC 3030). */
 static bool chunks(const zm_session_t *session)
 {
-    return session->peer.chunking && !session->smtp->no_chunking;
+    return session->peer.chunking;
 }
 
 /* Gets a transaction to send.  False: none now. */
@@ -342,6 +343,8 @@ static void read_capabilities(zm_session_t *session)
     } while (more);
     if (session->smtp->options->seven_bit > 0)
         session->peer.eight_bit_mime = false;
+    if (zm_servers_have(&session->smtp->no_bdat, &session->hop.to, 0, NO_BDAT))
+        session->peer.chunking = false;
 }
 
 static bool ready(zm_session_t *session)
@@ -445,12 +448,12 @@ static void take_back(zm_session_t *session, zm_transaction_t *transaction)
     session->owner.again(session->owner.baton, transaction);
 }
 
-/* The server offers BDAT and does not know it: DATA from now on.  Not in this session, for what was
- * a letter to us are commands to the server, and it answers every line of it. */
+/* The server offers BDAT and does not know it: it gets DATA from now on.  Not in this session, for
+ * what was a letter to us are commands to the server, and it answers every line of it. */
 static bool unknown_chunk(zm_session_t *session, zm_transaction_t *transaction)
 {
     zm_transaction_t *sending = session->sending;
-    session->smtp->no_chunking = true;
+    zm_servers_add(&session->smtp->no_bdat, &session->hop.to, NO_BDAT);
     if (!session->streaming && !session->peer.lmtp) {
         session->flying = NULL;
         take_back(session, transaction);

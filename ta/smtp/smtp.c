@@ -58,6 +58,7 @@ int zm_smtp_run(zm_smtp_t *smtp)
     zm_agent_serve(smtp->agent);
     zm_lanes_close(smtp);
     zm_dns_destroy(smtp->dns);
+    zm_servers_free(&smtp->no_bdat);
     zm_buf_free(&smtp->scratch);
     return zm_agent_end(smtp->agent);
 }

@@ -8,6 +8,7 @@
  *     transaction.h  MAIL, RCPT, DATA for recipients of one job, and their outcomes
  *     reply.h        replies
  *     tally.h        what is counted of it
+ *     servers.h      servers that are known for something
  *     tls_client.h   which servers must have TLS, and its settings
  *
  * A lane has at most one session at a time.  A session takes the next
@@ -23,6 +24,7 @@
 #include "mta/net/dns.h"
 #include "ta/agent/agent.h"
 #include "ta/smtp/options.h"
+#include "ta/smtp/servers.h"
 
 typedef struct zm_smtp_t {
     zm_agent_t *agent;
@@ -33,7 +35,7 @@ typedef struct zm_smtp_t {
     struct zm_protocol_log_t *log; /**< null: none (log.h) */
     apr_hash_t *lanes;             /**< by host */
     const char *identity;          /**< "smtp[PID]" */
-    bool no_chunking;              /**< a server that offered BDAT did not know it */
+    zm_servers_t no_bdat;          /**< those that offered BDAT and did not know it */
     uint64_t volume;               /**< octets sent and not counted yet: less than a kilobyte */
     zm_buf_t scratch;              /**< for one piece of output at a time */
 } zm_smtp_t;

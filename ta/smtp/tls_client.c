@@ -2,22 +2,15 @@
 
 #include <apr_strings.h>
 #include <stdarg.h>
-#include <stdlib.h>
 
 #include "platform/clock.h"
 #include "platform/fs.h"
+#include "ta/smtp/servers.h"
 #include "ta/smtp/tls_sts.h"
 
 #define LARGEST_FILE 1048576
 #define IN_CLEAR apr_time_from_sec(3600) /* after a failure; then TLS is tried again */
-#define MOST_FAILED 1000                 /* servers remembered */
 #define LEVELS (ZM_TLS_VERIFY + 1)
-
-typedef struct failed_t {
-    struct failed_t *next;
-    zm_endpoint_t server;
-    apr_time_t since; /* monotonic */
-} failed_t;
 
 struct zm_tls_client_t {
     zm_agent_t *agent;
@@ -26,7 +19,7 @@ struct zm_tls_client_t {
     zm_tls_t *contexts[LEVELS];
     const char *trouble;
     bool off; /* there is no TLS */
-    failed_t *failed;
+    zm_servers_t failed;
 };
 
 /* -- telling ---------------------------------------------------------------- */
@@ -120,11 +113,7 @@ static apr_status_t close_client(void *data)
     for (level = 0; level < LEVELS; level++)
         if (client->contexts[level] != NULL)
             zm_tls_destroy(client->contexts[level]);
-    while (client->failed != NULL) {
-        failed_t *next = client->failed->next;
-        free(client->failed);
-        client->failed = next;
-    }
+    zm_servers_free(&client->failed);
     return APR_SUCCESS;
 }
 
@@ -212,61 +201,22 @@ void zm_tls_rule_for(zm_tls_rule_t *rule, zm_tls_client_t *client, const zm_hop_
 
 /* -- servers that failed ---------------------------------------------------- */
 
-static failed_t **find(zm_tls_client_t *client, const zm_endpoint_t *server)
+static apr_interval_time_t kept(const zm_tls_client_t *client)
 {
-    failed_t **at = &client->failed;
-    while (*at != NULL &&
-           !(zm_ip_equal(&(*at)->server.ip, &server->ip) && (*at)->server.port == server->port))
-        at = &(*at)->next;
-    return at;
-}
-
-static void forget(failed_t **at)
-{
-    failed_t *gone = *at;
-    *at = gone->next;
-    free(gone);
-}
-
-/* The list is youngest first. */
-static void drop_old(zm_tls_client_t *client)
-{
-    apr_time_t now = zm_clock_monotonic();
-    failed_t **at = &client->failed;
-    int kept = 0;
-    while (*at != NULL)
-        if (kept == MOST_FAILED || now - (*at)->since >= client->options->tls_wait + IN_CLEAR)
-            forget(at);
-        else {
-            at = &(*at)->next;
-            kept++;
-        }
+    return client->options->tls_wait + IN_CLEAR;
 }
 
 void zm_tls_client_failed(zm_tls_client_t *client, const zm_endpoint_t *server)
 {
-    failed_t *made;
-    drop_old(client);
-    if (*find(client, server) != NULL)
-        return;
-    made = malloc(sizeof *made);
-    if (made == NULL)
-        abort();
-    *made = (failed_t){client->failed, *server, zm_clock_monotonic()};
-    client->failed = made;
+    zm_servers_add(&client->failed, server, kept(client));
 }
 
 void zm_tls_client_succeeded(zm_tls_client_t *client, const zm_endpoint_t *server)
 {
-    failed_t **at = find(client, server);
-    if (*at != NULL)
-        forget(at);
+    zm_servers_forget(&client->failed, server);
 }
 
 bool zm_tls_client_in_clear(zm_tls_client_t *client, const zm_endpoint_t *server)
 {
-    const failed_t *failed;
-    drop_old(client);
-    failed = *find(client, server);
-    return failed != NULL && zm_clock_monotonic() - failed->since >= client->options->tls_wait;
+    return zm_servers_have(&client->failed, server, client->options->tls_wait, kept(client));
 }
