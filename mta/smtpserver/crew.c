@@ -20,6 +20,7 @@ typedef struct post_t { /* the place of one worker */
     zm_child_t *child;
     zm_watch_t *watch;
     zm_buf_t said;
+    zm_buf_t unsent; /* keys of tickets */
     bool ready, closed;
     zm_timer_t again;
     apr_interval_time_t pause;
@@ -138,10 +139,17 @@ static void listen_to(post_t *post)
     post->watch = NULL;
 }
 
+static void tell_keys(post_t *post)
+{
+    bool left = ticket_keys_send(&post->unsent, zm_child_channel(post->child));
+    zm_watch_set(post->watch, left ? ZM_READ | ZM_WRITE : ZM_READ);
+}
+
 static void on_channel(zm_watch_t *watch, int events, void *baton)
 {
     (void)watch;
-    (void)events;
+    if (events & ZM_WRITE)
+        tell_keys(baton);
     listen_to(baton);
 }
 
@@ -162,6 +170,7 @@ static void leave(post_t *post)
     zm_child_close(post->child);
     post->child = NULL;
     zm_buf_free(&post->said);
+    ticket_keys_drop(&post->unsent);
     tally_clear(post->crew->frame->tally, post->slot);
     post->crew->frame->used[post->slot] = false;
     post->ready = post->closed = false;
@@ -254,7 +263,8 @@ static apr_status_t start(post_t *post, zm_error_t *error)
         leave(post);
         return zm_error_system(error, status, "cannot listen to a worker");
     }
-    ticket_keys_send_all(crew->keys, zm_child_channel(post->child));
+    ticket_keys_add_all(crew->keys, &post->unsent);
+    tell_keys(post);
     return APR_SUCCESS;
 }
 
@@ -272,9 +282,13 @@ static void on_new_key(void *baton)
 {
     const crew_t *crew = baton;
     int i;
-    for (i = 0; i < crew->count; i++)
-        if (crew->posts[i].child != NULL)
-            ticket_keys_send_newest(crew->keys, zm_child_channel(crew->posts[i].child));
+    for (i = 0; i < crew->count; i++) {
+        post_t *post = &crew->posts[i];
+        if (post->child == NULL || post->watch == NULL)
+            continue;
+        ticket_keys_add_newest(crew->keys, &post->unsent);
+        tell_keys(post);
+    }
 }
 
 /* -- the crew ---------------------------------------------------------------------------------- */

@@ -8,6 +8,8 @@
 #define WORD "ticket "
 #define LINE (sizeof WORD - 1 + 2 * sizeof(zm_tls_ticket_key_t) + 1)
 
+#define MOST_UNSENT 4 /* lines */
+
 struct ticket_keys_t {
     zm_tls_ticket_key_t newest, before;
     bool has_before;
@@ -42,34 +44,64 @@ bool ticket_keys_read(zm_str_t line, zm_tls_ticket_key_t *key)
     return true;
 }
 
-/* A channel that is full belongs to a worker that has more to worry about. */
-static void send_key(const zm_tls_ticket_key_t *key, apr_socket_t *channel)
+static void add_key(const zm_tls_ticket_key_t *key, zm_buf_t *unsent)
 {
     static const char digits[] = "0123456789abcdef";
     const unsigned char *bytes = (const unsigned char *)key;
-    char line[LINE];
-    apr_size_t i, at = sizeof WORD - 1, length = sizeof line;
-    memcpy(line, WORD, at);
+    apr_size_t i;
+    if (unsent->length > (MOST_UNSENT - 1) * LINE)
+        return;
+    if (unsent->length == 0)
+        zm_buf_reserve(unsent, MOST_UNSENT * LINE); /* it never moves: no copies stay behind */
+    zm_buf_add_c(unsent, WORD);
     for (i = 0; i < sizeof *key; i++) {
-        line[at++] = digits[bytes[i] >> 4];
-        line[at++] = digits[bytes[i] & 15];
+        zm_buf_add_byte(unsent, digits[bytes[i] >> 4]);
+        zm_buf_add_byte(unsent, digits[bytes[i] & 15]);
     }
-    line[at] = '\n';
-    (void)apr_socket_send(channel, line, &length);
-    zm_tls_forget(line, sizeof line);
+    zm_buf_add_byte(unsent, '\n');
 }
 
-void ticket_keys_send_newest(const ticket_keys_t *keys, apr_socket_t *channel)
+void ticket_keys_add_newest(const ticket_keys_t *keys, zm_buf_t *unsent)
 {
     if (keys != NULL)
-        send_key(&keys->newest, channel);
+        add_key(&keys->newest, unsent);
 }
 
-void ticket_keys_send_all(const ticket_keys_t *keys, apr_socket_t *channel)
+void ticket_keys_add_all(const ticket_keys_t *keys, zm_buf_t *unsent)
 {
     if (keys != NULL && keys->has_before)
-        send_key(&keys->before, channel);
-    ticket_keys_send_newest(keys, channel);
+        add_key(&keys->before, unsent);
+    ticket_keys_add_newest(keys, unsent);
+}
+
+static void forget(zm_buf_t *unsent, apr_size_t count)
+{
+    apr_size_t left = unsent->length - count;
+    zm_buf_consume(unsent, count);
+    zm_tls_forget(unsent->data + left, count);
+}
+
+bool ticket_keys_send(zm_buf_t *unsent, apr_socket_t *channel)
+{
+    while (unsent->length > 0) {
+        apr_size_t length = unsent->length;
+        apr_status_t status = apr_socket_send(channel, unsent->data, &length);
+        if (length > 0 && length <= unsent->length)
+            forget(unsent, length);
+        else if (APR_STATUS_IS_EAGAIN(status))
+            return true;
+        else
+            break; /* it has gone */
+    }
+    ticket_keys_drop(unsent);
+    return false;
+}
+
+void ticket_keys_drop(zm_buf_t *unsent)
+{
+    if (unsent->length > 0)
+        zm_tls_forget(unsent->data, unsent->length);
+    zm_buf_free(unsent);
 }
 
 /* -- their life ----------------------------------------------------------------------------------

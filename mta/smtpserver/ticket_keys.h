@@ -26,10 +26,15 @@ ticket_keys_t *ticket_keys_create(const config_t *config, zm_loop_t *loop, ticke
 /** Forgets them.  Null allowed, here and below. */
 void ticket_keys_close(ticket_keys_t *keys);
 
-/** Tells one that knows none yet. */
-void ticket_keys_send_all(const ticket_keys_t *keys, apr_socket_t *channel);
-/** Tells one that knows all but the newest. */
-void ticket_keys_send_newest(const ticket_keys_t *keys, apr_socket_t *channel);
+/** Adds what one that knows none yet is to be told. */
+void ticket_keys_add_all(const ticket_keys_t *keys, zm_buf_t *unsent);
+/** Adds what one that knows all but the newest is to be told.  One that does not listen, and has
+ * four to hear, is told no more. */
+void ticket_keys_add_newest(const ticket_keys_t *keys, zm_buf_t *unsent);
+/** Sends what the channel takes now.  True: the rest must wait until more can be written. */
+bool ticket_keys_send(zm_buf_t *unsent, apr_socket_t *channel);
+/** Frees what was not sent, and leaves no trace of it. */
+void ticket_keys_drop(zm_buf_t *unsent);
 
 /** Reads such a line, for a worker.  False: it is none. */
 bool ticket_keys_read(zm_str_t line, zm_tls_ticket_key_t *key);

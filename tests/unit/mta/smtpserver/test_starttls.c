@@ -281,6 +281,13 @@ static const char *ticket_line(apr_socket_t *socket, zm_tls_ticket_key_t *key)
     return end + 1;
 }
 
+static void tell_all(const ticket_keys_t *keys, apr_socket_t *channel)
+{
+    zm_buf_t unsent = ZM_BUF_INIT;
+    ticket_keys_add_all(keys, &unsent);
+    CU_ASSERT_FALSE(ticket_keys_send(&unsent, channel));
+}
+
 static void workers_hear_the_keys_of_tickets(void)
 {
     client_t *client =
@@ -289,11 +296,12 @@ static void workers_hear_the_keys_of_tickets(void)
     zm_tls_ticket_key_t first, second, third;
     apr_socket_t *pair[2];
     ticket_keys_t *keys;
+    zm_buf_t unsent = ZM_BUF_INIT;
     const char *rest;
     int changes = 0;
     net_pair(pair);
     keys = ticket_keys_create(client->config, loop, on_new_key, &changes, zm_test_pool());
-    ticket_keys_send_all(keys, pair[0]);
+    tell_all(keys, pair[0]);
     ZM_ASSERT_STR(ticket_line(pair[1], &first), "");
     zm_clock_advance(apr_time_from_sec(599));
     turn(client);
@@ -301,10 +309,11 @@ static void workers_hear_the_keys_of_tickets(void)
     zm_clock_advance(apr_time_from_sec(1));
     turn(client);
     CU_ASSERT_EQUAL(changes, 1);
-    ticket_keys_send_newest(keys, pair[0]);
+    ticket_keys_add_newest(keys, &unsent);
+    CU_ASSERT_FALSE(ticket_keys_send(&unsent, pair[0]));
     ZM_ASSERT_STR(ticket_line(pair[1], &second), "");
     CU_ASSERT_NOT_EQUAL(memcmp(&first, &second, sizeof first), 0);
-    ticket_keys_send_all(keys, pair[0]); /* the one before comes first */
+    tell_all(keys, pair[0]); /* the one before comes first */
     rest = ticket_line(pair[1], &third);
     CU_ASSERT_EQUAL(memcmp(&first, &third, sizeof first), 0);
     CU_ASSERT_TRUE(ticket_keys_read(zm_str_of(rest, strlen(rest) - 1), &third));
@@ -319,8 +328,49 @@ static void without_resumption_there_are_no_keys(void)
     client_t *client = client_connect(config_with(""), STRANGER);
     CU_ASSERT_PTR_NULL(
         ticket_keys_create(client->config, client->server.loop, on_new_key, NULL, zm_test_pool()));
-    ticket_keys_send_all(NULL, NULL);
+    tell_all(NULL, NULL);
     ticket_keys_close(NULL);
+    client_done(client);
+}
+
+static bool told(ticket_keys_t *keys, zm_buf_t *unsent, apr_socket_t *channel)
+{
+    ticket_keys_add_newest(keys, unsent);
+    return !ticket_keys_send(unsent, channel);
+}
+
+static void a_full_channel_does_not_cut_a_key(void)
+{
+    client_t *client =
+        client_connect(config_with("PARAM tls-use-scache\nPARAM tls-scache-timeout 600"), STRANGER);
+    ticket_keys_t *keys =
+        ticket_keys_create(client->config, client->server.loop, on_new_key, NULL, zm_test_pool());
+    zm_buf_t unsent = ZM_BUF_INIT, heard = ZM_BUF_INIT;
+    zm_tls_ticket_key_t key;
+    zm_str_t line, rest;
+    apr_socket_t *pair[2];
+    int sent = 0, whole = 0, i;
+    net_pair(pair);
+    do
+        sent++;
+    while (told(keys, &unsent, pair[0]));
+    for (i = 0; i < 10; i++) /* no more than it is worth */
+        CU_ASSERT_FALSE(told(keys, &unsent, pair[0]));
+    CU_ASSERT_TRUE(unsent.length <= 4 * 168);
+    do
+        zm_buf_add_c(&heard, net_get(pair[1]));
+    while (ticket_keys_send(&unsent, pair[0]));
+    zm_buf_add_c(&heard, net_get(pair[1]));
+    rest = zm_buf_str(&heard);
+    while (zm_str_cut(rest, '\n', &line, &rest)) {
+        CU_ASSERT_TRUE_FATAL(ticket_keys_read(line, &key));
+        whole++;
+    }
+    CU_ASSERT_EQUAL(rest.length, 0);
+    CU_ASSERT_TRUE(whole >= sent && whole <= sent + 3);
+    zm_buf_free(&heard);
+    ticket_keys_drop(&unsent);
+    ticket_keys_close(keys);
     client_done(client);
 }
 
@@ -331,4 +381,5 @@ ZM_TESTS("smtpserver starttls", ZM_TEST(what_was_said_in_plain_text_is_forgotten
          ZM_TEST(a_client_may_begin_with_it), ZM_TEST(others_wait_for_the_greeting),
          ZM_TEST(keys_that_others_may_read_are_refused),
          ZM_TEST(certificates_that_are_not_valid_are_told),
-         ZM_TEST(workers_hear_the_keys_of_tickets), ZM_TEST(without_resumption_there_are_no_keys))
+         ZM_TEST(workers_hear_the_keys_of_tickets), ZM_TEST(without_resumption_there_are_no_keys),
+         ZM_TEST(a_full_channel_does_not_cut_a_key))
