@@ -34,7 +34,7 @@ static bool may_turn(session_t *session, zm_str_t arguments)
     else if (arguments.length == 0)
         command_error(session, 501, "5.5.4", "ETRN wants the name of a host");
     else if (arguments.data[0] == '@' || arguments.data[0] == '#')
-        command_error(session, 458, "4.7.1",
+        command_error(session, 458, "5.7.1",
                       "only hosts can be asked for, no domains with all below and no queues");
     else
         return true;

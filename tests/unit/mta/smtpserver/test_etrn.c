@@ -72,8 +72,8 @@ static void a_request_becomes_a_file(void)
 
 static void what_is_no_host_is_refused(void)
 {
-    static const char *const bad[][2] = {{"", "501 5.5.4"},        {" @sub.test", "458 4.7.1"},
-                                         {" #queue", "458 4.7.1"}, {" a b", "501 5.5.4"},
+    static const char *const bad[][2] = {{"", "501 5.5.4"},        {" @sub.test", "458 5.7.1"},
+                                         {" #queue", "458 5.7.1"}, {" a b", "501 5.5.4"},
                                          {" a..b", "501 5.5.4"},   {" -a", "501 5.5.4"},
                                          {" a/b", "501 5.5.4"},    {" [192.0.2.1]", "501 5.5.4"},
                                          {" a\tb", "501 5.5.4"},   {" a\\b", "501 5.5.4"}};
