@@ -11,6 +11,8 @@
 #define COMPLAINT_INTERVAL apr_time_from_sec(60)
 #define SPF_PATIENCE apr_time_from_sec(20) /* for all questions of one sender */
 
+#define NOT_LET "that domain does not let your address send in its name (SPF)"
+
 typedef struct base_t {
     bool wanted; /* there is to be a database */
     zm_map_t *map;
@@ -19,6 +21,7 @@ typedef struct base_t {
 struct policy_t {
     localnames_t *names;
     bool percent_hack, accept_unknown;
+    const char *hostname;
     base_t *bases;
     int count;
     zm_dns_t *dns;
@@ -40,7 +43,8 @@ struct policy_ask_t {
         policy_domain_t domain;
         policy_lists_t lists;
     } check;
-    zm_timer_t timer; /* of SPF */
+    zm_timer_t timer;     /* of SPF */
+    spf_result_t decided; /* by it */
     policy_fn *fn;
     void *baton;
 };
@@ -101,6 +105,7 @@ apr_status_t policy_create(policy_t **policy, const policy_options_t *options, a
     made->names = options->names;
     made->percent_hack = options->percent_hack;
     made->accept_unknown = options->accept_unknown;
+    made->hostname = options->hostname != NULL ? apr_pstrdup(pool, options->hostname) : "";
     made->dns = options->dns;
     made->loop = options->loop;
     made->count = options->database_count;
@@ -213,8 +218,7 @@ static policy_verdict_t refusal(policy_stage_t stage, int result)
         return verdict(POLICY_REFUSE, 550, "5.7.1",
                        "relaying denied: this host is no exchanger of that domain");
     case RESULT_SPF:
-        return verdict(POLICY_REFUSE, 550, "5.7.23",
-                       "that domain does not let your address send in its name (SPF)");
+        return verdict(POLICY_REFUSE, 550, "5.7.23", NOT_LET);
     case RESULT_NEVER_SO_MUCH:
         return verdict(POLICY_REFUSE, 550, "5.7.1", "too much mail from your address in this hour");
     case RESULT_NOT_SO_FAST:
@@ -282,20 +286,25 @@ static int worth(spf_result_t result)
     }
 }
 
-static void on_spf(spf_result_t result, void *baton)
+/* The words of a stranger are told as such. */
+static void on_spf(spf_result_t result, zm_str_t explanation, void *baton)
 {
     policy_ask_t *ask = baton;
     policy_state_t *state = ask->question.state;
+    zm_str_t text = {"", 0};
     state->spf_known = true;
     state->spf_result = result;
-    answer_late(ask, worth(result) < ask->question.spf_threshold ? RESULT_SPF : 0, ZM_S(""));
+    if (explanation.length > 0)
+        text = zm_str(apr_psprintf(ask->pool, NOT_LET "; it explains: %.*s",
+                                   (int)explanation.length, explanation.data));
+    answer_late(ask, worth(result) < ask->question.spf_threshold ? RESULT_SPF : 0, text);
 }
 
 /* RFC 7208, 4.6.4 */
 static void on_spf_late(zm_timer_t *timer, void *baton)
 {
     (void)timer;
-    on_spf(SPF_TEMPERROR, baton);
+    on_spf(((policy_ask_t *)baton)->decided, ZM_S(""), baton);
 }
 
 static apr_status_t forget_timer(void *data)
@@ -311,7 +320,11 @@ static void begin_spf(policy_ask_t *ask)
                                 .ip = question->client.ip,
                                 .local = question->sender->local,
                                 .domain = question->sender->domain,
-                                .helo = question->helo};
+                                .helo = question->helo,
+                                .explain = question->spf_threshold > POLICY_SPF_FAIL,
+                                .receiver = zm_str(ask->policy->hostname),
+                                .decided = &ask->decided};
+    ask->decided = SPF_TEMPERROR;
     zm_timer_init(&ask->timer, ask->policy->loop, on_spf_late, ask);
     zm_timer_set(&ask->timer, SPF_PATIENCE);
     apr_pool_cleanup_register(ask->pool, ask, forget_timer, apr_pool_cleanup_null);

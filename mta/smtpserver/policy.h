@@ -115,6 +115,7 @@ typedef struct policy_options_t {
     localnames_t *names;
     bool percent_hack;                  /**< % and ! in local parts are looked through */
     bool accept_unknown;                /**< what the rules say nothing about */
+    const char *hostname;               /**< for explanations of SPF; null: unknown */
     const policy_database_t *databases; /**< one for each group */
     int database_count;
     zm_dns_t *dns;          /**< null: rules that ask it put clients off */

@@ -200,6 +200,7 @@ static apr_status_t make_policy(server_t *server, const zm_zenv_t *zenv, const m
     const apr_array_header_t *groups = server->config->groups;
     policy_database_t *databases = apr_pcalloc(pool, (apr_size_t)groups->nelts * sizeof *databases);
     policy_options_t options = {.percent_hack = server->config->percent_hack,
+                                .hostname = server->hostname,
                                 .accept_unknown = server->config->accept_unknown,
                                 .databases = databases,
                                 .database_count = groups->nelts,

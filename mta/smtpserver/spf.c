@@ -17,6 +17,7 @@
 typedef struct frame_t {
     zm_str_t domain, rest; /* of the record: terms that are left */
     zm_str_t redirect;     /* "" for none */
+    zm_str_t explanation;  /* where it is; "" for none */
     spf_result_t included; /* what the include around it is worth when this passes */
 } frame_t;
 
@@ -33,6 +34,8 @@ typedef struct spf_t {
     zm_str_t target; /* its domain */
     const char *names[MOST_NAMES];
     int count, next; /* of names */
+    bool explain;
+    spf_result_t *decided;
 } spf_t;
 
 static void walk(spf_t *spf);
@@ -47,7 +50,36 @@ const char *spf_name(spf_result_t result)
 
 static void tell(spf_t *spf, spf_result_t result)
 {
-    spf->fn(result, spf->baton); /* the pool may be gone now */
+    spf->fn(result, ZM_S(""), spf->baton); /* the pool may be gone now */
+}
+
+/* -- explanations --------------------------------------------------------------------------- */
+
+/* Whatever is wrong with it: then there is none (RFC 7208, 6.2). */
+static void on_explanation(const zm_dns_answer_t *answer, void *baton)
+{
+    spf_t *spf = baton;
+    zm_str_t text = {"", 0};
+    if (answer->outcome == ZM_DNS_FOUND && answer->count == 1)
+        text = spf_explain(answer->records[0].text, &spf->values, spf->pool);
+    spf->fn(SPF_FAIL, text, spf->baton);
+}
+
+/* That of the domain itself, or of the one that its record was replaced by. */
+static bool explain(spf_t *spf)
+{
+    const frame_t *frame = &spf->frames[0];
+    const char *target;
+    if (!spf->explain || frame->explanation.length == 0)
+        return false;
+    spf->values.current = frame->domain;
+    target = spf_expand(frame->explanation, &spf->values, spf->pool);
+    if (target == NULL)
+        return false;
+    if (spf->decided != NULL)
+        *spf->decided = SPF_FAIL;
+    zm_dns_ask(NULL, spf->dns, ZM_DNS_TXT, zm_str(target), on_explanation, spf, spf->pool);
+    return true;
 }
 
 /* -- the end of a record ------------------------------------------------------------------ */
@@ -70,7 +102,8 @@ static void end_record(spf_t *spf, spf_result_t result)
         }
         result = included;
     }
-    tell(spf, result);
+    if (result != SPF_FAIL || !explain(spf))
+        tell(spf, result);
 }
 
 static void no_match(spf_t *spf)
@@ -271,6 +304,7 @@ static void walk(spf_t *spf)
             match(spf);
             return;
         case SPF_REDIRECT:
+        case SPF_EXP:
         case SPF_OTHER:
             continue;
         default:
@@ -287,13 +321,17 @@ static bool check(frame_t *frame)
     zm_str_t rest = frame->rest;
     spf_term_t term;
     bool good;
-    frame->redirect = ZM_S("");
-    while (spf_next(&rest, &term, &good))
-        if (term.kind == SPF_REDIRECT) {
-            if (frame->redirect.length > 0)
-                return false;
-            frame->redirect = term.domain;
-        }
+    frame->redirect = frame->explanation = ZM_S("");
+    while (spf_next(&rest, &term, &good)) {
+        zm_str_t *modifier = term.kind == SPF_REDIRECT ? &frame->redirect
+                             : term.kind == SPF_EXP    ? &frame->explanation
+                                                       : NULL;
+        if (modifier == NULL)
+            continue;
+        if (modifier->length > 0)
+            return false;
+        *modifier = term.domain;
+    }
     return good;
 }
 
@@ -333,7 +371,10 @@ void spf_ask(const spf_question_t *question, spf_fn *fn, void *baton, apr_pool_t
     spf->fn = fn;
     spf->baton = baton;
     spf->pool = pool;
+    spf->explain = question->explain;
+    spf->decided = question->decided;
     spf->values.ip = question->ip;
+    spf->values.receiver = zm_str_copy(pool, question->receiver);
     spf->values.helo = zm_str_copy(pool, question->helo);
     spf->values.local = zm_str_copy(pool, question->local);
     spf->values.domain = zm_str_copy(pool, question->domain);

@@ -21,13 +21,18 @@ typedef enum spf_result_t {
 /** "pass", as it stands in Received-SPF. */
 const char *spf_name(spf_result_t result);
 
-typedef void spf_fn(spf_result_t result, void *baton);
+/** explanation: of SPF_FAIL, in the words of the domain: printable ASCII, 400 octets at most; ""
+ * for none.  Valid during the call. */
+typedef void spf_fn(spf_result_t result, zm_str_t explanation, void *baton);
 
 typedef struct spf_question_t {
     zm_dns_t *dns;
     zm_ip_t ip;
     zm_str_t local, domain; /**< of the sender; "" for the null sender: the greeting counts */
     zm_str_t helo;
+    bool explain;          /**< the domain is asked for its explanation (RFC 7208, 6.2) */
+    zm_str_t receiver;     /**< our name, for that */
+    spf_result_t *decided; /**< null, or set before fn is called when only the explanation lacks */
 } spf_question_t;
 
 /** Asks.  fn is called once, never before this returns; destroying the pool cancels.  Strings are

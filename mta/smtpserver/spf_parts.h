@@ -13,7 +13,8 @@ typedef enum spf_kind_t {
     SPF_IP,
     SPF_EXISTS,
     SPF_REDIRECT,
-    SPF_OTHER /* exp and unknown modifiers, which decide nothing */
+    SPF_EXP,
+    SPF_OTHER /* unknown modifiers, which decide nothing */
 } spf_kind_t;
 
 typedef struct spf_term_t {
@@ -27,7 +28,8 @@ typedef struct spf_term_t {
 typedef struct spf_values_t { /* of macros */
     zm_str_t local, domain, helo;
     zm_ip_t ip;
-    zm_str_t current; /* the domain whose record is read */
+    zm_str_t current;  /* the domain whose record is read */
+    zm_str_t receiver; /* our name; of explanations only, like the time */
 } spf_values_t;
 
 /** Takes the next term off *record.  False: there is none, or *good is false and it is malformed.
@@ -37,5 +39,7 @@ bool spf_next(zm_str_t *record, spf_term_t *term, bool *good);
 bool spf_terms(zm_str_t text, zm_str_t *terms);
 /** A domain with its macros filled in; null: it is malformed. */
 const char *spf_expand(zm_str_t text, const spf_values_t *values, apr_pool_t *pool);
+/** An explanation likewise; what is too long is cut.  "": it is malformed. */
+zm_str_t spf_explain(zm_str_t text, const spf_values_t *values, apr_pool_t *pool);
 
 #endif

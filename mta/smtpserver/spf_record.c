@@ -2,8 +2,10 @@
 #include <string.h>
 
 #include "mta/smtpserver/spf_parts.h"
+#include "platform/clock.h"
 
 #define NAME_LIMIT 253
+#define MOST_EXPLAINED 400 /* octets */
 
 /* -- terms ------------------------------------------------------------------------------- */
 
@@ -123,13 +125,13 @@ static bool read_modifier(spf_term_t *term, zm_str_t name, zm_str_t value)
         if (!zm_is_alpha(name.data[i]) && !zm_is_digit(name.data[i]) &&
             strchr("-_.", name.data[i]) == NULL)
             return false;
-    term->kind = SPF_OTHER;
-    if (zm_str_equal_nocase(name, ZM_S("redirect"))) {
-        term->kind = SPF_REDIRECT;
-        term->domain = value;
-        return value.length > 0;
-    }
-    return true;
+    term->kind = zm_str_equal_nocase(name, ZM_S("redirect")) ? SPF_REDIRECT
+                 : zm_str_equal_nocase(name, ZM_S("exp"))    ? SPF_EXP
+                                                             : SPF_OTHER;
+    if (term->kind == SPF_OTHER)
+        return true;
+    term->domain = value;
+    return value.length > 0;
 }
 
 bool spf_next(zm_str_t *record, spf_term_t *term, bool *good)
@@ -215,6 +217,26 @@ static bool value_of(char letter, const spf_values_t *values, apr_pool_t *pool, 
     }
 }
 
+/* Those that may stand in explanations only. */
+static bool value_to_explain(char letter, const spf_values_t *values, apr_pool_t *pool,
+                             zm_str_t *value)
+{
+    char plain[ZM_IP_TEXT];
+    switch (zm_to_lower(letter)) {
+    case 'c':
+        *value = zm_str(apr_pstrdup(pool, zm_ip_print(&values->ip, plain)));
+        return true;
+    case 'r':
+        *value = values->receiver.length > 0 ? values->receiver : ZM_S("unknown");
+        return true;
+    case 't':
+        *value = zm_str(apr_psprintf(pool, "%" APR_INT64_T_FMT, apr_time_sec(zm_clock_wall())));
+        return true;
+    default:
+        return value_of(letter, values, pool, value);
+    }
+}
+
 #define MOST_PARTS 128
 
 /* Splits, turns round, keeps the last so many, and joins with dots. */
@@ -239,17 +261,46 @@ static void transform(zm_buf_t *out, zm_str_t value, uint64_t keep, bool reverse
     }
 }
 
+/* As it stands in a URL: what letters in upper case ask for. */
+static void escape(zm_buf_t *out, zm_str_t text)
+{
+    apr_size_t i;
+    for (i = 0; i < text.length; i++) {
+        char c = text.data[i];
+        if (zm_is_alpha(c) || zm_is_digit(c) || (c != '\0' && strchr("-._~", c) != NULL))
+            zm_buf_add_byte(out, c);
+        else
+            zm_buf_printf(out, "%%%02X", (unsigned)(unsigned char)c);
+    }
+}
+
+static void add_value(zm_buf_t *out, zm_str_t value, uint64_t keep, bool reverse,
+                      const char *delimiters, bool escaped)
+{
+    zm_buf_t made = ZM_BUF_INIT;
+    if (!escaped) {
+        transform(out, value, keep, reverse, delimiters);
+        return;
+    }
+    transform(&made, value, keep, reverse, delimiters);
+    escape(out, zm_buf_str(&made));
+    zm_buf_free(&made);
+}
+
+typedef bool value_fn(char letter, const spf_values_t *values, apr_pool_t *pool, zm_str_t *value);
+
 /* "{LETTER[DIGITS][r][DELIMITERS]}" from *at on. */
 static bool expand_one(zm_buf_t *out, zm_str_t text, apr_size_t *at, const spf_values_t *values,
-                       apr_pool_t *pool)
+                       value_fn *find, apr_pool_t *pool)
 {
     char delimiters[16];
     apr_size_t i = *at, used = 0;
     uint64_t keep = 0;
-    bool reverse = false, digits = false;
+    bool reverse = false, digits = false, escaped;
     zm_str_t value;
-    if (i + 1 >= text.length || !value_of(text.data[++i], values, pool, &value))
+    if (i + 1 >= text.length || !find(text.data[++i], values, pool, &value))
         return false;
+    escaped = text.data[i] != zm_to_lower(text.data[i]);
     for (i++; i < text.length && zm_is_digit(text.data[i]); i++) {
         digits = true;
         keep = keep < 1000 ? keep * 10 + (uint64_t)(text.data[i] - '0') : keep;
@@ -269,7 +320,7 @@ static bool expand_one(zm_buf_t *out, zm_str_t text, apr_size_t *at, const spf_v
     if (i >= text.length)
         return false;
     delimiters[used] = '\0';
-    transform(out, value, keep, reverse, used > 0 ? delimiters : ".");
+    add_value(out, value, keep, reverse, used > 0 ? delimiters : ".", escaped);
     *at = i;
     return true;
 }
@@ -286,30 +337,55 @@ static zm_str_t shorten(zm_str_t name)
     return name;
 }
 
-const char *spf_expand(zm_str_t text, const spf_values_t *values, apr_pool_t *pool)
+/* From a blank on, unless blanks may not be: false. */
+static bool expand(zm_buf_t *out, zm_str_t text, char least, const spf_values_t *values,
+                   value_fn *find, apr_pool_t *pool)
 {
-    zm_buf_t out = ZM_BUF_INIT;
-    const char *made;
     bool good = true;
     apr_size_t i;
     for (i = 0; i < text.length && good; i++) {
         if (text.data[i] != '%') {
-            good = text.data[i] > ' ' && text.data[i] <= '~';
-            zm_buf_add_byte(&out, text.data[i]);
+            good = text.data[i] >= least && text.data[i] <= '~';
+            zm_buf_add_byte(out, text.data[i]);
             continue;
         }
         if (++i >= text.length)
             good = false;
         else if (text.data[i] == '%')
-            zm_buf_add_byte(&out, '%');
+            zm_buf_add_byte(out, '%');
         else if (text.data[i] == '_')
-            zm_buf_add_byte(&out, ' ');
+            zm_buf_add_byte(out, ' ');
         else if (text.data[i] == '-')
-            zm_buf_add_c(&out, "%20");
+            zm_buf_add_c(out, "%20");
         else
-            good = text.data[i] == '{' && expand_one(&out, text, &i, values, pool);
+            good = text.data[i] == '{' && expand_one(out, text, &i, values, find, pool);
     }
-    made = good ? zm_str_c(pool, shorten(zm_buf_str(&out))) : NULL;
+    return good;
+}
+
+const char *spf_expand(zm_str_t text, const spf_values_t *values, apr_pool_t *pool)
+{
+    zm_buf_t out = ZM_BUF_INIT;
+    const char *made = NULL;
+    if (expand(&out, text, '!', values, value_of, pool))
+        made = zm_str_c(pool, shorten(zm_buf_str(&out)));
+    zm_buf_free(&out);
+    return made;
+}
+
+zm_str_t spf_explain(zm_str_t text, const spf_values_t *values, apr_pool_t *pool)
+{
+    zm_buf_t out = ZM_BUF_INIT;
+    zm_str_t made = {"", 0};
+    apr_size_t i;
+    if (expand(&out, text, ' ', values, value_to_explain, pool)) {
+        made = zm_buf_str(&out);
+        made.length = made.length > MOST_EXPLAINED ? MOST_EXPLAINED : made.length;
+        for (i = 0; i < made.length; i++) /* the values come from the client */
+            if (out.data[i] < ' ' || out.data[i] > '~')
+                out.data[i] = '?';
+        made = zm_str_copy(pool, zm_str_trim(made));
+    }
     zm_buf_free(&out);
     return made;
 }

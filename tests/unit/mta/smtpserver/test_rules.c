@@ -30,6 +30,9 @@ static const fake_record_t records[] = {
      "127.0.0.3"},
     {"mine.test", ZM_DNS_TXT, 60, "v=spf1 ip4:192.0.2.9 -all"},
     {"yours.test", ZM_DNS_TXT, 60, "v=spf1 ip4:192.0.2.10 -all"},
+    {"why.test", ZM_DNS_TXT, 60, "v=spf1 exp=exp.why.test -all"},
+    {"exp.why.test", ZM_DNS_TXT, 60, "%{c} is none of %{d}"},
+    {"slow.test", ZM_DNS_TXT, 60, "v=spf1 exp=dead.silent.test -all"},
     {"soft.test", ZM_DNS_TXT, 60, "v=spf1 ~all"},
     {NULL, ZM_DNS_A, 0, NULL}};
 
@@ -391,6 +394,8 @@ static void domains_say_who_may_send_in_their_name(void)
     ASSERT_HAS(mail_from(client, "a@yours.test"),
                "550 5.7.23 [192.0.2.9] mail from=<a@yours.test>:");
     ASSERT_HAS(mail_from(client, ""), "550 5.7.23");
+    ASSERT_HAS(mail_from(client, "a@why.test"),
+               "(SPF); it explains: 192.0.2.9 is none of why.test");
     ASSERT_HAS(mail_from(client, "a@nosuch.test"), "250 2.1.0");
     ASSERT_HAS(mail_from(client, "a@soft.test"), "250 2.1.0");
     ASSERT_HAS(mail_from(client, "a@mine.test"), "250 2.1.0");
@@ -423,6 +428,11 @@ static void spf_that_gets_no_answer_keeps_nobody_waiting(void)
     (void)reply_to(client, "EHLO peer.test\r\n");
     ZM_ASSERT_STR(mail_from(client, "a@dead.silent.test"), "");
     ASSERT_HAS(later(client, 21), "250 2.1.0");
+    done(client);
+    client = client_with(SPF, "", STRANGER); /* the result stands, the explanation lacks */
+    (void)reply_to(client, "EHLO peer.test\r\n");
+    ZM_ASSERT_STR(mail_from(client, "a@slow.test"), "");
+    ASSERT_HAS(later(client, 21), "550 5.7.23");
     done(client);
 }
 

@@ -2,6 +2,7 @@
 #include "mta/smtpserver/spf.h"
 
 #include <apr_strings.h>
+#include <string.h>
 
 #include "platform/clock.h"
 #include "tests/unit/harness.h"
@@ -51,16 +52,38 @@ static const fake_record_t records[] = {
     TXT("mod.test", "v=spf1 exp=why.test new-thing=%{x} -all"),
     TXT("many.test", "v=spf1 a:a.test a:a.test a:a.test a:a.test a:a.test a:a.test a:a.test "
                      "a:a.test a:a.test a:a.test a:a.test -all"),
+    TXT("exp.test", "v=spf1 exp=why.test -all"),
+    TXT("why.test", "%{i} may not be %{s}: see http://%{d}/why?from=%{S}&to=%{r}%_%{c}%%"),
+    TXT("expto.test", "v=spf1 exp=nothing.test redirect=exp.test"),
+    TXT("expin.test", "v=spf1 -include:exppass.test exp=own.test -all"),
+    TXT("exppass.test", "v=spf1 +all exp=why.test"),
+    TXT("own.test", "in %{d}'s words\r\n250 OK"),
+    TXT("expin2.test", "v=spf1 -include:exppass.test exp=plain.test -all"),
+    TXT("plain.test", "in %{d}'s words"),
+    TXT("exptwo.test", "v=spf1 exp=two.test -all"),
+    TXT("expbad.test", "v=spf1 exp=badwhy.test -all"),
+    TXT("badwhy.test", "%{x}"),
+    TXT("expwhere.test", "v=spf1 exp=%{c}.test -all"),
+    TXT("expfails.test", "v=spf1 exp=servfail.test -all"),
+    TXT("explong.test", "v=spf1 exp=long.test -all"),
+    TXT("long.test", "%{l}%{l}%{l}%{l}%{l}%{l}%{l}%{l}%{l}%{l}"),
+    TXT("expsoft.test", "v=spf1 exp=why.test ~all"),
+    TXT("bad8.test", "v=spf1 exp=a.test exp=b.test"),
+    TXT("bad9.test", "v=spf1 exp= -all"),
+    TXT("esc.test", "v=spf1 exists:%{L}.esc.test -all"),
+    {"a%40b.esc.test", ZM_DNS_A, 60, "127.0.0.2"},
     TXT("fails.test", "v=spf1 a:servfail.test -all"),
     {NULL, ZM_DNS_A, 0, NULL}};
 
-static spf_result_t result;
+static spf_result_t result, decided;
+static const char *explanation;
 static int told;
 
-static void on_result(spf_result_t given, void *baton)
+static void on_result(spf_result_t given, zm_str_t text, void *baton)
 {
     (void)baton;
     result = given;
+    explanation = zm_str_c(zm_test_pool(), text);
     told++;
 }
 
@@ -69,10 +92,15 @@ static const char *ask_as(const char *address, const char *local, const char *do
     zm_loop_t *loop = net_loop();
     fake_dns_t *server = fake_dns_start(loop, records, zm_test_pool());
     zm_dns_options_t options = {.servers = fake_dns_address(server), .tries = 1};
-    spf_question_t question = {
-        .local = zm_str(local), .domain = zm_str(domain), .helo = ZM_S("ip.test")};
+    spf_question_t question = {.local = zm_str(local),
+                               .domain = zm_str(domain),
+                               .helo = ZM_S("ip.test"),
+                               .explain = true,
+                               .receiver = ZM_S("mx.here.test"),
+                               .decided = &decided};
     zm_error_t error;
     told = 0;
+    decided = SPF_TEMPERROR;
     ZM_ASSERT_OK(zm_ip_parse(&question.ip, zm_str(address)));
     ZM_ASSERT_OK(zm_dns_create(&question.dns, loop, &options, &error));
     spf_ask(&question, on_result, NULL, zm_test_pool());
@@ -138,7 +166,8 @@ static void what_is_wrong_with_a_record_is_told(void)
 {
     static const char *const bad[] = {"two.test",  "bad1.test",   "bad2.test", "bad3.test",
                                       "bad4.test", "bad5.test",   "bad6.test", "bad7.test",
-                                      "loop.test", "circle.test", "void.test", "many.test"};
+                                      "loop.test", "circle.test", "void.test", "many.test",
+                                      "bad8.test", "bad9.test"};
     apr_size_t i;
     for (i = 0; i < sizeof bad / sizeof bad[0]; i++)
         ZM_ASSERT_STR(ask(AWAY4, bad[i]), "permerror");
@@ -146,5 +175,47 @@ static void what_is_wrong_with_a_record_is_told(void)
     ZM_ASSERT_STR(ask(HERE4, "fails.test"), "temperror");
 }
 
-ZM_TESTS("smtpserver spf", ZM_TEST(records_say_who_may_send), ZM_TEST(records_may_name_hosts),
+static const char *explained(const char *local, const char *domain)
+{
+    ZM_ASSERT_STR(ask_as(HERE4, local, domain), "fail");
+    return explanation;
+}
+
+static void domains_explain_why_they_say_no(void)
+{
+    static const char *const without[] = {"all.test",    "expin.test",    "exptwo.test",
+                                          "expbad.test", "expwhere.test", "expfails.test"};
+    apr_size_t i;
+    ZM_ASSERT_STR(explained("a+b", "exp.test"),
+                  "192.0.2.9 may not be a+b@exp.test: see "
+                  "http://exp.test/why?from=a%2Bb%40exp.test&to=mx.here.test 192.0.2.9%");
+    CU_ASSERT_EQUAL(decided, SPF_FAIL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(explained("joe", "expto.test"), "http://exp.test/why"));
+    ZM_ASSERT_STR(explained("joe", "expin2.test"), "in expin2.test's words");
+    for (i = 0; i < sizeof without / sizeof without[0]; i++)
+        ZM_ASSERT_STR(explained("joe", without[i]), "");
+    ZM_ASSERT_STR(ask(HERE4, "expsoft.test"), "softfail");
+    ZM_ASSERT_STR(explanation, "");
+    CU_ASSERT_EQUAL(decided, SPF_TEMPERROR);
+}
+
+static void explanations_carry_nothing_strange(void)
+{
+    char local[61] = "";
+    ZM_ASSERT_STR(explained("a\r\n250 b\xe9", "exp.test"),
+                  "192.0.2.9 may not be a??250 b?@exp.test: see "
+                  "http://exp.test/why?from=a%0D%0A250%20b%E9%40exp.test&to=mx.here.test "
+                  "192.0.2.9%");
+    memset(local, 'x', 60);
+    CU_ASSERT_EQUAL(strlen(explained(local, "explong.test")), 400);
+}
+
+static void values_may_be_escaped(void)
+{
+    ZM_ASSERT_STR(ask_as(HERE4, "a@b", "esc.test"), "pass");
+}
+
+ZM_TESTS("smtpserver spf", ZM_TEST(domains_explain_why_they_say_no),
+         ZM_TEST(explanations_carry_nothing_strange), ZM_TEST(values_may_be_escaped),
+         ZM_TEST(records_say_who_may_send), ZM_TEST(records_may_name_hosts),
          ZM_TEST(records_may_lead_to_others), ZM_TEST(what_is_wrong_with_a_record_is_told))
