@@ -1,5 +1,6 @@
 #include "spool/submit.h"
 
+#include <apr_strings.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,13 +9,71 @@
 
 struct zm_submission_t {
     zm_submitter_t *submitter;
-    zm_object_t *object;
+    zm_object_t *object; /* null: it is in the scratch file */
+    apr_pool_t *pool;    /* of the scratch file */
+    apr_file_t *scratch;
+    uint64_t scratch_length;
     int priority;
     const char *notify; /* where the hint goes, once the directory is chosen */
     zm_publish_fn *fn;
     void *baton;
     char directory[ZM_LEAF_LIMIT + 1]; /* chosen */
 };
+
+/* -- a message that will be handed over -------------------------------------------- */
+
+/* A file that only we can see; where files that are open can be removed it has no name from now on.
+ */
+static apr_status_t open_scratch(zm_submission_t *submission)
+{
+    const char *directory;
+    char *name;
+    apr_status_t status = apr_pool_create(&submission->pool, NULL);
+    if (status != APR_SUCCESS)
+        return status;
+    status = apr_temp_dir_get(&directory, submission->pool);
+    if (status == APR_SUCCESS) {
+        name = apr_pstrcat(submission->pool, directory, "/zmailer-XXXXXX", NULL);
+        status = apr_file_mktemp(&submission->scratch, name,
+                                 APR_FOPEN_CREATE | APR_FOPEN_READ | APR_FOPEN_WRITE |
+                                     APR_FOPEN_EXCL | APR_FOPEN_DELONCLOSE | APR_FOPEN_BUFFERED,
+                                 submission->pool);
+        if (status == APR_SUCCESS)
+            (void)apr_file_remove(name, submission->pool);
+    }
+    if (status != APR_SUCCESS)
+        apr_pool_destroy(submission->pool);
+    return status;
+}
+
+static apr_status_t put(zm_submission_t *submission, const void *data, apr_size_t length)
+{
+    if (submission->object != NULL)
+        return zm_object_write(submission->object, data, length);
+    submission->scratch_length += length;
+    return apr_file_write_full(submission->scratch, data, length, NULL);
+}
+
+static void end_scratch(zm_submission_t *submission)
+{
+    apr_pool_destroy(submission->pool); /* closes and removes it */
+    free(submission);
+}
+
+static apr_status_t hand_over(zm_submission_t *submission)
+{
+    const zm_submitter_t *submitter = submission->submitter;
+    apr_off_t beginning = 0;
+    apr_status_t status = apr_file_flush(submission->scratch);
+    if (status == APR_SUCCESS)
+        status = apr_file_seek(submission->scratch, APR_SET, &beginning);
+    if (status == APR_SUCCESS)
+        status = submitter->handover(submitter->handover_baton, submission->scratch);
+    end_scratch(submission);
+    return status;
+}
+
+/* -- beginning ---------------------------------------------------------------------- */
 
 apr_status_t zm_submit_begin(zm_submission_t **result, zm_submitter_t *submitter,
                              const zm_submit_options_t *options)
@@ -27,7 +86,9 @@ apr_status_t zm_submit_begin(zm_submission_t **result, zm_submitter_t *submitter
         return APR_ENOMEM;
     submission->submitter = submitter;
     submission->priority = options->priority;
-    status = zm_object_create(&submission->object, submitter->spool, &create);
+    status = submitter->handover != NULL
+                 ? open_scratch(submission)
+                 : zm_object_create(&submission->object, submitter->spool, &create);
     if (status == APR_SUCCESS)
         *result = submission;
     else
@@ -63,12 +124,12 @@ apr_status_t zm_submit_line(zm_submission_t *submission, const char *keyword, zm
     apr_status_t status;
     if (!is_keyword(keyword) || !is_one_line(value))
         return ZM_E_SYNTAX;
-    status = zm_object_write(submission->object, keyword, strlen(keyword));
+    status = put(submission, keyword, strlen(keyword));
     if (status == APR_SUCCESS && value.length != 0)
-        status = zm_object_write(submission->object, " ", 1);
+        status = put(submission, " ", 1);
     if (status == APR_SUCCESS && value.length != 0)
-        status = zm_object_write(submission->object, value.data, value.length);
-    return status != APR_SUCCESS ? status : zm_object_write(submission->object, "\n", 1);
+        status = put(submission, value.data, value.length);
+    return status != APR_SUCCESS ? status : put(submission, "\n", 1);
 }
 
 apr_status_t zm_submit_env_end(zm_submission_t *submission)
@@ -78,12 +139,13 @@ apr_status_t zm_submit_env_end(zm_submission_t *submission)
 
 apr_status_t zm_submit_write(zm_submission_t *submission, const void *data, apr_size_t length)
 {
-    return zm_object_write(submission->object, data, length);
+    return put(submission, data, length);
 }
 
 uint64_t zm_submit_written(const zm_submission_t *submission)
 {
-    return zm_object_written(submission->object);
+    return submission->object != NULL ? zm_object_written(submission->object)
+                                      : submission->scratch_length;
 }
 
 zm_object_t *zm_submit_object(zm_submission_t *submission)
@@ -170,9 +232,16 @@ void zm_submit_commit_aside(zm_submission_t *submission, const char *directory, 
 apr_status_t zm_submit_commit_wait(zm_submission_t *submission, zm_published_t *result,
                                    apr_pool_t *pool)
 {
-    zm_target_t target = choose_target(submission);
+    zm_target_t target;
     zm_published_t published;
-    apr_status_t status = zm_object_publish_wait(submission->object, &target, &published, pool);
+    apr_status_t status;
+    if (submission->object == NULL) {
+        if (result != NULL)
+            memset(result, 0, sizeof *result);
+        return hand_over(submission);
+    }
+    target = choose_target(submission);
+    status = zm_object_publish_wait(submission->object, &target, &published, pool);
     if (status == APR_SUCCESS) {
         send_hint(submission, published.name);
         if (result != NULL)
@@ -186,13 +255,22 @@ apr_status_t zm_submit_commit_to(zm_submission_t *submission, const char *direct
                                  const char *suffix, zm_published_t *result, apr_pool_t *pool)
 {
     zm_target_t target = {.directory = directory, .suffix = suffix};
-    apr_status_t status = zm_object_publish_wait(submission->object, &target, result, pool);
+    apr_status_t status;
+    if (submission->object == NULL) { /* whoever has a spool takes it for the router alone */
+        end_scratch(submission);
+        return ZM_E_UNSUPPORTED;
+    }
+    status = zm_object_publish_wait(submission->object, &target, result, pool);
     free(submission);
     return status;
 }
 
 void zm_submit_abort(zm_submission_t *submission)
 {
+    if (submission->object == NULL) {
+        end_scratch(submission);
+        return;
+    }
     zm_object_discard(submission->object);
     free(submission);
 }

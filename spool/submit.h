@@ -11,11 +11,22 @@
 #ifndef ZM_SPOOL_SUBMIT_H
 #define ZM_SPOOL_SUBMIT_H
 
+#include <apr_file_io.h>
+
 #include "spool/spool.h"
+
+/**
+ * Gives a finished message to whoever has a spool, and returns when it is safe there, or why it is
+ * not.  message is a scratch file in the form of a message in router/, read from its beginning on.
+ */
+typedef apr_status_t zm_handover_fn(void *baton, apr_file_t *message);
 
 /** Where submissions of this process go: read once from the configuration. */
 typedef struct zm_submitter_t {
-    zm_spool_t *spool;
+    zm_spool_t *spool;         /**< null: there is handover */
+    zm_handover_fn *handover;  /**< of a process that has no spool to write to; it can only wait for
+                                  the end of a submission (zm_submit_commit_wait) */
+    void *handover_baton;
     const char *router_notify; /**< ROUTERNOTIFY, null: no hints */
     const char *input_notify;  /**< INPUTNOTIFY */
     const char *input_dirs;    /**< INPUTDIRS, ':' separated, null: none */
@@ -40,7 +51,7 @@ apr_status_t zm_submit_env_end(zm_submission_t *submission);
 /** Header and body bytes, LF line ends. */
 apr_status_t zm_submit_write(zm_submission_t *submission, const void *data, apr_size_t length);
 uint64_t zm_submit_written(const zm_submission_t *submission);
-zm_object_t *zm_submit_object(zm_submission_t *submission);
+zm_object_t *zm_submit_object(zm_submission_t *submission); /**< null when it will be handed over */
 
 /** The submission is consumed.  fn as in zm_object_publish; published->info gives the spool id. */
 void zm_submit_commit(zm_submission_t *submission, zm_publish_fn *fn, void *baton);

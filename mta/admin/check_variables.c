@@ -59,6 +59,7 @@ static bool is_known(const char *name)
                                         "SM_ALLOW_SHELL",
                                         "SNMPSHAREDFILE",
                                         "SUBMIT_FSYNC",
+                                        "SUBMIT_SERVER",
                                         "SUBMIT_TRANSPORT",
                                         "SYSLOGFLG",
                                         "TRUSTEDUSER",

@@ -11,15 +11,26 @@ apr_status_t zm_site_spool(zm_spool_t **spool, const zm_zenv_t *zenv, zm_loop_t 
     apr_status_t status = zm_zenv_switch(zenv, "SUBMIT_FSYNC", true, &sync, error);
     if (status != APR_SUCCESS)
         return status;
-    if (strcmp(zm_zenv_get_or(zenv, "SUBMIT_TRANSPORT", "dropbox"), "dropbox") != 0)
-        return zm_error_set(error, ZM_E_CONFIG,
-                            "%s: SUBMIT_TRANSPORT=%s: only dropbox is known; users submit through "
-                            "directories that they may write",
-                            zm_zenv_file(zenv), zm_zenv_get(zenv, "SUBMIT_TRANSPORT"));
     options.location = zm_zenv_spool(zenv);
     options.loop = loop;
     options.unsynced = !sync;
     return zm_spool_open(spool, &options, pool, error);
+}
+
+apr_status_t zm_site_transport(zm_site_transport_t *transport, const zm_zenv_t *zenv,
+                               zm_error_t *error)
+{
+    static const char *const words[] = {"dropbox", "socket", "socket,dropbox"};
+    const char *set = zm_zenv_get_or(zenv, "SUBMIT_TRANSPORT", words[ZM_TRANSPORT_DROPBOX]);
+    int i;
+    for (i = ZM_TRANSPORT_DROPBOX; i <= ZM_TRANSPORT_EITHER; i++)
+        if (strcmp(set, words[i]) == 0) {
+            *transport = (zm_site_transport_t)i;
+            return APR_SUCCESS;
+        }
+    return zm_error_set(error, ZM_E_CONFIG,
+                        "%s: SUBMIT_TRANSPORT=%.100s: expected dropbox, socket, or socket,dropbox",
+                        zm_zenv_file(zenv), set);
 }
 
 const char *zm_site_path(const zm_zenv_t *zenv, const char *variable, const char *below_postoffice,

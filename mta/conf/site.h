@@ -15,6 +15,14 @@
 apr_status_t zm_site_spool(zm_spool_t **spool, const zm_zenv_t *zenv, zm_loop_t *loop,
                            apr_pool_t *pool, zm_error_t *error);
 
+/** SUBMIT_TRANSPORT: how programs of users hand in mail.  Daemons always use the spool. */
+typedef enum zm_site_transport_t {
+    ZM_TRANSPORT_DROPBOX, /**< they write into the spool */
+    ZM_TRANSPORT_SOCKET,  /**< they give it to the SMTP server */
+    ZM_TRANSPORT_EITHER   /**< to the SMTP server; where none answers, into the spool */
+} zm_site_transport_t;
+apr_status_t zm_site_transport(zm_site_transport_t *transport, const zm_zenv_t *zenv, zm_error_t *error);
+
 /** Where messages are submitted: ROUTERNOTIFY, INPUTDIRS and so on.  Strings live as long as zenv
  * and pool. */
 void zm_site_submitter(zm_submitter_t *submitter, const zm_zenv_t *zenv, zm_spool_t *spool,

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mta/conf/site.h"
+#include "mta/submit/handover.h"
 #include "mta/submit/preamble.h"
 #include "platform/fs.h"
 
@@ -50,6 +50,8 @@ static int fail(apr_status_t status)
         errno = ENOENT;
     else if (APR_STATUS_IS_EACCES(status) || status == ZM_E_UNSAFE)
         errno = EACCES;
+    else if (status == ZM_E_PROTOCOL || status == ZM_E_UNSUPPORTED)
+        errno = EPERM; /* the server refuses it; a directory beside router/ takes a spool */
     else if (status == ZM_E_SYNTAX || status == ZM_E_CONFIG)
         errno = EINVAL;
     else if (status == ZM_E_BUSY || status == ZM_E_TEMPORARY)
@@ -154,27 +156,16 @@ static apr_status_t copy_all(FILE *file, zm_submission_t *submission, uint64_t l
     return status == APR_SUCCESS && ferror(file) ? APR_EGENERAL : status;
 }
 
-static apr_status_t open_site(zm_submitter_t *submitter, zm_zenv_t **zenv, bool unsynced,
+static apr_status_t open_site(handover_t *handover, zm_zenv_t **zenv, bool unsynced,
                               apr_pool_t *pool)
 {
-    zm_spool_options_t options = {0};
     zm_error_t error;
-    zm_spool_t *spool;
-    bool sync;
     apr_status_t status = zm_zenv_load(zenv, NULL, pool, &error);
     if (status != APR_SUCCESS)
         return status;
     if (postoffice != NULL)
         zm_zenv_set(*zenv, "POSTOFFICE", postoffice);
-    options.location = zm_zenv_postoffice(*zenv);
-    status = zm_zenv_switch(*zenv, "SUBMIT_FSYNC", true, &sync, &error);
-    if (status != APR_SUCCESS)
-        return status;
-    options.unsynced = unsynced || !sync;
-    status = zm_spool_open(&spool, &options, pool, &error);
-    if (status == APR_SUCCESS)
-        zm_site_submitter(submitter, *zenv, spool, pool);
-    return status;
+    return handover_open(handover, *zenv, unsynced, pool, &error);
 }
 
 /* Submits what was written; where null: to the router. */
@@ -183,7 +174,7 @@ static int finish(FILE *file, const char *where, const char *suffix, bool unsync
 {
     stream_t *stream = take(file);
     zm_submit_options_t options = {0, ZM_UID_NONE, ZM_UID_NONE};
-    zm_submitter_t submitter;
+    handover_t handover;
     zm_submission_t *submission;
     zm_zenv_t *zenv;
     zm_error_t error;
@@ -193,20 +184,20 @@ static int finish(FILE *file, const char *where, const char *suffix, bool unsync
         errno = EBADF;
         return -1;
     }
-    status = open_site(&submitter, &zenv, unsynced, stream->pool);
+    status = open_site(&handover, &zenv, unsynced, stream->pool);
     if (status == APR_SUCCESS) {
         options.priority = stream->priority;
         options.uid = zm_site_trusted(zenv, stream->pool).uid;
         status = zm_zenv_size(zenv, "MAX_SUBMIT_SIZE", 0, &limit, &error);
         if (status == APR_SUCCESS)
-            status = zm_submit_begin(&submission, &submitter, &options);
+            status = zm_submit_begin(&submission, &handover.submitter, &options);
         if (status == APR_SUCCESS && (status = copy_all(file, submission, limit)) != APR_SUCCESS)
             zm_submit_abort(submission);
         else if (status == APR_SUCCESS && where != NULL)
             status = zm_submit_commit_to(submission, where, suffix, published, stream->pool);
         else if (status == APR_SUCCESS)
             status = zm_submit_commit_wait(submission, published, stream->pool);
-        zm_spool_close(submitter.spool);
+        handover_close(&handover);
     }
     forget(stream);
     return status == APR_SUCCESS ? 0 : fail(status);

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "mta/conf/options.h"
-#include "mta/conf/site.h"
+#include "mta/submit/handover.h"
 #include "mta/mail/xtext.h"
 #include "mta/submit/preamble.h"
 #include "mta/submit/sendmail_envelope.h"
@@ -172,24 +172,25 @@ static apr_status_t transfer(rmail_t *rmail, const char *hostname)
 static apr_status_t submit(rmail_t *rmail, const zm_zenv_t *zenv, zm_error_t *error)
 {
     zm_submit_options_t options = {0, zm_site_trusted(zenv, rmail->pool).uid, ZM_UID_NONE};
-    zm_submitter_t submitter;
     zm_published_t published;
-    zm_spool_t *spool;
+    handover_t handover;
     apr_status_t status = zm_zenv_size(zenv, "MAX_SUBMIT_SIZE", 0, &rmail->limit, error);
     if (status != APR_SUCCESS ||
-        (status = zm_site_spool(&spool, zenv, NULL, rmail->pool, error)) != APR_SUCCESS)
+        (status = handover_open(&handover, zenv, false, rmail->pool, error)) != APR_SUCCESS)
         return status;
-    zm_site_submitter(&submitter, zenv, spool, rmail->pool);
-    status = zm_submit_begin(&rmail->submission, &submitter, &options);
+    status = zm_submit_begin(&rmail->submission, &handover.submitter, &options);
     if (status == APR_SUCCESS) {
         status = transfer(rmail, zm_site_hostname(zenv, rmail->pool));
         if (status != APR_SUCCESS)
             zm_submit_abort(rmail->submission);
         else if ((status = zm_submit_commit_wait(rmail->submission, &published, rmail->pool)) ==
-                 APR_SUCCESS)
+                     APR_SUCCESS &&
+                 handover.submitter.handover == NULL)
             sendmail_note(zenv, "rmail", &published);
+        if (handover.error.text[0] != '\0')
+            *error = handover.error;
     }
-    zm_spool_close(spool);
+    handover_close(&handover);
     return status;
 }
 

@@ -31,8 +31,8 @@ const char sendmail_usage[] =
     "  -Z FILE, --zconfig FILE  use this zmailer.conf\n"
     "  --help, --version\n"
     "Options of other mailers that mean nothing here are accepted and ignored.\n"
-    "Exit status: 0 queued, 64 usage, 65 bad address, 69 no such program, 74 the input cannot\n"
-    "be read, 75 try again, 78 configuration.\n";
+    "Exit status: 0 queued, 64 usage, 65 bad address, 69 no such program or refused by\n"
+    "the server, 74 the input cannot be read, 75 try again, 78 configuration.\n";
 
 /* What an option letter takes. */
 typedef enum argument_t {

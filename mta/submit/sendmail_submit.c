@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "mta/conf/site.h"
+#include "mta/submit/handover.h"
 #include "mta/submit/sendmail.h"
 #include "mta/submit/sendmail_deadletter.h"
 #include "mta/submit/sendmail_envelope.h"
@@ -30,6 +30,8 @@ static int exit_code_of(apr_status_t status)
         return SENDMAIL_EXIT_DATA;
     if (status == ZM_E_CONFIG)
         return SENDMAIL_EXIT_CONFIG;
+    if (status == ZM_E_PROTOCOL) /* the SMTP server's last word */
+        return SENDMAIL_EXIT_UNAVAILABLE;
     if (status == ZM_E_GONE) /* what sendmail_read gives when the caller's end is broken */
         return SENDMAIL_EXIT_IO;
     return SENDMAIL_EXIT_TEMPORARY;
@@ -40,6 +42,7 @@ static int exit_code_of(apr_status_t status)
 /* A message on its way from standard input into the spool. */
 typedef struct message_t {
     const sendmail_t *sendmail;
+    handover_t handover;
     zm_submission_t *submission;
     const sendmail_person_t *person;
     const char *trace;
@@ -245,15 +248,16 @@ static int give_up(message_t *message, apr_status_t status)
 {
     const sendmail_t *sendmail = message->sendmail;
     char buffer[200];
-    const char *reason = message->error.text[0] != '\0'
-                             ? message->error.text
+    const char *reason = message->error.text[0] != '\0' ? message->error.text
+                         : message->handover.error.text[0] != '\0'
+                             ? message->handover.error.text
                              : zm_status_text(status, buffer, sizeof buffer);
     int code = exit_code_of(status);
     if (status == ZM_E_STOPPED)
         return sendmail_complain(sendmail, SENDMAIL_EXIT_TEMPORARY,
                                  "interrupted; nothing was queued");
     sendmail_complain(sendmail, code,
-                      code == SENDMAIL_EXIT_TEMPORARY
+                      code == SENDMAIL_EXIT_TEMPORARY && message->handover.error.text[0] == '\0'
                           ? apr_psprintf(sendmail->pool, "nothing was queued in %s: %s",
                                          zm_zenv_postoffice(sendmail->zenv), reason)
                           : apr_psprintf(sendmail->pool, "nothing was queued: %s", reason));
@@ -291,8 +295,10 @@ static int write_message(message_t *message)
     if (message->submission != NULL && (status != APR_SUCCESS || message->empty)) {
         zm_submit_abort(message->submission);
     } else if (message->submission != NULL) {
+        if (message->handover.submitter.handover != NULL) /* a server may take its time */
+            sendmail_default_signals();
         status = zm_submit_commit_wait(message->submission, &published, sendmail->pool);
-        if (status == APR_SUCCESS)
+        if (status == APR_SUCCESS && message->handover.submitter.handover == NULL)
             sendmail_note(sendmail->zenv, "sendmail", &published);
     }
     /* Nothing in, nothing out: what cron and scripts rely on. */
@@ -325,23 +331,24 @@ static void make_trace(message_t *message, zm_spool_t *spool, zm_uid_t owner)
                          zm_spool_location(spool), zm_status_text(status, reason, sizeof reason)));
 }
 
-static int submit_to(message_t *message, zm_spool_t *spool, const zm_submit_options_t *options)
+static int submit_to(message_t *message, const zm_submit_options_t *options)
 {
     const sendmail_t *sendmail = message->sendmail;
     zm_credentials_t trusted = {options->uid, ZM_UID_NONE};
-    zm_submitter_t submitter;
+    handover_t *handover = &message->handover;
     sendmail_person_t person;
     int code;
 
-    zm_site_submitter(&submitter, sendmail->zenv, spool, sendmail->pool);
     fill_person(&person, sendmail, trusted);
     message->person = &person;
-    if (sendmail->options->verbose)
-        make_trace(message, spool, options->uid);
-    message->failed = zm_submit_begin(&message->submission, &submitter, options);
+    if (sendmail->options->verbose && handover->submitter.handover != NULL)
+        sendmail_complain(sendmail, 0, "nothing to follow: the message goes through a socket");
+    else if (sendmail->options->verbose)
+        make_trace(message, handover->spool, options->uid);
+    message->failed = zm_submit_begin(&message->submission, &handover->submitter, options);
     code = write_message(message);
     if (message->trace != NULL && (code != 0 || message->empty)) {
-        zm_spool_trace_remove(spool, message->trace);
+        zm_spool_trace_remove(handover->spool, message->trace);
         message->trace = NULL;
     }
     return code;
@@ -352,7 +359,6 @@ int sendmail_submit(const sendmail_t *sendmail)
     zm_submit_options_t options = {0, zm_site_trusted(sendmail->zenv, sendmail->pool).uid,
                                    ZM_UID_NONE};
     message_t message = {.sendmail = sendmail, .saves = sendmail_saves(sendmail)};
-    zm_spool_t *spool;
     int code;
 
     if (priority_of(sendmail, &options.priority) != APR_SUCCESS)
@@ -360,11 +366,12 @@ int sendmail_submit(const sendmail_t *sendmail)
                                  "the priority is a number, or high, normal, bulk, junk");
     if (find_recipients(&message, &message.error) != APR_SUCCESS)
         return sendmail_complain(sendmail, exit_code_of(message.error.status), message.error.text);
-    message.failed = zm_site_spool(&spool, sendmail->zenv, NULL, sendmail->pool, &message.error);
+    message.failed =
+        handover_open(&message.handover, sendmail->zenv, false, sendmail->pool, &message.error);
     if (message.failed != APR_SUCCESS)
         return write_message(&message);
-    code = submit_to(&message, spool, &options);
-    zm_spool_close(spool);
+    code = submit_to(&message, &options);
+    handover_close(&message.handover);
     zm_buf_free(&message.header);
     zm_buf_free(&message.kept);
     return code == 0 && message.trace != NULL ? follow(sendmail, message.trace) : code;

@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "mta/conf/options.h"
-#include "mta/conf/site.h"
+#include "mta/submit/handover.h"
 #include "mta/mail/header_text.h"
 #include "mta/mail/xtext.h"
 #include "mta/submit/preamble.h"
@@ -186,20 +186,20 @@ static int read_text(const vacation_t *vacation, zm_str_t *text)
 static apr_status_t submit(const vacation_t *vacation, zm_str_t text, zm_error_t *error)
 {
     zm_submit_options_t options = {0, ZM_UID_NONE, ZM_UID_NONE};
-    zm_submitter_t submitter;
     zm_submission_t *submission;
-    zm_spool_t *spool;
-    apr_status_t status = zm_site_spool(&spool, vacation->zenv, NULL, vacation->pool, error);
+    handover_t handover;
+    apr_status_t status = handover_open(&handover, vacation->zenv, false, vacation->pool, error);
     if (status != APR_SUCCESS)
         return status;
-    zm_site_submitter(&submitter, vacation->zenv, spool, vacation->pool);
-    status = zm_submit_begin(&submission, &submitter, &options);
+    status = zm_submit_begin(&submission, &handover.submitter, &options);
     if (status == APR_SUCCESS &&
         (status = zm_submit_write(submission, text.data, text.length)) != APR_SUCCESS)
         zm_submit_abort(submission);
     else if (status == APR_SUCCESS)
         status = zm_submit_commit_wait(submission, NULL, vacation->pool);
-    zm_spool_close(spool);
+    if (handover.error.text[0] != '\0')
+        *error = handover.error;
+    handover_close(&handover);
     return status;
 }
 
