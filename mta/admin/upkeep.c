@@ -5,17 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "mta/conf/leftovers.h"
 #include "mta/conf/site.h"
 #include "mta/admin/daemons.h"
 #include "platform/fs.h"
 #include "platform/log.h"
 #include "platform/service.h"
 #include "spool/layout.h"
-
-#define DAY 86400
-#define PUBLIC_DAYS 2
-#define COPY_DAYS 7
-#define ONLY_COPY_DAYS 30
 
 typedef void each_fn(zm_spool_t *spool, const char *name, void *baton);
 
@@ -86,17 +82,10 @@ static void resubmit(zm_spool_t *spool, const char *name, void *baton)
             zm_status_text(status, reason, sizeof reason));
 }
 
-/* "4711._badheader": the message itself went on, and this is a copy. */
-static bool has_copy_key(zm_str_t leaf)
-{
-    apr_ssize_t dot = zm_str_find(leaf, '.');
-    return dot >= 0 && zm_str_starts(zm_str_from(leaf, (apr_size_t)dot + 1), ZM_S("_"));
-}
-
 /* "_looped" was returned to its sender, so this is what is left of it. */
 static bool is_copy(zm_str_t leaf)
 {
-    return has_copy_key(leaf) && !zm_str_ends_nocase(leaf, ZM_S("._looped"));
+    return zm_leftover_is_copy(leaf) && !zm_str_ends_nocase(leaf, ZM_S("._looped"));
 }
 
 apr_status_t upkeep_resubmit_one(const zm_zenv_t *zenv, const char *name, apr_pool_t *pool,
@@ -140,49 +129,41 @@ apr_status_t upkeep_resubmit(const zm_zenv_t *zenv, int *count, int *failures, a
 typedef struct cleanup_t {
     const zm_zenv_t *zenv;
     int count;
-    int64_t now;
     apr_pool_t *pool;
 } cleanup_t;
 
-static bool remove_older(zm_spool_t *spool, const char *name, int days, cleanup_t *work)
-{
-    zm_object_info_t info;
-    if (zm_spool_info(&info, spool, name) != APR_SUCCESS ||
-        work->now - info.mtime_s <= (int64_t)days * DAY ||
-        zm_spool_unlink(spool, name) != APR_SUCCESS)
-        return false;
-    work->count++;
-    return true;
-}
-
-static void clean_public(zm_spool_t *spool, const char *name, void *baton)
-{
-    remove_older(spool, name, PUBLIC_DAYS, baton);
-}
-
-/* What is nowhere else does not go unnoticed. */
-static void clean_postman(zm_spool_t *spool, const char *name, void *baton)
+/* What was nowhere else does not go unnoticed. */
+static void on_removed(const char *name, int days, bool only_copy, void *baton)
 {
     cleanup_t *work = baton;
-    const char *leaf = strrchr(name, '/') + 1;
-    if (!zm_is_digit((unsigned char)leaf[0]))
+    const char *text;
+    work->count++;
+    if (!only_copy)
         return;
-    if (has_copy_key(zm_str(leaf)))
-        remove_older(spool, name, COPY_DAYS, work);
-    else if (remove_older(spool, name, ONLY_COPY_DAYS, work)) {
-        const char *text = apr_psprintf(work->pool, "removed %s, the only copy, after %d days",
-                                        name, ONLY_COPY_DAYS);
-        upkeep_note(work->zenv, text);
-        puts(text);
-    }
+    text = apr_psprintf(work->pool, "removed %s, the only copy, after %d days", name, days);
+    upkeep_note(work->zenv, text);
+    puts(text);
 }
 
 apr_status_t upkeep_cleanup(const zm_zenv_t *zenv, int *count, apr_pool_t *pool, zm_error_t *error)
 {
-    cleanup_t work = {zenv, 0, apr_time_sec(apr_time_now()), pool};
-    apr_status_t status = for_each(zenv, ZM_DIR_PUBLIC, true, clean_public, &work, pool, error);
-    if (status == APR_SUCCESS)
-        status = for_each(zenv, ZM_DIR_POSTMAN, false, clean_postman, &work, pool, error);
+    cleanup_t work = {zenv, 0, pool};
+    zm_leftovers_t *pass;
+    zm_spool_t *spool;
+    apr_status_t status = zm_site_spool(&spool, zenv, NULL, pool, error);
+    if (status != APR_SUCCESS)
+        return status;
+    status = zm_leftovers_begin(&pass, spool, zenv, on_removed, &work, pool, error);
+    if (status == APR_SUCCESS) {
+        while ((status = zm_leftovers_step(pass, 1000)) == APR_SUCCESS)
+            ;
+        zm_leftovers_end(pass);
+        if (APR_STATUS_IS_ENOENT(status))
+            status = APR_SUCCESS;
+        else
+            (void)zm_error_system(error, status, "cannot list %s", zm_zenv_postoffice(zenv));
+    }
+    zm_spool_close(spool);
     *count = work.count;
     return status;
 }

@@ -268,3 +268,6 @@ ZM_COUNTER(TA_RERT_TaDeliveryStarts, "TA-RERT.TaDeliveryStarts")
 ZM_COUNTER(TA_RERT_RcptsOk, "TA-RERT.RcptsOk")
 ZM_COUNTER(TA_RERT_RcptsRetry, "TA-RERT.RcptsRetry")
 ZM_COUNTER(TA_RERT_RcptsFail, "TA-RERT.RcptsFail")
+ZM_COUNTER_GROUP
+ZM_COUNTER(RT_DeferredMessages_G, "RT.DeferredMessages-G")
+ZM_COUNTER(RT_ResubmittedMessages, "RT.ResubmittedMessages")

@@ -136,7 +136,7 @@ void router_defer(router_message_t *message, const char *why)
     router_trace(message, "message deferred: %s", why);
     if (status == APR_SUCCESS)
         zm_log(ZM_LOG_WARNING, message->spool_id,
-               "message deferred; \"zmailer resubmit\" routes it again", ZM_F_S("reason", why));
+               "message deferred; it is tried again by the clock, or by \"zmailer resubmit\"", ZM_F_S("reason", why));
     else
         zm_log(ZM_LOG_ERROR, message->spool_id, "message stays where it is: it cannot be deferred",
                ZM_F_S("name", message->name), ZM_F_S("reason", why), ZM_F_E("trouble", status));

@@ -23,7 +23,7 @@ void router_note_bad_addresses(const router_message_t *message);
  */
 void router_park(router_message_t *message, const char *key, const char *why);
 
-/** Moves the message to deferred/ID.WHY, to be resubmitted by hand or by the clock. */
+/** Moves the message to deferred/ID.WHY, to be resubmitted by hand or by the clock (upkeep.h). */
 void router_defer(router_message_t *message, const char *why);
 
 /**

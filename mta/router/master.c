@@ -7,6 +7,7 @@
 
 #include "mta/conf/site.h"
 #include "mta/router/farm.h"
+#include "mta/router/upkeep.h"
 #include "platform/control.h"
 #include "platform/log.h"
 #include "platform/service.h"
@@ -55,6 +56,7 @@ struct master_t {
     uint64_t starts, deaths; /* of workers, as far as they are in the counters */
     zm_child_t *pickup;
     zm_timer_t pickup_again;
+    router_upkeep_t *upkeep;
     bool ready, stopping;
     int code;
     apr_pool_t *pool;
@@ -161,6 +163,7 @@ static void stop(master_t *master)
         return;
     master->stopping = true;
     zm_timer_set(&master->give_up, STOP_PATIENCE);
+    router_upkeep_stop(master->upkeep);
     for (i = 0; i < master->input_count; i++)
         router_farm_stop(master->inputs[i].farm);
 }
@@ -480,9 +483,13 @@ int router_master_run(const router_master_options_t *options, apr_pool_t *pool)
     zm_log(ZM_LOG_NOTICE, NULL, "router daemon started", ZM_F_S("version", ZM_VERSION),
            ZM_F_I("workers", options->workers), ZM_F_S("spool", zm_spool_location(master->spool)));
     add_inputs(master);
+    if (router_upkeep_start(&master->upkeep, master->spool, master->loop, options->zenv,
+                            master->counters, pool, &error) != APR_SUCCESS)
+        zm_service_fail(78, error.text);
     status = zm_loop_run(master->loop);
     publish(&master->publish, master);
     zm_timer_cancel(&master->publish);
+    router_upkeep_stop(master->upkeep);
     for (i = 0; i < master->input_count; i++) {
         log_figures(&master->inputs[i]);
         zm_spool_watch_close(master->inputs[i].watch);

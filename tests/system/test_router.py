@@ -52,6 +52,18 @@ def test_a_message_that_kills_workers_is_parked():
         wait(lambda: len(i.spool('transport')) == 6, 'the sixth', instances=[i])
 
 
+def test_deferred_mail_comes_back_by_itself():
+    with Instance() as i:
+        i.append('etc/zmailer.conf', 'RESUBMIT_INTERVAL=1s\n')
+        i.start()
+        i.plant('deferred/987654.deferred', 'from alice@mail.test\nto bob\nenv-end\nSubject: again\n\nx\n')
+        check(i.wait_mail('bob')[0]['Subject'] == 'again', 'another letter')
+        check(counters(i)('ResubmittedMessages') >= 1, 'not counted')
+        i.stop()
+        i.append('etc/zmailer.conf', 'RESUBMIT_INTERVAL=soon\n')
+        check('RESUBMIT_INTERVAL' in i.zmailer('start', 'router', code=78).err + i.read('log/router'), 'no reason')
+
+
 def counters(i):
     said = json.loads(run(os.path.join(BIN, 'mailq'), '--root', i.root, '-M', '--json').out)
     return lambda name: said['RT.' + name]
