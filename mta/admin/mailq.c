@@ -42,6 +42,8 @@ static int ask(mailq_t *mailq)
                                           "SHOW COUNTERS"};
     if (mailq->actions->nelts > 0)
         return mailq_act(mailq);
+    if (mailq->flush)
+        return mailq_flush(mailq);
     if (mailq->etrn != NULL)
         return etrn(mailq);
     if (mailq->explain != NULL)
@@ -99,7 +101,7 @@ static int run(mailq_t *mailq)
         return code;
     if (!mailq->version2) {
         if (mailq->actions->nelts > 0 || mailq->etrn != NULL || mailq->explain != NULL ||
-            mailq->follow)
+            mailq->follow || mailq->flush)
             return mailq_complain(EXIT_UNAVAILABLE,
                                   "this scheduler answers version 1, which has only the listing");
         return told_all(mailq, mailq_list_v1(mailq));
@@ -208,6 +210,8 @@ static bool parse(mailq_t *mailq, zm_zenv_options_t *site, int *argc, char **arg
         {0, "retry", ZM_OPTION_CALL_ARG, actions, act_retry, "WHAT", "try to deliver it now"},
         {0, "reroute", ZM_OPTION_CALL_ARG, actions, act_reroute, "WHAT",
          "give it back to the router"},
+        {0, "flush", ZM_OPTION_FLAG, &mailq->flush, NULL, NULL,
+         "try to deliver all now, or what the options above choose"},
         {0, "resync", ZM_OPTION_CALL_ARG, actions, act_resync, "ID",
          "have its control file read again"},
         {0, "etrn", ZM_OPTION_TEXT, &mailq->etrn, NULL, "HOST", "start delivery to a host now"},

@@ -35,7 +35,7 @@ typedef struct mailq_t {
     apr_pool_t *pool;
     zm_zenv_t *zenv;
     /* options */
-    bool four, six, json, terse, follow, own, counters;
+    bool four, six, json, terse, follow, own, counters, flush;
     int debug, summary, status, verbose, sizes;
     const char *channel, *host, *port, *account, *server;
     const char *etrn, *explain, *user;
@@ -142,6 +142,8 @@ bool mailq_filter_row(const mailq_t *mailq, const mailq_row_t *row, const mailq_
 int mailq_act(mailq_t *mailq);
 /** Says why a message or destination waits. */
 int mailq_explain(mailq_t *mailq, const char *what);
+/** Has all that waits, or what the filters choose, tried now. Returns the exit code. */
+int mailq_flush(mailq_t *mailq);
 /** Prints what changes in the queue, a line for each thread that does, until it is interrupted. */
 int mailq_follow(mailq_t *mailq);
 

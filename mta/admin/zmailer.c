@@ -16,6 +16,7 @@
 #include "mta/admin/check.h"
 #include "mta/admin/freezer.h"
 #include "mta/admin/metrics.h"
+#include "mta/admin/rehash.h"
 #include "mta/admin/rotate.h"
 #include "mta/admin/spool_commands.h"
 #include "mta/admin/upkeep.h"
@@ -24,7 +25,7 @@
 #include "platform/log.h"
 #include "platform/service.h"
 
-enum { EXIT_FAILED = 1, EXIT_OS = 71, EXIT_NOTHING_YET = 72 };
+enum { EXIT_FAILED = 1, EXIT_OS = 71, EXIT_NOTHING_YET = 72, EXIT_TEMPFAIL = 75 };
 
 /* "WHAT WORD", for people. */
 void zmailer_say(const zmailer_t *zmailer, const char *word, const char *what)
@@ -127,6 +128,29 @@ static void resubmit_named(zmailer_t *zmailer, const char *const *names, int cou
     }
     if (!zmailer->quiet)
         printf("resubmitted %d\n", done);
+}
+
+/* What was deferred goes to the router, what waits in the queue to its agents. */
+static void do_flush(zmailer_t *zmailer)
+{
+    static const char *const words[] = {"--flush", NULL};
+    do_resubmit(zmailer);
+    run_program(zmailer, "mailq", words);
+}
+
+static void do_rehash(zmailer_t *zmailer)
+{
+    zm_error_t error = {0};
+    int count = 0;
+    apr_status_t status = rehash_spool(zmailer->zenv, &count, zmailer->pool, &error);
+    if (status != APR_SUCCESS)
+        zmailer_fail(zmailer,
+                     status == ZM_E_BUSY     ? EXIT_TEMPFAIL
+                     : status == ZM_E_CONFIG ? ZM_EXIT_CONFIG
+                                             : EXIT_FAILED,
+                     error.text);
+    if (!zmailer->quiet)
+        printf("moved %d\n", count);
 }
 
 static void do_cleanup(zmailer_t *zmailer)
@@ -279,6 +303,8 @@ static const operation_t operations[] = {
     {"logsync", 0, do_logsync, false},
     {"logrotate", 0, do_logrotate, false},
     {"resubmit", 0, do_resubmit, false},
+    {"flush", 0, do_flush, false},
+    {"rehash", 0, do_rehash, false},
     {"cleanup", 0, do_cleanup, false},
     {"bootclean", 0, do_bootclean, false},
     {"freeze", 0, do_freeze, false},
@@ -399,7 +425,8 @@ int main(int argc, char **argv)
 {
     static const char operands[] =
         "[init | start | stop | restart | nuke | status | reload | check | metrics |\n"
-        "       resubmit | cleanup | bootclean | freeze | thaw | logsync | logrotate | version |\n"
+        "       flush | resubmit | cleanup | rehash | bootclean | freeze | thaw | logsync | "
+        "logrotate | version |\n"
         "       newaliases | newfqdnaliases | newdb | newfqdnroutes | new-routes |\n"
         "       new-localnames | router | scheduler | smtpserver] ...\n"
         "       zmailer [OPTION ...] mailq ... | hold WHAT ... | release WHAT ... | retry WHAT "

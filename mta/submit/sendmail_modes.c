@@ -5,6 +5,7 @@
 
 #include "mta/submit/sendmail.h"
 #include "mta/submit/sendmail_envelope.h"
+#include "platform/child.h"
 #include "platform/exec.h"
 #include "platform/fs.h"
 
@@ -121,6 +122,38 @@ int sendmail_by_name(const sendmail_t *sendmail)
                sendmail->options->rest);
 }
 
+static void on_end(zm_child_t *child, const zm_child_end_t *end, void *baton)
+{
+    (void)child;
+    (void)end;
+    zm_loop_stop(baton);
+}
+
+/* -q: that somebody may not ask, or no scheduler runs, is not told: it tries by itself, and
+ * programs call this by the clock. */
+static int run_flush(const sendmail_t *sendmail)
+{
+    const sendmail_options_t *options = sendmail->options;
+    bool choice = options->flush_option != NULL && strcmp(options->flush_option, "--retry") != 0;
+    const char *argv[7] = {sibling(sendmail, "mailq"), "-Z", zm_zenv_file(sendmail->zenv),
+                           options->flush_option != NULL ? options->flush_option : "--flush"};
+    zm_child_spec_t spec = {.argv = argv, .io = ZM_CHILD_CHANNEL}; /* nobody reads what it says */
+    zm_error_t error = {0};
+    zm_loop_t *loop;
+    zm_child_t *child;
+    if (options->flush_option != NULL)
+        argv[4] = options->flush_value;
+    if (choice)
+        argv[5] = "--flush";
+    if (zm_loop_create(&loop, sendmail->pool) != APR_SUCCESS)
+        return sendmail_complain(sendmail, SENDMAIL_EXIT_UNAVAILABLE, "cannot make an event loop");
+    if (zm_child_start(&child, &spec, loop, on_end, loop, &error) != APR_SUCCESS)
+        return sendmail_complain(sendmail, SENDMAIL_EXIT_UNAVAILABLE, error.text);
+    (void)zm_loop_run(loop);
+    zm_child_close(child);
+    return 0;
+}
+
 int sendmail_other_mode(const sendmail_t *sendmail)
 {
     switch (sendmail->options->mode) {
@@ -134,6 +167,8 @@ int sendmail_other_mode(const sendmail_t *sendmail)
         return run(sendmail, sibling(sendmail, "newaliases"), words_of(sendmail, NULL));
     case SENDMAIL_VERIFY:
         return run_verify(sendmail);
+    case SENDMAIL_FLUSH:
+        return run_flush(sendmail);
     case SENDMAIL_QUEUE:
     default:
         return run(sendmail, sibling(sendmail, "mailq"), words_of(sendmail, NULL));

@@ -25,6 +25,8 @@ const char sendmail_usage[] =
     "  -P N|high|normal|bulk|junk   queue priority\n"
     "  -E                       the message came from outside: no local privileges\n"
     "  -v                       follow the message on standard error\n"
+    "  -q, -qRPART, -qSPART     have the queue tried now: all, or with PART in recipient or "
+    "sender\n"
     "  -bm -bs -bd -bt -bi -bp -bv   submit (default), SMTP on stdin, start daemons, test\n"
     "                           addresses, rebuild aliases, list the queue, verify addresses\n"
     "  --root DIR               use the private instance below DIR\n"
@@ -58,8 +60,9 @@ typedef struct parse_t {
     sendmail_options_t *options;
     int argc;
     const char *const *argv;
-    int next; /* index of the next word */
-    bool queue_run;
+    int next;       /* index of the next word */
+    bool queue_run; /* -q was given, */
+    bool flush;     /* and asks for something now */
     apr_pool_t *pool;
     zm_error_t *error;
 } parse_t;
@@ -114,6 +117,29 @@ static apr_status_t set_mode(parse_t *parse, const char *value)
         return APR_SUCCESS;
     }
     return refuse(parse, "-b", value, "one of m s d t i p v z");
+}
+
+/* -q, -qf: all that waits; -qRpart, -qSpart: with this in recipient or sender; -qIid: a message.
+ * A time (-q30m), a group (-qG) and exceptions (-q!) ask for what happens anyway. */
+static apr_status_t set_queue_run(parse_t *parse, const char *value)
+{
+    static const struct {
+        char letter;
+        const char *option;
+    } choices[] = {{'R', "--to"}, {'S', "--from"}, {'I', "--retry"}};
+    sendmail_options_t *options = parse->options;
+    apr_size_t i;
+    parse->queue_run = true;
+    if (!preamble_is_line(zm_str(value)))
+        return refuse(parse, "-q", "...", "text without control characters");
+    parse->flush |= value[0] == '\0' || strcmp(value, "f") == 0 || strcmp(value, "v") == 0;
+    for (i = 0; i < sizeof choices / sizeof choices[0]; i++)
+        if (value[0] == choices[i].letter && value[1] != '\0') {
+            parse->flush = true;
+            options->flush_option = choices[i].option;
+            options->flush_value = value + 1;
+        }
+    return APR_SUCCESS;
 }
 
 static apr_status_t set_notify(parse_t *parse, const char *value)
@@ -305,8 +331,7 @@ static apr_status_t take_value(parse_t *parse, char letter, const char *value)
     case 'Q':
         return zm_error_set(parse->error, ZM_E_SYNTAX, "-Q: quarantining is not supported");
     case 'q':
-        parse->queue_run = true;
-        return APR_SUCCESS;
+        return set_queue_run(parse, value);
     case 'R':
         options->ret = upper(parse->pool, value);
         if (strcmp(options->ret, "FULL") != 0 && strcmp(options->ret, "HDRS") != 0)
@@ -418,7 +443,7 @@ apr_status_t sendmail_options_parse(sendmail_options_t **options, int argc, cons
                                     apr_pool_t *pool, zm_error_t *error)
 {
     parse_t parse = {
-        apr_pcalloc(pool, sizeof(sendmail_options_t)), argc, argv, 1, false, pool, error};
+        apr_pcalloc(pool, sizeof(sendmail_options_t)), argc, argv, 1, false, false, pool, error};
     bool ended = false, strict;
     char *posix;
 
@@ -452,6 +477,6 @@ apr_status_t sendmail_options_parse(sendmail_options_t **options, int argc, cons
     }
     if ((parse.queue_run || parse.options->version) && parse.options->mode == SENDMAIL_SUBMIT &&
         !parse.options->from_header && parse.options->recipients->nelts == 0)
-        parse.options->mode = SENDMAIL_NOTHING;
+        parse.options->mode = parse.flush ? SENDMAIL_FLUSH : SENDMAIL_NOTHING;
     return APR_SUCCESS;
 }

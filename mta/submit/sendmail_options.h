@@ -24,7 +24,8 @@ typedef enum sendmail_mode_t {
     SENDMAIL_ALIASES, /**< -bi, -I */
     SENDMAIL_QUEUE,   /**< -bp: list the queue */
     SENDMAIL_VERIFY,  /**< -bv: say where mail would go; sends nothing */
-    SENDMAIL_NOTHING, /**< -q alone, -bz: nothing to do, exit 0 */
+    SENDMAIL_FLUSH,   /**< -q alone: have the scheduler try now what waits */
+    SENDMAIL_NOTHING, /**< -q30m, -bz: nothing to do, exit 0 */
     SENDMAIL_HELP,
     SENDMAIL_VERSION,
     SENDMAIL_UNSUPPORTED /**< called as hoststat, purgestat */
@@ -32,25 +33,27 @@ typedef enum sendmail_mode_t {
 
 typedef struct sendmail_options_t {
     sendmail_mode_t mode;
-    const char *zconfig;            /**< --zconfig FILE, -Z FILE */
-    const char *root;               /**< --root DIR: a private instance */
-    const char *router_cf;          /**< -C */
-    const char *postoffice;         /**< -oQ, -O QueueDirectory= */
-    const char *body_type;          /**< -B, upper case */
-    const char *full_name;          /**< -F */
-    const char *sender;             /**< -f, -r; null: not given; "": the null path */
-    const char *envid;              /**< -V */
-    const char *notify;             /**< -N, upper case */
-    const char *ret;                /**< -R, upper case */
-    const char *protocol;           /**< -p */
-    const char *priority;           /**< -P */
-    bool external;                  /**< -E */
-    bool ignore_dots;               /**< -i, -oi */
-    bool keep_from;                 /**< -s */
-    bool from_header;               /**< -t */
-    bool verbose;                   /**< -v */
-    bool quiet;                     /**< -oeq */
-    char error_mode;                /**< -oe: one of e m p q w; 0: not given */
+    const char *zconfig;      /**< --zconfig FILE, -Z FILE */
+    const char *root;         /**< --root DIR: a private instance */
+    const char *router_cf;    /**< -C */
+    const char *postoffice;   /**< -oQ, -O QueueDirectory= */
+    const char *body_type;    /**< -B, upper case */
+    const char *full_name;    /**< -F */
+    const char *sender;       /**< -f, -r; null: not given; "": the null path */
+    const char *envid;        /**< -V */
+    const char *notify;       /**< -N, upper case */
+    const char *ret;          /**< -R, upper case */
+    const char *protocol;     /**< -p */
+    const char *priority;     /**< -P */
+    bool external;            /**< -E */
+    bool ignore_dots;         /**< -i, -oi */
+    bool keep_from;           /**< -s */
+    bool from_header;         /**< -t */
+    bool verbose;             /**< -v */
+    bool quiet;               /**< -oeq */
+    char error_mode;          /**< -oe: one of e m p q w; 0: not given */
+    const char *flush_option; /**< -q with a choice: an option of mailq for it; else null */
+    const char *flush_value;
     bool version;                   /**< --version, -d0: print it (and go on, with -d0) */
     bool by_name;                   /**< called as mailq or newaliases */
     apr_array_header_t *recipients; /**< of const char *, the words as given */

@@ -218,5 +218,31 @@ def test_deferred_mail_is_resubmitted():
         check(i.wait_mail('bob')[0]['Subject'] == 'again', 'another letter')
 
 
+def tree(i, levels):
+    """The names of the pairs below queue/ and transport/, when all stand at that level."""
+    names = {d: sorted(n.partition(d + '/')[2] for n in i.spool(d)) for d in ('queue', 'transport')}
+    check(names['queue'] == names['transport'], names)
+    check(all(n.count('/') == levels for n in names['queue']), (levels, names))
+    return len(names['queue'])
+
+
+def test_rehash_moves_what_lies_at_another_level():
+    with Instance(smart_host='[127.0.0.1]:%d' % free_port()) as i:
+        i.start('router')
+        for n in range(3):
+            i.sendmail('-f', 'alice@mail.test', 'x@far.test', data=letter())
+        wait(lambda: len(i.spool('transport')) == 3 and len(i.spool('queue')) == 3, 'three routed', instances=[i])
+        check('router is running' in i.zmailer('rehash', code=75).err, 'a daemon does not matter')
+        i.stop()
+        check(tree(i, 2) == 3, 'not three')
+        i.sendmail('-f', 'alice@mail.test', 'x@far.test', data=letter())
+        i.append('etc/zmailer.conf', 'SCHEDULERDIRHASH=1\nROUTERDIRHASH=1\n')
+        check('moved 4' in i.zmailer('rehash').out, 'not four')
+        check(tree(i, 1) == 3 and re.search(r'router/[A-Z]/\d+$', i.spool('router')[0]), i.spool('router'))
+        check('moved 0' in i.zmailer('rehash').out, 'again')
+        i.append('etc/zmailer.conf', 'SCHEDULERDIRHASH=3\n')
+        check('SCHEDULERDIRHASH' in i.zmailer('rehash', code=78).err, 'no reason')
+
+
 if __name__ == '__main__':
     main(sys.modules[__name__])

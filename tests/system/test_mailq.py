@@ -358,6 +358,29 @@ def test_changes_are_followed():
             p.wait()
 
 
+def test_flush_tries_all_that_waits():
+    with Sink({'RCPT': '450 4.2.1 busy'}) as sink, instance(sink.port) as i:
+        check('no scheduler runs' in i.zmailer('flush', code=72).err, 'no reason')
+        i.sendmail('-q', data=b'')     # the clock calls it, and nothing is wrong
+        i.start()
+        i.submit('alice@mail.test', ['x@far.test'], letter(to='x@far.test'))
+        tried(i)
+        i.plant('deferred/987654.deferred', 'from alice@mail.test\nto bob\nenv-end\nSubject: again\n\nx\n')
+        sink.replies.clear()
+        p = i.zmailer('flush')
+        check('resubmitted 1' in p.out and 'to be tried, delivery started for' in p.out, p.out)
+        # an agent that has not quite ended with the first attempt is not started again
+        wait(lambda: len(sink.messages) == 1 or not i.zmailer('flush').out, 'the second attempt', instances=[i])
+        check(i.wait_mail('bob')[0]['Subject'] == 'again', 'another letter')
+        i.wait_empty()
+        sink.replies['RCPT'] = '450 4.2.1 busy'
+        i.submit('alice@mail.test', ['y@far.test'], letter(to='y@far.test'))
+        tried(i)
+        sink.replies.clear()
+        check(json.loads(i.mailq('--flush', '--json', '--to', 'nobody@').out) == {'messages': 0, 'started': 0}, 'for nobody')
+        wait(lambda: len(sink.messages) == 2 or i.sendmail('-qRy@far', data=b'').out, 'what sendmail -q asked for', instances=[i])
+
+
 def test_the_scheduler_dumps_explains_and_can_serve_one_thread():
     scheduler = os.path.join(MAILBIN, 'scheduler')
     with Sink({'RCPT': '450 4.2.1 busy'}) as sink, instance(sink.port) as i:
