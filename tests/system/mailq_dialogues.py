@@ -133,6 +133,7 @@ def played(i, sink, dialogues):
         if who == 'v1':
             os.unlink(i.path('share/scheduler.auth'))
             i.zmailer('reload')
+            wait(lambda: 'configuration reloaded' in i.read('log/scheduler'), 'the reload', instances=[i])
         player = Player(i, names)
         if who not in (None, 'v1', 'refused'):
             player.log_in(who)
