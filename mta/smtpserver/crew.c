@@ -20,7 +20,7 @@ typedef struct post_t { /* the place of one worker */
     zm_child_t *child;
     zm_watch_t *watch;
     zm_buf_t said;
-    zm_buf_t unsent; /* keys of tickets */
+    zm_buf_t unsent; /* keys of tickets, and "begin" */
     bool ready, closed;
     zm_timer_t again;
     apr_interval_time_t pause;
@@ -264,6 +264,7 @@ static apr_status_t start(post_t *post, zm_error_t *error)
         return zm_error_system(error, status, "cannot listen to a worker");
     }
     ticket_keys_add_all(crew->keys, &post->unsent);
+    zm_buf_add_c(&post->unsent, "begin\n");
     tell_keys(post);
     return APR_SUCCESS;
 }

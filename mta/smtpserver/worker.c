@@ -8,7 +8,9 @@
  *     "closed LF"       it accepts no more
  *     "fail TEXT LF"    why it ends at once
  *
- * It hears the keys of TLS tickets there (ticket_keys.h).
+ * It hears there the keys of TLS tickets (ticket_keys.h), and
+ *
+ *     "begin LF"        it has heard the keys that there are: it may take connections
  *
  * When the master is gone (end of file there) or says stop, it accepts no more,
  * finishes its sessions, and ends.
@@ -48,7 +50,7 @@ struct worker_t {
     zm_buf_t heard; /* from the master, up to the end of a line */
     tls_engine_t *tls;
     apr_array_header_t *doors; /* of door_t */
-    bool stopping;
+    bool begun, stopping, failed;
     uint64_t turned_away;
 };
 
@@ -153,6 +155,18 @@ static void on_connection(apr_socket_t *socket, apr_pool_t *pool, void *baton)
     }
 }
 
+static apr_status_t open_doors(worker_t *worker, zm_error_t *error)
+{
+    apr_status_t status = APR_SUCCESS;
+    int i;
+    for (i = 0; i < worker->doors->nelts && status == APR_SUCCESS; i++) {
+        door_t *door = &APR_ARRAY_IDX(worker->doors, i, door_t);
+        status = zm_listener_open(&door->listener, worker->server.loop, door->socket, on_connection,
+                                  door);
+    }
+    return status == APR_SUCCESS ? status : zm_error_system(error, status, "cannot listen");
+}
+
 /* -- control ---------------------------------------------------------------------------------- */
 
 static void close_doors(worker_t *worker)
@@ -198,7 +212,22 @@ static void on_control(zm_control_t event, void *baton)
     }
 }
 
-/* What the master says: keys, and nothing else. */
+static void begin(worker_t *worker)
+{
+    zm_error_t error = {0};
+    if (worker->begun || worker->stopping)
+        return;
+    worker->begun = true;
+    if (open_doors(worker, &error) == APR_SUCCESS) {
+        tell_master(worker, "ready\n");
+        return;
+    }
+    tell_master(worker, apr_pstrcat(worker->program->pool, "fail ", error.text, "\n", NULL));
+    worker->failed = true;
+    zm_loop_stop(worker->server.loop);
+}
+
+/* What the master says: keys, and when to begin. */
 static void hear(worker_t *worker, zm_str_t bytes)
 {
     zm_str_t line, rest;
@@ -208,6 +237,8 @@ static void hear(worker_t *worker, zm_str_t bytes)
         apr_size_t taken = line.length + 1;
         if (ticket_keys_read(line, &key))
             tls_engine_ticket_key(worker->tls, &key);
+        else if (zm_str_equal(line, ZM_S("begin")))
+            begin(worker);
         zm_tls_forget(worker->heard.data, taken);
         zm_buf_consume(&worker->heard, taken);
     }
@@ -270,18 +301,6 @@ static apr_status_t adopt_doors(worker_t *worker, zm_error_t *error)
     return APR_SUCCESS;
 }
 
-static apr_status_t open_doors(worker_t *worker, zm_error_t *error)
-{
-    apr_status_t status = APR_SUCCESS;
-    int i;
-    for (i = 0; i < worker->doors->nelts && status == APR_SUCCESS; i++) {
-        door_t *door = &APR_ARRAY_IDX(worker->doors, i, door_t);
-        status = zm_listener_open(&door->listener, worker->server.loop, door->socket, on_connection,
-                                  door);
-    }
-    return status == APR_SUCCESS ? status : zm_error_system(error, status, "cannot listen");
-}
-
 /* Everything that needs root, in the order in which it is given up. */
 static apr_status_t prepare(worker_t *worker, zm_error_t *error)
 {
@@ -325,7 +344,7 @@ static apr_status_t start(worker_t *worker, zm_error_t *error)
     if (status != APR_SUCCESS)
         return status;
     journal_attach(worker->server.journal, loop);
-    return open_doors(worker, error);
+    return APR_SUCCESS;
 }
 
 const char *worker_tally_path(const program_t *program)
@@ -356,9 +375,8 @@ int worker_run(program_t *program)
         return error.status == ZM_E_CONFIG ? ZM_EXIT_CONFIG : 71;
     }
     note_in_journal(&worker, "started");
-    tell_master(&worker, "ready\n");
     status = zm_loop_run(worker.server.loop);
     note_in_journal(&worker, "ended");
     program_server_end(&worker.server);
-    return status == APR_SUCCESS ? 0 : 71;
+    return status == APR_SUCCESS && !worker.failed ? 0 : 71;
 }
