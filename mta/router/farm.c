@@ -120,10 +120,8 @@ static void worker_end(zm_child_t *child, const zm_child_end_t *end, void *baton
             farm->options.stopped(farm->options.baton);
         return;
     }
-    if (!was_ready && !farm->proven) {
-        farm->options.started(false, farm->options.baton);
-        return;
-    }
+    if (!was_ready && !farm->proven)
+        farm->options.started(false, farm->options.baton); /* which may be the end */
     if (!zm_timer_is_set(&farm->restart)) {
         zm_timer_set(&farm->restart, died ? farm->delay : 0);
         if (died)
@@ -147,10 +145,9 @@ static worker_t *worker_start(router_farm_t *farm)
                        &error) != APR_SUCCESS) {
         zm_log(ZM_LOG_ERROR, NULL, "cannot start a worker", ZM_F_S("reason", error.text));
         worker->child = NULL;
+        zm_timer_set(&farm->restart, farm->delay);
         if (!farm->proven)
             farm->options.started(false, farm->options.baton);
-        else
-            zm_timer_set(&farm->restart, farm->delay);
         return NULL;
     }
     farm->figures.starts++;

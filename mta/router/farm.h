@@ -28,8 +28,8 @@ typedef struct router_farm_options_t {
     const zm_child_spec_t *spec; /**< how a worker is started; must outlive the farm */
     int workers;
     apr_interval_time_t patience; /**< a worker may work so long on one message */
-    /** The first worker is ready, or (ready false) ended before it was: the configuration is bad.
-     */
+    /** The first worker is ready, or (ready false) one ended before any was: the configuration is
+     * bad, or the worker was killed.  Another one is tried after a pause. */
     void (*started)(bool ready, void *baton);
     /** A message killed two workers; it is forgotten after this call. */
     void (*poison)(const router_job_t *job, void *baton);

@@ -303,6 +303,19 @@ static void a_configuration_that_does_not_load_is_told(void)
     end(world);
 }
 
+static void a_farm_whose_first_worker_fails_tries_again(void)
+{
+    farm_world_t *world;
+    configure("bad");
+    world = begin(1, apr_time_from_sec(60));
+    add(world, 20);
+    UNTIL(world, world->failed);
+    configure("1");
+    UNTIL(world, done("1 router/20\n"));
+    CU_ASSERT_EQUAL(world->started, 1);
+    end(world);
+}
+
 static void a_reload_replaces_the_workers(void)
 {
     farm_world_t *world;
@@ -387,6 +400,7 @@ int main(int argc, char **argv)
                                ZM_TEST(a_worker_that_does_not_come_back_is_killed),
                                ZM_TEST(garbage_of_a_worker_goes_to_the_log),
                                ZM_TEST(a_configuration_that_does_not_load_is_told),
+                               ZM_TEST(a_farm_whose_first_worker_fails_tries_again),
                                ZM_TEST(a_reload_replaces_the_workers),
                                ZM_TEST(a_reload_that_fails_leaves_the_workers),
                                ZM_TEST(a_reload_during_a_reload_is_not_forgotten),
