@@ -19,6 +19,7 @@
 #include "mta/net/dns_cache.h"
 #include "mta/net/dns_channel.h"
 #include "mta/net/dns_message.h"
+#include "mta/net/dns_trust.h"
 
 #define MOST_ALIAS_QUESTIONS 3
 #define LONGEST_NEGATIVE 3600 /* seconds */
@@ -36,6 +37,7 @@ struct zm_dns_query_t {
     const char *asking; /* the name that is looked up now: an alias led to it from answer.name */
     int alias_questions;
     uint32_t ttl; /* what the aliases so far allow */
+    bool doubt;   /* one of the replies that led here was not proved */
 };
 
 struct flight_t {
@@ -57,6 +59,7 @@ struct zm_dns_t {
     uint32_t cache_max; /* seconds */
     zm_dns_query_t *to_tell;
     zm_timer_t tell;
+    bool trusted; /* what the servers say of DNSSEC is believed */
     flight_t *flights[FLIGHT_BUCKETS];
 };
 
@@ -131,6 +134,7 @@ static void conclude(zm_dns_query_t *query, zm_dns_outcome_t outcome, const char
     query->answer.reason = reason;
     query->answer.count = 0;
     query->answer.ttl = 0;
+    query->answer.secure = false;
 }
 
 /* -- what a reply means --------------------------------------------------------- */
@@ -154,6 +158,8 @@ static bool understand(zm_dns_query_t *query, zm_str_t message, uint32_t age, ui
     zm_dns_answer_t *answer = &query->answer;
     bool more_alias;
     zm_dns_message_read(answer, &more_alias, query->asking, message, query->pool);
+    query->doubt |= !answer->secure || !query->dns->trusted;
+    answer->secure = !query->doubt;
     *keep = answer->ttl;
     grow_old(answer, age);
     if (answer->ttl > query->ttl)
@@ -388,6 +394,7 @@ apr_status_t zm_dns_create(zm_dns_t **dns, zm_loop_t *loop, const zm_dns_options
     zm_dns_options_t chosen = {0};
     apr_pool_t *scratch;
     apr_status_t status;
+    bool trusted = false;
     zm_dns_t *made = calloc(1, sizeof *made);
     if (made == NULL)
         return APR_ENOMEM;
@@ -397,6 +404,9 @@ apr_status_t zm_dns_create(zm_dns_t **dns, zm_loop_t *loop, const zm_dns_options
     if (status == APR_SUCCESS) {
         fill_in_defaults(&chosen, scratch);
         status = zm_dns_channel_create(&made->channel, loop, &chosen, error);
+        trusted = status == APR_SUCCESS && chosen.dnssec &&
+                  (chosen.servers != NULL || zm_dns_channel_local(made->channel) ||
+                   zm_dns_system_trusts(scratch));
         apr_pool_destroy(scratch);
     }
     if (status != APR_SUCCESS) {
@@ -405,10 +415,16 @@ apr_status_t zm_dns_create(zm_dns_t **dns, zm_loop_t *loop, const zm_dns_options
     }
     made->loop = loop;
     made->cache = zm_dns_cache_create(chosen.cache_entries);
+    made->trusted = trusted;
     made->cache_max = (uint32_t)apr_time_sec(chosen.cache_max);
     zm_timer_init(&made->tell, loop, on_tell, made);
     *dns = made;
     return APR_SUCCESS;
+}
+
+bool zm_dns_trusted(const zm_dns_t *dns)
+{
+    return dns->trusted;
 }
 
 static void drop_all(zm_dns_query_t **list)
@@ -449,8 +465,9 @@ zm_dns_type_t zm_dns_type(zm_str_t word)
     static const struct {
         const char *word;
         zm_dns_type_t type;
-    } known[] = {{"a", ZM_DNS_A},     {"aaaa", ZM_DNS_AAAA}, {"mx", ZM_DNS_MX},
-                 {"txt", ZM_DNS_TXT}, {"ptr", ZM_DNS_PTR},   {"cname", ZM_DNS_CNAME}};
+    } known[] = {{"a", ZM_DNS_A},      {"aaaa", ZM_DNS_AAAA}, {"mx", ZM_DNS_MX},
+                 {"txt", ZM_DNS_TXT},  {"ptr", ZM_DNS_PTR},   {"cname", ZM_DNS_CNAME},
+                 {"tlsa", ZM_DNS_TLSA}};
     apr_size_t i;
     for (i = 0; i < sizeof known / sizeof known[0]; i++)
         if (zm_str_equal_nocase(word, zm_str(known[i].word)))

@@ -21,7 +21,8 @@ typedef enum zm_dns_type_t {
     ZM_DNS_PTR = 12,
     ZM_DNS_MX = 15,
     ZM_DNS_TXT = 16,
-    ZM_DNS_AAAA = 28
+    ZM_DNS_AAAA = 28,
+    ZM_DNS_TLSA = 52 /**< RFC 6698 */
 } zm_dns_type_t;
 
 typedef enum zm_dns_outcome_t {
@@ -38,7 +39,8 @@ typedef struct zm_dns_record_t {
     uint16_t preference; /**< MX */
     const char
         *host; /**< MX, PTR, CNAME: without the final dot; may be hostile, but is printable ASCII */
-    zm_str_t text; /**< TXT: its strings joined (RFC 7208, 3.3) */
+    zm_str_t text; /**< TXT: its strings joined (RFC 7208, 3.3); TLSA: usage, selector, matching
+                      type (one octet each) and data (RFC 6698, 2.1) */
 } zm_dns_record_t;
 
 typedef struct zm_dns_answer_t {
@@ -48,6 +50,7 @@ typedef struct zm_dns_answer_t {
     const char *canonical; /**< where aliases led; equal to name when there were none */
     bool alias_loop;       /**< NO_NAME because aliases went on and on */
     bool null_mx; /**< MX NO_DATA because the domain says that it takes no mail (RFC 7505) */
+    bool secure;  /**< DNSSEC proves it, aliases and denials too; never without options.dnssec */
     uint32_t ttl; /**< seconds that this stays true, for a negative answer too; 0: do not keep */
     const char
         *reason; /**< TEMPORARY: a short text ("timeout", "server failure", ...), else null */
@@ -67,6 +70,7 @@ typedef struct zm_dns_options_t {
     int cache_entries;           /**< answers kept.  0: 1000; -1: none */
     apr_interval_time_t
         cache_max; /**< longest time to keep an answer.  0: 1 day (negative ones: 1 hour) */
+    bool dnssec;   /**< ask the servers whether DNSSEC proves what they say (see zm_dns_trusted) */
 } zm_dns_options_t;
 
 /** Makes a resolver, one a loop.  options may be null.  A bad server list is ZM_E_CONFIG. */
@@ -74,6 +78,14 @@ apr_status_t zm_dns_create(zm_dns_t **dns, zm_loop_t *loop, const zm_dns_options
                            zm_error_t *error);
 /** Ends it: outstanding queries are dropped without a call.  Not from within a zm_dns_fn. */
 void zm_dns_destroy(zm_dns_t *dns);
+
+/**
+ * Whether the servers' word on DNSSEC is believed: they have been asked for it (options.dnssec),
+ * and no stranger can speak for them.  Those that were named on purpose (options.servers, RESOLVER)
+ * are believed, those of this machine, and those of the system where it says trust-ad
+ * (dns_trust.h).
+ */
+bool zm_dns_trusted(const zm_dns_t *dns);
 
 /**
  * Asks.  fn is called once, on the loop, never before this returns, with an answer allocated in

@@ -17,6 +17,8 @@ apr_status_t zm_dns_channel_create(zm_dns_channel_t **channel, zm_loop_t *loop,
                                    const zm_dns_options_t *options, zm_error_t *error);
 /** Calls back for all that is outstanding (TEMPORARY), and frees. */
 void zm_dns_channel_destroy(zm_dns_channel_t *channel);
+/** Whether all its servers are on this machine. */
+bool zm_dns_channel_local(const zm_dns_channel_t *channel);
 /**
  * Sends a question.  The reply's outcome is FOUND (read the message), NO_NAME or NO_DATA (read it
  * too; it may be empty when the name was no name) or TEMPORARY with a reason.

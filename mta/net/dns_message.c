@@ -11,6 +11,7 @@
 #define SOA 6
 #define CLASS_IN 1
 #define MOST_ALIASES_A_REPLY 8
+#define AUTHENTIC_DATA 0x20
 #define LONGEST_TTL 0x7fffffffU
 
 typedef struct resource_t {
@@ -160,6 +161,9 @@ static bool read_record(const reader_t *reader, const resource_t *r, zm_dns_reco
         record->host = domain(&sub);
         return complete(&sub, r);
     }
+    case ZM_DNS_TLSA:
+        record->text = zm_str_copy(reader->pool, zm_str_of((const char *)r->data, r->length));
+        return r->length > 3;
     }
     return false;
 }
@@ -314,6 +318,7 @@ void zm_dns_message_read(zm_dns_answer_t *answer, bool *more_alias, const char *
     answer->ttl = LONGEST_TTL;
     (void)number16(&reader);
     flags = number16(&reader);
+    answer->secure = (flags & AUTHENTIC_DATA) != 0;
     questions = number16(&reader);
     answers = number16(&reader);
     authorities = number16(&reader);

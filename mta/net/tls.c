@@ -11,7 +11,7 @@
 
 #include "mta/net/tls_parts.h"
 
-typedef struct tls_state_t {
+struct tls_state_t {
     SSL *ssl;
     int receive_wants, send_wants; /* ZM_READ or ZM_WRITE, or 0 */
     char failure[200];
@@ -19,7 +19,7 @@ typedef struct tls_state_t {
     apr_size_t heard_at;
     zm_tls_trace_fn *trace;
     void *trace_baton;
-} tls_state_t;
+};
 
 /* -- the transport ------------------------------------------------------------ */
 
@@ -275,6 +275,27 @@ apr_status_t zm_tls_start_heard(zm_stream_t *stream, zm_tls_t *tls, zm_str_t hea
     }
     (void)zm_stream_set_transport(stream, &tls_transport, state);
     return APR_SUCCESS;
+}
+
+apr_status_t zm_tls_state_make(tls_state_t **state, zm_stream_t *stream, const zm_tls_t *tls)
+{
+    return make_state(state, stream, tls);
+}
+
+void zm_tls_state_drop(tls_state_t *state)
+{
+    destroy(state);
+    ERR_clear_error();
+}
+
+SSL *zm_tls_state_ssl(tls_state_t *state)
+{
+    return state->ssl;
+}
+
+apr_size_t zm_tls_state_use(tls_state_t *state, zm_stream_t *stream)
+{
+    return zm_stream_set_transport(stream, &tls_transport, state);
 }
 
 static tls_state_t *state_of(zm_stream_t *stream)

@@ -27,6 +27,7 @@ typedef struct zm_tls_options_t {
                                           server reads all of it at once, not when it needs it */
     bool ask;  /**< a server asks clients for a certificate, and goes on without a valid one too */
     int depth; /**< authorities between a certificate and a trusted one; 0: as OpenSSL has it */
+    bool dane; /**< for zm_tls_start_dane only; implies verify */
     bool verify;         /**< the peer's certificate must be valid (and a server's name match) */
     bool least_1_3;      /**< TLS 1.3 is the least */
     const char *least;   /**< "1.0", "1.1", "1.2", "1.3"; null: 1.2, unless least_1_3 */
@@ -53,6 +54,24 @@ apr_status_t zm_tls_start(zm_stream_t *stream, zm_tls_t *tls, const char *name,
  */
 apr_status_t zm_tls_start_as(zm_stream_t *stream, zm_tls_t *tls, const char *name,
                              const char *const *names, apr_size_t *dropped);
+
+/** What DNSSEC proves of a server (RFC 7672). */
+typedef struct zm_tls_dane_t {
+    const char *base;         /**< the name that the records are of; sent as SNI */
+    const char *const *names; /**< others that the certificate may carry, ended by null */
+    const zm_str_t *records;  /**< TLSA, as they are on the wire (RFC 6698, 2.1) */
+    int count;
+} zm_tls_dane_t;
+
+/** How many of the records can be used: DANE-TA and DANE-EE, of a form that is known and sound. */
+int zm_tls_dane_usable(zm_tls_t *tls, const zm_tls_dane_t *dane);
+/**
+ * The same for a client that believes a server which fits one of those records, and no other; tls
+ * was made with options.dane.  With DANE-EE neither names nor dates of the certificate count (RFC
+ * 7671, 5.1).  APR_EGENERAL: none of the records can be used.
+ */
+apr_status_t zm_tls_start_dane(zm_stream_t *stream, zm_tls_t *tls, const zm_tls_dane_t *dane,
+                               apr_size_t *dropped);
 
 /**
  * The same for a server where the first bytes of a handshake have been read as plain text: heard,

@@ -169,12 +169,14 @@ static apr_status_t set_verification(SSL_CTX *context, const zm_tls_options_t *o
 {
     bool asks = options->server && (options->verify || options->ask);
     apr_status_t status = load_authorities(context, options, error);
-    if (options->verify)
+    if (options->verify || options->dane)
         SSL_CTX_set_verify(
             context, SSL_VERIFY_PEER | (options->server ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
             NULL);
     else if (asks)
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER, go_on);
+    if (options->dane && SSL_CTX_dane_enable(context) != 1)
+        return wrong(error, "library", "DANE");
     if (options->depth > 0)
         SSL_CTX_set_verify_depth(context, options->depth);
     return status == APR_SUCCESS && asks ? offer_authorities(context, error) : status;

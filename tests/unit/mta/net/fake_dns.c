@@ -1,6 +1,7 @@
 #include "tests/unit/mta/net/fake_dns.h"
 
 #include <apr_strings.h>
+#include <stdlib.h>
 
 #include "mta/net/socket.h"
 #include "mta/net/stream.h"
@@ -39,6 +40,16 @@ static void put_name(zm_buf_t *out, const char *name)
     zm_buf_add_byte(out, 0);
 }
 
+/* One digit is an octet, more are two to the octet. */
+static void put_hex(zm_buf_t *out, zm_str_t word)
+{
+    apr_size_t i, step = word.length > 1 ? 2 : 1;
+    for (i = 0; i + step <= word.length; i += step) {
+        char digits[3] = {word.data[i], step == 2 ? word.data[i + 1] : '\0', '\0'};
+        zm_buf_add_byte(out, (char)strtoul(digits, NULL, 16));
+    }
+}
+
 static void put_data(zm_buf_t *out, const fake_record_t *record)
 {
     zm_buf_t data = ZM_BUF_INIT;
@@ -64,6 +75,10 @@ static void put_data(zm_buf_t *out, const fake_record_t *record)
             zm_buf_add_byte(&data, (char)word.length);
             zm_buf_add_str(&data, word);
         }
+        break;
+    case ZM_DNS_TLSA:
+        while (zm_str_word(&rest, &word)) /* "3 1 1 00ff..." */
+            put_hex(&data, word);
         break;
     case ZM_DNS_CNAME:
     case ZM_DNS_PTR:
@@ -106,6 +121,7 @@ typedef struct asked_t {
     zm_str_t id, question; /* the question section as it came */
     char name[300];
     unsigned type;
+    bool proof; /* it asks whether DNSSEC proves the answer, with both bits */
 } asked_t;
 
 static bool read_question(zm_str_t query, asked_t *asked)
@@ -127,6 +143,8 @@ static bool read_question(zm_str_t query, asked_t *asked)
         return false;
     asked->type =
         (unsigned)((unsigned char)query.data[at + 1] << 8 | (unsigned char)query.data[at + 2]);
+    asked->proof = (query.data[3] & 0x20) != 0 && query.length >= at + 5 + 11 &&
+                   query.data[at + 5 + 2] == 41 && (query.data[at + 5 + 7] & 0x80) != 0;
     asked->id = zm_str_of(query.data, 2);
     asked->question = zm_str_of(query.data + 12, at + 5 - 12);
     return true;
@@ -141,6 +159,8 @@ static void header(zm_buf_t *out, const asked_t *asked, unsigned flags, unsigned
                    unsigned authorities)
 {
     zm_buf_add_str(out, asked->id);
+    if (asked->proof && strstr(asked->name, "signed") != NULL)
+        flags |= 0x20;
     put16(out, 0x8180 | flags);
     put16(out, 1);
     put16(out, answers);

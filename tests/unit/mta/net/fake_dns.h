@@ -6,7 +6,7 @@
  * nothing), "silent", "garbage" (a header, then noise), "servfail", "refused", "badcount" (promises
  * more records than there are), "badpointer" (a name that points to itself), "badlength" (a record
  * longer than the message).  Below a label "silent" further on only what is in the list is
- * answered.
+ * answered.  Names that contain "signed" are told to be proved by DNSSEC, to who asks for that.
  */
 #ifndef ZM_TESTS_FAKE_DNS_H
 #define ZM_TESTS_FAKE_DNS_H
@@ -17,7 +17,7 @@ typedef struct fake_record_t {
     const char *name;
     zm_dns_type_t type;
     uint32_t ttl;
-    const char *data; /* address; host; "10 host"; text with | between its strings */
+    const char *data; /* address; host; "10 host"; text with | between its strings; "3 1 1 HEX" */
 } fake_record_t;
 
 typedef struct fake_dns_t fake_dns_t;

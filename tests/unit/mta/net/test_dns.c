@@ -2,6 +2,7 @@
 
 #include <apr_strings.h>
 
+#include "mta/net/dns_trust.h"
 #include "platform/clock.h"
 #include "tests/unit/mta/net/fake_dns.h"
 #include "tests/unit/mta/net/net_help.h"
@@ -29,6 +30,13 @@ static const fake_record_t zone[] = {
     {"apart3.test", ZM_DNS_CNAME, 300, "apart2.test"},
     {"truncate.test", ZM_DNS_A, 300, "192.0.2.77"},
     {"short.test", ZM_DNS_A, 0, "192.0.2.5"},
+    {"host.signed.test", ZM_DNS_A, 300, "192.0.2.20"},
+    {"to.signed.test", ZM_DNS_CNAME, 300, "host.test"},
+    {"away.signed.test", ZM_DNS_CNAME, 300, "apart.test"},
+    {"_25._tcp.host.signed.test", ZM_DNS_TLSA, 300, "3 1 1 00ff10"},
+    {"_26._tcp.host.signed.test", ZM_DNS_TLSA, 300, "3 1 1"},
+    {"away2.test", ZM_DNS_CNAME, 300, "apart.signed.test"},
+    {"apart.signed.test", ZM_DNS_A, 300, "192.0.2.21"},
     {NULL, ZM_DNS_A, 0, NULL}};
 
 typedef struct asker_t {
@@ -366,6 +374,67 @@ static void bad_server_list_is_named(void)
     }
 }
 
+/* -- what is proved ---------------------------------------------------------------- */
+
+static void what_is_proved_is_told_to_who_asks(void)
+{
+    asker_t *asker =
+        start_with(&(zm_dns_options_t){.timeout = apr_time_from_sec(5), .dnssec = true});
+    CU_ASSERT_TRUE(zm_dns_trusted(asker->dns));
+    CU_ASSERT_TRUE(ask(asker, ZM_DNS_A, "host.signed.test")->secure);
+    ZM_ASSERT_STR(show(&asker->answer), "found 192.0.2.20");
+    CU_ASSERT_TRUE(ask(asker, ZM_DNS_A, "host.signed.test")->secure); /* remembered */
+    CU_ASSERT_TRUE(ask(asker, ZM_DNS_AAAA, "host.signed.test")->secure);
+    CU_ASSERT_EQUAL(asker->answer.outcome, ZM_DNS_NO_DATA);
+    CU_ASSERT_TRUE(ask(asker, ZM_DNS_A, "nobody.signed.test")->secure);
+    CU_ASSERT_EQUAL(asker->answer.outcome, ZM_DNS_NO_NAME);
+    CU_ASSERT_FALSE(ask(asker, ZM_DNS_A, "host.test")->secure);
+    CU_ASSERT_FALSE(ask(asker, ZM_DNS_A, "servfail.signed.test")->secure);
+    CU_ASSERT_FALSE(ask(asker, ZM_DNS_A, "localhost")->secure);
+    stop(asker);
+}
+
+static void what_aliases_lead_to_is_proved_as_far_as_each_of_them(void)
+{
+    asker_t *asker =
+        start_with(&(zm_dns_options_t){.timeout = apr_time_from_sec(5), .dnssec = true});
+    CU_ASSERT_FALSE(ask(asker, ZM_DNS_A, "away.signed.test")->secure);
+    ZM_ASSERT_STR(show(&asker->answer), "found 192.0.2.10");
+    CU_ASSERT_TRUE(ask(asker, ZM_DNS_CNAME, "away.signed.test")->secure);
+    CU_ASSERT_FALSE(ask(asker, ZM_DNS_A, "away2.test")->secure);
+    ZM_ASSERT_STR(show(&asker->answer), "found 192.0.2.21");
+    stop(asker);
+}
+
+static void nothing_is_proved_to_who_does_not_ask(void)
+{
+    asker_t *asker = start();
+    CU_ASSERT_FALSE(zm_dns_trusted(asker->dns));
+    CU_ASSERT_FALSE(ask(asker, ZM_DNS_A, "host.signed.test")->secure);
+    stop(asker);
+}
+
+static void records_of_certificates_come_as_they_are(void)
+{
+    asker_t *asker =
+        start_with(&(zm_dns_options_t){.timeout = apr_time_from_sec(5), .dnssec = true});
+    const zm_dns_answer_t *answer = ask(asker, ZM_DNS_TLSA, "_25._tcp.host.signed.test");
+    CU_ASSERT_EQUAL(answer->outcome, ZM_DNS_FOUND);
+    CU_ASSERT_TRUE(zm_str_equal(answer->records[0].text, zm_str_of("\3\1\1\0\377\20", 6)));
+    ask(asker, ZM_DNS_TLSA, "_26._tcp.host.signed.test"); /* without data */
+    CU_ASSERT_EQUAL(asker->answer.outcome, ZM_DNS_TEMPORARY);
+    stop(asker);
+}
+
+static void system_may_vouch_for_its_servers(void)
+{
+    CU_ASSERT_TRUE(zm_dns_text_trusts(
+        zm_str("nameserver 192.0.2.1\noptions edns0 trust-ad\noptions timeout:1\n")));
+    CU_ASSERT_FALSE(zm_dns_text_trusts(zm_str("# options trust-ad\noptions edns0\n")));
+    CU_ASSERT_FALSE(zm_dns_text_trusts(zm_str("options no-trust-ad trust-adx\n")));
+    CU_ASSERT_FALSE(zm_dns_text_trusts(zm_str("")));
+}
+
 ZM_TESTS("net dns", ZM_TEST(each_type_is_found), ZM_TEST(absence_of_name_and_of_data_differ),
          ZM_TEST(what_is_no_name_does_not_exist_and_is_not_asked),
          ZM_TEST(exchangers_come_by_preference_and_equals_at_random),
@@ -380,4 +449,8 @@ ZM_TESTS("net dns", ZM_TEST(each_type_is_found), ZM_TEST(absence_of_name_and_of_
          ZM_TEST(answer_without_time_to_live_is_not_remembered),
          ZM_TEST(longest_unused_answer_makes_room), ZM_TEST(cancelled_query_is_not_heard_of),
          ZM_TEST(clearing_the_pool_cancels), ZM_TEST(resolver_may_end_with_queries_outstanding),
-         ZM_TEST(bad_server_list_is_named))
+         ZM_TEST(bad_server_list_is_named), ZM_TEST(what_is_proved_is_told_to_who_asks),
+         ZM_TEST(what_aliases_lead_to_is_proved_as_far_as_each_of_them),
+         ZM_TEST(nothing_is_proved_to_who_does_not_ask),
+         ZM_TEST(records_of_certificates_come_as_they_are),
+         ZM_TEST(system_may_vouch_for_its_servers))
