@@ -124,6 +124,8 @@ static apr_status_t load_authorities(SSL_CTX *context, const zm_tls_options_t *o
 {
     apr_status_t status;
     apr_pool_t *pool;
+    if (options->dane)
+        return APR_SUCCESS; /* they have no say */
     if (options->authorities == NULL && options->authority_directory == NULL)
         (void)SSL_CTX_set_default_verify_paths(context); /* none there: nothing can be verified */
     if (options->authorities != NULL &&

@@ -387,16 +387,27 @@ static void on_closed(void *baton)
 
 /* -- opening a session ----------------------------------------------------- */
 
+static void on_dane(const zm_dane_t *dane, void *baton)
+{
+    lane_t *lane = baton;
+    lane->route->hops[lane->hop].dane = dane;
+    try_hop(lane);
+}
+
 static void try_hop(lane_t *lane)
 {
+    zm_hop_t *hop;
     const zm_session_owner_t owner = {lane,    on_opened, on_failed, next_transaction,
                                       on_done, on_again,  on_closed};
     if (lane->smtp->agent->stopping || lane->hop >= lane->route->count) {
         give_up(lane);
         return;
     }
-    zm_session_start(&lane->session, lane->smtp, &lane->route->hops[lane->hop],
-                     lane->route->hops[lane->hop].literal, lane->helo_only, &owner);
+    hop = &lane->route->hops[lane->hop];
+    if (hop->dane == NULL && zm_tls_client_asks_dane(lane->smtp->tls, hop, lane->way))
+        zm_dane_find(hop, lane->smtp->dns, on_dane, lane, lane->way);
+    else
+        zm_session_start(&lane->session, lane->smtp, hop, hop->literal, lane->helo_only, &owner);
 }
 
 static void on_route(const zm_route_t *route, void *baton)

@@ -21,6 +21,7 @@ typedef struct search_t {
     int pending;    /* queries under way */
     unsigned ours;  /* the best preference of an exchanger with our name; ~0u: none has it */
     bool temporary; /* one of them had no answer */
+    bool proved;    /* DNSSEC proves the exchangers */
     bool no_name;   /* without exchangers: the name does not exist */
     const char *trouble;
 } search_t;
@@ -182,17 +183,18 @@ static void finish(search_t *search)
 
 /* -- addresses ------------------------------------------------------------- */
 
-static void add_hop(search_t *search, const char *name, unsigned preference, const zm_ip_t *ip)
+static zm_hop_t *add_hop(search_t *search, const char *name, unsigned preference, const zm_ip_t *ip)
 {
     zm_route_t *route = &search->route;
     if (route->count == HOPS)
-        return;
+        return NULL;
     if (route->hops == NULL)
         route->hops = apr_pcalloc(search->pool, sizeof *route->hops * HOPS);
-    route->hops[route->count++] = (zm_hop_t){.name = name,
-                                             .domain = search->name,
-                                             .to = {*ip, search->options->port},
-                                             .preference = preference};
+    route->hops[route->count] = (zm_hop_t){.name = name,
+                                           .domain = search->name,
+                                           .to = {*ip, search->options->port},
+                                           .preference = preference};
+    return &route->hops[route->count++];
 }
 
 /* One query less; the caller of ask_addresses holds one while it asks. */
@@ -202,13 +204,24 @@ static void answered(search_t *search)
         finish(search);
 }
 
+/* An exchanger is as sure as what names it; a name without exchangers stands for itself. */
+static void prove(zm_hop_t *hop, const search_t *search, const zm_dns_answer_t *answer)
+{
+    if (hop == NULL)
+        return;
+    hop->canonical = answer->canonical;
+    hop->proved_name = !search->route.exchangers || search->proved;
+    hop->proved_address = answer->secure;
+}
+
 static void on_address(const zm_dns_answer_t *answer, void *baton)
 {
     question_t *question = baton;
     search_t *search = question->search;
     int i;
     for (i = 0; i < answer->count; i++)
-        add_hop(search, question->exchanger, question->preference, &answer->records[i].ip);
+        prove(add_hop(search, question->exchanger, question->preference, &answer->records[i].ip),
+              search, answer);
     if (answer->outcome == ZM_DNS_TEMPORARY) {
         search->temporary = true;
         search->trouble = answer->reason;
@@ -269,6 +282,7 @@ static void on_exchangers(const zm_dns_answer_t *answer, void *baton)
     switch (answer->outcome) {
     case ZM_DNS_FOUND:
         search->route.exchangers = true;
+        search->proved = answer->secure;
         search->pending++;
         for (i = 0; i < answer->count; i++)
             if (answer->records[i].preference < search->ours &&

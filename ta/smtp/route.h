@@ -25,6 +25,12 @@ typedef struct zm_hop_t {
     zm_endpoint_t to;
     unsigned preference;
     bool literal; /**< the destination named this address */
+
+    /* What DNSSEC proves of it (dane.h). */
+    const char *canonical; /**< where aliases of the name led to; null: nothing was looked up */
+    bool proved_name;      /**< the MX records that name it, or it is the destination itself */
+    bool proved_address;   /**< the address, and the aliases before it */
+    const struct zm_dane_t *dane; /**< of its server; null: nobody has asked */
 } zm_hop_t;
 
 typedef struct zm_route_t {

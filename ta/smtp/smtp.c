@@ -26,6 +26,7 @@ static void on_stop(zm_agent_t *agent, void *baton)
 apr_status_t zm_smtp_open(zm_smtp_t *smtp, zm_smtp_options_t *options, zm_agent_options_t *agent,
                           apr_pool_t *pool, zm_error_t *error)
 {
+    zm_dns_options_t dns = {0};
     apr_status_t status;
     *smtp = (zm_smtp_t){0};
     smtp->options = options;
@@ -50,7 +51,13 @@ apr_status_t zm_smtp_open(zm_smtp_t *smtp, zm_smtp_options_t *options, zm_agent_
             return zm_error_system(error, status, "cannot open the log %s", options->log);
     }
     zm_tls_client_open(&smtp->tls, options, smtp->agent);
-    return zm_dns_create(&smtp->dns, smtp->loop, NULL, error);
+    dns.dnssec = zm_tls_client_needs_proof(smtp->tls);
+    status = zm_dns_create(&smtp->dns, smtp->loop, &dns, error);
+    if (status == APR_SUCCESS && dns.dnssec && !zm_dns_trusted(smtp->dns))
+        zm_tls_client_tell(smtp->tls, ZM_LOG_WARNING,
+                           "the name servers are not trusted to tell what DNSSEC proves, so there "
+                           "is no DANE: see tls-dane in smtp-tls.conf(5)");
+    return status;
 }
 
 int zm_smtp_run(zm_smtp_t *smtp)

@@ -9,6 +9,7 @@
  *     reply.h        replies
  *     tally.h        what is counted of it
  *     servers.h      servers that are known for something
+ *     dane.h         what the name service proves of a server's certificate
  *     tls_client.h   which servers must have TLS, and its settings
  *
  * A lane has at most one session at a time.  A session takes the next

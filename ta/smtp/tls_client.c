@@ -10,7 +10,7 @@
 
 #define LARGEST_FILE 1048576
 #define IN_CLEAR apr_time_from_sec(3600) /* after a failure; then TLS is tried again */
-#define LEVELS (ZM_TLS_VERIFY + 1)
+#define LEVELS (ZM_TLS_DANE + 1)
 
 struct zm_tls_client_t {
     zm_agent_t *agent;
@@ -67,6 +67,7 @@ static apr_status_t make_context(zm_tls_client_t *client, zm_tls_level_t level, 
 {
     zm_tls_options_t options = client->config.client;
     options.verify = level == ZM_TLS_VERIFY;
+    options.dane = level == ZM_TLS_DANE;
     if (options.ciphers != NULL && level >= ZM_TLS_ENCRYPT)
         options.ciphers =
             apr_pstrcat(client->agent->pool, options.ciphers, ":!eNULL:!aNULL:!EXP", NULL);
@@ -99,7 +100,7 @@ static void load(zm_tls_client_t *client)
         fail(client, client->config.problem);
         return;
     }
-    for (level = ZM_TLS_MAY; level <= (client->config.strict ? ZM_TLS_VERIFY : ZM_TLS_MAY); level++)
+    for (level = ZM_TLS_MAY; level <= (client->config.strict ? ZM_TLS_DANE : ZM_TLS_MAY); level++)
         if (make_context(client, (zm_tls_level_t)level, &error) != APR_SUCCESS) {
             fail(client, apr_pstrdup(pool, error.text));
             return;
@@ -178,6 +179,49 @@ static void obey_sts(zm_tls_rule_t *rule, zm_tls_client_t *client, const zm_hop_
         rule->refusal = apr_psprintf(pool, "%s does not name %s", rule->origin, hop->name);
 }
 
+bool zm_tls_client_needs_proof(const zm_tls_client_t *client)
+{
+    return client->config.ask_dane && !client->off;
+}
+
+bool zm_tls_client_asks_dane(const zm_tls_client_t *client, const zm_hop_t *hop, apr_pool_t *pool)
+{
+    const zm_tls_policy_t *policy;
+    if (!zm_tls_client_needs_proof(client) || hop->literal || hop->unix_path != NULL)
+        return false;
+    policy = zm_tls_policy_find(&client->config, zm_str(hop->domain), pool);
+    if (policy == NULL)
+        return client->config.dane && !client->options->no_tls;
+    return policy->level == ZM_TLS_DANE ||
+           (client->config.dane && policy->level != ZM_TLS_NONE && policy->level != ZM_TLS_VERIFY);
+}
+
+/* What the name service proves of a server goes before what its domain says over the web (RFC 8461,
+ * 2).  Records that nobody can use still tell that there is TLS (RFC 7672, 2.2). */
+static void obey_dane(zm_tls_rule_t *rule, zm_tls_client_t *client, const zm_hop_t *hop,
+                      apr_pool_t *pool)
+{
+    const zm_dane_t *dane = hop->dane;
+    bool demanded = rule->level == ZM_TLS_DANE, found = dane->state == ZM_DANE_FOUND;
+    zm_tls_t *tls = zm_tls_client_context(client, ZM_TLS_DANE);
+    if (dane->state == ZM_DANE_FAILED)
+        rule->refusal =
+            apr_psprintf(pool, "TLSA records of %s cannot be had: %s", dane->owner, dane->reason);
+    else if (found && tls != NULL && zm_tls_dane_usable(tls, &dane->records) > 0) {
+        rule->level = ZM_TLS_DANE;
+        rule->dane = &dane->records;
+        rule->origin = apr_pstrcat(pool, "TLSA records of ", dane->owner, NULL);
+        rule->tested = rule->refusal = NULL;
+    } else if (demanded)
+        rule->refusal =
+            apr_psprintf(pool, "%s has no TLSA records that %s; %s demands them", dane->owner,
+                         found ? "can be used" : "DNSSEC proves", rule->origin);
+    else if (found && rule->level < ZM_TLS_ENCRYPT) {
+        rule->level = ZM_TLS_ENCRYPT;
+        rule->origin = apr_pstrcat(pool, "TLSA records of ", dane->owner, NULL);
+    }
+}
+
 void zm_tls_rule_for(zm_tls_rule_t *rule, zm_tls_client_t *client, const zm_hop_t *hop,
                      apr_pool_t *pool)
 {
@@ -194,9 +238,11 @@ void zm_tls_rule_for(zm_tls_rule_t *rule, zm_tls_client_t *client, const zm_hop_
         rule->names = policy->names;
         rule->origin = apr_pstrcat(pool, "tls-policy ", policy->domain, NULL);
     }
-    if (client->config.mta_sts != NULL && !hop->literal &&
+    if (client->config.mta_sts != NULL && !hop->literal && rule->level != ZM_TLS_DANE &&
         (policy == NULL || policy->domain[0] == '.' || policy->domain[0] == '*'))
         obey_sts(rule, client, hop, pool);
+    if (hop->dane != NULL)
+        obey_dane(rule, client, hop, pool);
 }
 
 /* -- servers that failed ---------------------------------------------------- */

@@ -10,6 +10,7 @@
 
 #include "platform/log.h"
 #include "ta/agent/agent.h"
+#include "ta/smtp/dane.h"
 #include "ta/smtp/route.h"
 #include "ta/smtp/tls_config.h"
 
@@ -18,10 +19,11 @@ typedef struct zm_tls_client_t zm_tls_client_t;
 /** What a connection must have. */
 typedef struct zm_tls_rule_t {
     zm_tls_level_t level;
-    const char *const *names; /**< of the certificate, with verify; null: the server's */
-    const char *origin;       /**< where the rule comes from: "tls-policy *" */
-    const char *tested;       /**< what would only tell that it is not met; null: nothing */
-    const char *refusal;      /**< not to be connected to at all: why; null: it may be */
+    const char *const *names;  /**< of the certificate, with verify; null: the server's */
+    const zm_tls_dane_t *dane; /**< with ZM_TLS_DANE */
+    const char *origin;        /**< where the rule comes from: "tls-policy *" */
+    const char *tested;        /**< what would only tell that it is not met; null: nothing */
+    const char *refusal;       /**< not to be connected to at all: why; null: it may be */
 } zm_tls_rule_t;
 
 /** Reads the settings.  Never fails: see zm_tls_client_trouble. */
@@ -31,7 +33,13 @@ void zm_tls_client_open(zm_tls_client_t **client, const zm_smtp_options_t *optio
 /** Why nothing may be sent: the settings are wrong, and some mail must not go without TLS. */
 const char *zm_tls_client_trouble(const zm_tls_client_t *client);
 
-/** The rule for a hop; a local socket has none.  Strings live in pool or as long as client. */
+/** Whether TLSA records of a hop's server are to be asked for (dane.h) before its rule is. */
+bool zm_tls_client_asks_dane(const zm_tls_client_t *client, const zm_hop_t *hop, apr_pool_t *pool);
+/** Whether the resolver is to ask for proofs at all. */
+bool zm_tls_client_needs_proof(const zm_tls_client_t *client);
+
+/** The rule for a hop, which is used up to the end of the handshake; a local socket has none.
+ * Strings live in pool or as long as client. */
 void zm_tls_rule_for(zm_tls_rule_t *rule, zm_tls_client_t *client, const zm_hop_t *hop,
                      apr_pool_t *pool);
 

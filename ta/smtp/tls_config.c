@@ -93,8 +93,10 @@ static void set_dane(parser_t *parser, const keyword_t *keyword, zm_str_t rest)
     zm_str_t word = {"", 0};
     (void)zm_str_word(&rest, &word);
     if (zm_str_equal_nocase(word, ZM_S("yes")))
-        notice(parser, "tls-dane has no effect: this version does not ask for TLSA records");
-    else if (!zm_str_equal_nocase(word, ZM_S("no")))
+        parser->config->dane = parser->config->ask_dane = parser->config->strict = true;
+    else if (zm_str_equal_nocase(word, ZM_S("no")))
+        parser->config->dane = false;
+    else
         problem(parser, apr_psprintf(parser->pool, "%s: expected yes or no", keyword->name));
 }
 
@@ -114,6 +116,7 @@ static zm_tls_policy_t *make_policy(const parser_t *parser, const char *domain,
     policy->domain = domain;
     policy->level = level;
     parser->config->strict |= level > ZM_TLS_MAY;
+    parser->config->ask_dane |= level == ZM_TLS_DANE;
     return policy;
 }
 
@@ -146,9 +149,9 @@ static const char *normal_domain(zm_str_t domain, apr_pool_t *pool)
 
 static bool level_of(zm_str_t word, zm_tls_level_t *level)
 {
-    static const char *const names[] = {"none", "may", "encrypt", "verify"};
+    static const char *const names[] = {"none", "may", "encrypt", "verify", "dane"};
     int i;
-    for (i = 0; i < 4; i++)
+    for (i = 0; i < 5; i++)
         if (zm_str_equal_nocase(word, zm_str(names[i]))) {
             *level = (zm_tls_level_t)i;
             return true;
@@ -179,13 +182,12 @@ static void set_policy(parser_t *parser, const keyword_t *keyword, zm_str_t rest
         normal = normal_domain(domain, parser->pool);
     if (normal == NULL || !level_of(word, &level)) {
         parser->config->strict = true;
-        if (complete && zm_str_equal_nocase(word, ZM_S("dane")))
-            problem(parser, "tls-policy: this version has no policy \"dane\"");
-        else
-            problem(parser, "tls-policy: expected a domain, .domain, [address] or *, and none, "
-                            "may, encrypt or verify");
+        problem(parser, "tls-policy: expected a domain, .domain, [address] or *, and none, may, "
+                        "encrypt, verify or dane");
         return;
     }
+    if (level == ZM_TLS_DANE && normal[0] == '[')
+        problem(parser, "tls-policy: an address has no TLSA records, so it cannot have dane");
     policy = make_policy(parser, normal, level);
     if (level == ZM_TLS_VERIFY)
         policy->names = names_of(parser, rest);

@@ -14,7 +14,8 @@ typedef enum zm_tls_level_t {
     ZM_TLS_NONE,    /**< no TLS, even where it is offered */
     ZM_TLS_MAY,     /**< TLS where it is offered */
     ZM_TLS_ENCRYPT, /**< TLS or nothing, with whoever it is */
-    ZM_TLS_VERIFY   /**< TLS with a server whose certificate proves its name, or nothing */
+    ZM_TLS_VERIFY,  /**< TLS with a server whose certificate proves its name, or nothing */
+    ZM_TLS_DANE     /**< TLS with a server that the name service vouches for, or nothing */
 } zm_tls_level_t;
 
 typedef struct zm_tls_policy_t {
@@ -30,6 +31,8 @@ typedef struct zm_tls_config_t {
     int log_level;             /**< 0 to 2 */
     const char *mta_sts;       /**< directory of cached policies (tls_sts.h); null: none */
     zm_tls_policy_t *policies; /**< in the order of the file; "demand-tls-mode" before all */
+    bool dane;                 /**< ask for TLSA records, and obey those that are there */
+    bool ask_dane;             /**< the same, or a policy says ZM_TLS_DANE */
     bool strict;               /**< something may ask for more than ZM_TLS_MAY */
     const char *problem;       /**< the first line that cannot be obeyed; null: none */
 } zm_tls_config_t;

@@ -69,11 +69,14 @@ bool zm_session_tls_lost(zm_session_t *session, const char *text)
 
 static const char *describe(const zm_session_t *session, const zm_tls_info_t *info)
 {
-    return apr_psprintf(
-        session->pool, "%s, %s (%d bits), certificate %s of %s: %s%s", info->protocol, info->cipher,
-        info->bits, info->subject[0] != '\0' ? info->subject : "none",
-        info->issuer[0] != '\0' ? info->issuer : "nobody",
-        info->verified ? "verified" : "not verified, ", info->verified ? "" : info->doubt);
+    return apr_psprintf(session->pool, "%s, %s (%d bits), certificate %s of %s: %s%s",
+                        info->protocol, info->cipher, info->bits,
+                        info->subject[0] != '\0' ? info->subject : "none",
+                        info->issuer[0] != '\0' ? info->issuer : "nobody",
+                        !info->verified              ? "not verified, "
+                        : session->rule.dane != NULL ? "verified by its TLSA records"
+                                                     : "verified",
+                        info->verified ? "" : info->doubt);
 }
 
 /* The first reply that came under TLS. */
@@ -84,7 +87,7 @@ static bool judge(zm_session_t *session)
         return true;
     if (!zm_tls_info(session->stream, &info))
         return fail(session, "4.7.5", "no TLS: the handshake has not ended", NULL);
-    if (session->rule.level == ZM_TLS_VERIFY && !info.verified)
+    if (session->rule.level >= ZM_TLS_VERIFY && !info.verified)
         return fail(session, "4.7.5",
                     apr_psprintf(session->pool, "no TLS: certificate not accepted: %s", info.doubt),
                     NULL);
@@ -144,12 +147,22 @@ static void on_step(const char *text, void *baton)
                        session->peer.address, text);
 }
 
+static apr_status_t start(zm_session_t *session, zm_tls_t *tls, apr_size_t *dropped)
+{
+    const char *name = session->hop.name;
+    char address[ZM_IP_TEXT];
+    if (session->rule.dane != NULL)
+        return zm_tls_start_dane(session->stream, tls, session->rule.dane, dropped);
+    if (session->literal)
+        name = zm_ip_print(&session->hop.to.ip, address);
+    return zm_tls_start_as(session->stream, tls, name, session->rule.names, dropped);
+}
+
 bool zm_session_tls_start(zm_session_t *session)
 {
     zm_tls_t *tls = zm_tls_client_context(session->smtp->tls, session->rule.level);
     zm_buf_t diagnostic = ZM_BUF_INIT;
-    const char *name = session->hop.name, *reply;
-    char address[ZM_IP_TEXT];
+    const char *reply;
     apr_size_t dropped;
     if (session->reply.code != 220) {
         zm_reply_diagnostic(&session->reply, &diagnostic);
@@ -159,10 +172,7 @@ bool zm_session_tls_start(zm_session_t *session)
                     apr_psprintf(session->pool, "no TLS: %s", zm_buf_c(&session->reply.text)),
                     reply);
     }
-    if (session->literal)
-        name = zm_ip_print(&session->hop.to.ip, address);
-    if (tls == NULL ||
-        zm_tls_start_as(session->stream, tls, name, session->rule.names, &dropped) != APR_SUCCESS)
+    if (tls == NULL || start(session, tls, &dropped) != APR_SUCCESS)
         return fail(session, "4.7.5", "no TLS: it cannot be started here", NULL);
     if (dropped > 0)
         return fail(session, "4.7.5", "no TLS: there was plain text after the reply to STARTTLS",

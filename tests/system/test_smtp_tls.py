@@ -1,6 +1,6 @@
 """TLS of the smtp agent: servers that offer it, refuse it, break it and lie about it, under each policy.  Certificates
 are made by openssl; servers are at 127.0.0.N, so that each can have a policy of its own."""
-import ssl, struct, sys
+import hashlib, ssl, struct, sys
 from zm import *
 
 CONF = '''\
@@ -118,10 +118,11 @@ class Server:
 
 
 class Names:
-    """A name server that knows the addresses of some names, and that there is nothing else."""
+    """A name server that knows the addresses of some names, and the TLSA records (lists) of others, and that there is
+    nothing else.  What ends with a name of `proved` is said to be proved by DNSSEC, to who asks; of `broken`, to be broken."""
 
-    def __init__(self, addresses):
-        self.addresses = addresses
+    def __init__(self, addresses, tlsa={}, proved=(), broken=()):
+        self.addresses, self.tlsa, self.proved, self.broken = addresses, tlsa, tuple(proved), tuple(broken)
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(('127.0.0.1', 0))
         self.where = '127.0.0.1:%d' % self.socket.getsockname()[1]
@@ -136,11 +137,17 @@ class Names:
                     labels.append(query[at + 1:at + 1 + query[at]].decode())
                     at += 1 + query[at]
                 end = at + 5
-                address = self.addresses.get('.'.join(labels))
-                answer = b''
-                if address and struct.unpack('>H', query[at + 1:at + 3]) == (1,):
-                    answer = struct.pack('>HHHIH', 0xc00c, 1, 1, 60, 4) + socket.inet_aton(address)
-                head = struct.pack('>HHHHH', 0x8580 if address else 0x8583, 1, 1 if answer else 0, 0, 0)
+                name, type = '.'.join(labels), struct.unpack('>H', query[at + 1:at + 3])[0]
+                address, flags = self.addresses.get(name), 0x8580
+                data = [socket.inet_aton(address)] if address and type == 1 else self.tlsa.get(name, []) if type == 52 else []
+                if name.endswith(self.proved) and query[3] & 0x20:
+                    flags |= 0x20
+                if name in self.broken:
+                    flags, data = 0x8582, []
+                elif not address and name not in self.tlsa:
+                    flags |= 3
+                answer = b''.join(struct.pack('>HHHIH', 0xc00c, type, 1, 60, len(d)) + d for d in data)
+                head = struct.pack('>HHHHH', flags, 1, len(data), 0, 0)
                 self.socket.sendto(query[:2] + head + query[12:end] + answer, client)
 
 
@@ -290,6 +297,39 @@ def test_domains_speak_for_themselves():
             waits(i, 'unproved', 'certificate not accepted: self')
             waits(i, 'elsewhere', 'MTA-STS of elsewhere.test does not name elsewhere.test')
             check(servers['elsewhere'].sessions == 0 and not servers['unproved'].letters, 'it was sent')
+            for server in servers.values():
+                server.close()
+
+
+def test_name_service_vouches_for_servers():
+    first = Server('ok', '127.0.0.2')
+    port = first.listener.getsockname()[1]
+    # proved.test: by the authority above its certificate; stranger.test: by the same, which does not know its name
+    hosts = ('self', 'proved', 'stranger', 'wrong', 'unsigned', 'broken', 'weak')
+    addresses = {name + '.test': '127.0.0.%d' % n for n, name in enumerate(hosts, 3)}
+    names = Names(addresses, {}, [name for name in addresses if name != 'unsigned.test'], ['_%d._tcp.broken.test' % port])
+    with contextlib.closing(first):
+        with site({}, 'tls-dane yes\n', ' -p %d' % port, 'RESOLVER=%s ' % names.where) as (i, _):
+            def digest(file):
+                return hashlib.sha256(ssl.PEM_cert_to_DER_cert(i.read(file))).digest()
+            i.write('chain.pem', i.read('other.pem') + i.read('ca.pem'))
+            records = {'self': b'\3\0\1' + digest('self.crt'), 'proved': b'\2\0\1' + digest('ca.pem'),
+                       'stranger': b'\2\0\1' + digest('ca.pem'), 'wrong': b'\3\0\1' + digest('other.crt'),
+                       'unsigned': b'\3\0\1' + digest('other.crt'), 'weak': b'\1\1\1' + digest('other.crt')}
+            names.tlsa.update({'_%d._tcp.%s.test' % (port, name): [record] for name, record in records.items()})
+            servers = {name: Server('ok', addresses[name + '.test'],
+                                    i.path('chain.pem' if name in ('proved', 'stranger') else 'self.pem'), None, port)
+                       for name in hosts}
+            for name in hosts:
+                send(i, name)
+            for name in 'self', 'proved', 'unsigned', 'weak':
+                check(gets(i, servers[name])[0], name + ' in clear')
+            waits(i, 'stranger', 'no TLS: ')
+            waits(i, 'wrong', 'no TLS: ')
+            waits(i, 'broken', 'TLSA records of _%d._tcp.broken.test cannot be had: ' % port)
+            check(servers['broken'].sessions == 0, 'it was connected to')
+            check(not servers['wrong'].letters and not servers['stranger'].letters, 'it was sent')
+            check(i.read('log/smtp').count('verified by its TLSA records') == 2, i.read('log/smtp'))
             for server in servers.values():
                 server.close()
 

@@ -98,17 +98,19 @@ static void values_that_are_missing_or_wrong_are_problems(void)
     PROBLEM("line 1: tls-dane: expected yes or no");
 }
 
-static void dane_is_told_to_have_no_effect(void)
+static void dane_is_for_all_or_for_some(void)
 {
     parse("tls-dane no\n");
-    ZM_ASSERT_STR(notices, "");
+    CU_ASSERT_FALSE(config.dane || config.ask_dane || config.strict);
     parse("tls-dane yes\n");
     CU_ASSERT_PTR_NULL(config.problem);
-    ZM_ASSERT_STR(notices, "line 1: tls-dane has no effect: this version does not ask for TLSA "
-                           "records\n");
+    CU_ASSERT_TRUE(config.dane && config.ask_dane && config.strict);
     parse("tls-policy example.org dane\n");
-    PROBLEM("line 1: tls-policy: this version has no policy \"dane\"");
-    CU_ASSERT_TRUE(config.strict);
+    CU_ASSERT_PTR_NULL(config.problem);
+    CU_ASSERT_TRUE(!config.dane && config.ask_dane && config.strict);
+    CU_ASSERT_EQUAL(config.policies->level, ZM_TLS_DANE);
+    parse("tls-policy [192.0.2.1] dane\n");
+    PROBLEM("line 1: tls-policy: an address has no TLSA records, so it cannot have dane");
 }
 
 static void too_long_a_line_is_a_problem(void)
@@ -213,7 +215,7 @@ static void strictness_is_known(void)
     parse("tls-policy a.test encript\n"); /* what was it to be? */
     CU_ASSERT_TRUE(config.strict);
     PROBLEM("line 1: tls-policy: expected a domain, .domain, [address] or *, and none, may, "
-            "encrypt or verify");
+            "encrypt, verify or dane");
     parse("tls-policy a.test\n");
     CU_ASSERT_TRUE(config.strict);
 }
@@ -223,7 +225,7 @@ ZM_TESTS("smtp tls config", ZM_TEST(all_settings_are_taken),
          ZM_TEST(keywords_that_mean_nothing_any_more_are_accepted),
          ZM_TEST(unknown_keywords_are_told), ZM_TEST(log_levels_of_old_files_mean_the_highest),
          ZM_TEST(values_that_are_missing_or_wrong_are_problems),
-         ZM_TEST(dane_is_told_to_have_no_effect), ZM_TEST(too_long_a_line_is_a_problem),
+         ZM_TEST(dane_is_for_all_or_for_some), ZM_TEST(too_long_a_line_is_a_problem),
          ZM_TEST(most_specific_policy_counts), ZM_TEST(of_equal_policies_the_first_counts),
          ZM_TEST(a_policy_may_have_either_form_of_a_domain),
          ZM_TEST(addresses_have_policies_at_any_port), ZM_TEST(names_of_certificates_follow_verify),
