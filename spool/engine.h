@@ -87,6 +87,8 @@ typedef struct zm_engine_ops_t {
     apr_status_t (*write)(zm_engine_object_t *object, const void *data, apr_size_t length);
     apr_status_t (*truncate)(zm_engine_object_t *object, uint64_t length);
     void (*discard)(zm_engine_object_t *object);
+    /** As zm_object_native_path; null: it has none. */
+    apr_status_t (*object_path)(zm_engine_object_t *object, const char **path, apr_pool_t *pool);
     /**
      * Makes all members durable and visible, sharing syncs as well as it can, and
      * sets each status.  Several groups may be under way at once, each in a thread

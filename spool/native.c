@@ -322,6 +322,12 @@ static apr_status_t native_path(zm_engine_t *engine, const char **path, const ch
     return APR_SUCCESS;
 }
 
+static apr_status_t object_path(zm_engine_object_t *handle, const char **path, apr_pool_t *pool)
+{
+    zm_native_object_t *object = zm_native_object(handle);
+    return native_path((zm_engine_t *)(void *)object->native, path, object->name, pool);
+}
+
 /* HOST:PID-, what programs that look into public/ expect; what follows only has to be new. */
 static void make_scratch_head(zm_native_t *native)
 {
@@ -441,6 +447,7 @@ const zm_engine_ops_t zm_engine_native = {
     .write = zm_native_object_write,
     .truncate = zm_native_truncate,
     .discard = zm_native_object_discard,
+    .object_path = object_path,
     .commit_group = zm_native_commit_group,
     .open_object = zm_native_open_object,
     .adopt = zm_native_adopt,

@@ -340,6 +340,13 @@ apr_status_t zm_object_read(zm_object_t *object, uint64_t offset, void *buffer, 
                                  : object->spool->ops->read(object->object, offset, buffer, length);
 }
 
+apr_status_t zm_object_native_path(const char **path, zm_object_t *object, apr_pool_t *pool)
+{
+    const zm_engine_ops_t *ops = object->spool->ops;
+    apr_status_t status = ops->object_path == NULL ? ZM_E_UNSUPPORTED : reach(object);
+    return status != APR_SUCCESS ? status : ops->object_path(object->object, path, pool);
+}
+
 /* The object may be growing (diagnostics are appended): what was there at the start is read. */
 apr_status_t zm_object_read_all(zm_object_t *object, char **data, apr_size_t *length,
                                 apr_size_t limit, apr_pool_t *pool)

@@ -112,6 +112,9 @@ uint64_t zm_object_written(const zm_object_t *object);
 apr_status_t zm_object_rewind(zm_object_t *object, uint64_t length);
 /** Identity, owner and times of an object, being made or published. */
 apr_status_t zm_object_info(zm_object_info_t *info, zm_object_t *object);
+/** The path of an object that is being made, for programs that are not ours: they see all that was written, and may
+ * not change it.  It holds until publish or discard.  ZM_E_UNSUPPORTED where the engine has none. */
+apr_status_t zm_object_native_path(const char **path, zm_object_t *object, apr_pool_t *pool);
 /** Removes an object that was not published. */
 void zm_object_discard(zm_object_t *object);
 

@@ -153,6 +153,24 @@ zm_object_t *zm_submit_object(zm_submission_t *submission)
     return submission->object;
 }
 
+apr_status_t zm_submit_read(zm_submission_t *submission, uint64_t offset, void *buffer,
+                            apr_size_t *length)
+{
+    return submission->object != NULL ? zm_object_read(submission->object, offset, buffer, length)
+                                      : ZM_E_UNSUPPORTED;
+}
+
+apr_status_t zm_submit_path(const char **path, zm_submission_t *submission, apr_pool_t *pool)
+{
+    return submission->object != NULL ? zm_object_native_path(path, submission->object, pool)
+                                      : ZM_E_UNSUPPORTED;
+}
+
+apr_status_t zm_submit_info(zm_object_info_t *info, zm_submission_t *submission)
+{
+    return submission->object != NULL ? zm_object_info(info, submission->object) : ZM_E_UNSUPPORTED;
+}
+
 /* -- the input directory ----------------------------------------------------------- */
 
 /* Of the first count entries of a ':' list, the last that is a directory. */

@@ -52,6 +52,12 @@ apr_status_t zm_submit_env_end(zm_submission_t *submission);
 apr_status_t zm_submit_write(zm_submission_t *submission, const void *data, apr_size_t length);
 uint64_t zm_submit_written(const zm_submission_t *submission);
 zm_object_t *zm_submit_object(zm_submission_t *submission); /**< null when it will be handed over */
+/** Reads what has been written, as zm_object_read. */
+apr_status_t zm_submit_read(zm_submission_t *submission, uint64_t offset, void *buffer, apr_size_t *length);
+/** Its path, as zm_object_native_path, and identity, as zm_object_info.  Like reading, ZM_E_UNSUPPORTED for one
+ * that will be handed over. */
+apr_status_t zm_submit_path(const char **path, zm_submission_t *submission, apr_pool_t *pool);
+apr_status_t zm_submit_info(zm_object_info_t *info, zm_submission_t *submission);
 
 /** The submission is consumed.  fn as in zm_object_publish; published->info gives the spool id. */
 void zm_submit_commit(zm_submission_t *submission, zm_publish_fn *fn, void *baton);

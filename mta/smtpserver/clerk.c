@@ -8,7 +8,10 @@
 
 #define INPUT_LIMIT 65536 /* octets of a line */
 
+#define FILTER_DESCRIPTORS 1024 /* that a filter may have open */
+
 struct clerk_t {
+    clerk_kind_t kind;
     zm_child_t *child;
     zm_watch_t *watch;
     zm_timer_t patience;
@@ -30,8 +33,9 @@ static void finish(clerk_t *clerk, const char *why)
     clerk->watch = NULL;
     zm_timer_set(&clerk->patience, 0);
     if (!clerk->spare)
-        zm_log(ZM_LOG_ERROR, NULL, "router ended", ZM_F_S("reason", why),
-               ZM_F_I("pid", zm_child_pid(clerk->child)),
+        zm_log(ZM_LOG_ERROR, NULL,
+               clerk->kind == CLERK_FILTER ? "content filter ended" : "router ended",
+               ZM_F_S("reason", why), ZM_F_I("pid", zm_child_pid(clerk->child)),
                ZM_F_S("while", clerk->busy    ? "answering"
                                : clerk->ready ? "idle"
                                               : "starting"),
@@ -54,17 +58,27 @@ static void on_patience(zm_timer_t *timer, void *baton)
 
 /* -- what it says --------------------------------------------------------------------------- */
 
+static bool is_kept(const clerk_t *clerk, unsigned char byte)
+{
+    return (byte >= ' ' && byte != 127) || (byte == '\r' && clerk->kind == CLERK_FILTER);
+}
+
+static apr_interval_time_t patience_of(const clerk_t *clerk)
+{
+    return clerk->kind == CLERK_FILTER ? CLERK_FILTER_PATIENCE : CLERK_PATIENCE;
+}
+
 static void add_line(clerk_t *clerk, zm_str_t line)
 {
-    apr_size_t i;
+    apr_size_t limit = clerk->kind == CLERK_FILTER ? CLERK_FILTER_LINE : CLERK_LINE_LIMIT, i;
     if (clerk->answer.length > CLERK_ANSWER_LIMIT)
         clerk->answer.length = clerk->last; /* the new last line takes the place of the old one */
     clerk->last = clerk->answer.length;
-    if (line.length > CLERK_LINE_LIMIT)
-        line.length = CLERK_LINE_LIMIT;
+    if (line.length > limit)
+        line.length = limit;
     for (i = 0; i < line.length; i++) {
         unsigned char byte = (unsigned char)line.data[i];
-        zm_buf_add_byte(&clerk->answer, byte < ' ' || byte == 127 ? ' ' : (char)byte);
+        zm_buf_add_byte(&clerk->answer, is_kept(clerk, byte) ? (char)byte : ' ');
     }
     zm_buf_add_byte(&clerk->answer, '\n');
 }
@@ -137,14 +151,20 @@ static void on_end(zm_child_t *child, const zm_child_end_t *end, void *baton)
 
 /* -- the clerk -------------------------------------------------------------------------------- */
 
-apr_status_t clerk_start(clerk_t **clerk, const char *const *argv, zm_loop_t *loop, clerk_fn *fn,
-                         void *baton, zm_error_t *error)
+apr_status_t clerk_start(clerk_t **clerk, clerk_kind_t kind, const char *const *argv,
+                         const char *directory, zm_loop_t *loop, clerk_fn *fn, void *baton,
+                         zm_error_t *error)
 {
-    zm_child_spec_t spec = {.argv = argv, .io = ZM_CHILD_CHANNEL_01};
+    zm_child_spec_t spec = {.argv = argv, .io = ZM_CHILD_CHANNEL_01, .directory = directory};
     clerk_t *made = calloc(1, sizeof *made);
     apr_status_t status;
     if (made == NULL)
-        return zm_error_system(error, APR_ENOMEM, "cannot start a router");
+        return zm_error_system(error, APR_ENOMEM, "cannot start a program");
+    if (kind == CLERK_FILTER) {
+        spec.io = ZM_CHILD_CHANNEL;
+        spec.descriptors = FILTER_DESCRIPTORS;
+    }
+    made->kind = kind;
     made->fn = fn;
     made->baton = baton;
     zm_timer_init(&made->patience, loop, on_patience, made);
@@ -159,9 +179,9 @@ apr_status_t clerk_start(clerk_t **clerk, const char *const *argv, zm_loop_t *lo
     if (status != APR_SUCCESS) {
         made->watch = NULL;
         clerk_close(made);
-        return zm_error_system(error, status, "cannot listen to a router");
+        return zm_error_system(error, status, "cannot listen to a program");
     }
-    zm_timer_set(&made->patience, CLERK_PATIENCE);
+    zm_timer_set(&made->patience, patience_of(made));
     *clerk = made;
     return APR_SUCCESS;
 }
@@ -176,11 +196,14 @@ bool clerk_was_ready(const clerk_t *clerk)
     return clerk->ready;
 }
 
-/* An idle router has read everything, so that a line always fits into its channel. */
+/* An idle program has read everything, so that a line always fits into its channel. */
 void clerk_ask(clerk_t *clerk, zm_str_t question)
 {
     apr_size_t length;
     apr_status_t status;
+    zm_str_t key, argument;
+    if (clerk->kind == CLERK_FILTER && zm_str_cut(question, '\t', &key, &argument))
+        question = argument;
     zm_buf_clear(&clerk->answer);
     clerk->last = 0;
     zm_buf_clear(&clerk->question);
@@ -188,7 +211,7 @@ void clerk_ask(clerk_t *clerk, zm_str_t question)
     zm_buf_add_byte(&clerk->question, '\n');
     length = clerk->question.length;
     clerk->busy = true;
-    zm_timer_set(&clerk->patience, CLERK_PATIENCE);
+    zm_timer_set(&clerk->patience, patience_of(clerk));
     status = apr_socket_send(zm_child_channel(clerk->child), zm_buf_c(&clerk->question), &length);
     if (status != APR_SUCCESS || length != clerk->question.length)
         finish(clerk, "it takes no question");

@@ -72,7 +72,7 @@ static config_t *default_config(const char *file, const config_options_t *option
     config->max_received = 50;
     config->command_timeout = config->data_timeout = 300;
     config->percent_hack = true;
-    config->routers = 2;
+    config->routers = config->filter.most = 2;
     config->source_route = zm_zenv_get(options->zenv, "ALLOWSOURCEROUTE") != NULL;
     config->bare_newline = NEWLINE_REJECT;
     config->standard = default_group(pool);

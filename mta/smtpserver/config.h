@@ -101,6 +101,16 @@ typedef enum config_newline_t {
     NEWLINE_ACCEPT
 } config_newline_t;
 
+/** What happens to a message that cannot be looked at. */
+typedef enum config_failmode_t { FAIL_DEFER, FAIL_ACCEPT, FAIL_FREEZE } config_failmode_t;
+
+/** The content filter: a program or a server at a socket; both null: none. */
+typedef struct config_filter_t {
+    const char *program, *socket;
+    int64_t most; /**< programs at a time */
+    bool debug;   /**< it is logged why messages are not looked at */
+} config_filter_t;
+
 #define CONFIG_GREETING_LINES 5
 #define CONFIG_HELP_LINES 41
 
@@ -122,6 +132,8 @@ typedef struct config_t {
     bool router;         /**< the router is asked about senders and recipients */
     bool router_named;   /**< but only where a pattern has f or t */
     int64_t routers;     /**< that answer, at most */
+    config_filter_t filter;
+    config_failmode_t failmode;
     config_newline_t bare_newline;
     const char *greeting[CONFIG_GREETING_LINES];
     int greeting_lines;

@@ -12,13 +12,14 @@
  * A crash before that leaves nothing visible, and the client sends again; a crash
  * after it may make the client send a second time, never lose the message.
  */
+#include <apr_strings.h>
+
 #include "mta/smtpserver/count.h"
 #include "mta/smtpserver/rates.h"
 #include "platform/clock.h"
 #include "platform/log.h"
 #include "spool/layout.h"
 
-#define FREEZER_SUFFIX "policy-1"
 #define SPACE_STEP 1048576 /* octets of one message between looks at the free space */
 
 /* -- before ---------------------------------------------------------------------------- */
@@ -267,16 +268,18 @@ static void log_accepted(session_t *session, const char *id)
 {
     const transaction_t *transaction = session->transaction;
     const zm_endpoint_t *client = &session->options.client;
+    int64_t freezer = inspection_freezes(session);
     session_note(session, "%s: %llu bytes", id, (unsigned long long)transaction->octets);
     zm_log(ZM_LOG_INFO, id, "accepted", ZM_F_S("session", session->tag),
            ZM_F_S("client", session->client_text), ZM_F_N("from", transaction->sender),
            ZM_F_I("recipients", transaction->accepted), ZM_F_I("octets", transaction->octets));
-    if (session->policy.freeze)
-        zm_log(ZM_LOG_NOTICE, id, "set aside", ZM_F_S("client", session->client_text));
-    if (session->server->syslog && session->policy.freeze)
-        zm_log_syslog(ZM_LOG_INFO, "smtpserver", "accepted %s (%lluc) from %s/%u into freeze[1]",
+    if (freezer > 0)
+        zm_log(ZM_LOG_NOTICE, id, "set aside", ZM_F_S("client", session->client_text),
+               ZM_F_I("freeze", freezer));
+    if (freezer > 0)
+        zm_log_syslog(ZM_LOG_INFO, "smtpserver", "accepted %s (%lluc) from %s/%u into freeze[%lld]",
                       id, (unsigned long long)transaction->octets, session->client_text,
-                      client->port);
+                      client->port, (long long)freezer);
     else if (session->server->syslog)
         zm_log_syslog(ZM_LOG_INFO, "smtpserver", "%s: (%lluc) accepted from %s/%u", id,
                       (unsigned long long)transaction->octets, session->client_text, client->port);
@@ -299,9 +302,7 @@ static void on_commit(apr_status_t status, const zm_published_t *published, void
             rates_add(session->server->rates, &session->options.client.ip, zm_clock_monotonic(), 1,
                       (unsigned)session->transaction->accepted);
         count_transmitted(session, session->stored, session->transaction->accepted);
-        if (session->policy.freeze)
-            session_tarpit(session);
-        reply(session, 250, "2.0.0", "Message accepted; %s", id);
+        inspection_reply(session, id);
     } else {
         reply_spool_failure(session, status);
     }
@@ -315,7 +316,6 @@ static void on_commit(apr_status_t status, const zm_published_t *published, void
 void data_end(session_t *session)
 {
     transaction_t *transaction = session->transaction;
-    zm_submission_t *submission;
     apr_status_t status;
     session->state = SESSION_READY;
     session_await_command(session);
@@ -336,7 +336,14 @@ void data_end(session_t *session)
         transaction_end(session);
         return;
     }
-    submission = transaction->submission;
+    inspection_begin(session);
+}
+
+void data_commit(session_t *session)
+{
+    transaction_t *transaction = session->transaction;
+    zm_submission_t *submission = transaction->submission;
+    int64_t freezer = inspection_freezes(session);
     transaction->submission = NULL; /* the commit consumes it */
     if (transaction->header.priority > 0)
         zm_submit_set_priority(submission, transaction->header.priority);
@@ -344,8 +351,12 @@ void data_end(session_t *session)
     space_taken(&session->server->space, session->stored);
     session->committing = true;
     session_wait(session);
-    if (session->policy.freeze)
-        zm_submit_commit_aside(submission, ZM_DIR_FREEZER, FREEZER_SUFFIX, on_commit, session);
-    else
+    if (freezer > 0) {
+        apr_snprintf(transaction->outcome.suffix, sizeof transaction->outcome.suffix,
+                     "policy-%" APR_INT64_T_FMT, (apr_int64_t)freezer);
+        zm_submit_commit_aside(submission, ZM_DIR_FREEZER, transaction->outcome.suffix, on_commit,
+                               session);
+    } else {
         zm_submit_commit(submission, on_commit, session);
+    }
 }

@@ -1,11 +1,11 @@
 #include "mta/smtpserver/desk.h"
 
+#include <apr_file_info.h>
 #include <apr_strings.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "mta/net/stream.h"
-#include "mta/smtpserver/clerk.h"
 #include "platform/clock.h"
 #include "platform/log.h"
 
@@ -33,6 +33,7 @@ typedef struct seat_t {
     desk_t *desk;
     clerk_t *clerk;       /* null: empty */
     question_t *question; /* that it works on */
+    apr_finfo_t program;  /* of a filter, as it was when it was started */
 } seat_t;
 
 struct desk_t {
@@ -78,7 +79,9 @@ static void turn_down(question_t *question)
 static void deliver(desk_t *desk, question_t *question, zm_str_t answer)
 {
     zm_str_t line, rest = answer;
-    zm_counter_set(desk->options.counters, ZM_COUNT_SS_Irouter_reply_delay_G,
+    zm_counter_set(desk->options.counters,
+                   desk->options.kind == CLERK_FILTER ? ZM_COUNT_SS_Cfilter_reply_delay_G
+                                                      : ZM_COUNT_SS_Irouter_reply_delay_G,
                    apr_time_sec(zm_clock_monotonic() - question->came));
     if (answer.length == 0)
         tell(question, ' ', ZM_S(""));
@@ -101,7 +104,10 @@ static question_t *take_first(desk_t *desk)
 
 static void note_queue(const desk_t *desk)
 {
-    zm_counter_set(desk->options.counters, ZM_COUNT_SS_Irouter_queue_G, desk->waiting);
+    zm_counter_set(desk->options.counters,
+                   desk->options.kind == CLERK_FILTER ? ZM_COUNT_SS_Cfilter_queue_G
+                                                      : ZM_COUNT_SS_Irouter_queue_G,
+                   desk->waiting);
 }
 
 /* The seat of a router that can be asked; else an empty one; *coming: how many start. */
@@ -136,15 +142,45 @@ static void rest(desk_t *desk)
     zm_timer_set(&desk->rest, desk->pause);
 }
 
+#define IDENTITY (APR_FINFO_INODE | APR_FINFO_MTIME | APR_FINFO_CTIME)
+
+/* What stands for the program now; zero when it cannot be seen. */
+static void look_at_program(const desk_t *desk, apr_finfo_t *info)
+{
+    apr_pool_t *pool;
+    memset(info, 0, sizeof *info);
+    if (desk->options.kind != CLERK_FILTER || apr_pool_create(&pool, NULL) != APR_SUCCESS)
+        return;
+    (void)apr_stat(info, desk->options.argv[0], IDENTITY, pool);
+    info->pool = NULL;
+    apr_pool_destroy(pool);
+}
+
+/* A filter that was replaced on the disk is let go, so that another comes. */
+static bool is_outdated(const seat_t *seat)
+{
+    apr_finfo_t now;
+    if (seat->desk->options.kind != CLERK_FILTER)
+        return false;
+    look_at_program(seat->desk, &now);
+    return now.inode != seat->program.inode || now.mtime != seat->program.mtime ||
+           now.ctime != seat->program.ctime;
+}
+
 static bool hire(seat_t *seat)
 {
     desk_t *desk = seat->desk;
+    bool filter = desk->options.kind == CLERK_FILTER;
     zm_error_t error = {0};
-    if (clerk_start(&seat->clerk, desk->options.argv, desk->loop, on_clerk, seat, &error) ==
-        APR_SUCCESS)
+    look_at_program(desk, &seat->program);
+    if (clerk_start(&seat->clerk, desk->options.kind, desk->options.argv, desk->options.directory,
+                    desk->loop, on_clerk, seat, &error) == APR_SUCCESS)
         return true;
     seat->clerk = NULL;
-    zm_log(ZM_LOG_ERROR, NULL, "router cannot start", ZM_F_S("reason", error.text));
+    zm_log(ZM_LOG_ERROR, NULL, filter ? "content filter cannot start" : "router cannot start",
+           ZM_F_S("reason", error.text));
+    if (filter)
+        zm_counter_add(desk->options.counters, ZM_COUNT_SS_ContentPolicyForkFailures, 1);
     rest(desk);
     return false;
 }
@@ -154,7 +190,11 @@ static void dispatch(desk_t *desk)
     int coming = 0, present = 0;
     while (desk->first != NULL) {
         seat_t *seat = find_seat(desk, &coming, &present);
-        if (seat != NULL && seat->clerk != NULL) {
+        if (seat != NULL && seat->clerk != NULL && is_outdated(seat)) {
+            zm_log(ZM_LOG_NOTICE, NULL, "the content filter has changed, and is started again");
+            clerk_close(seat->clerk);
+            seat->clerk = NULL;
+        } else if (seat != NULL && seat->clerk != NULL) {
             seat->question = take_first(desk);
             clerk_ask(seat->clerk, seat->question->text);
         } else if (seat == NULL || coming >= desk->waiting || zm_timer_is_set(&desk->rest) ||

@@ -1,6 +1,6 @@
 /**
- * The desk: takes the questions of all workers and has a few routers answer them,
- * first come, first served.
+ * The desk: takes the questions of all workers and has a few routers, or content filters,
+ * answer them, first come, first served.
  *
  * A worker keeps one connection (inquiry.h) and says
  *
@@ -15,13 +15,14 @@
  *     NUMBER                             nobody can answer now
  *
  * Routers are started when they are needed, up to the limit.  While they do not
- * start, questions are turned down at once.
+ * start, questions are turned down at once.  A filter whose program file has changed is
+ * replaced before it is asked again.
  */
 #ifndef ZM_SMTPSERVER_DESK_H
 #define ZM_SMTPSERVER_DESK_H
 
 #include "mta/conf/counters.h"
-#include "platform/loop.h"
+#include "mta/smtpserver/clerk.h"
 
 #define DESK_CLERKS 20       /**< routers at most */
 #define DESK_QUESTIONS 10000 /**< that may wait */
@@ -30,7 +31,9 @@
 typedef struct desk_t desk_t;
 
 typedef struct desk_options_t {
-    const char *const *argv; /**< of a router */
+    clerk_kind_t kind;
+    const char *const *argv; /**< of a router, or filter */
+    const char *directory;   /**< where they work; null: here */
     int clerks;
     zm_counters_t *counters;   /**< may be null */
     void (*left)(void *baton); /**< a worker has gone; may be null */

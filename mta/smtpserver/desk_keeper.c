@@ -14,12 +14,13 @@
 
 struct desk_keeper_t {
     program_t *program;
+    clerk_kind_t kind;
     zm_loop_t *loop;
     zm_counters_t *counters;
     zm_child_t *child; /* null: none runs */
     zm_watch_t *watch;
     zm_buf_t said;
-    int routers; /* 0: no desk is wanted */
+    int clerks; /* 0: no desk is wanted */
     zm_timer_t again;
     apr_interval_time_t pause;
     apr_time_t started;
@@ -53,6 +54,14 @@ static void on_channel(zm_watch_t *watch, int events, void *baton)
 
 /* -- the process ------------------------------------------------------------------------------- */
 
+static void note_pid(const desk_keeper_t *keeper, int64_t pid)
+{
+    zm_counter_set(keeper->counters,
+                   keeper->kind == CLERK_FILTER ? ZM_COUNT_SS_SubsysContentfilterMasterPID
+                                                : ZM_COUNT_SS_SubsysRouterMasterPID,
+                   pid);
+}
+
 /* The end of the channel tells it to finish. */
 static void leave(desk_keeper_t *keeper)
 {
@@ -63,7 +72,7 @@ static void leave(desk_keeper_t *keeper)
     zm_child_close(keeper->child);
     keeper->child = NULL;
     zm_buf_free(&keeper->said);
-    zm_counter_set(keeper->counters, ZM_COUNT_SS_SubsysRouterMasterPID, 0);
+    note_pid(keeper, 0);
 }
 
 static void on_end(zm_child_t *child, const zm_child_end_t *end, void *baton)
@@ -92,8 +101,8 @@ static const char *const *command(const desk_keeper_t *keeper, apr_pool_t *pool)
     APR_ARRAY_PUSH(argv, const char *) = self;
     for (i = 1; i < arguments->argc; i++)
         APR_ARRAY_PUSH(argv, const char *) = arguments->argv[i];
-    APR_ARRAY_PUSH(argv, const char *) = "--desk";
-    APR_ARRAY_PUSH(argv, const char *) = apr_itoa(pool, keeper->routers);
+    APR_ARRAY_PUSH(argv, const char *) = keeper->kind == CLERK_FILTER ? "--filters" : "--desk";
+    APR_ARRAY_PUSH(argv, const char *) = apr_itoa(pool, keeper->clerks);
     APR_ARRAY_PUSH(argv, const char *) = NULL;
     return (const char *const *)argv->elts;
 }
@@ -113,8 +122,7 @@ static apr_status_t start(desk_keeper_t *keeper, zm_error_t *error)
         keeper->child = NULL;
         return status;
     }
-    zm_counter_set(keeper->counters, ZM_COUNT_SS_SubsysRouterMasterPID,
-                   zm_child_pid(keeper->child));
+    note_pid(keeper, zm_child_pid(keeper->child));
     status = zm_watch_open(&keeper->watch, keeper->loop, zm_child_channel(keeper->child), ZM_READ,
                            on_channel, keeper);
     if (status != APR_SUCCESS)
@@ -126,7 +134,7 @@ static void on_again(zm_timer_t *timer, void *baton)
 {
     desk_keeper_t *keeper = baton;
     zm_error_t error = {0};
-    if (keeper->routers == 0 || keeper->child != NULL || start(keeper, &error) == APR_SUCCESS)
+    if (keeper->clerks == 0 || keeper->child != NULL || start(keeper, &error) == APR_SUCCESS)
         return;
     zm_log(ZM_LOG_ERROR, NULL, "desk cannot start", ZM_F_S("reason", error.text));
     zm_timer_set(timer, LAST_PAUSE);
@@ -134,10 +142,12 @@ static void on_again(zm_timer_t *timer, void *baton)
 
 /* -- the keeper -------------------------------------------------------------------------------- */
 
-desk_keeper_t *desk_keeper_create(program_t *program, zm_loop_t *loop, zm_counters_t *counters)
+desk_keeper_t *desk_keeper_create(program_t *program, clerk_kind_t kind, zm_loop_t *loop,
+                                  zm_counters_t *counters)
 {
     desk_keeper_t *made = apr_pcalloc(program->pool, sizeof *made);
     made->program = program;
+    made->kind = kind;
     made->loop = loop;
     made->counters = counters;
     made->pause = FIRST_PAUSE;
@@ -145,12 +155,12 @@ desk_keeper_t *desk_keeper_create(program_t *program, zm_loop_t *loop, zm_counte
     return made;
 }
 
-void desk_keeper_set(desk_keeper_t *keeper, int routers)
+void desk_keeper_set(desk_keeper_t *keeper, int clerks)
 {
     leave(keeper);
-    keeper->routers = routers;
+    keeper->clerks = clerks;
     keeper->pause = FIRST_PAUSE;
-    if (routers > 0)
+    if (clerks > 0)
         zm_timer_set(&keeper->again, 0);
     else
         zm_timer_cancel(&keeper->again);

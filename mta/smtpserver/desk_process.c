@@ -1,6 +1,6 @@
 /*
- * The process of the desk (desk.h), started by the master with --desk.  It runs
- * without rights, and so do the routers.
+ * The process of a desk (desk.h), started by the master with --desk or --filters.  It runs
+ * without rights, and so do the routers and filters.
  *
  * It says "ready LF" or "fail TEXT LF" on its standard input and output, a socket, and ends
  * when that has ended and the last worker has gone.
@@ -29,11 +29,12 @@ typedef struct reception_t {
     bool closing;
 } reception_t;
 
-const char *program_desk_path(const program_t *program)
+const char *program_desk_path(const program_t *program, clerk_kind_t kind)
 {
     const char *pid_file = program->arguments.pid_file;
     return apr_pstrcat(program->pool, zm_zenv_postoffice(program->zenv), "/",
-                       pid_file != NULL ? pid_file : ".pid.smtpserver", ".router", NULL);
+                       pid_file != NULL ? pid_file : ".pid.smtpserver",
+                       kind == CLERK_FILTER ? ".filter" : ".router", NULL);
 }
 
 static void tell_master(const reception_t *reception, const char *text)
@@ -142,6 +143,23 @@ static const char *const *router_command(const reception_t *reception, const cha
     return (const char *const *)argv->elts;
 }
 
+/* The filter of the configuration. */
+static const char *const *filter_command(const reception_t *reception, zm_error_t *error)
+{
+    const program_t *program = reception->program;
+    apr_pool_t *pool = program->pool;
+    const char **argv = apr_pcalloc(pool, 4 * sizeof *argv);
+    config_t *config;
+    if (program_config(program, &config, pool) != APR_SUCCESS || config->filter.program == NULL) {
+        (void)zm_error_set(error, ZM_E_CONFIG, "the configuration has changed meanwhile");
+        return NULL;
+    }
+    argv[0] = config->filter.program;
+    argv[1] = "-Z";
+    argv[2] = zm_zenv_file(program->zenv);
+    return argv;
+}
+
 /* The log of the routers, which must be able to write it; null: standard error. */
 static const char *make_log(const program_t *program)
 {
@@ -164,8 +182,9 @@ static apr_status_t open_door(reception_t *reception, zm_error_t *error)
 {
     program_t *program = reception->program;
     /* who may come in is decided when they come */
-    apr_status_t status = zm_localsock_listen(&reception->listener, program_desk_path(program),
-                                              0666, program->pool, error);
+    clerk_kind_t kind = program->arguments.filters > 0 ? CLERK_FILTER : CLERK_ROUTER;
+    apr_status_t status = zm_localsock_listen(
+        &reception->listener, program_desk_path(program, kind), 0666, program->pool, error);
     if (status == APR_SUCCESS)
         status = program_drop_rights(program, error);
     if (status != APR_SUCCESS)
@@ -181,8 +200,17 @@ static apr_status_t start(reception_t *reception, zm_error_t *error)
     apr_pool_t *pool = program->pool;
     apr_status_t status;
     options.counters = zm_counters_open(program->zenv, true, pool);
-    options.argv = router_command(reception, make_log(program));
-    options.clerks = (int)program->arguments.desk;
+    if (program->arguments.filters > 0) {
+        options.kind = CLERK_FILTER;
+        options.argv = filter_command(reception, error);
+        options.directory = zm_zenv_postoffice(program->zenv);
+        options.clerks = (int)program->arguments.filters;
+        if (options.argv == NULL)
+            return ZM_E_CONFIG;
+    } else {
+        options.argv = router_command(reception, make_log(program));
+        options.clerks = (int)program->arguments.desk;
+    }
     status = open_door(reception, error);
     if (status != APR_SUCCESS)
         return status;

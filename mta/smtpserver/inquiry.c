@@ -18,7 +18,7 @@ typedef struct queue_t {
 struct inquiries_t {
     zm_loop_t *loop;
     const char *path;
-    apr_interval_time_t attach;
+    apr_interval_time_t attach, patience;
     apr_pool_t *pool;
     zm_stream_t *stream; /* null: not connected */
     apr_pool_t *stream_pool;
@@ -152,7 +152,7 @@ static void on_desk(zm_stream_t *stream, zm_stream_event_t event, void *baton)
             if (!heard(line, input.text))
                 break;
     if (line->stream == stream && (!APR_STATUS_IS_EAGAIN(status) || event == ZM_STREAM_ERROR)) {
-        zm_log(ZM_LOG_WARNING, NULL, "lost the connection to the routers");
+        zm_log(ZM_LOG_WARNING, NULL, "lost the connection to a desk");
         on_lost(line);
     }
     set_timer(line);
@@ -185,7 +185,7 @@ static void send_all(inquiries_t *line)
             break; /* its answer is known and waits for the timer */
         (void)take_out(&line->unsent, inquiry);
         zm_stream_write_str(line->stream, zm_buf_str(&inquiry->question));
-        inquiry->until = zm_clock_monotonic() + INQUIRY_PATIENCE;
+        inquiry->until = zm_clock_monotonic() + line->patience;
         append(&line->sent, inquiry);
     }
 }
@@ -227,11 +227,17 @@ inquiries_t *inquiries_create(zm_loop_t *loop, const char *path, apr_interval_ti
     made->loop = loop;
     made->path = path;
     made->attach = attach;
+    made->patience = INQUIRY_PATIENCE;
     made->pool = pool;
     made->unsent.last = &made->unsent.first;
     made->sent.last = &made->sent.first;
     zm_timer_init(&made->timer, loop, on_timer, made);
     return made;
+}
+
+void inquiries_patience(inquiries_t *line, apr_interval_time_t patience)
+{
+    line->patience = patience;
 }
 
 void inquiries_close(inquiries_t *line)

@@ -1,5 +1,6 @@
 /**
- * Questions of the sessions to the router: the worker's line to the desk (desk.h).
+ * Questions of the sessions to the router, or to a content filter: the worker's line to a desk
+ * (desk.h).
  *
  * All questions of a worker share one connection and wait for nothing: answers
  * come as calls, in any order.  When the desk is not there (it is being started
@@ -40,6 +41,8 @@ struct inquiry_t {
  * where nobody starts a desk. */
 inquiries_t *inquiries_create(zm_loop_t *loop, const char *path, apr_interval_time_t attach,
                               apr_pool_t *pool);
+/** How long to wait for answers from now on; INQUIRY_PATIENCE at first. */
+void inquiries_patience(inquiries_t *line, apr_interval_time_t patience);
 /** Questions under way are dropped without a call. */
 void inquiries_close(inquiries_t *line);
 

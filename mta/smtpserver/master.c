@@ -36,7 +36,7 @@ typedef struct master_t {
     doors_t doors;
     zm_pidfile_t *pidfile;
     zm_counters_t *counters;
-    desk_keeper_t *desk;
+    desk_keeper_t *desk, *filters;
     crew_t *serving, *next;
     crew_t *retired[MOST_CREWS];
     bool stopping, slowly;
@@ -157,6 +157,9 @@ static void on_complete(master_t *master, crew_t *crew)
     if (first)
         zm_counters_started(master->counters, ZM_COUNT_SYS_SmtpServerMasterPID);
     desk_keeper_set(master->desk, crew_config(crew)->router ? (int)crew_config(crew)->routers : 0);
+    desk_keeper_set(master->filters, crew_config(crew)->filter.program != NULL
+                                         ? (int)crew_config(crew)->filter.most
+                                         : 0);
     if (first)
         zm_service_ready();
     if (master->again)
@@ -332,13 +335,16 @@ static apr_status_t start(master_t *master, zm_error_t *error)
     if (status != APR_SUCCESS)
         return status;
     master->counters = zm_counters_open(program->zenv, true, program->pool);
-    master->desk = desk_keeper_create(program, master->frame.loop, master->counters);
+    master->desk = desk_keeper_create(program, CLERK_ROUTER, master->frame.loop, master->counters);
+    master->filters =
+        desk_keeper_create(program, CLERK_FILTER, master->frame.loop, master->counters);
     master->frame.counters = master->counters;
     master->frame.program = program;
     master->frame.fn = on_crew;
     master->frame.baton = master;
     doors_init(&master->doors, program->pool);
     program_give_freezer(program);
+    program_make_inspection(program);
     return make_crew(master, &master->next, PORT_PATIENCE, error);
 }
 
@@ -394,6 +400,7 @@ int master_run(program_t *program)
     }
     status = zm_loop_run(master.frame.loop);
     desk_keeper_close(master.desk);
+    desk_keeper_close(master.filters);
     zm_counter_set(master.counters, ZM_COUNT_SS_Processes_G, 0);
     zm_log(ZM_LOG_NOTICE, NULL, "stopped");
     zm_pidfile_release(master.pidfile);

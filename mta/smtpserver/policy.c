@@ -247,7 +247,7 @@ static void answer(const policy_question_t *question, int result, zm_str_t messa
 {
     policy_verdict_t told = accepted;
     if (result > 0)
-        question->state->freeze = true;
+        question->state->freeze = question->state->always_freeze ? 1 : 2;
     else if (result < 0)
         told = refusal(question->stage, result);
     if (result < 0 && message.length > 0)

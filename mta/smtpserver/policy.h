@@ -51,13 +51,14 @@ enum {
 
 /** What the rules know of a client by now.  The session keeps it, zero at first. */
 typedef struct policy_state_t {
-    bool always_reject;    /**< nothing is taken from this client */
-    bool always_freeze;    /**< all of it is set aside */
-    bool always_accept;    /**< it may send anywhere */
-    bool full_trust;       /**< nothing is checked */
-    bool trust_recipients; /**< recipients are not */
-    bool name_known;       /**< the name of its address has been looked at */
-    bool has_rates;        /**< what it may send within the hour has limits: */
+    bool always_reject;            /**< nothing is taken from this client */
+    bool always_freeze;            /**< all of it is set aside */
+    bool always_accept;            /**< it may send anywhere */
+    bool full_trust;               /**< nothing is checked */
+    bool trust_recipients;         /**< recipients are not */
+    bool has_filtering, filtering; /**< the rules say whether its messages are looked at */
+    bool name_known;               /**< the name of its address has been looked at */
+    bool has_rates;                /**< what it may send within the hour has limits: */
     int64_t messages_an_hour, recipients_an_hour; /**< negative: over it for good, not for now; the
                                                      latter 0: any */
     bool has_max_size;
@@ -67,7 +68,7 @@ typedef struct policy_state_t {
     bool spf;       /**< the rules want SPF for this client */
     bool spf_known; /**< and it is known for the message under way */
     spf_result_t spf_result;
-    bool freeze;                /**< the message is to be set aside */
+    int freeze; /**< the message is to be set aside: 1 for its client's sake, 2 its own; else 0 */
     char reason[POLICY_REASON]; /**< of always_reject; "" for none */
     char listed[POLICY_REASON]; /**< what a list says of it, for those recipients who care */
 } policy_state_t;

@@ -143,7 +143,8 @@ int rules_of_client(rules_t *rules)
 {
     const zm_policy_set_t wanted = S(REJECTNET) | S(FREEZENET) | S(RELAYCUSTNET) | S(MAXINSIZE) |
                                    S(FULLTRUSTNET) | S(TRUSTRECIPIENTS) | S(MAXSAMEIPSOURCE) |
-                                   S(TESTDNSRBL) | S(RCPTDNSRBL) | S(RATELIMITMSGS) | S(SPF);
+                                   S(TESTDNSRBL) | S(RCPTDNSRBL) | S(RATELIMITMSGS) | S(SPF) |
+                                   S(FILTERING);
     const policy_question_t *question = rules->question;
     policy_state_t *state = question->state;
     zm_policy_answer_t answer;
@@ -168,6 +169,8 @@ int rules_of_client(rules_t *rules)
     state->trust_recipients = on(&answer, ZM_POLICY_TRUSTRECIPIENTS);
     state->full_trust = on(&answer, ZM_POLICY_FULLTRUSTNET);
     state->always_accept = on(&answer, ZM_POLICY_RELAYCUSTNET);
+    state->has_filtering = has(&answer, ZM_POLICY_FILTERING);
+    state->filtering = on(&answer, ZM_POLICY_FILTERING);
     choose_lists(rules, &answer);
     return 0;
 }
@@ -273,7 +276,8 @@ int rules_of_sender(rules_t *rules)
     zm_policy_set_t wanted =
         S(REJECTSOURCE) | S(FREEZESOURCE) | S(SENDERNORELAY) | S(SENDEROKWITHDNS);
     int result;
-    state->sender_freeze = state->sender_norelay = state->freeze = state->spf_known = false;
+    state->sender_freeze = state->sender_norelay = state->spf_known = false;
+    state->freeze = 0;
     if (state->always_reject)
         return rejected(rules);
     if (state->always_freeze)

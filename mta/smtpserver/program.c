@@ -5,9 +5,11 @@
 
 #include "mta/conf/site.h"
 #include "mta/map/policy.h"
+#include "mta/smtpserver/filter.h"
 #include "mta/smtpserver/localnames.h"
 #include "mta/smtpserver/mailconf.h"
 #include "mta/smtpserver/turn_file.h"
+#include "platform/fs.h"
 #include "platform/log.h"
 #include "platform/sandbox.h"
 #include "spool/layout.h"
@@ -110,6 +112,38 @@ void program_give_freezer(const program_t *program)
     if (status != APR_SUCCESS)
         zm_log(ZM_LOG_WARNING, NULL, "messages cannot be put aside", ZM_F_S("into", ZM_DIR_FREEZER),
                ZM_F_E("reason", status));
+}
+
+static const char *inspection_path(const program_t *program)
+{
+    return apr_pstrcat(program->pool, zm_zenv_postoffice(program->zenv), "/.inspect", NULL);
+}
+
+void program_make_inspection(const program_t *program)
+{
+    const char *path = inspection_path(program);
+    zm_file_t *directory;
+    zm_spool_t *spool;
+    zm_error_t error = {0};
+    bool native;
+    apr_status_t status = zm_site_spool(&spool, program->zenv, NULL, program->pool, &error);
+    if (status != APR_SUCCESS)
+        return; /* the workers tell */
+    native = strcmp(zm_spool_engine_name(spool), "native") == 0;
+    zm_spool_close(spool);
+    if (native)
+        return;
+    status = zm_dir_make_all(path, 0700, program->pool);
+    if (status == APR_SUCCESS && zm_identity_privileged())
+        status = zm_dir_handle(&directory, NULL, path, program->pool);
+    if (status == APR_SUCCESS && zm_identity_privileged()) {
+        status = zm_file_set_owner(directory, program_account(program).uid, ZM_UID_NONE);
+        (void)zm_file_close(directory);
+    }
+    if (status != APR_SUCCESS)
+        zm_log(ZM_LOG_WARNING, NULL, "content filters cannot be asked", ZM_F_S("directory", path),
+               ZM_F_E("reason", status));
+    filter_sweep(path, program->pool);
 }
 
 apr_status_t program_drop_rights(const program_t *program, zm_error_t *error)
@@ -221,6 +255,24 @@ static apr_status_t make_policy(server_t *server, const zm_zenv_t *zenv, const m
     return status != APR_SUCCESS ? status : policy_create(&server->policy, &options, pool);
 }
 
+static bool is_alone(const program_t *program)
+{
+    return program->arguments.interactive || program->arguments.inetd;
+}
+
+static void make_filters(const program_t *program, server_t *server, apr_pool_t *pool)
+{
+    const config_filter_t *filter = &server->config->filter;
+    filters_options_t options = {
+        .loop = server->loop, .socket = filter->socket, .copies = inspection_path(program)};
+    if (filter->program == NULL && filter->socket == NULL)
+        return;
+    if (filter->program != NULL)
+        options.desk = inquiries_create(server->loop, program_desk_path(program, CLERK_FILTER),
+                                        is_alone(program) ? 0 : INQUIRY_ATTACH, pool);
+    server->filters = filters_create(&options, pool);
+}
+
 apr_status_t program_server(const program_t *program, server_t *server, const config_t *config,
                             zm_loop_t *loop, apr_pool_t *pool, zm_error_t *error)
 {
@@ -256,15 +308,16 @@ apr_status_t program_server(const program_t *program, server_t *server, const co
     space_init(&server->space, spool, (uint64_t)config->min_space * 1024);
     server->turns = turn_file_turns(spool, loop, server->hostname, config, zenv, pool);
     if (config->router)
-        server->inquiries =
-            inquiries_create(loop, program_desk_path(program),
-                             arguments->interactive || arguments->inetd ? 0 : INQUIRY_ATTACH, pool);
+        server->inquiries = inquiries_create(loop, program_desk_path(program, CLERK_ROUTER),
+                                             is_alone(program) ? 0 : INQUIRY_ATTACH, pool);
+    make_filters(program, server, pool);
     return APR_SUCCESS;
 }
 
 void program_server_end(server_t *server)
 {
     inquiries_close(server->inquiries);
+    filters_close(server->filters);
     turns_close(server->turns);
     if (server->dns != NULL)
         zm_dns_destroy(server->dns);

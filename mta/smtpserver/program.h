@@ -6,6 +6,7 @@
 #define ZM_SMTPSERVER_PROGRAM_H
 
 #include "mta/conf/zenv.h"
+#include "mta/smtpserver/clerk.h"
 #include "mta/smtpserver/server.h"
 #include "platform/status.h"
 
@@ -24,7 +25,8 @@ typedef struct arguments_t {
     const char *log;
     zm_endpoint_t pretend; /**< -T; family 0: not given */
     int64_t debug, max_load, max_size, port, workers;
-    int64_t desk; /**< this is the desk, with so many routers; 0: it is not */
+    int64_t desk;    /**< this is the desk, with so many routers; 0: it is not */
+    int64_t filters; /**< this is the desk of the content filters */
     int strictness;
     int style;
     const char *worker; /**< "SLOT:GROUP,GROUP,...": this is a worker */
@@ -42,8 +44,13 @@ typedef struct program_t {
 /** Reads the command line.  False: the program ends with *code. */
 bool arguments_read(arguments_t *arguments, int argc, char **argv, apr_pool_t *pool, int *code);
 
-/** Root prepares what the account without rights writes to: the freezer is its.  Failure is logged. */
+/** Root prepares what the account without rights writes to: the freezer is its.  Failure is logged.
+ */
 void program_give_freezer(const program_t *program);
+
+/** Makes the directory of what content filters look at, where the spool has no files, and removes
+ * what was left there.  Failure is logged. */
+void program_make_inspection(const program_t *program);
 
 /** Reads smtpserver.conf, into pool.  config->errors tells why when it fails. */
 apr_status_t program_config(const program_t *program, config_t **config, apr_pool_t *pool);
@@ -71,8 +78,8 @@ apr_status_t program_server(const program_t *program, server_t *server, const co
                             zm_loop_t *loop, apr_pool_t *pool, zm_error_t *error);
 void program_server_end(server_t *server);
 
-/** Where workers find the desk. */
-const char *program_desk_path(const program_t *program);
+/** Where workers find the desk of the routers, or that of the content filters. */
+const char *program_desk_path(const program_t *program, clerk_kind_t kind);
 
 /** Why the policy database of a group cannot be asked, if it has one; null: it can.  While it
  * cannot nobody is let in. */

@@ -22,13 +22,14 @@ typedef struct server_t {
     const char *hostname;
     zm_submitter_t *submitter;
     policy_t *policy;
-    const tls_engine_t *tls; /**< null: TLS is not to be had */
-    inquiries_t *inquiries;  /**< to the router; null: it is not asked */
-    struct turns_t *turns;   /**< for ETRN */
-    struct rates_t *rates;   /**< what clients have sent; null: nobody counts */
-    zm_dns_t *dns;           /**< for the names of clients; null: they are not asked for */
-    zm_counters_t *counters; /**< may be null */
-    journal_t *journal;      /**< null: none */
+    const tls_engine_t *tls;   /**< null: TLS is not to be had */
+    inquiries_t *inquiries;    /**< to the router; null: it is not asked */
+    struct filters_t *filters; /**< content filters; null: none */
+    struct turns_t *turns;     /**< for ETRN */
+    struct rates_t *rates;     /**< what clients have sent; null: nobody counts */
+    zm_dns_t *dns;             /**< for the names of clients; null: they are not asked for */
+    zm_counters_t *counters;   /**< may be null */
+    journal_t *journal;        /**< null: none */
     space_t space;
     bool local;       /**< -i: the client is a program on standard input */
     bool batch;       /**< -B: protocol name BSMTP */

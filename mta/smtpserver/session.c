@@ -79,6 +79,7 @@ static void release(session_t *session)
     inquiry_cancel(&session->inquiry);
     peer_end(session->peer);
     turn_cancel(session->turn);
+    inspection_cancel(session);
     transaction_end(session);
     zm_timer_cancel(&session->delay);
     zm_buf_free(&session->helo);

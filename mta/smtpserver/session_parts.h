@@ -8,6 +8,7 @@
  *     transaction.c  MAIL and RCPT
  *     data.c         DATA: taking the message in, and making it the spool's
  *     chunk.c        BDAT, which comes to the same
+ *     inspection.c   those who look at a message before it is taken
  *     referral.c     questions to the router
  *     etrn.c         ETRN
  *     starttls.c     TLS
@@ -30,7 +31,9 @@
 #include "mta/net/dot.h"
 #include "mta/net/stream.h"
 #include "mta/smtpserver/envelope.h"
+#include "mta/smtpserver/filter.h"
 #include "mta/smtpserver/header_scan.h"
+#include "mta/smtpserver/inspection.h"
 #include "mta/smtpserver/peer.h"
 #include "mta/smtpserver/session.h"
 #include "mta/smtpserver/turn.h"
@@ -77,6 +80,7 @@ typedef struct transaction_t {
     bool too_big;
     bool chunk_cr;      /* the last octet was a CR */
     bool chunk_refused; /* a chunk was answered with an error: the rest is discarded */
+    outcome_t outcome;  /* of those who have looked at it */
 } transaction_t;
 
 struct session_t {
@@ -109,7 +113,8 @@ struct session_t {
     void (*resume)(session_t *session, const policy_verdict_t *verdict);
     inquiry_t inquiry; /* a question to the router */
     void (*heard)(session_t *session, const inquiry_answer_t *answer);
-    int unheard; /* questions that nobody answered */
+    int unheard;             /* questions that nobody answered */
+    filter_ask_t *filtering; /* the content filter is being asked */
     policy_state_t policy;
     peer_t *peer; /* null: the client has no names worth asking for */
     turn_t *turn; /* ETRN under way */
@@ -266,6 +271,8 @@ void data_begin(session_t *session);
 void data_take(session_t *session, apr_size_t octets, zm_str_t text);
 /** All has come: commits, or refuses. */
 void data_end(session_t *session);
+/** Those who look at a message have let it pass: commits it. */
+void data_commit(session_t *session);
 /** The reply that says why a message is not taken. */
 void data_refuse(session_t *session);
 /** The connection has ended amid the data. */

@@ -2,7 +2,7 @@
  * smtpserver(8): receives mail over SMTP.
  *
  * One program in several roles: the master of the daemon, its workers (--worker) and the
- * desk where they ask the router (--desk), both started by the master, one session on
+ * desks where they ask the router (--desk) and the content filter (--filters), all started by the master, one session on
  * standard input (-i, -n), and a check of the configuration (-N).
  */
 #include <apr_general.h>
@@ -84,7 +84,7 @@ int main(int argc, char **argv)
         return interactive_run(&program);
     if (program_open_log(&program, &error) != APR_SUCCESS)
         return complain(ZM_EXIT_CONFIG, error.text);
-    if (program.arguments.desk > 0)
+    if (program.arguments.desk > 0 || program.arguments.filters > 0)
         return desk_run(&program);
     return program.arguments.worker != NULL ? worker_run(&program) : master_run(&program);
 }

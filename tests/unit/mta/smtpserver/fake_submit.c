@@ -70,6 +70,33 @@ uint64_t zm_submit_written(const zm_submission_t *submission)
     return submission->text.length;
 }
 
+apr_status_t zm_submit_read(zm_submission_t *submission, uint64_t offset, void *buffer,
+                            apr_size_t *length)
+{
+    if (offset >= submission->text.length)
+        return APR_EOF;
+    if (*length > submission->text.length - offset)
+        *length = submission->text.length - (apr_size_t)offset;
+    memcpy(buffer, submission->text.data + offset, *length);
+    return APR_SUCCESS;
+}
+
+apr_status_t zm_submit_path(const char **path, zm_submission_t *submission, apr_pool_t *pool)
+{
+    (void)submission;
+    *path = zm_str_c(pool, zm_str(fake_spool.path));
+    return fake_spool.path != NULL ? APR_SUCCESS : ZM_E_UNSUPPORTED;
+}
+
+apr_status_t zm_submit_info(zm_object_info_t *info, zm_submission_t *submission)
+{
+    (void)submission;
+    memset(info, 0, sizeof *info);
+    info->id = 4711;
+    info->mtime_s = 1795237187;
+    return APR_SUCCESS;
+}
+
 void zm_submit_set_priority(zm_submission_t *submission, int priority)
 {
     (void)submission;
@@ -114,7 +141,7 @@ void zm_submit_commit_aside(zm_submission_t *submission, const char *directory, 
                             zm_publish_fn *fn, void *baton)
 {
     ZM_ASSERT_STR(directory, "freezer");
-    ZM_ASSERT_STR(suffix, "policy-1");
+    fake_spool.suffix = zm_str_c(zm_test_pool(), zm_str(suffix));
     fake_spool.frozen++;
     zm_submit_commit(submission, fn, baton);
 }

@@ -17,6 +17,8 @@ typedef struct fake_spool_t {
     uint64_t free;                     /* bytes */
     int begun, aborted, committed;
     int frozen;                          /* of those committed: set aside */
+    const char *suffix;                  /* of the last that was set aside */
+    const char *path;                    /* of submissions; null: they have none */
     int priority;                        /* of the last that had another than 0 */
     const char *messages[FAKE_MESSAGES]; /* those committed with success, in the pool of the test */
 } fake_spool_t;

@@ -1,0 +1,59 @@
+/* The parameters of what looks at messages: content filters. */
+#include <apr_file_info.h>
+
+#include "mta/smtpserver/config_parts.h"
+
+#define UNIX ZM_S("unix:")
+
+/* A file that is not there, or cannot be run, may still be put there: messages are put off until
+ * then, or what contentfilter-failmode says. */
+static void check_program(config_reader_t *reader, const char *path)
+{
+    apr_finfo_t info;
+    apr_status_t status = apr_stat(&info, path, APR_FINFO_TYPE | APR_FINFO_PROT, reader->pool);
+    if (status != APR_SUCCESS && status != APR_INCOMPLETE) {
+        config_warning(reader, "PARAM contentfilter: there is no %s", path);
+    } else if (info.filetype == APR_SOCK) {
+        reader->config->filter.socket = path;
+        reader->config->filter.program = NULL;
+    } else if (info.filetype != APR_REG) {
+        config_warning(reader, "PARAM contentfilter: %s is neither a program nor a socket", path);
+    } else if ((info.valid & APR_FINFO_PROT) != 0 && (info.protection & APR_FPROT_WEXECUTE) == 0 &&
+               (info.protection & APR_FPROT_UEXECUTE) == 0) {
+        config_warning(reader, "PARAM contentfilter: %s may not be executed", path);
+    }
+}
+
+void config_filter(config_reader_t *reader)
+{
+    config_filter_t *filter = &reader->config->filter;
+    zm_str_t word = reader->words[0];
+    bool socket = zm_str_starts_nocase(word, UNIX);
+    const char *path = zm_str_c(reader->pool, socket ? zm_str_from(word, UNIX.length) : word);
+    const char *root;
+    if (apr_filepath_root(&root, &path, 0, reader->pool) == APR_ERELATIVE) {
+        config_error(reader,
+                     "PARAM contentfilter: expected the absolute path of a program, or unix:PATH "
+                     "of a socket, not %.*s",
+                     (int)word.length, word.data);
+        return;
+    }
+    path = zm_str_c(reader->pool, socket ? zm_str_from(word, UNIX.length) : word);
+    filter->socket = socket ? path : NULL;
+    filter->program = socket ? NULL : path;
+    if (!socket)
+        check_program(reader, path);
+}
+
+void config_failmode(config_reader_t *reader)
+{
+    zm_str_t word = reader->words[0];
+    if (zm_str_equal_nocase(word, ZM_S("accept")))
+        reader->config->failmode = FAIL_ACCEPT;
+    else if (zm_str_equal_nocase(word, ZM_S("tempfail")))
+        reader->config->failmode = FAIL_DEFER;
+    else if (zm_str_equal_nocase(word, ZM_S("freeze")))
+        reader->config->failmode = FAIL_FREEZE;
+    else
+        config_error(reader, "PARAM contentfilter-failmode: expected accept, tempfail or freeze");
+}
