@@ -75,9 +75,6 @@ bool verdict_line(zm_str_t *text, zm_str_t *line, int *count)
     if (*count >= VERDICT_LINES || (*count > 0 && text->length == 0))
         return false;
     ++*count;
-    if (!zm_str_cut(*text, '\r', line, text)) {
-        *line = *text;
-        *text = zm_str_from(*text, text->length);
-    }
+    (void)zm_str_cut(*text, '\r', line, text);
     return true;
 }

@@ -75,6 +75,31 @@ uint64_t zm_submit_written(const zm_submission_t *submission)
     return submission->text.length;
 }
 
+apr_status_t zm_submit_read(zm_submission_t *submission, uint64_t offset, void *buffer,
+                            apr_size_t *length)
+{
+    (void)submission;
+    (void)offset;
+    (void)buffer;
+    (void)length;
+    return APR_EOF;
+}
+
+apr_status_t zm_submit_path(const char **path, zm_submission_t *submission, apr_pool_t *pool)
+{
+    (void)path;
+    (void)submission;
+    (void)pool;
+    return ZM_E_UNSUPPORTED;
+}
+
+apr_status_t zm_submit_info(zm_object_info_t *info, zm_submission_t *submission)
+{
+    (void)submission;
+    memset(info, 0, sizeof *info);
+    return APR_SUCCESS;
+}
+
 void zm_submit_set_priority(zm_submission_t *submission, int priority)
 {
     (void)submission;

@@ -62,14 +62,14 @@ def test_all_errors_of_the_configuration_are_told():
 def test_files_of_other_versions_are_taken_and_what_they_miss_is_told():
     with Instance() as i:
         submit = free_port()
-        configure(i, 'PARAM tls-dh512 /x\nPARAM smtp-auth\nPARAM contentfilter /x\nPARAM no-such-thing 1\n'
+        configure(i, 'PARAM tls-dh512 /x\nPARAM smtp-auth\nPARAM use-tcp-wrapper\nPARAM no-such-thing 1\n'
                   'PARAM newgroup\nPARAM BindSubmit [127.0.0.1] %d\n'
                   'PARAM newgroup\nold.host.test * ftveRQ\n' % submit)
         p = run(os.path.join(MAILBIN, 'smtpserver'), '-Z', i.path('etc/zmailer.conf'), '-N')
-        for part in ('note: ', 'PARAM tls-dh512', 'warning: ', 'PARAM contentfilter', 'no-such-thing', 'flag Q'):
+        for part in ('note: ', 'PARAM tls-dh512', 'warning: ', 'PARAM use-tcp-wrapper', 'no-such-thing', 'flag Q'):
             check(part in p.out, '%s is not told: %s' % (part, p.out))
         i.start('smtpserver')
-        check('PARAM contentfilter' in i.logs(), 'the log does not tell')
+        check('PARAM use-tcp-wrapper' in i.logs(), 'the log does not tell')
         i.submit('alice@mail.test', ['bob@mail.test'], letter())
         with socket.create_connection(('127.0.0.1', submit), PATIENCE) as s:
             session = s, s.makefile('rb')

@@ -26,7 +26,9 @@ static void obey(apr_socket_t *channel, const char *question)
             zm_role_say(channel, "250 2.1.5 <somebody@somewhere.in.a.long.list.test>\n");
     if (strcmp(question, "to\todd") == 0)
         zm_role_say(channel, "250-2.0.0 a\tb\x7f\r\n\n");
-    if (strcmp(question, "to\tnothing") != 0) {
+    if (strcmp(question, "/spool/x") == 0)
+        zm_role_say(channel, "warm words\n-1 550 one\rtwo\tthree\r\n");
+    else if (strcmp(question, "to\tnothing") != 0) {
         zm_role_say(channel, "250 2.0.0 ");
         zm_role_say(channel, question + strcspn(question, "\t") + 1);
         zm_role_say(channel, "\n");
@@ -84,6 +86,8 @@ static apr_socket_t *admit(fixture_t *fixture)
     return pair[1];
 }
 
+static clerk_kind_t kind_of_desk = CLERK_ROUTER;
+
 static fixture_t *open_desk(const char *kind, int clerks)
 {
     apr_pool_t *pool = zm_test_pool();
@@ -100,6 +104,8 @@ static fixture_t *open_desk(const char *kind, int clerks)
     fixture->argv[2] = "router";
     fixture->argv[3] = kind;
     options.argv = fixture->argv;
+    options.kind = kind_of_desk;
+    kind_of_desk = CLERK_ROUTER;
     ZM_ASSERT_OK(desk_create(&fixture->desk, fixture->loop, &options, pool));
     fixture->worker = admit(fixture);
     return fixture;
@@ -264,6 +270,16 @@ static void an_idle_router_is_sent_home(void)
     done(fixture);
 }
 
+static void a_filter_is_asked_for_the_path_alone(void)
+{
+    fixture_t *fixture;
+    kind_of_desk = CLERK_FILTER;
+    fixture = open_desk("good", 1);
+    ZM_ASSERT_STR(ask(fixture, fixture->worker, "1 file\t/spool/x\n", 2),
+                  "1-warm words\n1 -1 550 one\rtwo three\n");
+    done(fixture);
+}
+
 int main(int argc, char **argv)
 {
     const zm_test_t tests[] = {ZM_TEST(questions_are_answered_in_their_order),
@@ -277,7 +293,8 @@ int main(int argc, char **argv)
                                ZM_TEST(withdrawn_questions_are_not_put),
                                ZM_TEST(a_worker_that_leaves_takes_its_questions_along),
                                ZM_TEST(who_speaks_nonsense_is_shown_out),
-                               ZM_TEST(an_idle_router_is_sent_home)};
+                               ZM_TEST(an_idle_router_is_sent_home),
+                               ZM_TEST(a_filter_is_asked_for_the_path_alone)};
     int code;
     if (zm_role_play(roles, (int)(sizeof roles / sizeof roles[0]), argc, argv, &code))
         return code;
