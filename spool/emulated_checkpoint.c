@@ -29,7 +29,6 @@
  */
 
 #define CHECKPOINT_BYTE 1
-#define LOG_LIMIT 16384 /* pages in the log that make a checkpoint due */
 #define LOG_STEP                                                                                   \
     4096 /* and more that make the next one due, when readers kept the log from its start */
 #define REST_LIMIT 128 /* pages for which writers may wait */
@@ -256,7 +255,7 @@ static int on_commit(void *data, sqlite3 *db, const char *name, int pages)
     (void)db;
     (void)name;
     if (pages < e->log_pages)
-        e->log_due = LOG_LIMIT; /* the log has begun anew */
+        e->log_due = ZM_EMULATED_LOG_LIMIT; /* the log has begun anew */
     e->log_pages = pages;
     if (pages >= e->log_due) {
         e->log_due = pages + LOG_STEP;
@@ -271,7 +270,7 @@ apr_status_t zm_emulated_start_checkpoints(zm_emulated_t *e)
         apr_thread_mutex_create(&e->checkpoint.one, APR_THREAD_MUTEX_DEFAULT, e->pool);
     if (status != APR_SUCCESS)
         return status;
-    e->log_due = LOG_LIMIT;
+    e->log_due = ZM_EMULATED_LOG_LIMIT;
     if (e->wal)
         sqlite3_wal_hook(e->writer.db, on_commit, e);
     return apr_thread_cond_create(&e->checkpoint.wake, e->pool);

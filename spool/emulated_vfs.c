@@ -34,6 +34,7 @@ typedef struct file_t {
     int step, unsynced;           /* bytes: between syncs, and written to it since the last */
     apr_interval_time_t patience; /* how long such a sync may take; 0: as long as it likes */
     volatile void *index;         /* the first part of the log's index, while it is mapped */
+    unsigned exclusive;           /* bit n: has lock n of the index for itself */
 } file_t;
 
 static file_t *file_of(sqlite3_file *file)
@@ -184,9 +185,21 @@ static int file_map(sqlite3_file *base, int region, int size, int extend, void v
     return (code & 0xff) == SQLITE_READONLY ? SQLITE_CANTOPEN : code; /* as for files, below */
 }
 
+static bool need_not_mark(const file_t *file, int lock, int count, int flags);
+
 static int file_map_lock(sqlite3_file *base, int offset, int count, int flags)
 {
-    return real_of(base)->pMethods->xShmLock(real_of(base), offset, count, flags);
+    file_t *file = file_of(base);
+    unsigned locks = ((1u << count) - 1) << offset;
+    int code;
+    if (need_not_mark(file, offset, count, flags))
+        return SQLITE_BUSY;
+    code = file->real->pMethods->xShmLock(file->real, offset, count, flags);
+    if ((flags & SQLITE_SHM_UNLOCK) != 0)
+        file->exclusive &= ~locks;
+    else if (code == SQLITE_OK && (flags & SQLITE_SHM_EXCLUSIVE) != 0)
+        file->exclusive |= locks;
+    return code;
 }
 
 static void file_barrier(sqlite3_file *base)
@@ -262,6 +275,39 @@ void zm_emulated_vfs_stamp(sqlite3 *db, zm_emulated_stamp_t *stamp)
     for (i = 0; stamp->valid && i < INDEX_COPY / (int)sizeof(uint32_t); i++)
         stamp->header[i] = *index_number(file, i * (int)sizeof(uint32_t));
     atomic_thread_fence(memory_order_acquire);
+}
+
+/*
+ * Who begins to read takes a mark that is not above his state of the log, and locks it, shared with
+ * others: the checkpoint moves nothing above it.  If none says exactly that state SQLite makes one
+ * say it, with two system calls more, and others who begin at that moment find it locked, and
+ * sleep.  Where it finds that all are in use it takes the best there is, which may be lower; so it
+ * is told here, as long as one is not much lower, and the log not so long that a checkpoint is due,
+ * which then finds the marks as high as they may be.
+ */
+#define INDEX_FRAMES 16 /* of the log, that count */
+#define INDEX_MARKS 100 /* the first is not one that this is about */
+#define FIRST_MARK 4    /* its lock */
+#define LAST_MARK 7
+#define MARK_DISTANCE 256 /* frames */
+
+static bool need_not_mark(const file_t *file, int lock, int count, int flags)
+{
+    uint32_t frames, best = 0;
+    bool found = false;
+    int i;
+    if (flags != (SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE) || count != 1 || lock < FIRST_MARK ||
+        file->exclusive != 0 || file->index == NULL || *index_number(file, 0) != INDEX_VERSION)
+        return false; /* recovery and checkpoints have another lock by then */
+    frames = *index_number(file, INDEX_FRAMES);
+    for (i = 1; i <= LAST_MARK - FIRST_MARK + 1; i++) {
+        uint32_t mark = *index_number(file, INDEX_MARKS + i * (int)sizeof(uint32_t));
+        if (mark <= frames && mark >= best) {
+            found = true;
+            best = mark;
+        }
+    }
+    return found && frames < ZM_EMULATED_LOG_LIMIT && frames - best < MARK_DISTANCE;
 }
 
 int zm_emulated_vfs_forget_moved(sqlite3 *db)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #define ZM_EMULATED_VFS "zmailer"
+#define ZM_EMULATED_LOG_LIMIT 16384 /**< pages in the log that make a checkpoint due */
 
 /** The name to open databases with; null: SQLite's default. */
 const char *zm_emulated_vfs(void);
