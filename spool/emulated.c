@@ -165,18 +165,24 @@ apr_status_t zm_emulated_unlink(zm_engine_t *engine, const char *name)
     return status;
 }
 
-static apr_status_t unlink_pair(zm_engine_t *engine, const char *first, const char *second)
+/* In one transaction. */
+static apr_status_t unlink_pairs(zm_engine_t *engine, const char *const *names, int pairs)
 {
     zm_emulated_t *e = zm_emulated(engine);
-    char buried[2][ZM_SIDE_SIZE] = {"", ""};
+    bool bury = false;
+    int i;
     apr_status_t status = zm_emulated_begin(e);
     if (status != APR_SUCCESS)
         return status;
-    status = drop_name(e, first, buried[0]);
-    if (status == APR_SUCCESS || APR_STATUS_IS_ENOENT(status))
-        status = drop_name(e, second, buried[1]);
-    status = zm_emulated_finish(e, APR_STATUS_IS_ENOENT(status) ? APR_SUCCESS : status);
-    if (status == APR_SUCCESS && (buried[0][0] != '\0' || buried[1][0] != '\0'))
+    for (i = 0; i < 2 * pairs && status == APR_SUCCESS; i++) {
+        char buried[ZM_SIDE_SIZE] = "";
+        status = drop_name(e, names[i], buried);
+        bury = bury || (status == APR_SUCCESS && buried[0] != '\0');
+        if (APR_STATUS_IS_ENOENT(status))
+            status = APR_SUCCESS;
+    }
+    status = zm_emulated_finish(e, status);
+    if (status == APR_SUCCESS && bury)
         zm_side_bury(e);
     return status;
 }
@@ -443,7 +449,7 @@ const zm_engine_ops_t zm_engine_emulated = {
     .rename = rename_name,
     .link = link_name,
     .unlink = zm_emulated_unlink,
-    .unlink_pair = unlink_pair,
+    .unlink_pairs = unlink_pairs,
     .sync_names = sync_names,
     .list = zm_emulated_list,
     .list_next = zm_emulated_list_next,

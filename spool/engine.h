@@ -120,7 +120,8 @@ typedef struct zm_engine_ops_t {
     apr_status_t (*rename)(zm_engine_t *engine, const char *from, const char *to);
     apr_status_t (*link)(zm_engine_t *engine, const char *from, const char *to);
     apr_status_t (*unlink)(zm_engine_t *engine, const char *name);
-    apr_status_t (*unlink_pair)(zm_engine_t *engine, const char *first, const char *second); /**< null: two calls of unlink */
+    /** Names two by two, as zm_spool_unlink_pairs; null: calls of unlink. */
+    apr_status_t (*unlink_pairs)(zm_engine_t *engine, const char *const *names, int pairs);
     apr_status_t (*sync_names)(zm_engine_t *engine, const char *directory);
     apr_status_t (*list)(zm_engine_t *engine, zm_engine_listing_t **listing, const char *directory, bool hidden,
                          apr_pool_t *pool);

@@ -181,15 +181,11 @@ static apr_status_t hold(zm_native_t *native, const char *name, bool must, apr_p
 /* The second name is the id of the first's object: held open, that object keeps its id from a new
  * one until both names are gone, and one that cannot be held stays.  What is held need not be freed
  * while the caller waits. */
-static apr_status_t unlink_pair(zm_engine_t *engine, const char *first, const char *second)
+static apr_status_t unlink_pair(zm_native_t *native, const char *first, const char *second,
+                                apr_pool_t *pool)
 {
-    zm_native_t *native = zm_native(engine);
-    void *bundle;
-    apr_pool_t *pool = zm_native_release_pool(native->release, &bundle);
-    apr_status_t status;
-    if (pool == NULL)
-        return APR_ENOMEM;
-    status = hold(native, first, true, pool);
+    zm_engine_t *engine = (zm_engine_t *)native;
+    apr_status_t status = hold(native, first, true, pool);
     if (status == APR_SUCCESS) {
         (void)hold(native, second, false,
                    pool); /* only so that freeing it takes none of our time */
@@ -197,8 +193,28 @@ static apr_status_t unlink_pair(zm_engine_t *engine, const char *first, const ch
     }
     if (status == APR_SUCCESS || APR_STATUS_IS_ENOENT(status))
         status = unlink_name(engine, second);
-    zm_native_release(native->release, bundle);
     return APR_STATUS_IS_ENOENT(status) ? APR_SUCCESS : status;
+}
+
+/* One thread is called for some of them, not one for each. */
+#define HELD_AT_ONCE 8 /* pairs */
+
+static apr_status_t unlink_pairs(zm_engine_t *engine, const char *const *names, int pairs)
+{
+    zm_native_t *native = zm_native(engine);
+    apr_status_t status = APR_SUCCESS;
+    int i = 0;
+    while (i < pairs && status == APR_SUCCESS) {
+        int end = i + HELD_AT_ONCE < pairs ? i + HELD_AT_ONCE : pairs, first = i;
+        void *bundle;
+        apr_pool_t *pool = zm_native_release_pool(native->release, &bundle);
+        if (pool == NULL)
+            return APR_ENOMEM;
+        for (; i < end && status == APR_SUCCESS; i++)
+            status = unlink_pair(native, names[2 * i], names[2 * i + 1], pool);
+        zm_native_release(native->release, bundle, i - first);
+    }
+    return status;
 }
 
 static apr_status_t sync_one(zm_native_t *native, zm_str_t path)
@@ -468,7 +484,7 @@ const zm_engine_ops_t zm_engine_native = {
     .rename = zm_native_rename,
     .link = link_name,
     .unlink = unlink_name,
-    .unlink_pair = unlink_pair,
+    .unlink_pairs = unlink_pairs,
     .sync_names = sync_names,
     .list = zm_native_list,
     .list_next = zm_native_list_next,

@@ -186,8 +186,8 @@ apr_status_t zm_native_release_create(zm_native_release_t **release);
 void zm_native_release_destroy(zm_native_release_t *release);
 /** A pool to open files in; null when there is no memory.  Each is given back by zm_native_release. */
 apr_pool_t *zm_native_release_pool(zm_native_release_t *release, void **bundle);
-/** Closes the files of the pool in a thread, or at once when many wait. */
-void zm_native_release(zm_native_release_t *release, void *bundle);
+/** Closes the files of the pool, so many pairs, in a thread, or at once when many wait. */
+void zm_native_release(zm_native_release_t *release, void *bundle, int pairs);
 
 /* -- listing and watching ------------------------------------------------------------------ */
 

@@ -12,10 +12,11 @@
 
 #define STACK_SIZE (256 * 1024)
 #define THREADS 4
-#define WAITING_LIMIT 128 /* each holds two descriptors */
+#define WAITING_LIMIT 128 /* pairs of descriptors */
 
 typedef struct bundle_t {
     apr_pool_t *pool; /* of the open files */
+    int pairs;        /* of them */
     struct bundle_t *next;
 } bundle_t;
 
@@ -80,7 +81,7 @@ static void *APR_THREAD_FUNC closer(apr_thread_t *thread, void *data)
         release->first = bundle->next;
         if (release->first == NULL)
             release->end = &release->first;
-        release->waiting--;
+        release->waiting -= bundle->pairs;
         let_go(release, bundle);
     }
     apr_thread_mutex_unlock(release->lock);
@@ -120,9 +121,10 @@ apr_pool_t *zm_native_release_pool(zm_native_release_t *release, void **bundle)
     return taken != NULL ? taken->pool : NULL;
 }
 
-void zm_native_release(zm_native_release_t *release, void *bundle)
+void zm_native_release(zm_native_release_t *release, void *bundle, int pairs)
 {
     bundle_t *given = bundle;
+    given->pairs = pairs;
     apr_thread_mutex_lock(release->lock);
     if (release->waiting >= WAITING_LIMIT || !call_closer(release))
         let_go(release, given);
@@ -130,7 +132,7 @@ void zm_native_release(zm_native_release_t *release, void *bundle)
         given->next = NULL;
         *release->end = given;
         release->end = &given->next;
-        release->waiting++;
+        release->waiting += pairs;
     }
     apr_thread_mutex_unlock(release->lock);
 }

@@ -262,15 +262,27 @@ apr_status_t zm_spool_unlink(zm_spool_t *spool, const char *name)
 
 apr_status_t zm_spool_unlink_pair(zm_spool_t *spool, const char *first, const char *second)
 {
-    apr_status_t status;
-    if (!valid(first) || !valid(second))
-        return ZM_E_SYNTAX;
-    if (spool->ops->unlink_pair != NULL)
-        return spool->ops->unlink_pair(spool->engine, first, second);
-    status = spool->ops->unlink(spool->engine, first);
-    if (status == APR_SUCCESS || APR_STATUS_IS_ENOENT(status))
-        status = spool->ops->unlink(spool->engine, second);
-    return APR_STATUS_IS_ENOENT(status) ? APR_SUCCESS : status;
+    const char *names[2];
+    names[0] = first;
+    names[1] = second;
+    return zm_spool_unlink_pairs(spool, names, 1);
+}
+
+apr_status_t zm_spool_unlink_pairs(zm_spool_t *spool, const char *const *names, int pairs)
+{
+    apr_status_t status = APR_SUCCESS;
+    int i;
+    for (i = 0; i < 2 * pairs; i++)
+        if (!valid(names[i]))
+            return ZM_E_SYNTAX;
+    if (spool->ops->unlink_pairs != NULL)
+        return spool->ops->unlink_pairs(spool->engine, names, pairs);
+    for (i = 0; i < 2 * pairs && status == APR_SUCCESS; i++) {
+        status = spool->ops->unlink(spool->engine, names[i]);
+        if (APR_STATUS_IS_ENOENT(status))
+            status = APR_SUCCESS;
+    }
+    return status;
 }
 
 /* "router1", "router/A", "queue/A/B" */

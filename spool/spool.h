@@ -195,6 +195,11 @@ apr_status_t zm_spool_unlink(zm_spool_t *spool, const char *name); /**< APR_ENOE
  * given to a new object before both names are gone. */
 apr_status_t zm_spool_unlink_pair(zm_spool_t *spool, const char *first, const char *second);
 /**
+ * The same for many at once, which costs less: names[0] and names[1] are a pair, names[2] and names[3]
+ * the next.  When it fails some may be gone and some not.
+ */
+apr_status_t zm_spool_unlink_pairs(zm_spool_t *spool, const char *const *names, int pairs);
+/**
  * Makes a directory beside those of the layout ("router1"), or a hash directory
  * ("router/A"), durably.  mode as for chmod, 0: like its parent.  APR_EEXIST.
  */

@@ -10,6 +10,9 @@
 
 /* Reports being submitted at the same time. */
 #define MOST_UNDER_WAY 64
+/* Finished jobs are removed so many at a time; one waits no longer than the pause, microseconds. */
+#define MOST_LEAVING 32
+#define LEAVING_PAUSE (10 * 1000)
 /* After a submission failed, microseconds. */
 #define RETRY_PAUSE (30 * APR_USEC_PER_SEC)
 
@@ -45,7 +48,8 @@ struct zm_reports_t {
     work_t *works;
     int under_way;
     line_t final, failed, interim; /* failed: final ones, to be tried again */
-    zm_timer_t start, retry, interim_timer;
+    line_t leaving;                /* nothing left to tell: to be removed */
+    zm_timer_t start, retry, interim_timer, leave;
     bool closing;
 };
 
@@ -77,27 +81,83 @@ static void spool_id(char id[ZM_SPOOL_ID_SIZE], const zm_job_t *job)
     zm_layout_spool_id(id, job->id, job->arrived, job->arrived_ns);
 }
 
-static void unlink_pair(zm_reports_t *reports, const char *message, const char *control)
+/* Together costs less.  When that fails each is tried alone, since the others may go. */
+static void unlink_pairs(zm_reports_t *reports, const char *const *names, int pairs)
 {
-    apr_status_t status = zm_spool_unlink_pair(reports->options.files->spool, message, control);
-    if (status != APR_SUCCESS)
-        zm_log(ZM_LOG_ERROR, NULL, "cannot remove a finished job", ZM_F_S("message", message),
-               ZM_F_E("status", status));
+    zm_spool_t *spool = reports->options.files->spool;
+    int i;
+    if (zm_spool_unlink_pairs(spool, names, pairs) == APR_SUCCESS)
+        return;
+    for (i = 0; i < pairs; i++) {
+        apr_status_t status = zm_spool_unlink_pair(spool, names[2 * i], names[2 * i + 1]);
+        if (status != APR_SUCCESS)
+            zm_log(ZM_LOG_ERROR, NULL, "cannot remove a finished job",
+                   ZM_F_S("message", names[2 * i]), ZM_F_E("status", status));
+    }
 }
 
+static bool is_among(zm_job_t *const *jobs, int count, const zm_job_t *job)
+{
+    while (count > 0 && jobs[count - 1] != job)
+        count--;
+    return count > 0;
+}
+
+static int take_leaving(zm_reports_t *reports, zm_job_t *jobs[MOST_LEAVING])
+{
+    int count = 0;
+    while (reports->leaving.count > 0 && count < MOST_LEAVING) {
+        zm_job_t *job = zm_queue_find(reports->options.scheduler, line_take(&reports->leaving));
+        if (job != NULL && (job->flags & ZM_JOB_FINISHING) != 0 && !is_among(jobs, count, job))
+            jobs[count++] = job;
+    }
+    return count;
+}
+
+/*
+ * Until now they were in the queue, finishing, so that nobody takes their files for new ones.  A
+ * crash before this leaves files in which all recipients are done, which the next start removes.
+ */
+static void remove_leaving(zm_reports_t *reports)
+{
+    zm_job_t *jobs[MOST_LEAVING];
+    int i, count;
+    while ((count = take_leaving(reports, jobs)) > 0) {
+        const char *names[2 * MOST_LEAVING];
+        apr_pool_t *pool;
+        apr_pool_create(&pool, reports->pool);
+        for (i = 0; i < count; i++) {
+            zm_files_release(reports->options.files, jobs[i]->id);
+            names[2 * i] = zm_files_name(ZM_DIR_QUEUE, jobs[i], pool);
+            names[2 * i + 1] = zm_files_name(ZM_DIR_TRANSPORT, jobs[i], pool);
+        }
+        if (!reports->options.keep_files)
+            unlink_pairs(reports, names, count);
+        apr_pool_destroy(pool);
+        for (i = 0; i < count; i++) {
+            reports->options.removed(reports->options.baton, jobs[i]);
+            zm_job_free(reports->options.scheduler, jobs[i]);
+        }
+    }
+    zm_timer_cancel(&reports->leave);
+}
+
+/* Soon, but not now: the caller may be on his way through all jobs.  Where no other job is there
+ * nothing comes that could go with it. */
 static void remove_job(zm_reports_t *reports, zm_job_t *job)
 {
-    apr_pool_t *pool;
+    line_add(&reports->leaving, job->id, 0);
+    if (reports->leaving.count >= MOST_LEAVING ||
+        reports->leaving.count >= reports->options.scheduler->job_count)
+        zm_timer_set(&reports->leave, 0);
+    else if (!zm_timer_is_set(&reports->leave))
+        zm_timer_set(&reports->leave, LEAVING_PAUSE);
+}
 
-    zm_files_release(reports->options.files, job->id);
-    if (!reports->options.keep_files) {
-        apr_pool_create(&pool, reports->pool);
-        unlink_pair(reports, zm_files_name(ZM_DIR_QUEUE, job, pool),
-                    zm_files_name(ZM_DIR_TRANSPORT, job, pool));
-        apr_pool_destroy(pool);
-    }
-    reports->options.removed(reports->options.baton, job);
-    zm_job_free(reports->options.scheduler, job);
+static void leave_due(zm_timer_t *timer, void *baton)
+{
+    (void)timer;
+    remove_leaving(baton);
 }
 
 /* -- gathering what there is to tell ------------------------------------------------------- */
@@ -504,17 +564,20 @@ void zm_reports_open(zm_reports_t **opened, const zm_reports_options_t *options,
     zm_timer_init(&reports->start, options->loop, start_due, reports);
     zm_timer_init(&reports->retry, options->loop, retry_due, reports);
     zm_timer_init(&reports->interim_timer, options->loop, interim_due, reports);
+    zm_timer_init(&reports->leave, options->loop, leave_due, reports);
     *opened = reports;
 }
 
 void zm_reports_close(zm_reports_t *reports)
 {
     reports->closing = true;
+    remove_leaving(reports);
     zm_timer_cancel(&reports->start);
     zm_timer_cancel(&reports->retry);
     zm_timer_cancel(&reports->interim_timer);
     zm_scheduler_free(reports->final.items);
     zm_scheduler_free(reports->failed.items);
     zm_scheduler_free(reports->interim.items);
+    zm_scheduler_free(reports->leaving.items);
     apr_pool_destroy(reports->pool);
 }

@@ -238,6 +238,26 @@ static void pair_is_removed(void)
     zm_test_spool_end(&test);
 }
 
+static void many_pairs_are_removed_at_once(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    const char *names[2 * 21];
+    int i, pairs = 21;
+    for (i = 0; i < pairs; i++) {
+        names[2 * i] = zm_test_publish(test.spool, "queue", 2, "message");
+        names[2 * i + 1] = zm_test_publish(test.spool, "transport", 2, "control file");
+    }
+    ZM_ASSERT_OK(zm_spool_unlink(test.spool, names[6]));
+    ZM_ASSERT_OK(zm_spool_unlink(test.spool, names[9]));
+    ZM_ASSERT_OK(zm_spool_unlink_pairs(test.spool, names, pairs - 1));
+    CU_ASSERT_EQUAL(zm_test_count(test.spool, "queue", true), 1);
+    CU_ASSERT_EQUAL(zm_test_count(test.spool, "transport", true), 1);
+    names[3] = "../x";
+    CU_ASSERT_EQUAL(zm_spool_unlink_pairs(test.spool, names, pairs), ZM_E_SYNTAX);
+    CU_ASSERT_EQUAL(zm_test_count(test.spool, "queue", true), 1);
+    zm_test_spool_end(&test);
+}
+
 static void rewinding_replaces_a_preamble(void)
 {
     zm_test_spool_t test = zm_test_spool_begin();
@@ -371,6 +391,6 @@ ZM_TESTS("spool publish " ZM_TEST_ENGINE,
          ZM_TEST(discarded_object_leaves_nothing), ZM_TEST(taken_name_is_never_overwritten),
          ZM_TEST(control_file_takes_the_name_of_its_message),
          ZM_TEST(message_moves_with_its_control_file), ZM_TEST(pair_is_removed),
-         ZM_TEST(rewinding_replaces_a_preamble), ZM_TEST(large_object_passes_through),
-         ZM_TEST(concurrent_publishers_share_one_spool),
+         ZM_TEST(many_pairs_are_removed_at_once), ZM_TEST(rewinding_replaces_a_preamble),
+         ZM_TEST(large_object_passes_through), ZM_TEST(concurrent_publishers_share_one_spool),
          ZM_TEST(publishers_that_wait_and_that_do_not_share_a_directory))
