@@ -59,6 +59,7 @@ static void kill_agent(void *baton, zm_ta_t *ta)
 static void comment(void *baton, zm_ta_t *ta, zm_str_t line, bool malformed)
 {
     (void)baton;
+    zm_process_said(ta->process, line);
     if (malformed && ta->malformed > MALFORMED_LOGGED)
         return;
     if (line.length > COMMENT_LOGGED)

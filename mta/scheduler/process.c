@@ -16,6 +16,9 @@
 #define INTERNAL_ERROR 70
 /* An agent that closed its channel and does not end is killed after this, microseconds. */
 #define END_PATIENCE (10 * APR_USEC_PER_SEC)
+/* Bad ends that are logged within a minute. */
+#define MOST_TOLD 20
+#define SAID 240
 
 struct zm_process_t {
     zm_processes_t *processes;
@@ -26,6 +29,7 @@ struct zm_process_t {
     zm_watch_t *watch;
     zm_timer_t patience;
     const char *words; /* of its command line */
+    char said[SAID];   /* its last line that was no result */
     zm_buf_t in, out;
     apr_size_t searched; /* bytes of in without an LF */
     bool overlong;       /* the rest of a line that was too long is being skipped */
@@ -123,38 +127,83 @@ static void read_channel(zm_process_t *process, int rounds)
     }
 }
 
+void zm_process_said(zm_process_t *process, zm_str_t line)
+{
+    apr_size_t i;
+    line = zm_str_trim(line);
+    if (line.length == 0)
+        return;
+    if (line.length >= SAID)
+        line.length = SAID - 1;
+    for (i = 0; i < line.length; i++)
+        process->said[i] = line.data[i] >= ' ' && line.data[i] <= '~' ? line.data[i] : '?';
+    process->said[i] = '\0';
+}
+
 /* It ended before it asked for work, unless we told it to. */
+static bool ended_early(const zm_process_t *process)
+{
+    return !process->ta->hungry && !process->ta->dismissed;
+}
+
 static void note_trouble(const zm_process_t *process, const zm_child_end_t *end)
 {
-    const zm_ta_t *ta = process->ta;
-    char text[80];
-
-    if (ta == NULL || ta->hungry || ta->dismissed)
+    char text[SAID + 80];
+    if (!ended_early(process))
         return;
-    apr_snprintf(text, sizeof text, "the agent ended with %s %d before it asked for work",
-                 end->signalled ? "signal" : "status", end->code);
-    zm_dispatch_trouble(process->processes->scheduler, ta->ring, zm_str(text));
+    apr_snprintf(text, sizeof text, "the agent ended with %s %d before it asked for work%s%s",
+                 end->signalled ? "signal" : "status", end->code,
+                 process->said[0] != '\0' ? ": " : "", process->said);
+    zm_dispatch_trouble(process->processes->scheduler, process->ta->ring, zm_str(text));
+}
+
+/* Many agents that end at once do not fill the log. */
+static bool may_tell(zm_processes_t *processes)
+{
+    uint32_t now = processes->scheduler->now;
+    if (processes->told == 0 || now - processes->told_since >= 60) {
+        if (processes->untold > 0)
+            zm_log(ZM_LOG_WARNING, NULL, "further agents ended badly",
+                   ZM_F_I("count", processes->untold));
+        processes->told_since = now;
+        processes->told = processes->untold = 0;
+    }
+    if (processes->told < MOST_TOLD) {
+        processes->told++;
+        return true;
+    }
+    processes->untold++;
+    return false;
+}
+
+static void tell_end(const zm_process_t *process, const zm_child_end_t *end)
+{
+    const zm_ta_t *ta = process->ta;
+    if (!end->signalled && end->code == INTERNAL_ERROR)
+        zm_log_syslog(ZM_LOG_ERROR, "scheduler", "agent %ld of channel %s ended with status %d",
+                      (long)ta->pid, ta->ring->channel->name->data, end->code);
+    if (!process->abnormal && !ended_early(process))
+        return;
+    if (may_tell(process->processes))
+        zm_log(end->code == INTERNAL_ERROR ? ZM_LOG_ERROR : ZM_LOG_WARNING, NULL,
+               "agent ended badly", ZM_F_I("pid", ta->pid),
+               ZM_F_S("channel", ta->ring->channel->name->data),
+               ZM_F_S(end->signalled ? "by" : "with", end->signalled ? "signal" : "status"),
+               ZM_F_I("code", end->code), ZM_F_S("said", process->said));
 }
 
 static void child_ended(zm_child_t *child, const zm_child_end_t *end, void *baton)
 {
     zm_process_t *process = baton;
-    zm_scheduler_t *scheduler = process->processes->scheduler;
 
     (void)child;
     process->ended = true;
     process->abnormal = end->signalled || end->code != 0;
-    zm_scheduler_tick(scheduler);
-    if (!end->signalled && end->code == INTERNAL_ERROR)
-        zm_log_syslog(ZM_LOG_ERROR, "scheduler", "agent %ld of channel %s ended with status %d",
-                      (long)process->ta->pid, process->ta->ring->channel->name->data, end->code);
-    if (process->abnormal)
-        zm_log(end->code == INTERNAL_ERROR ? ZM_LOG_ERROR : ZM_LOG_WARNING, NULL,
-               "agent ended badly", ZM_F_I("pid", process->ta->pid),
-               ZM_F_S("channel", process->ta->ring->channel->name->data),
-               ZM_F_S(end->signalled ? "by" : "with", end->signalled ? "signal" : "status"),
-               ZM_F_I("code", end->code));
-    read_channel(process, 10000);
+    zm_scheduler_tick(process->processes->scheduler);
+    read_channel(process, 10000); /* its last words */
+    if (process->in.length > 0)
+        zm_process_said(process, zm_buf_str(&process->in));
+    tell_end(process, end);
     note_trouble(process, end);
     gone(process);
 }

@@ -17,6 +17,8 @@ typedef struct zm_processes_t {
     const char *directory;       /**< where agents work */
     uint32_t descriptors;        /**< their soft limit of open files */
     bool privileged;             /**< user and group of the clause are used */
+    uint32_t told_since, told;   /**< bad ends of agents logged in this minute */
+    uint32_t untold;             /**< and left out since */
     void (*settle)(void *baton); /**< called after each batch of events */
     void *baton;
 } zm_processes_t;
@@ -25,6 +27,8 @@ typedef struct zm_process_t zm_process_t;
 
 apr_status_t zm_process_start(zm_processes_t *processes, zm_ta_t *ta, zm_thread_t *thread,
                               zm_process_t **process, zm_error_t *error);
+/** The agent said something that is no result: the last such line tells why it ended. */
+void zm_process_said(zm_process_t *process, zm_str_t line);
 /** Its words: "'/path/agent' '-c' 'x'". */
 const char *zm_process_words(const zm_process_t *process);
 /** False: some of it waits. */

@@ -313,14 +313,15 @@ def test_an_agent_that_does_not_exist_is_told_and_found_when_it_comes():
 
 
 def test_an_agent_that_ends_at_once_is_held_back():
-    with Trial(a='exit 1\n') as t:
+    with Trial(a='say # cannot read the table\nexit 1\n') as t:
         t.job(), t.job(('x', 'g', 'u'))
         t.start()
         t.until(lambda: len(t.pids()) >= 2, 'a second attempt')
         time.sleep(3)
         check(len(t.pids()) < 8, '%d agents in 3 seconds' % len(t.pids()))
         shown = t.i.mailq().out
-        check('the agent ended with status 1 before it asked for work' in shown, shown)
+        check('the agent ended with status 1 before it asked for work: # cannot read the table' in shown, shown)
+        check('said="# cannot read the table"' in t.i.read('log/scheduler'), t.i.read('log/scheduler'))
 
 
 # -- many threads -------------------------------------------------------------------------------

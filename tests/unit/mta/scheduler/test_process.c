@@ -20,6 +20,10 @@ static int run_agent(const char *manner)
     static char line[1000];
     int jobs = 0, i;
 
+    if (strcmp(manner, "fail") == 0) {
+        fprintf(stderr, "# agent: no table\033[2J\n\n# agent: it is \"gone\"");
+        return 72;
+    }
     for (;;) {
         printf("#hungry\n");
         fflush(stdout);
@@ -108,8 +112,7 @@ static void finished(void *baton, const zm_job_t *job, const zm_thread_t *thread
 static void comment(void *baton, zm_ta_t *ta, zm_str_t line, bool malformed)
 {
     office_t *office = baton;
-    (void)ta;
-    (void)line;
+    zm_process_said(ta->process, line);
     office->malformed += malformed;
     office->comments += !malformed;
 }
@@ -266,6 +269,38 @@ static void dead_agent_leaves_its_job_in_the_queue(void)
     office_close(office);
 }
 
+static void last_words_tell_why_an_agent_ended(void)
+{
+    office_t *office = office_open(agent("fail"));
+    zm_ring_t *ring;
+    int rounds;
+    add(office, 1);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(office->scheduler->tas);
+    ring = office->scheduler->tas->ring;
+    for (rounds = 0; rounds < 1000 && office->scheduler->tas != NULL; rounds++)
+        ZM_ASSERT_OK(zm_loop_once(office->loop, apr_time_from_msec(100)));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(ring->trouble);
+    ZM_ASSERT_STR(ring->trouble->data, "the agent ended with status 72 before it asked for work: "
+                                       "# agent: it is \"gone\"");
+    CU_ASSERT_EQUAL(office->processes.told, 1);
+    office_close(office);
+}
+
+static void bad_ends_do_not_fill_the_log(void)
+{
+    office_t *office = office_open(agent("fail"));
+    int rounds;
+    office->processes.told = 20;
+    office->processes.told_since = office->scheduler->now;
+    zm_scheduler_tick(office->scheduler);
+    office->processes.told_since = office->scheduler->now;
+    add(office, 1);
+    for (rounds = 0; rounds < 1000 && office->processes.untold == 0; rounds++)
+        ZM_ASSERT_OK(zm_loop_once(office->loop, apr_time_from_msec(100)));
+    CU_ASSERT_EQUAL(office->processes.told, 20);
+    office_close(office);
+}
+
 static void missing_program_leaves_the_job_in_the_queue(void)
 {
     office_t *office = office_open("/nonexistent/agent");
@@ -281,6 +316,8 @@ int main(int argc, char **argv)
                                ZM_TEST(long_lines_and_standard_error_disturb_nothing),
                                ZM_TEST(line_in_pieces_is_one_line),
                                ZM_TEST(dead_agent_leaves_its_job_in_the_queue),
+                               ZM_TEST(last_words_tell_why_an_agent_ended),
+                               ZM_TEST(bad_ends_do_not_fill_the_log),
                                ZM_TEST(missing_program_leaves_the_job_in_the_queue)};
     if (argc == 3 && strcmp(argv[1], "--agent") == 0)
         return run_agent(argv[2]);
