@@ -1,5 +1,5 @@
 """Mail for programs by the table of mailers: from submission to what the program reads, and what comes of its end."""
-import stat, sys
+import pwd, stat, sys
 from zm import *
 
 CLAUSES = '''\
@@ -91,6 +91,28 @@ def test_a_mailer_that_is_not_there_keeps_its_mail():
         i.sendmail('-f', 'alice@mail.test', 'one@fax.test', data=letter(to='one@fax.test'))
         wait(lambda: 'channel=fax with=status code=72' in i.logs(), 'the complaint', instances=[i])
         check(len(i.spool('transport')) == 1 and not i.mbox('alice'), 'the letter is gone')
+
+
+def test_stock_mailers_have_no_rights_of_root():
+    if os.geteuid() != 0 or os.environ.get('ZM_TEST_SPOOL'):
+        return
+    with contextlib.suppress(KeyError), Instance(fast=False) as i:
+        account = pwd.getpwnam('daemon')
+        for where, names, _ in os.walk(i.path('postoffice')):         # as the guide makes the spool
+            for n in [where] + [os.path.join(where, n) for n in names]:
+                os.chown(n, account.pw_uid, account.pw_gid)
+                os.chmod(n, stat.S_IMODE(os.stat(n).st_mode) | stat.S_ISGID)
+        i.write('mailer', '#!/bin/sh\nid -u >%s\nid -g >>%s\ncat >/dev/null\n' % ((i.path('who'),) * 2))
+        os.chmod(i.path('mailer'), 0o755)
+        i.write('who', '')
+        os.chown(i.path('who'), account.pw_uid, account.pw_gid)
+        i.write('share/sm.conf', 'uucp U %s mailer $u\n' % i.path('mailer'))
+        i.append('var/db/routes', 'fax.test\tuucp!hub\n')
+        i.start()
+        i.sendmail('-f', 'alice@mail.test', 'one@fax.test', data=letter(to='one@fax.test'))
+        wait(lambda: read(i, 'who').count('\n') == 2, 'the mailer', instances=[i])
+        check(read(i, 'who') == '%d\n%d\n' % (account.pw_uid, account.pw_gid), read(i, 'who'))
+        i.wait_empty()
 
 
 def test_usage():
