@@ -23,6 +23,15 @@ typedef enum zm_child_io_t {
     ZM_CHILD_INHERIT     /**< all three are ours */
 } zm_child_io_t;
 
+/** What a process may use of the machine; 0: what we may.  Systems that do not know one do without. */
+typedef struct zm_child_limits_t {
+    int64_t cpu;       /**< seconds of the processors */
+    int64_t memory;    /**< octets of address space */
+    int64_t file_size; /**< octets of a file that it writes */
+    int64_t files;     /**< that it has open */
+    int64_t processes; /**< of its account */
+} zm_child_limits_t;
+
 typedef struct zm_child_spec_t {
     const char *const *argv;        /**< null ended; argv[0] is the absolute path of the program, unless that is said: */
     const char *program;            /**< the absolute path of the program; null: argv[0] */
@@ -38,6 +47,7 @@ typedef struct zm_child_spec_t {
     const char *groups_of; /**< with `as`: the account whose supplementary groups it has; null: none */
     bool own_session;      /**< leader of its own session, and so of its own process group */
     bool private_files;    /**< what it makes is its owner's alone (umask 077) */
+    const zm_child_limits_t *limits; /**< with them it leaves no core file either; null: ours */
 } zm_child_spec_t;
 
 typedef struct zm_child_end_t {

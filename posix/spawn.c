@@ -133,18 +133,52 @@ static void arrange_descriptors(plan_t *plan)
     close_above_on_exec(lowest, plan->highest + 4 + plan->passed_count);
 }
 
+/* None of them can be raised again by the child. */
+static void limit(const plan_t *plan, int resource, int64_t most)
+{
+    struct rlimit found;
+    if (getrlimit(resource, &found) < 0)
+        give_up(plan, STEP_LIMITS, errno);
+    if (found.rlim_max == RLIM_INFINITY || (rlim_t)most < found.rlim_max)
+        found.rlim_max = (rlim_t)most;
+    found.rlim_cur = found.rlim_max;
+    if (setrlimit(resource, &found) < 0)
+        give_up(plan, STEP_LIMITS, errno);
+}
+
+static void limit_all(const plan_t *plan, const zm_child_limits_t *limits)
+{
+    limit(plan, RLIMIT_CORE, 0);
+    if (limits->cpu > 0)
+        limit(plan, RLIMIT_CPU, limits->cpu);
+    if (limits->file_size > 0)
+        limit(plan, RLIMIT_FSIZE, limits->file_size);
+    if (limits->files > 0)
+        limit(plan, RLIMIT_NOFILE, limits->files);
+#ifdef RLIMIT_AS /* not on OpenBSD */
+    if (limits->memory > 0)
+        limit(plan, RLIMIT_AS, limits->memory);
+#endif
+#ifdef RLIMIT_NPROC
+    if (limits->processes > 0)
+        limit(plan, RLIMIT_NPROC, limits->processes);
+#endif
+}
+
 /* A priority that is refused is no reason to leave the work undone. */
 static void set_limits(const plan_t *plan)
 {
     const zm_child_spec_t *spec = plan->spec;
-    struct rlimit limit;
-    if (spec->descriptors != 0 && getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = spec->descriptors;
-        if (limit.rlim_max != RLIM_INFINITY && limit.rlim_cur > limit.rlim_max)
-            limit.rlim_cur = limit.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+    struct rlimit files;
+    if (spec->descriptors != 0 && getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = spec->descriptors;
+        if (files.rlim_max != RLIM_INFINITY && files.rlim_cur > files.rlim_max)
+            files.rlim_cur = files.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &files) < 0)
             give_up(plan, STEP_LIMITS, errno);
     }
+    if (spec->limits != NULL)
+        limit_all(plan, spec->limits);
     if (spec->priority_absolute != 0)
         (void)setpriority(PRIO_PROCESS, 0, spec->nice);
     else if (spec->nice != 0 && nice(spec->nice) == -1)

@@ -34,6 +34,7 @@ static bool is_known(const char *name)
                                         "MBOXLOCKS",
                                         "MBOX_ALLOW_ROOT_PIPES",
                                         "MBOX_BIFF",
+                                        "MBOX_PIPE_LIMITS",
                                         "MBOX_PIPE_TIMEOUT",
                                         "MYHOSTNAME",
                                         "NOBODY",

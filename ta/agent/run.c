@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "platform/child.h"
-
 #define GRACE apr_time_from_sec(5)
 
 typedef struct run_t {
@@ -158,6 +156,7 @@ static apr_status_t start(run_t *run, zm_loop_t *loop, zm_error_t *error)
     spec.io = ZM_CHILD_CHANNEL;
     spec.own_session = true;
     spec.private_files = wanted->private_files;
+    spec.limits = wanted->limits;
     status = zm_child_start(&run->child, &spec, loop, on_end, run, error);
     if (status != APR_SUCCESS)
         return status;

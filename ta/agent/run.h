@@ -10,6 +10,7 @@
 #ifndef ZM_TA_AGENT_RUN_H
 #define ZM_TA_AGENT_RUN_H
 
+#include "platform/child.h"
 #include "platform/loop.h"
 #include "platform/status.h"
 #include "platform/str.h"
@@ -21,15 +22,16 @@
 typedef apr_status_t zm_piece_fn(void *baton, zm_str_t *piece);
 
 typedef struct zm_run_spec_t {
-    const char *program;            /**< its absolute path; null: the first word */
-    const char *const *words;       /**< argv, null ended */
-    const char *const *environment; /**< the whole of it, null ended; null: ours */
-    const char *directory;          /**< working directory; null: ours */
-    bool private_files;             /**< what it makes is its owner's alone (umask 077) */
-    int64_t stall_limit;            /**< seconds without progress */
-    int64_t total_limit;            /**< seconds in all */
-    zm_str_t beginning;             /**< what it reads first; copied */
-    zm_piece_fn *body;              /**< and then */
+    const char *program;             /**< its absolute path; null: the first word */
+    const char *const *words;        /**< argv, null ended */
+    const char *const *environment;  /**< the whole of it, null ended; null: ours */
+    const char *directory;           /**< working directory; null: ours */
+    bool private_files;              /**< what it makes is its owner's alone (umask 077) */
+    const zm_child_limits_t *limits; /**< null: ours */
+    int64_t stall_limit;             /**< seconds without progress */
+    int64_t total_limit;             /**< seconds in all */
+    zm_str_t beginning;              /**< what it reads first; copied */
+    zm_piece_fn *body;               /**< and then */
     void *baton;
     bool end_line; /**< an LF that the body lacks at its end is added */
 } zm_run_spec_t;

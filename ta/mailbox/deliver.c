@@ -152,6 +152,7 @@ static void to_program(errand_t *errand)
     delivery->stall_limit = errand->options->stall_limit;
     delivery->total_limit =
         TOTAL_LIMIT > delivery->stall_limit ? TOTAL_LIMIT : delivery->stall_limit;
+    delivery->limits = errand->options->limits;
 }
 
 static void to_file(errand_t *errand)

@@ -45,6 +45,7 @@ typedef struct zm_delivery_t {
     const char *directory;          /**< pipe: working directory */
     int64_t stall_limit;            /**< pipe: seconds without progress */
     int64_t total_limit;            /**< pipe: seconds in all */
+    zm_child_limits_t limits;       /**< pipe: what it may use */
 
     zm_str_t separator; /**< the From line with its LF; empty: none */
     zm_str_t head;      /**< header lines, without the empty line */

@@ -4,6 +4,7 @@
 
 #include "mta/conf/options.h"
 #include "ta/agent/agent.h"
+#include "ta/agent/limits.h"
 
 #define COMSAT_PORT 512
 
@@ -125,6 +126,8 @@ apr_status_t zm_mailbox_site(zm_mailbox_options_t *options, const zm_zenv_t *zen
         status = zm_zenv_switch(zenv, "MBOX_ALLOW_ROOT_PIPES", false, &options->root_pipes, error);
     if (status == APR_SUCCESS)
         status = zm_zenv_interval(zenv, "MBOX_PIPE_TIMEOUT", 600, &options->stall_limit, error);
+    if (status == APR_SUCCESS)
+        status = zm_limits_parse(&options->limits, zm_zenv_get(zenv, "MBOX_PIPE_LIMITS"), error);
     if (status == APR_SUCCESS)
         status = zm_accounts_open(&options->accounts, zenv, pool, error);
     return status;

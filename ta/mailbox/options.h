@@ -6,6 +6,7 @@
 
 #include "mta/conf/accounts.h"
 #include "mta/conf/zenv.h"
+#include "platform/child.h"
 #include "platform/identity.h"
 
 typedef struct zm_mailbox_options_t {
@@ -28,18 +29,19 @@ typedef struct zm_mailbox_options_t {
     int64_t quota;         /**< -q: octets of a mailbox file; 0: any number */
 
     /* Site variables. */
-    const char *charset;     /**< DEFCHARSET; null: not set */
-    bool domain_aware;       /**< DOMAIN_AWARE_GETPWNAM */
-    bool dotlock;            /**< MBOXLOCKS, mailboxes */
-    char mailbox_lock;       /**< likewise: 'L' lockf, 'F' flock */
-    char file_lock;          /**< MBOXLOCKS, files */
-    bool root_pipes;         /**< MBOX_ALLOW_ROOT_PIPES */
-    int64_t stall_limit;     /**< MBOX_PIPE_TIMEOUT, seconds */
-    bool biff;               /**< MBOX_BIFF: tell comsat of what came */
-    uint16_t biff_port;      /**< of comsat on this machine */
-    zm_credentials_t nobody; /**< NOBODY */
-    zm_accounts_t *accounts; /**< who has a mailbox: MAILUSERS and the system */
-    bool privileged;         /**< we can become other users */
+    const char *charset;      /**< DEFCHARSET; null: not set */
+    bool domain_aware;        /**< DOMAIN_AWARE_GETPWNAM */
+    bool dotlock;             /**< MBOXLOCKS, mailboxes */
+    char mailbox_lock;        /**< likewise: 'L' lockf, 'F' flock */
+    char file_lock;           /**< MBOXLOCKS, files */
+    bool root_pipes;          /**< MBOX_ALLOW_ROOT_PIPES */
+    int64_t stall_limit;      /**< MBOX_PIPE_TIMEOUT, seconds */
+    zm_child_limits_t limits; /**< MBOX_PIPE_LIMITS */
+    bool biff;                /**< MBOX_BIFF: tell comsat of what came */
+    uint16_t biff_port;       /**< of comsat on this machine */
+    zm_credentials_t nobody;  /**< NOBODY */
+    zm_accounts_t *accounts;  /**< who has a mailbox: MAILUSERS and the system */
+    bool privileged;          /**< we can become other users */
 } zm_mailbox_options_t;
 
 /** Reads argv.  False: the process ends with *code. */

@@ -105,6 +105,7 @@ void zm_program_deliver(zm_delivered_t *result, const zm_delivery_t *delivery, z
     spec.private_files = true;
     spec.stall_limit = delivery->stall_limit;
     spec.total_limit = delivery->total_limit;
+    spec.limits = &delivery->limits;
     spec.beginning = zm_buf_str(&beginning);
     spec.body = delivery->body;
     spec.baton = delivery->baton;

@@ -33,6 +33,11 @@ static void put_request(zm_wire_t *wire, const zm_delivery_t *delivery)
     zm_wire_put_c(wire, delivery->directory);
     zm_wire_put_number(wire, delivery->stall_limit);
     zm_wire_put_number(wire, delivery->total_limit);
+    zm_wire_put_number(wire, delivery->limits.cpu);
+    zm_wire_put_number(wire, delivery->limits.memory);
+    zm_wire_put_number(wire, delivery->limits.file_size);
+    zm_wire_put_number(wire, delivery->limits.files);
+    zm_wire_put_number(wire, delivery->limits.processes);
     while (delivery->environment != NULL && delivery->environment[count] != NULL)
         count++;
     zm_wire_put_number(wire, count);
@@ -70,6 +75,11 @@ static void get_request(zm_wire_t *wire, zm_delivery_t *delivery, apr_pool_t *po
     delivery->directory = zm_wire_get_c(wire, pool);
     delivery->stall_limit = zm_wire_get_number(wire);
     delivery->total_limit = zm_wire_get_number(wire);
+    delivery->limits.cpu = zm_wire_get_number(wire);
+    delivery->limits.memory = zm_wire_get_number(wire);
+    delivery->limits.file_size = zm_wire_get_number(wire);
+    delivery->limits.files = zm_wire_get_number(wire);
+    delivery->limits.processes = zm_wire_get_number(wire);
     count = zm_wire_get_number(wire);
     if (count < 0 || count > STRINGS_LIMIT)
         wire->status = ZM_E_PROTOCOL;

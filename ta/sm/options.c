@@ -6,6 +6,7 @@
 #include "mta/conf/options.h"
 #include "mta/conf/site.h"
 #include "ta/agent/agent.h"
+#include "ta/agent/limits.h"
 
 #define STALL_LIMIT 600  /* seconds */
 #define TOTAL_LIMIT 1800 /* seconds that a program may take */
@@ -66,5 +67,7 @@ apr_status_t zm_sm_site(zm_sm_options_t *options, const zm_zenv_t *zenv, apr_poo
     options->total_limit = TOTAL_LIMIT > options->stall_limit ? TOTAL_LIMIT : options->stall_limit;
     if (status == APR_SUCCESS)
         status = zm_zenv_switch(zenv, "SM_ALLOW_SHELL", false, &options->allow_shell, error);
+    if (status == APR_SUCCESS)
+        status = zm_limits_parse(&options->limits, zm_zenv_get(zenv, "MBOX_PIPE_LIMITS"), error);
     return status;
 }

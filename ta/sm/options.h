@@ -5,6 +5,7 @@
 #define ZM_TA_SM_OPTIONS_H
 
 #include "mta/conf/zenv.h"
+#include "platform/child.h"
 
 typedef struct zm_sm_options_t {
     const char *channel; /**< -c; null: any */
@@ -19,10 +20,11 @@ typedef struct zm_sm_options_t {
 
     /* Site variables. */
     const char *hostname;
-    const char *charset; /**< DEFCHARSET; null: not set */
-    int64_t stall_limit; /**< MBOX_PIPE_TIMEOUT, seconds */
-    int64_t total_limit; /**< seconds */
-    bool allow_shell;    /**< SM_ALLOW_SHELL: addresses may be commands */
+    const char *charset;      /**< DEFCHARSET; null: not set */
+    int64_t stall_limit;      /**< MBOX_PIPE_TIMEOUT, seconds */
+    int64_t total_limit;      /**< seconds */
+    zm_child_limits_t limits; /**< MBOX_PIPE_LIMITS */
+    bool allow_shell;         /**< SM_ALLOW_SHELL: addresses may be commands */
 } zm_sm_options_t;
 
 /** Reads argv.  False: the process ends with *code. */

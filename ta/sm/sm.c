@@ -143,6 +143,7 @@ static void run(errand_t *errand, const char *const *argv)
     else {
         spec.stall_limit = sm->options->stall_limit;
         spec.total_limit = sm->options->total_limit;
+        spec.limits = &sm->options->limits;
         spec.beginning = zm_buf_str(&beginning);
         spec.body = zm_sm_letter_piece;
         spec.baton = &letter;

@@ -8,6 +8,7 @@
 
 #include "platform/control.h"
 #include "platform/fs.h"
+#include "ta/agent/limits.h"
 #include "ta/mailbox/delivery.h"
 #include "ta/mailbox/program.h"
 #include "ta/mailbox/worker.h"
@@ -359,6 +360,40 @@ static void program_that_takes_too_long_is_ended(void)
     ZM_ASSERT_STR(result.status, "4.4.7");
 }
 
+static void programs_have_limits(void)
+{
+    if (zm_test_on_windows())
+        return;
+    zm_delivery_t delivery =
+        letter(ZM_STORE_PIPE, "echo $(ulimit -c) $(ulimit -H -t) $(ulimit -n) $(ulimit -f)");
+    delivery.directory = "/";
+    delivery.limits = (zm_child_limits_t){.cpu = 77, .files = 55, .file_size = 512000};
+    ZM_ASSERT_STR(deliver(&delivery).text, "0 77 55 1000 [Exit Status 0]");
+    delivery = letter(ZM_STORE_PIPE, "head -c 5000 /dev/zero >big");
+    delivery.directory = zm_test_directory();
+    delivery.limits = (zm_child_limits_t){.file_size = 1000};
+    CU_ASSERT_EQUAL(deliver(&delivery).result, ZM_RESULT_TEMPFAIL);
+    CU_ASSERT_EQUAL(strlen(contents(at("big"))), 0); /* all of it NUL */
+}
+
+static void limits_are_read_from_a_variable(void)
+{
+    static const char *const bad[] = {
+        "cpu", "cpu=", "cpu=x", "memory=-1", "memory=9999999999999G", "size=1", "files=1T", "=1"};
+    zm_child_limits_t limits;
+    zm_error_t error;
+    apr_size_t i;
+    ZM_ASSERT_OK(zm_limits_parse(&limits, NULL, &error));
+    CU_ASSERT_TRUE(limits.cpu == 1800 && limits.files == 1024);
+    CU_ASSERT_TRUE(limits.memory == 0 && limits.file_size == 0 && limits.processes == 0);
+    ZM_ASSERT_OK(
+        zm_limits_parse(&limits, "cpu=1h memory=3G  filesize=5m\tprocesses=7 files=0", &error));
+    CU_ASSERT_TRUE(limits.cpu == 3600 && limits.memory == INT64_C(3) << 30);
+    CU_ASSERT_TRUE(limits.file_size == 5 << 20 && limits.processes == 7 && limits.files == 0);
+    for (i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        CU_ASSERT_EQUAL(zm_limits_parse(&limits, bad[i], &error), ZM_E_SYNTAX);
+}
+
 static void commands_are_split_or_given_to_the_shell(void)
 {
     const char *const *words = zm_program_words("/bin/x  -a 'b c' d", zm_test_pool());
@@ -385,6 +420,7 @@ ZM_TESTS("mailbox delivery", ZM_TEST(mailbox_is_made_and_appended_to),
          ZM_TEST(failed_maildir_delivery_leaves_nothing),
          ZM_TEST(program_gets_the_letter_unescaped), ZM_TEST(exit_statuses_become_results),
          ZM_TEST(program_need_not_read_and_may_talk_much),
-         ZM_TEST(program_that_takes_too_long_is_ended),
+         ZM_TEST(program_that_takes_too_long_is_ended), ZM_TEST(programs_have_limits),
+         ZM_TEST(limits_are_read_from_a_variable),
          ZM_TEST(commands_are_split_or_given_to_the_shell), ZM_TEST(delivery_is_no_reading),
          ZM_TEST(quota_leaves_the_mailbox_as_it_is), ZM_TEST(worker_cannot_defer_the_whole_thread))
