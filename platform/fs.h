@@ -64,6 +64,8 @@ apr_status_t zm_file_close(zm_file_t *file);   /**< reports write errors that on
 
 apr_status_t zm_file_info(zm_file_info_t *info, zm_file_t *file);
 apr_status_t zm_path_info(zm_file_info_t *info, zm_file_t *at, const char *path); /**< never follows a link */
+/** What a symbolic link says.  APR_EINVAL: it is none; ZM_E_UNSUPPORTED: not on this system. */
+apr_status_t zm_path_link_target(const char **target, const char *path, apr_pool_t *pool);
 
 /** Reads at an offset until *length (in/out) bytes or the end; APR_EOF when nothing is left.  Does not move the append position. */
 apr_status_t zm_file_read_at(zm_file_t *file, uint64_t offset, void *buffer, apr_size_t *length);

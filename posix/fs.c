@@ -11,6 +11,7 @@
 
 #include <apr_file_io.h>
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -178,6 +179,18 @@ apr_status_t zm_path_info(zm_file_info_t *info, zm_file_t *at, const char *path)
     if (fstatat(zm_at(at), path, &found, AT_SYMLINK_NOFOLLOW) < 0)
         return errno;
     fill_info(info, &found);
+    return APR_SUCCESS;
+}
+
+apr_status_t zm_path_link_target(const char **target, const char *path, apr_pool_t *pool)
+{
+    char text[PATH_MAX];
+    ssize_t length = readlink(path, text, sizeof text);
+    if (length < 0)
+        return errno;
+    if (length == (ssize_t)sizeof text)
+        return ENAMETOOLONG;
+    *target = apr_pstrmemdup(pool, text, (apr_size_t)length);
     return APR_SUCCESS;
 }
 

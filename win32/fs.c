@@ -255,6 +255,14 @@ apr_status_t zm_file_info(zm_file_info_t *info, zm_file_t *file)
     return handle_info(info, file->handle);
 }
 
+apr_status_t zm_path_link_target(const char **target, const char *path, apr_pool_t *pool)
+{
+    (void)path;
+    (void)pool;
+    *target = NULL;
+    return ZM_E_UNSUPPORTED;
+}
+
 apr_status_t zm_path_info(zm_file_info_t *info, zm_file_t *at, const char *path)
 {
     zm_wide_path_t wide;

@@ -237,6 +237,8 @@ apr_status_t zm_mbox_path(zm_mbox_path_t *path, const zm_mailbox_options_t *opti
 
 /* -- who can have put a directory there ------------------------------------- */
 
+#define MOST_LINKS 40
+
 static bool is_roots(const zm_file_info_t *info, bool last)
 {
     uint32_t others = last ? 0002 : 0022;
@@ -245,16 +247,62 @@ static bool is_roots(const zm_file_info_t *info, bool last)
     return info->kind == ZM_FILE_SYMLINK || (info->mode & others) == 0 || (info->mode & 01000) != 0;
 }
 
+typedef struct walk_t {
+    const char *done; /* a path without links; "" for the root */
+    const char *rest; /* what follows it */
+    int links;
+    zm_file_info_t *info; /* of done */
+    apr_pool_t *pool;
+} walk_t;
+
+static bool look_at(walk_t *walk, const char *path, bool last)
+{
+    return zm_path_info(walk->info, NULL, path) == APR_SUCCESS && is_roots(walk->info, last);
+}
+
+/* A link of root's may lead to where others choose: what it says is walked like the path itself. */
+static bool follow(walk_t *walk, const char *link)
+{
+    const char *target;
+    if (++walk->links > MOST_LINKS || zm_path_link_target(&target, link, walk->pool) != APR_SUCCESS)
+        return false;
+    if (target[0] == '/')
+        walk->done = "";
+    walk->rest = apr_pstrcat(walk->pool, target, "/", walk->rest, NULL);
+    return true;
+}
+
+static bool step(walk_t *walk)
+{
+    apr_size_t length = strcspn(walk->rest, "/");
+    const char *name = apr_pstrmemdup(walk->pool, walk->rest, length), *path, *slash;
+    walk->rest += length;
+    walk->rest += strspn(walk->rest, "/");
+    if (length == 0 || strcmp(name, ".") == 0)
+        return true;
+    if (strcmp(name, "..") == 0) { /* it was looked at on the way */
+        slash = strrchr(walk->done, '/');
+        if (slash != NULL)
+            walk->done = apr_pstrmemdup(walk->pool, walk->done, (apr_size_t)(slash - walk->done));
+        return true;
+    }
+    path = apr_pstrcat(walk->pool, walk->done, "/", name, NULL);
+    if (!look_at(walk, path, walk->rest[0] == '\0'))
+        return false;
+    if (walk->info->kind == ZM_FILE_SYMLINK)
+        return follow(walk, path);
+    walk->done = path;
+    return true;
+}
+
 bool zm_mbox_roots_alone(zm_file_info_t *info, const char *directory, apr_pool_t *pool)
 {
-    apr_size_t length = strlen(directory), end;
-    if (directory[0] != '/')
+    walk_t walk = {.done = "", .rest = directory, .info = info, .pool = pool};
+    if (directory[0] != '/' || !look_at(&walk, "/", false))
         return false;
-    for (end = 1; end <= length; end++)
-        if ((end == length || directory[end] == '/') &&
-            (zm_path_info(info, NULL, apr_pstrmemdup(pool, directory, end)) != APR_SUCCESS ||
-             !is_roots(info, end == length)))
+    while (walk.rest[0] != '\0')
+        if (!step(&walk))
             return false;
-    return zm_path_info(info, NULL, apr_pstrcat(pool, directory, "/.", NULL)) == APR_SUCCESS &&
-           info->kind == ZM_FILE_DIRECTORY && is_roots(info, true);
+    return look_at(&walk, apr_pstrcat(pool, walk.done, "/.", NULL), true) &&
+           info->kind == ZM_FILE_DIRECTORY;
 }

@@ -42,7 +42,7 @@ apr_status_t zm_mbox_path(zm_mbox_path_t *path, const zm_mailbox_options_t *opti
 /**
  * Whether only root can have chosen what stands at a directory: every directory on the way, and
  * this one, belongs to root and is not for others to write, unless it is sticky; so do the links
- * on the way.  The last may be for its group to write.  *info: of the directory.
+ * on the way, and all that they lead through.  The last may be for its group to write.  *info: of the directory.
  */
 bool zm_mbox_roots_alone(zm_file_info_t *info, const char *directory, apr_pool_t *pool);
 
