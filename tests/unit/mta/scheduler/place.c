@@ -239,11 +239,29 @@ zm_taken_t place_take(place_t *place, uint64_t id, zm_error_t *reason)
                         zm_test_pool(), reason);
 }
 
+/* The disk takes as long as it takes; PATIENCE is for what would never come. */
+#define PATIENCE 6000
+
 void place_run(place_t *place)
 {
     int i;
-    for (i = 0; i < 40 && place->scheduler->job_count > 0; i++)
+    for (i = 0; i < PATIENCE && place->scheduler->job_count > 0; i++)
         ZM_ASSERT_OK(zm_loop_once(place->loop, apr_time_from_msec(10)));
+    CU_ASSERT_EQUAL(place->scheduler->job_count, 0);
+}
+
+void place_run_until_submitted(place_t *place)
+{
+    int i;
+    for (i = 0; i < PATIENCE && place_submitted(place)[0] == '\0'; i++)
+        ZM_ASSERT_OK(zm_loop_once(place->loop, apr_time_from_msec(10)));
+}
+
+void place_run_a_little(place_t *place)
+{
+    int i;
+    for (i = 0; i < 20; i++)
+        ZM_ASSERT_OK(zm_loop_once(place->loop, 0));
 }
 
 const char *place_read(place_t *place, const char *name)

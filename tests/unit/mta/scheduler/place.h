@@ -35,8 +35,12 @@ uint64_t place_job(place_t *place, const char *lines, const char *tail);
 /** A control file of just this text, named ID + suffix, without message. */
 void place_control(place_t *place, uint64_t id, const char *suffix, const char *text);
 zm_taken_t place_take(place_t *place, uint64_t id, zm_error_t *reason);
-/** Runs the loop until nothing is under way (reports). */
+/** Runs the loop until all jobs are reported and gone. */
 void place_run(place_t *place);
+/** Runs the loop until something is submitted (a report of a job that stays). */
+void place_run_until_submitted(place_t *place);
+/** Does what can be done now, of jobs that stay. */
+void place_run_a_little(place_t *place);
 /** Contents of an object; "" when it is not there. */
 const char *place_read(place_t *place, const char *name);
 const char *place_control_text(place_t *place, uint64_t id);
