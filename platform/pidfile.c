@@ -11,7 +11,10 @@
  *
  * Everybody may read a pid file, and so hold a shared lock on it, which keeps an
  * exclusive one out.  Such a lock says nothing about a daemon, and must not keep
- * one from starting: the file is replaced.
+ * one from starting: the file is replaced.  But it is another's from the moment
+ * that the reader leaves it, so daemons that start at the same time do so one
+ * after the other: each holds a lock on a file of its own for that, which nobody
+ * else may read, and which is gone afterwards.
  */
 #include "platform/service.h"
 
@@ -31,10 +34,10 @@ struct zm_pidfile_t {
 };
 
 /* Locks the file and says whether its name still stands for it. */
-static apr_status_t lock_and_check(zm_file_t *file, const char *path)
+static apr_status_t lock_and_check(zm_file_t *file, const char *path, bool wait)
 {
     zm_file_info_t opened, named;
-    apr_status_t status = zm_file_lock(file, LOCKED_OCTET, 1, false);
+    apr_status_t status = zm_file_lock(file, LOCKED_OCTET, 1, wait);
     if (status == APR_SUCCESS)
         status = zm_file_info(&opened, file);
     if (status != APR_SUCCESS)
@@ -82,7 +85,7 @@ static apr_status_t open_and_lock(zm_file_t **file, const char *path, apr_pool_t
                               pool);
         if (status != APR_SUCCESS)
             return status;
-        status = lock_and_check(*file, path);
+        status = lock_and_check(*file, path, false);
         if (status == ZM_E_BUSY && is_held_by_readers(*file) &&
             remove_ours(*file, path) == APR_SUCCESS)
             status = ZM_E_GONE;
@@ -92,20 +95,55 @@ static apr_status_t open_and_lock(zm_file_t **file, const char *path, apr_pool_t
     return status;
 }
 
+/* Waits until no other daemon is taking the file. */
+static apr_status_t begin_turn(zm_file_t **turn, const char *name, apr_pool_t *pool)
+{
+    apr_status_t status = ZM_E_GONE;
+    int attempt;
+    for (attempt = 0; attempt < ATTEMPTS && status == ZM_E_GONE; attempt++) {
+        status = zm_file_open(turn, NULL, name, ZM_OPEN_READ | ZM_OPEN_WRITE | ZM_OPEN_CREATE, 0600,
+                              pool);
+        if (status != APR_SUCCESS)
+            return status;
+        status = lock_and_check(*turn, name, true);
+        if (status != APR_SUCCESS)
+            (void)zm_file_close(*turn);
+    }
+    return status;
+}
+
+static void end_turn(zm_file_t *turn, const char *name)
+{
+    (void)zm_file_unlink(NULL, name); /* those who wait for it see that, and make another */
+    (void)zm_file_close(turn);
+}
+
+static apr_status_t take(zm_file_t **file, const char *path, apr_pool_t *pool)
+{
+    const char *name = apr_pstrcat(pool, path, ".turn", NULL);
+    zm_file_t *turn;
+    apr_status_t status = begin_turn(&turn, name, pool);
+    if (status != APR_SUCCESS)
+        return status;
+    status = open_and_lock(file, path, pool);
+    if (status == APR_SUCCESS) {
+        status = write_pid(*file);
+        if (status != APR_SUCCESS)
+            (void)zm_file_close(*file);
+    }
+    end_turn(turn, name);
+    return status;
+}
+
 apr_status_t zm_pidfile_take(zm_pidfile_t **pidfile, const char *path, apr_pool_t *pool,
                              zm_error_t *error)
 {
     zm_file_t *file;
     apr_int64_t pid;
-    apr_status_t status = open_and_lock(&file, path, pool);
+    apr_status_t status = take(&file, path, pool);
     if (status == ZM_E_BUSY && zm_pidfile_holder(&pid, path, pool) == APR_SUCCESS)
         return zm_error_set(error, ZM_E_BUSY, "process %lld is running already (it holds %s)",
                             (long long)pid, path);
-    if (status == APR_SUCCESS) {
-        status = write_pid(file);
-        if (status != APR_SUCCESS)
-            (void)zm_file_close(file);
-    }
     if (status != APR_SUCCESS)
         return zm_error_system(error, status, "cannot take the pid file %s", path);
     *pidfile = apr_palloc(pool, sizeof **pidfile);

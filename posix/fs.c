@@ -10,6 +10,7 @@
 #include "posix/file.h"
 
 #include <apr_file_io.h>
+#include <apr_strings.h>
 #include <errno.h>
 #include <limits.h>
 #include <string.h>

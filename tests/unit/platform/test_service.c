@@ -147,6 +147,19 @@ static void a_lock_of_a_reader_neither_stands_for_a_daemon_nor_keeps_one_out(voi
     zm_file_close(reader);
 }
 
+static void what_a_start_that_was_killed_left_is_cleared_away(void)
+{
+    zm_pidfile_t *pidfile;
+    zm_file_info_t info;
+    zm_file_t *turn;
+    ZM_ASSERT_OK(zm_file_open(&turn, NULL, below("pid.turn"), ZM_OPEN_WRITE | ZM_OPEN_CREATE, 0600,
+                              zm_test_pool()));
+    zm_file_close(turn);
+    ZM_ASSERT_OK(zm_pidfile_take(&pidfile, below("pid"), zm_test_pool(), NULL));
+    CU_ASSERT_TRUE(APR_STATUS_IS_ENOENT(zm_path_info(&info, NULL, below("pid.turn"))));
+    zm_pidfile_release(pidfile);
+}
+
 /* -- places -------------------------------------------------------------------------------- */
 
 static void program_is_an_absolute_path_of_a_file(void)
@@ -170,6 +183,7 @@ int main(int argc, char **argv)
         ZM_TEST(pid_file_of_a_live_process_is_not_taken),
         ZM_TEST(pid_file_of_a_killed_process_is_stale),
         ZM_TEST(a_lock_of_a_reader_neither_stands_for_a_daemon_nor_keeps_one_out),
+        ZM_TEST(what_a_start_that_was_killed_left_is_cleared_away),
         ZM_TEST(program_is_an_absolute_path_of_a_file)};
     int code;
     if (zm_role_play(roles, (int)(sizeof roles / sizeof roles[0]), argc, argv, &code))
