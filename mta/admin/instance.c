@@ -223,27 +223,26 @@ static apr_status_t make_hash_directories(const making_t *making, const char *di
     return zm_file_close(top);
 }
 
-/* Gives a directory and all below it to an account. */
-static apr_status_t give_tree(const making_t *making, const char *path, zm_uid_t uid)
+apr_status_t instance_give(const char *path, zm_uid_t uid, apr_pool_t *pool, zm_error_t *error)
 {
     const char *name;
     zm_file_kind_t kind;
     zm_dir_t *directory;
     zm_file_t *handle;
-    apr_status_t status = zm_dir_handle(&handle, NULL, path, making->pool);
+    apr_status_t status = zm_dir_handle(&handle, NULL, path, pool);
     if (status == APR_SUCCESS) {
         status = zm_file_set_owner(handle, uid, ZM_UID_NONE);
         zm_file_close(handle);
     }
     if (status == APR_SUCCESS)
-        status = zm_dir_open(&directory, NULL, path, making->pool);
+        status = zm_dir_open(&directory, NULL, path, pool);
     if (status != APR_SUCCESS)
-        return zm_error_system(making->error, status, "cannot give %s to another account", path);
+        return zm_error_system(error, status, "cannot give %s to another account", path);
     while (status == APR_SUCCESS && zm_dir_next(directory, &name, &kind) == APR_SUCCESS) {
-        const char *entry = apr_pstrcat(making->pool, path, "/", name, NULL);
+        const char *entry = apr_pstrcat(pool, path, "/", name, NULL);
         if (kind == ZM_FILE_DIRECTORY)
-            status = give_tree(making, entry, uid);
-        else if ((status = zm_file_open(&handle, NULL, entry, ZM_OPEN_READ, 0, making->pool)) ==
+            status = instance_give(entry, uid, pool, error);
+        else if ((status = zm_file_open(&handle, NULL, entry, ZM_OPEN_READ, 0, pool)) ==
                  APR_SUCCESS) {
             status = zm_file_set_owner(handle, uid, ZM_UID_NONE);
             zm_file_close(handle);
@@ -259,7 +258,7 @@ static apr_status_t give_spool(const making_t *making)
     zm_user_t *user;
     if (!zm_identity_privileged() || zm_user_by_name(&user, "daemon", making->pool) != APR_SUCCESS)
         return APR_SUCCESS;
-    return give_tree(making, below(making, "postoffice"), user->uid);
+    return instance_give(below(making, "postoffice"), user->uid, making->pool, making->error);
 }
 
 static apr_status_t make_spool(const making_t *making)

@@ -16,6 +16,7 @@
 #include <apr_tables.h>
 #include <stdint.h>
 
+#include "platform/identity.h"
 #include "platform/status.h"
 
 typedef struct instance_options_t {
@@ -32,5 +33,8 @@ typedef struct instance_options_t {
 
 /** Makes the instance.  Files that exist are left alone, so it may be run again. */
 apr_status_t instance_init(const instance_options_t *options, apr_pool_t *pool, zm_error_t *error);
+
+/** Gives a directory and all below it to an account. */
+apr_status_t instance_give(const char *path, zm_uid_t uid, apr_pool_t *pool, zm_error_t *error);
 
 #endif

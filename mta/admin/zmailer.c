@@ -18,6 +18,7 @@
 #include "mta/admin/metrics.h"
 #include "mta/admin/rehash.h"
 #include "mta/admin/rotate.h"
+#include "mta/admin/setup.h"
 #include "mta/admin/spool_commands.h"
 #include "mta/admin/upkeep.h"
 #include "mta/conf/options.h"
@@ -375,6 +376,37 @@ static int run_init(zmailer_t *zmailer)
     return 0;
 }
 
+/* The files first, then what is compiled from them. */
+static int run_setup(zmailer_t *zmailer)
+{
+    static const char *const silently[] = {"--silent", NULL};
+    setup_options_t options = {.instance = &zmailer->instance,
+                               .postmaster = zmailer->postmaster,
+                               .variables = zmailer->variables,
+                               .dry_run = zmailer->dry_run,
+                               .ask = !zmailer->yes && !zmailer->json,
+                               .json = zmailer->json,
+                               .quiet = zmailer->quiet};
+    zm_error_t error = {0};
+    int code = setup_run(&options, &zmailer->where, zmailer->pool);
+    if (code != 0 || zmailer->dry_run)
+        return code;
+    if (zm_zenv_load(&zmailer->zenv, &zmailer->where, zmailer->pool, &error) != APR_SUCCESS) {
+        zmailer_fail(zmailer, ZM_EXIT_CONFIG, error.text);
+        return zmailer->code;
+    }
+    run_program(zmailer, "newdbprocessor", silently);
+    return zmailer->code;
+}
+
+static apr_status_t add_variable(void *target, const char *argument, zm_error_t *error)
+{
+    zmailer_t *zmailer = target;
+    (void)error;
+    APR_ARRAY_PUSH(zmailer->variables, const char *) = argument;
+    return APR_SUCCESS;
+}
+
 /* Commands that take all words behind them.  False: this is none. */
 static bool run_command(zmailer_t *zmailer, const char *const *words, int count, int *code)
 {
@@ -424,7 +456,7 @@ static void on_warning(void *baton, const char *text)
 int main(int argc, char **argv)
 {
     static const char operands[] =
-        "[init | start | stop | restart | nuke | status | reload | check | metrics |\n"
+        "[init | setup | start | stop | restart | nuke | status | reload | check | metrics |\n"
         "       flush | resubmit | cleanup | rehash | bootclean | freeze | thaw | logsync | "
         "logrotate | version |\n"
         "       newaliases | newfqdnaliases | newdb | newfqdnroutes | new-routes |\n"
@@ -441,20 +473,27 @@ int main(int argc, char **argv)
          "status, check, freezer list and metrics as JSON"},
         {0, "foreground", ZM_OPTION_FLAG, &zmailer.foreground, NULL, NULL,
          "start: stay, and restart daemons that end"},
+        {'n', "dry-run", ZM_OPTION_FLAG, &zmailer.dry_run, NULL, NULL,
+         "setup: tell what would be done"},
+        {'y', "yes", ZM_OPTION_FLAG, &zmailer.yes, NULL, NULL, "setup: ask nothing"},
         {0, "hostname", ZM_OPTION_TEXT, &zmailer.instance.hostname, NULL, "NAME",
-         "init: our host name"},
+         "init, setup: our host name"},
         {0, "smtp-port", ZM_OPTION_NUMBER, &zmailer.instance.smtp_port, NULL, "PORT",
          "init: listen here (2525)"},
         {0, "smart-host", ZM_OPTION_TEXT, &zmailer.instance.smart_host, NULL, "HOST",
-         "init: send all remote mail there, a name or [ADDRESS]:PORT"},
+         "init, setup: send all remote mail there, a name or [ADDRESS]:PORT"},
         {0, "local-domains", ZM_OPTION_TEXT, &zmailer.instance.local_domains, NULL, "A,B",
-         "init: further domains of ours"},
+         "init, setup: further domains of ours"},
+        {0, "postmaster", ZM_OPTION_TEXT, &zmailer.postmaster, NULL, "ADDRESS",
+         "setup: who gets the postmaster's mail"},
+        {0, "set", ZM_OPTION_CALL_ARG, &zmailer, add_variable, "NAME=VALUE",
+         "setup: a variable of zmailer.conf"},
         {0, "users", ZM_OPTION_TEXT, &zmailer.instance.users, NULL, "A,B",
          "init: mailboxes without an account"},
         {0, "mailbox", ZM_OPTION_TEXT, &zmailer.instance.mailbox_form, NULL, "mbox|maildir",
          "init: form of mailboxes"},
         {0, "spool", ZM_OPTION_TEXT, &zmailer.instance.engine, NULL, "native|emulated",
-         "init: how the spool is kept"},
+         "init, setup: how the spool is kept"},
     };
     zm_command_line_t line = {"zmailer",
                               operands,
@@ -468,6 +507,7 @@ int main(int argc, char **argv)
     apr_initialize();
     atexit(apr_terminate);
     apr_pool_create(&zmailer.pool, NULL);
+    zmailer.variables = apr_array_make(zmailer.pool, 4, sizeof(const char *));
     if (!zm_options_parse(&line, &argc, argv, &code))
         return code;
     if (argc > 1 && strcmp(argv[1], "spool") == 0) /* what follows has options of its own */
@@ -484,6 +524,8 @@ int main(int argc, char **argv)
     zmailer.where.baton = &zmailer;
     if (argc > 1 && strcmp(argv[1], "init") == 0)
         return run_init(&zmailer);
+    if (argc > 1 && strcmp(argv[1], "setup") == 0)
+        return run_setup(&zmailer);
     if (zm_zenv_load(&zmailer.zenv, &zmailer.where, zmailer.pool, &error) != APR_SUCCESS) {
         zmailer_fail(&zmailer, ZM_EXIT_CONFIG, error.text);
         return zmailer.code;

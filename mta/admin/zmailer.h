@@ -4,6 +4,8 @@
 #ifndef ZM_MTA_ADMIN_ZMAILER_H
 #define ZM_MTA_ADMIN_ZMAILER_H
 
+#include <apr_tables.h>
+
 #include "mta/admin/daemons.h"
 #include "mta/admin/instance.h"
 
@@ -15,7 +17,9 @@ typedef struct zmailer_t {
     zm_zenv_options_t where;
     instance_options_t instance;
     apr_pool_t *pool;
-    bool quiet, json, foreground;
+    const char *postmaster;
+    apr_array_header_t *variables; /**< of setup: "NAME=VALUE" */
+    bool quiet, json, foreground, dry_run, yes;
     zmailer_manner_t manner;
     int code; /**< the first failure's exit code */
 } zmailer_t;
