@@ -3,6 +3,7 @@
 #include <apr_strings.h>
 #include <string.h>
 
+#include "mta/conf/site.h"
 #include "mta/mail/xtext.h"
 #include "platform/identity.h"
 #include "platform/log.h"
@@ -141,6 +142,22 @@ static apr_status_t recipient_lines(zm_submission_t *submission, const sendmail_
     status = zm_submit_line(submission, "todsn", zm_buf_str(&dsn));
     zm_buf_free(&dsn);
     return status != APR_SUCCESS ? status : zm_submit_line(submission, "to", zm_str(recipient));
+}
+
+void sendmail_person(sendmail_person_t *person, const zm_zenv_t *zenv, zm_credentials_t owner,
+                     const char *given, apr_pool_t *pool)
+{
+    zm_uid_t real = zm_identity_real().uid;
+    zm_user_t *user;
+    person->sender = NULL;
+    preamble_read(&person->preamble, zm_site_hostname(zenv, pool), pool);
+    if (owner.uid == ZM_UID_NONE || given != NULL)
+        return;
+    /* Root submits under the trusted account: say who it really is. */
+    if (real == 0 && zm_identity_session(&person->sender, pool) == APR_SUCCESS &&
+        zm_user_by_name(&user, person->sender, pool) == APR_SUCCESS)
+        return;
+    person->sender = zm_user_by_uid(&user, real, pool) == APR_SUCCESS ? user->name : "root";
 }
 
 /* One optional line; the first failure sticks. */

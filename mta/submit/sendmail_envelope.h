@@ -23,6 +23,11 @@ typedef struct sendmail_person_t {
     const char *sender; /**< from line for a root submitter without -f; may be null */
 } sendmail_person_t;
 
+/** Finds out who submits a message that will belong to `owner` (uid ZM_UID_NONE: to the process);
+ * given: the sender that was asked for, or null. */
+void sendmail_person(sendmail_person_t *person, const zm_zenv_t *zenv, zm_credentials_t owner,
+                     const char *given, apr_pool_t *pool);
+
 /** Writes the envelope lines up to env-end, in the order that readers of the spool know. trace: v_
  * file name or null. */
 apr_status_t sendmail_envelope(zm_submission_t *submission, const sendmail_options_t *options,

@@ -177,23 +177,6 @@ static apr_status_t copy_input(message_t *message)
 
 /* -- around the message ------------------------------------------------------------------ */
 
-static void fill_person(sendmail_person_t *person, const sendmail_t *sendmail,
-                        zm_credentials_t trusted)
-{
-    apr_pool_t *pool = sendmail->pool;
-    zm_uid_t real = zm_identity_real().uid;
-    zm_user_t *user;
-    person->sender = NULL;
-    preamble_read(&person->preamble, zm_site_hostname(sendmail->zenv, pool), pool);
-    if (trusted.uid == ZM_UID_NONE || sendmail->options->sender != NULL)
-        return;
-    /* Root submits under the trusted account: say who it really is. */
-    if (real == 0 && zm_identity_session(&person->sender, pool) == APR_SUCCESS &&
-        zm_user_by_name(&user, person->sender, pool) == APR_SUCCESS)
-        return;
-    person->sender = zm_user_by_uid(&user, real, pool) == APR_SUCCESS ? user->name : "root";
-}
-
 static apr_status_t find_recipients(message_t *message, zm_error_t *error)
 {
     const sendmail_t *sendmail = message->sendmail;
@@ -339,7 +322,7 @@ static int submit_to(message_t *message, const zm_submit_options_t *options)
     sendmail_person_t person;
     int code;
 
-    fill_person(&person, sendmail, trusted);
+    sendmail_person(&person, sendmail->zenv, trusted, sendmail->options->sender, sendmail->pool);
     message->person = &person;
     if (sendmail->options->verbose && handover->submitter.handover != NULL)
         sendmail_complain(sendmail, 0, "nothing to follow: the message goes through a socket");
