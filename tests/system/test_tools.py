@@ -145,6 +145,26 @@ def test_servers_are_asked_whether_they_take_mail():
         verify('a b', code=64)
 
 
+def test_the_postmaster_is_told_when_something_is_wrong():
+    def look(i, *words, code):
+        return tool('zmailcheck', '--root', i.root, *words, code=code)
+    with Instance() as i:
+        i.append('etc/zmailer.conf', 'MAX_LOAD=1000000\nMAX_NR=0\n')
+        i.write('var/db/aliases', 'postmaster: bob\n')
+        p = look(i, '-n', code=1)
+        check('no router,no scheduler,no smtpserver' in p.err and not i.spool('router'), p.err)
+        i.start()
+        check(not look(i, code=0).out, 'all is well')
+        i.plant('deferred/987654.deferred', 'from alice@mail.test\nto bob\nenv-end\nSubject: x\n\nx\n')
+        told = json.loads(look(i, '-n', '--json', code=1).out)
+        check([c['what'] for c in told['checks'] if not c['good']] == ['deferred'] and not told['good'], told)
+        look(i, code=1)
+        message = i.wait_mail('bob')[0]
+        check(message['Subject'] == 'Zmailer Alert:1 messages in deferred' and 'scheduler' in body_of(message), message.as_string())
+        i.append('etc/zmailer.conf', 'MAX_NT=many\n')
+        check('MAX_NT' in look(i, code=78).err, 'no reason')
+
+
 def test_the_bitbucket_keeps_what_it_may():
     bitbucket = os.path.join(MAILBIN, 'ta/bitbucket')
     where = tempfile.mkdtemp(prefix='zmsys-')
