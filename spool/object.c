@@ -369,10 +369,26 @@ apr_status_t zm_object_read_all(zm_object_t *object, char **data, apr_size_t *le
     return APR_SUCCESS;
 }
 
+/* What the engine has not got yet is changed in the buffer: a small object stays one piece of work. */
+static bool overwrite_buffer(zm_object_t *object, uint64_t offset, const void *data,
+                             apr_size_t length)
+{
+    if (!object->being_made || offset < object->flushed ||
+        offset - object->flushed > object->buffer.length ||
+        length > object->buffer.length - (apr_size_t)(offset - object->flushed))
+        return false;
+    if (length > 0)
+        memcpy(object->buffer.data + (offset - object->flushed), data, length);
+    return true;
+}
+
 apr_status_t zm_object_overwrite(zm_object_t *object, uint64_t offset, const void *data,
                                  apr_size_t length)
 {
-    apr_status_t status = reach(object);
+    apr_status_t status;
+    if (overwrite_buffer(object, offset, data, length))
+        return APR_SUCCESS;
+    status = reach(object);
     return status != APR_SUCCESS
                ? status
                : object->spool->ops->overwrite(object->object, offset, data, length);

@@ -171,7 +171,7 @@ apr_status_t zm_object_read(zm_object_t *object, uint64_t offset, void *buffer, 
 /** Reads the whole object; ZM_E_LIMIT when it has more than limit bytes. *data is in pool, NUL terminated. */
 apr_status_t zm_object_read_all(zm_object_t *object, char **data, apr_size_t *length, apr_size_t limit,
                                 apr_pool_t *pool);
-/** Overwrites existing bytes; never changes the length. */
+/** Overwrites existing bytes, also of an object that is being made; never changes the length. */
 apr_status_t zm_object_overwrite(zm_object_t *object, uint64_t offset, const void *data, apr_size_t length);
 /** Appends in one piece; durable: synced before it returns. A partial append is cut back and fails. */
 apr_status_t zm_object_append(zm_object_t *object, const void *data, apr_size_t length, bool durable);

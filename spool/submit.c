@@ -160,6 +160,12 @@ apr_status_t zm_submit_read(zm_submission_t *submission, uint64_t offset, void *
                                       : ZM_E_UNSUPPORTED;
 }
 
+apr_status_t zm_submit_overwrite(zm_submission_t *submission, uint64_t offset, const void *data,
+                                 apr_size_t length)
+{
+    return zm_object_overwrite(submission->object, offset, data, length);
+}
+
 apr_status_t zm_submit_path(const char **path, zm_submission_t *submission, apr_pool_t *pool)
 {
     return submission->object != NULL ? zm_object_native_path(path, submission->object, pool)

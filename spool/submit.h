@@ -54,6 +54,8 @@ uint64_t zm_submit_written(const zm_submission_t *submission);
 zm_object_t *zm_submit_object(zm_submission_t *submission); /**< null when it will be handed over */
 /** Reads what has been written, as zm_object_read. */
 apr_status_t zm_submit_read(zm_submission_t *submission, uint64_t offset, void *buffer, apr_size_t *length);
+/** Overwrites what has been written, as zm_object_overwrite. */
+apr_status_t zm_submit_overwrite(zm_submission_t *submission, uint64_t offset, const void *data, apr_size_t length);
 /** Its path, as zm_object_native_path, and identity, as zm_object_info.  Like reading, ZM_E_UNSUPPORTED for one
  * that will be handed over. */
 apr_status_t zm_submit_path(const char **path, zm_submission_t *submission, apr_pool_t *pool);

@@ -56,6 +56,7 @@ static config_group_t *default_group(apr_pool_t *pool)
     group->tls.depth = 5;
     group->tls.seconds = 3600;
     group->spf_threshold = POLICY_SPF_SOFTFAIL;
+    group->arc_trusted = "";
     group->contact = "Ask HELP for our contact information.";
     return group;
 }

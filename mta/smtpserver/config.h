@@ -58,6 +58,14 @@ typedef struct config_bind_t {
     unsigned line; /**< where it stands in the file; 0: implied */
 } config_bind_t;
 
+/** What is done to know who stands behind a message (authres.h). */
+typedef enum config_authres_t {
+    AUTHRES_DEFAULT, /**< header, but nothing for submissions and clients on this host */
+    AUTHRES_OFF,
+    AUTHRES_HEADER,
+    AUTHRES_ENFORCE
+} config_authres_t;
+
 /** What may differ from listener to listener.  Numbers are int64_t so that one table sets them. */
 struct config_group_t {
     int number;                                           /**< 0: the default group */
@@ -76,9 +84,12 @@ struct config_group_t {
     int64_t submit_auth;   /**< who must say who he is: 0 not this host, 1 everybody, -1 not set */
     int64_t spf_threshold; /**< POLICY_SPF_: results worth less are refused */
     bool spf_received;     /**< a field in the header tells the result */
-    bool names;            /**< clients' names are asked of the domain name service */
-    bool vrfy, expn;       /**< VRFY and EXPN are put to the router */
-    int64_t deliver_by;    /**< DELIVERBY: the least seconds, 0: any; -1: it is off */
+    config_authres_t auth_results;
+    const char
+        *arc_trusted;   /**< domains between blanks, each also for those below it; "" for none */
+    bool names;         /**< clients' names are asked of the domain name service */
+    bool vrfy, expn;    /**< VRFY and EXPN are put to the router */
+    int64_t deliver_by; /**< DELIVERBY: the least seconds, 0: any; -1: it is off */
     bool rcvd_auth, rcvd_tls, rcvd_tls_peer; /**< what Received tells of a client */
     bool never_notify;                       /**< store NOTIFY=NEVER whatever was asked for */
     const char *contact;

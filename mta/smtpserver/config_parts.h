@@ -47,6 +47,9 @@ void config_node(config_reader_t *reader);
 void config_new_group(config_reader_t *reader);
 /** Fills in the ports that were not given, and the listeners of groups without any. */
 void config_finish_binds(config_reader_t *reader);
+/** auth-results, arc-trusted. */
+void config_auth_results(config_reader_t *reader);
+void config_arc_trusted(config_reader_t *reader);
 /** tls-min-version. */
 void config_tls_version(config_reader_t *reader);
 /** Checks that groups have what they need for the TLS that they want, and completes pairs. */

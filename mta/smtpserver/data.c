@@ -110,6 +110,8 @@ void data_begin(session_t *session)
         status = add_spf(session);
     if (status != APR_SUCCESS)
         transaction_fail(transaction, status);
+    if (transaction->authres_at > 0)
+        transaction->authres = authres_begin(session);
     zm_dot_decoder_init(&transaction->decoder, bare_lf(session));
     header_scan_init(&transaction->header);
 }
@@ -148,6 +150,7 @@ void command_data(session_t *session, zm_str_t arguments, apr_size_t column)
 static apr_status_t store(void *baton, const void *data, apr_size_t length)
 {
     transaction_t *transaction = baton;
+    authres_see(transaction->authres, data, length);
     return zm_submit_write(transaction->submission, data, length);
 }
 
@@ -336,7 +339,7 @@ void data_end(session_t *session)
         transaction_end(session);
         return;
     }
-    inspection_begin(session);
+    authres_check(session);
 }
 
 void data_commit(session_t *session)

@@ -1,6 +1,7 @@
 #include "mta/smtpserver/envelope.h"
 
 #include "mta/mail/xtext.h"
+#include "mta/smtpserver/authres.h"
 
 void envelope_quote(zm_buf_t *buffer, zm_str_t text)
 {
@@ -94,6 +95,8 @@ apr_status_t envelope_head(zm_submission_t *submission, const envelope_head_t *h
         status = zm_submit_line(submission, "bodytype", mail->body);
     if (status == APR_SUCCESS)
         status = zm_submit_line(submission, "with", zm_str(head->with));
+    if (status == APR_SUCCESS && head->authres != NULL)
+        status = authres_line(submission, head->authres);
     if (status == APR_SUCCESS)
         status = head->sender.length > 0 ? zm_submit_line(submission, "from", head->sender)
                                          : zm_submit_line(submission, "channel", ZM_S("error"));

@@ -6,6 +6,7 @@
  *     comment [192.0.2.9] [192.0.2.9]:40112 "EHLO mail.example.org" ...
  *     bodytype 8BITMIME                 what BODY= said
  *     with ESMTP
+ *     comment authres:                  and blanks, which are filled in at the end (authres.h)
  *     from sender@example.org           or: channel error
  *     envid xtext
  *     notaryret FULL
@@ -30,7 +31,9 @@ typedef struct envelope_head_t {
     zm_str_t tls_cipher;                     /**< of the session; "": it has no TLS */
     zm_str_t tls_peer;                       /**< of the client's certificate; "": none */
     peer_facts_t facts;                      /**< zero when nobody was asked */
-    zm_str_t sender;                         /**< "" for the null sender */
+    uint64_t *
+        authres; /**< set to the offset of the blanks for what authres.h says; null: no such line */
+    zm_str_t sender; /**< "" for the null sender */
     mail_parameters_t mail;
 } envelope_head_t;
 

@@ -8,6 +8,7 @@
  *     transaction.c  MAIL and RCPT
  *     data.c         DATA: taking the message in, and making it the spool's
  *     chunk.c        BDAT, which comes to the same
+ *     authres.c      who stands behind it: SPF, DKIM, ARC, DMARC
  *     inspection.c   those who look at a message before it is taken
  *     referral.c     questions to the router
  *     etrn.c         ETRN
@@ -30,6 +31,7 @@
 #include "mta/mail/smtp_path.h"
 #include "mta/net/dot.h"
 #include "mta/net/stream.h"
+#include "mta/smtpserver/authres.h"
 #include "mta/smtpserver/envelope.h"
 #include "mta/smtpserver/filter.h"
 #include "mta/smtpserver/header_scan.h"
@@ -78,9 +80,11 @@ typedef struct transaction_t {
     header_scan_t header;
     uint64_t octets; /* received */
     bool too_big;
-    bool chunk_cr;      /* the last octet was a CR */
-    bool chunk_refused; /* a chunk was answered with an error: the rest is discarded */
-    outcome_t outcome;  /* of those who have looked at it */
+    bool chunk_cr;       /* the last octet was a CR */
+    bool chunk_refused;  /* a chunk was answered with an error: the rest is discarded */
+    uint64_t authres_at; /* offset in the file of what authres says; 0: it is not asked */
+    authres_t *authres;  /* null: not asked, or not yet */
+    outcome_t outcome;   /* of those who have looked at it */
 } transaction_t;
 
 struct session_t {

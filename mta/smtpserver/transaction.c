@@ -30,6 +30,7 @@ void transaction_end(session_t *session)
     if (transaction == NULL)
         return;
     session->transaction = NULL;
+    authres_cancel(transaction->authres);
     if (transaction->submission != NULL)
         zm_submit_abort(transaction->submission);
     zm_buf_free(&transaction->command);
@@ -91,6 +92,8 @@ static apr_status_t begin_submission(session_t *session)
         transaction->submission = NULL;
         return status;
     }
+    if (authres_wanted(session))
+        head.authres = &transaction->authres_at;
     starttls_describe(session, &head, &tls, &cipher);
     status = envelope_head(transaction->submission, &head);
     zm_buf_free(&cipher);

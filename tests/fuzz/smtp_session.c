@@ -56,6 +56,16 @@ apr_status_t zm_submit_line(zm_submission_t *submission, const char *keyword, zm
     return APR_SUCCESS;
 }
 
+apr_status_t zm_submit_overwrite(zm_submission_t *submission, uint64_t offset, const void *data,
+                                 apr_size_t length)
+{
+    (void)submission;
+    (void)offset;
+    (void)data;
+    (void)length;
+    return APR_SUCCESS;
+}
+
 apr_status_t zm_submit_env_end(zm_submission_t *submission)
 {
     FUZZ_EXPECT(!submission->ended && submission->recipients > 0);

@@ -82,7 +82,38 @@ static void byte_range_locks_exclude_other_handles_and_end_with_theirs(void)
     zm_test_spool_end(&test);
 }
 
+/* Two places: one that the engine may have got by now, one that it has not. */
+static void an_object_that_is_being_made_can_be_overwritten(void)
+{
+    zm_test_spool_t test = zm_test_spool_begin();
+    zm_create_options_t options = {.directory = "public", .uid = ZM_UID_NONE, .gid = ZM_UID_NONE};
+    zm_target_t target = {.directory = "router"};
+    static char filling[100000];
+    zm_published_t published;
+    zm_object_t *object;
+    char *data;
+    apr_size_t length;
+    memset(filling, 'x', sizeof filling);
+    ZM_ASSERT_OK(zm_object_create(&object, test.spool, &options));
+    ZM_ASSERT_OK(zm_object_write(object, "0123456789", 10));
+    ZM_ASSERT_OK(zm_object_overwrite(object, 3, "abc", 3));
+    ZM_ASSERT_OK(zm_object_write(object, filling, sizeof filling));
+    ZM_ASSERT_OK(zm_object_write(object, "tail", 4));
+    ZM_ASSERT_OK(zm_object_overwrite(object, 7, "def", 3));
+    ZM_ASSERT_OK(zm_object_overwrite(object, 10 + sizeof filling, "T", 1));
+    CU_ASSERT_EQUAL(zm_object_overwrite(object, 13 + sizeof filling, "xy", 2), APR_EINVAL);
+    ZM_ASSERT_OK(zm_object_publish_wait(object, &target, &published, zm_test_pool()));
+    ZM_ASSERT_OK(zm_object_open(&object, test.spool, published.name, ZM_OBJECT_READ));
+    ZM_ASSERT_OK(zm_object_read_all(object, &data, &length, 200000, zm_test_pool()));
+    CU_ASSERT_EQUAL(length, sizeof filling + 14);
+    CU_ASSERT(memcmp(data, "012abc6def", 10) == 0);
+    ZM_ASSERT_STR(data + 10 + sizeof filling, "Tail");
+    zm_object_close(object);
+    zm_test_spool_end(&test);
+}
+
 ZM_TESTS("spool handles " ZM_TEST_ENGINE, ZM_TEST(open_object_survives_its_last_name),
          ZM_TEST(overwrite_is_seen_by_another_handle_and_keeps_the_length),
          ZM_TEST(appended_text_follows_what_is_there),
+         ZM_TEST(an_object_that_is_being_made_can_be_overwritten),
          ZM_TEST(byte_range_locks_exclude_other_handles_and_end_with_theirs))

@@ -81,6 +81,15 @@ apr_status_t zm_submit_read(zm_submission_t *submission, uint64_t offset, void *
     return APR_SUCCESS;
 }
 
+apr_status_t zm_submit_overwrite(zm_submission_t *submission, uint64_t offset, const void *data,
+                                 apr_size_t length)
+{
+    if (offset + length > submission->text.length)
+        return APR_EINVAL;
+    memcpy(submission->text.data + offset, data, length);
+    return APR_SUCCESS;
+}
+
 apr_status_t zm_submit_path(const char **path, zm_submission_t *submission, apr_pool_t *pool)
 {
     (void)submission;
