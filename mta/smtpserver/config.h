@@ -27,8 +27,11 @@
 #include "mta/conf/zenv.h"
 #include "mta/net/ip.h"
 #include "mta/smtpserver/pattern.h"
+#include "mta/smtpserver/service.h"
 
 typedef struct config_group_t config_group_t;
+
+#define CONFIG_MILTERS 4
 
 /** TLS of a group. */
 typedef struct config_tls_t {
@@ -93,6 +96,8 @@ struct config_group_t {
     bool rcvd_auth, rcvd_tls, rcvd_tls_peer; /**< what Received tells of a client */
     bool never_notify;                       /**< store NOTIFY=NEVER whatever was asked for */
     const char *contact;
+    const service_t *milters[CONFIG_MILTERS]; /**< that look at messages, in this order */
+    int milter_count;
 };
 
 /** A scheduler that is told of ETRN. */

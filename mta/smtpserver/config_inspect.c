@@ -1,4 +1,4 @@
-/* The parameters of what looks at messages: content filters. */
+/* The parameters of what looks at messages: content filters and milters. */
 #include <apr_file_info.h>
 
 #include "mta/smtpserver/config_parts.h"
@@ -56,4 +56,24 @@ void config_failmode(config_reader_t *reader)
         reader->config->failmode = FAIL_FREEZE;
     else
         config_error(reader, "PARAM contentfilter-failmode: expected accept, tempfail or freeze");
+}
+
+void config_milter(config_reader_t *reader)
+{
+    config_group_t *group = reader->group;
+    zm_str_t word = reader->words[0];
+    service_t *service = apr_palloc(reader->pool, sizeof *service);
+    if (!service_parse(service, word, reader->pool))
+        config_error(reader,
+                     "PARAM milter: expected unix:PATH, inet:HOST:PORT or inet:PORT@HOST, not %.*s",
+                     (int)word.length, word.data);
+    else if (group->milter_count == CONFIG_MILTERS)
+        config_error(reader, "PARAM milter: there are %d already", CONFIG_MILTERS);
+    else
+        group->milters[group->milter_count++] = service;
+}
+
+void config_no_milter(config_reader_t *reader)
+{
+    reader->group->milter_count = 0;
 }

@@ -39,8 +39,10 @@ bool config_is_raw(zm_str_t keyword);
 /** BindSmtp, BindSmtpS, BindSubmit, and BindAddress, which has no port. */
 typedef enum config_door_t { CONFIG_SMTP, CONFIG_TLS, CONFIG_SUBMIT, CONFIG_CLASSIC } config_door_t;
 void config_bind(config_reader_t *reader, config_door_t door);
-/** contentfilter, contentfilter-failmode (config_inspect.c) */
+/** contentfilter, milter, no-milter, contentfilter-failmode (config_inspect.c) */
 void config_filter(config_reader_t *reader);
+void config_milter(config_reader_t *reader);
+void config_no_milter(config_reader_t *reader);
 void config_failmode(config_reader_t *reader);
 /** A line of etrn-cluster. */
 void config_node(config_reader_t *reader);

@@ -267,6 +267,8 @@ static const keyword_t keywords[] = {
      .high = 20},
     {.name = "contentfilter-failmode", .kind = CALL, .call = config_failmode, .words = 1},
     {.name = "debug-contentfilter", .kind = ON, .offset = C(filter.debug)},
+    {.name = "milter", .kind = CALL, .call = config_milter, .words = 1},
+    {.name = "no-milter", .kind = CALL, .call = config_no_milter},
 
     {.name = "BindSmtp", .kind = CALL, .call = bind_smtp, .words = 1},
     {.name = "BindAddress", .kind = CALL, .call = bind_address, .words = 1},
@@ -398,7 +400,6 @@ static const keyword_t keywords[] = {
     {.name = "accept-percent-kludge",
      .kind = NOTICE,
      .note = "it is obsolete: local parts with % are always looked through"},
-    {.name = "milter", .kind = WARNING, .note = "this version has no content filter"},
     {.name = "perl-hook", .kind = WARNING, .note = "it is obsolete"},
     {.name = "policy-hook", .kind = WARNING, .note = "this version has no policy hook"},
     {.name = "policydb-submit", .kind = WARNING, .note = "a group has its own: newgroup"},

@@ -104,6 +104,8 @@ void data_begin(session_t *session)
     apr_status_t status = transaction->failure;
     if (status == APR_SUCCESS)
         status = finish_envelope(session);
+    if (status == APR_SUCCESS)
+        transaction->content = zm_submit_written(transaction->submission);
     if (status == APR_SUCCESS && session->submission)
         status = add_comment(session);
     if (status == APR_SUCCESS && session->group->spf_received && session->policy.spf_known)

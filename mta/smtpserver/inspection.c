@@ -78,7 +78,17 @@ static void refuse(session_t *session)
            ZM_F_S("client", session->client_text), ZM_F_N("from", session->transaction->sender),
            ZM_F_I("verdict", outcome->number), ZM_F_I("code", outcome->code),
            ZM_F_N("reason", zm_buf_str(&outcome->text)));
-    reply_text(session, "Content-Policy reject msg: ", id);
+    reply_text(session, outcome->plain ? "" : "Content-Policy reject msg: ", id);
+    transaction_end(session);
+}
+
+static void throw_away(session_t *session)
+{
+    char id[ZM_SPOOL_ID_SIZE];
+    message_id(session, id);
+    zm_log(ZM_LOG_INFO, id, "message thrown away", ZM_F_S("session", session->tag),
+           ZM_F_S("client", session->client_text), ZM_F_N("from", session->transaction->sender));
+    reply(session, 250, "2.0.0", "Message accepted; %s", id);
     transaction_end(session);
 }
 
@@ -157,8 +167,7 @@ static void on_filter(const verdict_t *verdict, const char *why, void *baton)
     session_settle(session);
 }
 
-/* Why the filter is not asked; null: it is. */
-static const char *spared(const session_t *session)
+const char *inspection_spares(const session_t *session)
 {
     const policy_state_t *policy = &session->policy;
     if (session->options.client.ip.family == 0)
@@ -170,10 +179,14 @@ static const char *spared(const session_t *session)
     return policy->always_accept ? "the policy has \"relaycustnet +\" for the client" : NULL;
 }
 
-void inspection_begin(session_t *session)
+static void ask_filter(session_t *session)
 {
     server_t *server = session->server;
-    const char *why = spared(session);
+    const char *why = inspection_spares(session);
+    if (session->transaction->outcome.given) { /* a milter has set it aside */
+        conclude(session);
+        return;
+    }
     if (server->filters == NULL || why != NULL) {
         if (server->filters != NULL && server->config->filter.debug)
             zm_log(ZM_LOG_NOTICE, NULL, "content filter not asked", ZM_F_S("session", session->tag),
@@ -186,8 +199,36 @@ void inspection_begin(session_t *session)
                session);
 }
 
+static void on_milters(session_t *session, const milters_verdict_t *verdict)
+{
+    outcome_t *outcome = &session->transaction->outcome;
+    if (verdict->accepted && outcome->discarded) {
+        throw_away(session);
+        return;
+    }
+    if (verdict->accepted) {
+        ask_filter(session);
+        return;
+    }
+    *outcome = (outcome_t){
+        .given = true, .plain = true, .number = -1, .code = verdict->code, .text = outcome->text};
+    apr_cpystrn(outcome->enhanced, verdict->enhanced, sizeof outcome->enhanced);
+    zm_buf_clear(&outcome->text);
+    zm_buf_add_str(&outcome->text, verdict->text);
+    conclude(session);
+}
+
+void inspection_begin(session_t *session)
+{
+    if (session->transaction->milters && inspection_spares(session) == NULL)
+        milters_message(session, on_milters);
+    else
+        ask_filter(session);
+}
+
 void inspection_cancel(session_t *session)
 {
+    milters_close(session);
     filter_cancel(session->filtering);
     session->filtering = NULL;
 }

@@ -36,6 +36,7 @@
 #include "mta/smtpserver/filter.h"
 #include "mta/smtpserver/header_scan.h"
 #include "mta/smtpserver/inspection.h"
+#include "mta/smtpserver/milters.h"
 #include "mta/smtpserver/peer.h"
 #include "mta/smtpserver/session.h"
 #include "mta/smtpserver/turn.h"
@@ -84,6 +85,8 @@ typedef struct transaction_t {
     bool chunk_refused;  /* a chunk was answered with an error: the rest is discarded */
     uint64_t authres_at; /* offset in the file of what authres says; 0: it is not asked */
     authres_t *authres;  /* null: not asked, or not yet */
+    uint64_t content;    /* octet offset of the header in the submission */
+    bool milters;        /* they look at it */
     outcome_t outcome;   /* of those who have looked at it */
 } transaction_t;
 
@@ -119,6 +122,8 @@ struct session_t {
     void (*heard)(session_t *session, const inquiry_answer_t *answer);
     int unheard;             /* questions that nobody answered */
     filter_ask_t *filtering; /* the content filter is being asked */
+    milters_t *milters;      /* null: none has been asked */
+    milters_fn *milters_then;
     policy_state_t policy;
     peer_t *peer; /* null: the client has no names worth asking for */
     turn_t *turn; /* ETRN under way */

@@ -29,6 +29,8 @@ void transaction_end(session_t *session)
     transaction_t *transaction = session->transaction;
     if (transaction == NULL)
         return;
+    if (transaction->milters)
+        milters_abort(session);
     session->transaction = NULL;
     authres_cancel(transaction->authres);
     if (transaction->submission != NULL)
@@ -211,6 +213,41 @@ static bool check_size(session_t *session, uint64_t size, uint64_t sum)
     return true;
 }
 
+/* What a milter says of a sender or recipient that it does not want. */
+static void reply_milter(session_t *session, const milters_verdict_t *verdict, const char *what,
+                         zm_str_t address)
+{
+    zm_buf_t text = ZM_BUF_INIT;
+    apr_size_t i;
+    zm_buf_add_str(&text, verdict->text);
+    for (i = 0; i < text.length; i++)
+        if (text.data[i] == '\r')
+            text.data[i] = ' ';
+    session_tarpit(session);
+    reply(session, verdict->code, verdict->enhanced, "%s %s=<%.*s>: %s", session->client_text, what,
+          (int)address.length, address.data, zm_buf_c(&text));
+    zm_buf_free(&text);
+}
+
+static void take_sender(session_t *session, const inquiry_line_t *answer)
+{
+    transaction_t *transaction = session->transaction;
+    transaction->announced = transaction->mail.size;
+    session->state = SESSION_RECIPIENT;
+    reply_accepted(session, "Sender", "2.1.0", transaction->sender, answer);
+}
+
+static void on_sender_milters(session_t *session, const milters_verdict_t *verdict)
+{
+    if (verdict->accepted) {
+        take_sender(session, NULL);
+        return;
+    }
+    reply_milter(session, verdict, "mail from", session->transaction->sender);
+    transaction_end(session);
+    session->sender_refused = verdict->code >= 500;
+}
+
 /* The sender may send; answer: what the router says, if it was asked. */
 static void accept_sender(session_t *session, const inquiry_line_t *answer)
 {
@@ -219,9 +256,11 @@ static void accept_sender(session_t *session, const inquiry_line_t *answer)
         transaction_end(session);
         return;
     }
-    transaction->announced = transaction->mail.size;
-    session->state = SESSION_RECIPIENT;
-    reply_accepted(session, "Sender", "2.1.0", transaction->sender, answer);
+    transaction->milters = milters_wanted(session);
+    if (transaction->milters)
+        milters_mail(session, on_sender_milters);
+    else
+        take_sender(session, answer);
 }
 
 static void on_sender_heard(session_t *session, const inquiry_answer_t *answer)
@@ -362,19 +401,10 @@ static apr_status_t write_recipient(session_t *session, zm_str_t address)
     return status;
 }
 
-/* answer: what the router says, if it was asked. */
-static void accept_recipient(session_t *session, zm_str_t address, const inquiry_line_t *answer)
+static void take_recipient(session_t *session, zm_str_t address, const inquiry_line_t *answer)
 {
     transaction_t *transaction = session->transaction;
-    apr_status_t status;
-    if (!check_size(session, transaction->mail.size, transaction->announced))
-        return;
-    if (data_is_spray(session)) {
-        session_tarpit(session);
-        reply(session, 552, "5.7.1", "too many recipients for a message without sender");
-        return;
-    }
-    status = write_recipient(session, address);
+    apr_status_t status = write_recipient(session, address);
     if (status != APR_SUCCESS) {
         reply_spool_failure(session, status);
         return;
@@ -384,6 +414,38 @@ static void accept_recipient(session_t *session, zm_str_t address, const inquiry
         transaction->announced += transaction->mail.size;
     session->state = SESSION_RECIPIENT_OR_DATA;
     reply_accepted(session, "Recipient", "2.1.5", address, answer);
+}
+
+static void on_recipient_milters(session_t *session, const milters_verdict_t *verdict)
+{
+    apr_pool_t *pool = session->server->scratch_pool;
+    policy_verdict_t told = {.result = POLICY_REFUSE, .code = verdict->code, .text = "milter"};
+    zm_str_t address;
+    apr_pool_clear(pool);
+    address = zm_smtp_path_address(&session->transaction->recipient, true, pool);
+    if (verdict->accepted) {
+        take_recipient(session, address, NULL);
+        return;
+    }
+    note_refusal(session, &told, address);
+    reply_milter(session, verdict, "rcpt", address);
+}
+
+/* answer: what the router says, if it was asked. */
+static void accept_recipient(session_t *session, zm_str_t address, const inquiry_line_t *answer)
+{
+    transaction_t *transaction = session->transaction;
+    if (!check_size(session, transaction->mail.size, transaction->announced))
+        return;
+    if (data_is_spray(session)) {
+        session_tarpit(session);
+        reply(session, 552, "5.7.1", "too many recipients for a message without sender");
+        return;
+    }
+    if (transaction->milters)
+        milters_rcpt(session, address, on_recipient_milters);
+    else
+        take_recipient(session, address, answer);
 }
 
 static void on_recipient_heard(session_t *session, const inquiry_answer_t *answer)
