@@ -13,6 +13,7 @@
 
 #include "mta/admin/zmailer.h"
 
+#include "mta/admin/certificates.h"
 #include "mta/admin/check.h"
 #include "mta/admin/freezer.h"
 #include "mta/admin/metrics.h"
@@ -236,6 +237,12 @@ static void do_check(zmailer_t *zmailer)
         zmailer->code = 1;
 }
 
+static void do_tls_check(zmailer_t *zmailer)
+{
+    if (certificates_check(zmailer->zenv, zmailer->json, zmailer->pool) > 0 && zmailer->code == 0)
+        zmailer->code = EXIT_FAILED;
+}
+
 static void do_metrics(zmailer_t *zmailer)
 {
     zm_buf_t text = ZM_BUF_INIT;
@@ -312,6 +319,7 @@ static const operation_t operations[] = {
     {"thaw", 0, do_thaw, false},
     {"unfreeze", 4, do_thaw, false},
     {"check", 0, do_check, false},
+    {"tls-check", 0, do_tls_check, false},
     {"metrics", 0, do_metrics, false},
     {"version", 0, do_version, false},
     {"newdb", 0, do_newdb, false},
@@ -399,6 +407,24 @@ static int run_setup(zmailer_t *zmailer)
     return zmailer->code;
 }
 
+#define CERTIFICATE_DAYS 3650
+
+static int tls_init(zmailer_t *zmailer, const char *const *names, int count)
+{
+    zm_error_t error = {0};
+    const char *path;
+    apr_status_t status = certificates_make(zmailer->zenv, names, count, CERTIFICATE_DAYS, &path,
+                                            zmailer->pool, &error);
+    if (status != APR_SUCCESS)
+        zmailer_fail(zmailer, status == ZM_E_SYNTAX ? ZM_EXIT_USAGE : EXIT_FAILED, error.text);
+    else if (!zmailer->quiet)
+        printf("made %s and its key\nto use them, in smtpserver.conf:\n"
+               "PARAM use-tls\nPARAM tls-cert-file %s\n"
+               "PARAM tls-key-file %s/db/smtpserver-key.pem\n",
+               path, path, zm_zenv_mailvar(zmailer->zenv));
+    return zmailer->code;
+}
+
 static apr_status_t add_variable(void *target, const char *argument, zm_error_t *error)
 {
     zmailer_t *zmailer = target;
@@ -423,6 +449,10 @@ static bool run_command(zmailer_t *zmailer, const char *const *words, int count,
     if (strcmp(word, "freezer") == 0) {
         *code = freezer_command(words + 1, count - 1, zmailer->zenv, zmailer->json, zmailer->quiet,
                                 zmailer->pool);
+        return true;
+    }
+    if (strcmp(word, "tls-init") == 0) {
+        *code = tls_init(zmailer, words + 1, count - 1);
         return true;
     }
     if (strcmp(word, "resubmit") == 0 && count > 1) {
@@ -456,13 +486,15 @@ static void on_warning(void *baton, const char *text)
 int main(int argc, char **argv)
 {
     static const char operands[] =
-        "[init | setup | start | stop | restart | nuke | status | reload | check | metrics |\n"
+        "[init | setup | start | stop | restart | nuke | status | reload | check | tls-check | "
+        "metrics |\n"
         "       flush | resubmit | cleanup | rehash | bootclean | freeze | thaw | logsync | "
         "logrotate | version |\n"
         "       newaliases | newfqdnaliases | newdb | newfqdnroutes | new-routes |\n"
         "       new-localnames | router | scheduler | smtpserver] ...\n"
         "       zmailer [OPTION ...] mailq ... | hold WHAT ... | release WHAT ... | retry WHAT "
         "...\n"
+        "       zmailer [OPTION ...] tls-init [NAME ...]\n"
         "       zmailer [OPTION ...] freezer COMMAND ...\n"
         "       zmailer [OPTION ...] spool COMMAND ...";
     zmailer_t zmailer = {0};
@@ -470,7 +502,7 @@ int main(int argc, char **argv)
     const zm_option_t table[] = {
         {'q', "quiet", ZM_OPTION_FLAG, &zmailer.quiet, NULL, NULL, "say nothing but errors"},
         {0, "json", ZM_OPTION_FLAG, &zmailer.json, NULL, NULL,
-         "status, check, freezer list and metrics as JSON"},
+         "status, check, tls-check, setup, freezer list and metrics as JSON"},
         {0, "foreground", ZM_OPTION_FLAG, &zmailer.foreground, NULL, NULL,
          "start: stay, and restart daemons that end"},
         {'n', "dry-run", ZM_OPTION_FLAG, &zmailer.dry_run, NULL, NULL,

@@ -1,5 +1,5 @@
 """zmailer setup: the first configuration of an installation, and changes of it."""
-import json, sys
+import json, ssl, sys
 from zm import *
 
 ZMAILER = os.path.join(BIN, 'zmailer')
@@ -103,6 +103,34 @@ def test_what_could_do_harm_is_refused():
         s.append('etc/zmailer.conf', 'this is no variable\n')
         check('zmailer.conf:1' in s.setup(code=78).err, 'no line')
         check(s.read('etc/zmailer.conf') == 'this is no variable\n', 'changed')
+
+
+def test_a_certificate_is_made_and_checked():
+    with Instance(hostname='mx.setup.test') as i:
+        check('tls-init' in i.zmailer('tls-check', code=1).out, 'no advice')
+        lines = [l for l in i.zmailer('tls-init', 'mail.setup.test').out.splitlines() if l.startswith('PARAM ')]
+        i.write('share/smtpserver.conf', '\n'.join(lines) + '\n' + i.read('share/smtpserver.conf'))
+        certificate, key = i.path('var/db/smtpserver-cert.pem'), i.path('var/db/smtpserver-key.pem')
+        check(os.stat(key).st_mode & 0o777 == 0o400, oct(os.stat(key).st_mode))
+        check('WRONG' not in i.zmailer('tls-check').out and 'already' in i.zmailer('tls-init', code=1).err, 'made twice')
+        i.start('smtpserver')
+        context = ssl.create_default_context(cafile=certificate)
+        with i.smtp() as s:
+            s._host = 'mail.setup.test'     # the name that the certificate is to have
+            s.starttls(context=context)
+            s.ehlo()
+        i.stop()
+        os.chmod(key, 0o644)
+        check('chmod 400' in i.zmailer('tls-check', code=1).out, 'everybody may read the key')
+        os.rename(key, key + '.first')
+        os.rename(certificate, certificate + '.first')
+        i.zmailer('tls-init')
+        os.rename(certificate + '.first', certificate)
+        told = json.loads(i.zmailer('--json', 'tls-check', code=1).out)
+        check(told['wrong'] == 1 and 'another certificate' in told['certificates'][1]['detail'], told)
+        i.append('etc/zmailer.conf', 'MYHOSTNAME=other.test\n')
+        check('is not for other.test' in i.zmailer('tls-check', code=1).out, 'for anybody')
+        i.zmailer('tls-init', 'a b', code=64)
 
 
 def test_a_private_instance_is_set_up_and_works():

@@ -1,4 +1,4 @@
-"""mailrm and listexpand: messages are withdrawn, and sent on to lists."""
+"""mailrm, listexpand, autoanswer: messages are withdrawn, sent on to lists, and answered by a program."""
 import sys
 from zm import *
 
@@ -86,6 +86,33 @@ def test_a_list_is_sent_to():
         check(i.wait_mail('bob')[0]['Subject'] == 'to all' and len(body_of(i.mbox('bob')[0])) > 200000, 'another letter')
         i.wait_mail('alice', 2)
         check({m['Subject'] for m in i.mbox('alice')} == {'to all', "Bad data at listfile '%s'" % i.path('list')}, 'the owner')
+
+
+def autoanswer(i, *words, data, sender='ann@far.test', **kw):
+    env = {'ZCONFIG': i.path('etc/zmailer.conf'), 'SENDER': sender, 'INRCPT': 'rfc822;echo@mail.test'}
+    return run(os.path.join(MAILBIN, 'ta/autoanswer'), *words, data=data, env=env, **kw)
+
+
+def test_a_program_answers_with_the_header():
+    with Instance() as i:
+        text = letter(extra='Message-Id: <1@far.test>\nX-Trace: here\n', body='secret\n')
+        out = autoanswer(i, '-n', data='From ann Mon\n' + text).out
+        check('From: echo@mail.test\nTo: ann@far.test\nSubject: Autoanswer: A letter\nIn-Reply-To: <1@far.test>\n' in out, out)
+        check('Auto-Submitted: auto-replied\n' in out and 'X-Trace: here\n' in out and 'secret' not in out, out)
+        for sender, extra in (('', ''), ('<>', ''), ('MAILER-DAEMON', ''), ('ann@far.test', 'X-autoanswer-loop: Megaloop\n'),
+                              ('ann@far.test', 'Auto-Submitted: auto-generated\n'), ('ann@far.test', 'Precedence: bulk\n'),
+                              ('two, words', '')):
+            p = autoanswer(i, '-n', data=letter(extra=extra), sender=sender)
+            check(not p.out and 'not answered' in p.err, (sender, extra, p.out))
+        for n in range(2):
+            autoanswer(i, data=text)
+        check(len(i.spool('router')) == 1, 'once each hour')
+        queued = i.contents(i.spool('router')[0])
+        check('channel error\n' in queued and 'to ann@far.test\n' in queued, queued)
+        check(re.findall(r'ann@far.test: (.*)', i.read('log/autoanswer')) == ['answered', 'not answered: it was answered not long ago'],
+              i.read('log/autoanswer'))
+        autoanswer(i, '-r', '0', data=text)
+        check(len(i.spool('router')) == 2, 'everybody always')
 
 
 if __name__ == '__main__':
