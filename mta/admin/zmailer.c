@@ -16,6 +16,7 @@
 #include "mta/admin/certificates.h"
 #include "mta/admin/check.h"
 #include "mta/admin/freezer.h"
+#include "mta/admin/import_check.h"
 #include "mta/admin/metrics.h"
 #include "mta/admin/rehash.h"
 #include "mta/admin/rotate.h"
@@ -237,6 +238,22 @@ static void do_check(zmailer_t *zmailer)
         zmailer->code = 1;
 }
 
+/* The SMTP server knows best what its parameters mean. */
+static void do_import_check(zmailer_t *zmailer)
+{
+    const char *argv[] = {
+        apr_pstrcat(zmailer->pool, zm_zenv_mailbin(zmailer->zenv), "/smtpserver", NULL), "-Z",
+        zm_zenv_file(zmailer->zenv), "-N", NULL};
+    zm_error_t error = {0};
+    int found = import_check(zmailer->zenv, zmailer->json, zmailer->pool);
+    if (!zmailer->json && daemon_run("smtpserver", argv, zmailer->pool, &error) != 0)
+        found++;
+    if (found > 0 && zmailer->code == 0)
+        zmailer->code = EXIT_FAILED;
+    else if (!zmailer->json && found == 0)
+        zmailer_say(zmailer, "nothing", "is obsolete");
+}
+
 static void do_tls_check(zmailer_t *zmailer)
 {
     if (certificates_check(zmailer->zenv, zmailer->json, zmailer->pool) > 0 && zmailer->code == 0)
@@ -319,6 +336,7 @@ static const operation_t operations[] = {
     {"thaw", 0, do_thaw, false},
     {"unfreeze", 4, do_thaw, false},
     {"check", 0, do_check, false},
+    {"import-check", 0, do_import_check, false},
     {"tls-check", 0, do_tls_check, false},
     {"metrics", 0, do_metrics, false},
     {"version", 0, do_version, false},
@@ -486,7 +504,8 @@ static void on_warning(void *baton, const char *text)
 int main(int argc, char **argv)
 {
     static const char operands[] =
-        "[init | setup | start | stop | restart | nuke | status | reload | check | tls-check | "
+        "[init | setup | start | stop | restart | nuke | status | reload | check | import-check | "
+        "tls-check | "
         "metrics |\n"
         "       flush | resubmit | cleanup | rehash | bootclean | freeze | thaw | logsync | "
         "logrotate | version |\n"
@@ -502,7 +521,7 @@ int main(int argc, char **argv)
     const zm_option_t table[] = {
         {'q', "quiet", ZM_OPTION_FLAG, &zmailer.quiet, NULL, NULL, "say nothing but errors"},
         {0, "json", ZM_OPTION_FLAG, &zmailer.json, NULL, NULL,
-         "status, check, tls-check, setup, freezer list and metrics as JSON"},
+         "status, check, import-check, tls-check, setup, freezer list and metrics as JSON"},
         {0, "foreground", ZM_OPTION_FLAG, &zmailer.foreground, NULL, NULL,
          "start: stay, and restart daemons that end"},
         {'n', "dry-run", ZM_OPTION_FLAG, &zmailer.dry_run, NULL, NULL,

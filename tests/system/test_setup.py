@@ -105,6 +105,21 @@ def test_what_could_do_harm_is_refused():
         check(s.read('etc/zmailer.conf') == 'this is no variable\n', 'changed')
 
 
+def test_what_an_original_had_is_told():
+    with Instance() as i:
+        check('nothing is obsolete' in i.zmailer('import-check').out, 'of our own')
+        i.append('etc/zmailer.conf', 'TALOCKMODE=1\n')
+        i.append('share/router.cf', '# sift is old\nlistaddress x\n')
+        i.append('share/scheduler.conf', '*/old.test  bychannel\n')
+        i.write('var/db/dbases.conf', 'aliases ndbm - -la $MAILVAR/db/aliases -lm\n')
+        i.write('var/db/aliases.pag', '')
+        found = json.loads(i.zmailer('--json', 'import-check', code=1).out)['found']
+        check([f['what'] for f in found] == ['TALOCKMODE', 'listaddress', 'bychannel', 'ndbm', 'aliases.pag'], found)
+        i.write('share/smtpserver.conf', 'PARAM tls-dh512 x\n' + i.read('share/smtpserver.conf'))
+        p = i.zmailer('import-check', code=1)
+        check('tls-dh512' in p.out + p.err and 'router.cf:%d: listaddress' % len(i.read('share/router.cf').splitlines()) in p.out, p.out + p.err)
+
+
 def test_a_certificate_is_made_and_checked():
     with Instance(hostname='mx.setup.test') as i:
         check('tls-init' in i.zmailer('tls-check', code=1).out, 'no advice')
