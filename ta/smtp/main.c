@@ -6,6 +6,7 @@
 
 #include "ta/agent/outcome.h"
 #include "ta/smtp/smtp.h"
+#include "ta/smtp/trial.h"
 
 int main(int argc, char **argv)
 {
@@ -24,7 +25,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "# smtp: %s\n", error.text);
         return ZM_RESULT_OSERR;
     }
-    code = zm_smtp_run(&smtp);
+    code = options.try_only ? zm_smtp_try(&smtp) : zm_smtp_run(&smtp);
     apr_terminate(); /* what the loop holds */
     return code;
 }

@@ -6,6 +6,7 @@
 
 #include "mta/conf/options.h"
 #include "mta/conf/site.h"
+#include "platform/machine.h"
 #include "ta/agent/agent.h"
 
 #define PORT 25
@@ -86,15 +87,48 @@ static apr_status_t port(void *target, const char *argument, zm_error_t *error)
     return APR_SUCCESS;
 }
 
+static void set_source(zm_smtp_options_t *options, const zm_ip_t *ip)
+{
+    zm_endpoint_t *source = &options->source[ip->family == 6];
+    if (source->ip.family == 0)
+        source->ip = *ip;
+}
+
+/* The first addresses of an interface; of one family, or of either. */
+static apr_status_t interface(zm_smtp_options_t *options, const char *name, zm_error_t *error)
+{
+    const char *const *addresses;
+    apr_pool_t *pool;
+    int family = strncmp(name, "v4:", 3) == 0 ? 4 : strncmp(name, "v6:", 3) == 0 ? 6 : 0;
+    bool found = false;
+    zm_ip_t ip;
+    apr_pool_create(&pool, NULL);
+    if (zm_machine_interface(&addresses, name + (family != 0 ? 3 : 0), pool) == APR_SUCCESS)
+        for (; *addresses != NULL; addresses++)
+            if (zm_ip_parse(&ip, zm_str(*addresses)) == APR_SUCCESS &&
+                (family == 0 || ip.family == family)) {
+                set_source(options, &ip);
+                found = true;
+            }
+    apr_pool_destroy(pool);
+    return found ? APR_SUCCESS
+                 : zm_error_set(error, ZM_E_SYNTAX, "-L iface:%s: it has no address", name);
+}
+
 static apr_status_t source(void *target, const char *argument, zm_error_t *error)
 {
     zm_smtp_options_t *options = target;
+    zm_ip_t ip;
     if (strcmp(argument, "any") == 0 || strcmp(argument, "any6") == 0)
         return APR_SUCCESS;
-    if (zm_ip_parse_literal(&options->source.ip, zm_str(argument)) != APR_SUCCESS &&
-        zm_ip_parse(&options->source.ip, zm_str(argument)) != APR_SUCCESS)
-        return zm_error_set(error, ZM_E_SYNTAX, "-L %s: expected an address such as [192.0.2.1]",
+    if (strncmp(argument, "iface:", 6) == 0)
+        return interface(options, argument + 6, error);
+    if (zm_ip_parse_literal(&ip, zm_str(argument)) != APR_SUCCESS &&
+        zm_ip_parse(&ip, zm_str(argument)) != APR_SUCCESS)
+        return zm_error_set(error, ZM_E_SYNTAX,
+                            "-L %s: expected an address such as [192.0.2.1], or iface:NAME",
                             argument);
+    set_source(options, &ip);
     return APR_SUCCESS;
 }
 
@@ -121,7 +155,10 @@ static bool read_command_line(zm_smtp_options_t *options, int *argc, char **argv
          "with -x: allow our own addresses"},
         {'p', "port", ZM_OPTION_CALL_ARG, options, port, "PORT", "connect to this port"},
         {'h', "helo", ZM_OPTION_TEXT, &options->helo, NULL, "NAME", "greet with this name"},
-        {'L', "local", ZM_OPTION_CALL_ARG, options, source, "[ADDRESS]", "connect from ADDRESS"},
+        {'L', "local", ZM_OPTION_CALL_ARG, options, source, "[ADDRESS]",
+         "connect from ADDRESS, or from iface:NAME"},
+        {'D', "try", ZM_OPTION_FLAG, &options->try_only, NULL, NULL,
+         "only try whether HOST takes connections"},
         {'T', "timeout", ZM_OPTION_CALL_ARG, options, timeout, "WHICH=TIME",
          "conn, tcpw, cmd, data, dot or idle"},
         {'l', "log", ZM_OPTION_TEXT, &options->log, NULL, "FILE", "append the protocol to FILE"},
@@ -182,6 +219,8 @@ bool zm_smtp_command_line(zm_smtp_options_t *options, int argc, char **argv, int
         return usage("more than one host", code);
     if (argc == 2)
         options->host = argv[1];
+    if (options->try_only && options->host == NULL && options->punt == NULL)
+        return usage("-D: which host?", code);
     if (options->lmtp && options->port == PORT &&
         (options->punt == NULL || strncmp(options->punt, "UNIX:", 5) != 0))
         return usage("-M needs -p PORT other than 25, or -F UNIX:/PATH", code);
@@ -222,7 +261,7 @@ apr_status_t zm_smtp_site(zm_smtp_options_t *options, const zm_zenv_t *zenv, apr
         options->helo = options->hostname;
     options->default_charset = zm_zenv_get_or(zenv, "DEFCHARSET", NULL);
     read_self(options, zm_zenv_get_or(zenv, "SELFADDRESSES", ""), pool);
-    if (bind != NULL && options->source.ip.family == 0)
+    if (bind != NULL && options->source[0].ip.family == 0 && options->source[1].ip.family == 0)
         return source(options, bind, error);
     return APR_SUCCESS;
 }

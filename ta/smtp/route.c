@@ -251,14 +251,13 @@ static bool ipv6_works(apr_pool_t *parent)
 static void ask_addresses(search_t *search, const char *exchanger, unsigned preference)
 {
     question_t *question = apr_palloc(search->pool, sizeof *question);
-    uint8_t source = search->options->source.ip.family;
     *question = (question_t){search, exchanger, preference};
-    if (source != 6) {
+    if (zm_smtp_has_family(search->options, 4)) {
         search->pending++;
         zm_dns_ask(NULL, search->dns, ZM_DNS_A, zm_str(exchanger), on_address, question,
                    search->pool);
     }
-    if (source != 4 && ipv6_works(search->pool)) {
+    if (zm_smtp_has_family(search->options, 6) && ipv6_works(search->pool)) {
         search->pending++;
         zm_dns_ask(NULL, search->dns, ZM_DNS_AAAA, zm_str(exchanger), on_address, question,
                    search->pool);

@@ -274,7 +274,7 @@ void zm_session_start(zm_session_t **result, zm_smtp_t *smtp, const zm_hop_t *ho
                       bool helo_only, const zm_session_owner_t *owner)
 {
     const zm_smtp_options_t *options = smtp->options;
-    zm_endpoint_t source = options->source;
+    const zm_endpoint_t *source = &options->source[hop->to.ip.family == 6];
     zm_session_t *session;
     apr_pool_t *pool;
     zm_timer_fn *soon = NULL;
@@ -305,8 +305,8 @@ void zm_session_start(zm_session_t **result, zm_smtp_t *smtp, const zm_hop_t *ho
     else if (is_ourselves(session) || zm_ip_is_multicast(&hop->to.ip))
         soon = on_refused_hop;
     else if (zm_connect_start(&session->connect, smtp->loop, &hop->to,
-                              source.ip.family == hop->to.ip.family ? &source : NULL,
-                              options->connect, on_connect, session, pool) != APR_SUCCESS)
+                              source->ip.family != 0 ? source : NULL, options->connect, on_connect,
+                              session, pool) != APR_SUCCESS)
         soon = on_no_start;
     zm_timer_init(&session->timer, smtp->loop, soon != NULL ? soon : on_timeout, session);
     if (soon != NULL)
@@ -318,6 +318,11 @@ void zm_session_start(zm_session_t **result, zm_smtp_t *smtp, const zm_hop_t *ho
 const zm_peer_t *zm_session_peer(const zm_session_t *session)
 {
     return &session->peer;
+}
+
+bool zm_session_is_secure(const zm_session_t *session)
+{
+    return session->secure;
 }
 
 bool zm_session_idle(const zm_session_t *session)

@@ -59,7 +59,8 @@ void zm_session_start(zm_session_t **session, zm_smtp_t *smtp, const zm_hop_t *h
 void zm_session_work(zm_session_t *session);
 
 const zm_peer_t *zm_session_peer(const zm_session_t *session);
-bool zm_session_idle(const zm_session_t *session); /**< open, and nothing under way */
+bool zm_session_is_secure(const zm_session_t *session); /**< it is under TLS */
+bool zm_session_idle(const zm_session_t *session);      /**< open, and nothing under way */
 
 /** Ends an idle session with QUIT, any other at once.  The owner is not called. */
 void zm_session_end(zm_session_t *session);

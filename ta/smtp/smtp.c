@@ -63,6 +63,11 @@ apr_status_t zm_smtp_open(zm_smtp_t *smtp, zm_smtp_options_t *options, zm_agent_
 int zm_smtp_run(zm_smtp_t *smtp)
 {
     zm_agent_serve(smtp->agent);
+    return zm_smtp_close(smtp);
+}
+
+int zm_smtp_close(zm_smtp_t *smtp)
+{
     zm_lanes_close(smtp);
     zm_dns_destroy(smtp->dns);
     zm_servers_free(&smtp->no_bdat);

@@ -8,6 +8,7 @@
  *     transaction.h  MAIL, RCPT, DATA for recipients of one job, and their outcomes
  *     reply.h        replies
  *     tally.h        what is counted of it
+ *     trial.h        trying whether a destination takes connections
  *     servers.h      servers that are known for something
  *     dane.h         what the name service proves of a server's certificate
  *     tls_client.h   which servers must have TLS, and its settings
@@ -49,5 +50,7 @@ apr_status_t zm_smtp_open(zm_smtp_t *smtp, zm_smtp_options_t *options, zm_agent_
                           apr_pool_t *pool, zm_error_t *error);
 /** Serves until the agent ends, and returns the exit code. */
 int zm_smtp_run(zm_smtp_t *smtp);
+/** Ends what zm_smtp_open began; the exit code of the agent.  Part of zm_smtp_run. */
+int zm_smtp_close(zm_smtp_t *smtp);
 
 #endif

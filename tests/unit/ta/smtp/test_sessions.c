@@ -4,6 +4,8 @@
 #include <apr_strings.h>
 
 #include "platform/fs.h"
+#include "platform/machine.h"
+#include "ta/smtp/trial.h"
 #include "tests/unit/ta/smtp/relay_help.h"
 
 /* -- openings -------------------------------------------------------------- */
@@ -332,7 +334,70 @@ static void stop_after_the_dot_waits_for_its_reply(void)
     CU_ASSERT_EQUAL(server.letters, 1);
 }
 
-ZM_TESTS("smtp sessions", ZM_TEST(ehlo_refused_means_helo),
+/* -- trying ---------------------------------------------------------------- */
+
+static int attempt(void)
+{
+    zm_agent_options_t agent = zm_fixture_agent(fixture, "smtp", "smtp");
+    zm_error_t error;
+    int code;
+    zm_fixture_end(fixture);
+    ZM_ASSERT_OK(zm_smtp_open(&smtp, &options, &agent, fixture->pool, &error));
+    code = zm_smtp_try(&smtp);
+    say_goodbye();
+    return code;
+}
+
+static void destination_can_be_tried(void)
+{
+    begin();
+    options.host = zm_server_host(&server);
+    CU_ASSERT_EQUAL(attempt(), 0);
+    TALK("[1]\nEHLO client.example\nQUIT\n");
+    begin();
+    options.host = apr_psprintf(fixture->pool, "[127.0.0.1]:1,%s", zm_server_host(&server));
+    server.greeting.list[0] = "554 not you";
+    CU_ASSERT_EQUAL(attempt(), ZM_RESULT_TEMPFAIL);
+    TALK("[1]\n");
+    begin();
+    options.host = "[nonsense";
+    CU_ASSERT_EQUAL(attempt(), ZM_RESULT_NOHOST);
+    begin(); /* silence after EHLO is answered with HELO */
+    options.host = zm_server_host(&server);
+    server.ehlo.list[0] = "CLOSE 421 no";
+    CU_ASSERT_EQUAL(attempt(), 0);
+    TALK("[1]\nEHLO client.example\n[2]\nHELO client.example\nQUIT\n");
+}
+
+static bool reads(const char *word, const char *value)
+{
+    const char *argv[] = {"smtp", word, value, "host.test", NULL};
+    int code;
+    return zm_smtp_command_line(&options, 4, (char **)(uintptr_t)argv, &code);
+}
+
+static void source_may_be_of_an_interface(void)
+{
+    const char *const *names = NULL, *first = zm_test_on_windows() ? NULL : "lo";
+    CU_ASSERT_TRUE(reads("-L", "[192.0.2.1]"));
+    CU_ASSERT_TRUE(zm_smtp_has_family(&options, 4));
+    CU_ASSERT_FALSE(zm_smtp_has_family(&options, 6));
+    CU_ASSERT_TRUE(reads("-L", "[IPv6:2001:db8::1]"));
+    CU_ASSERT_FALSE(zm_smtp_has_family(&options, 4));
+    CU_ASSERT_TRUE(reads("-L", "any"));
+    CU_ASSERT_TRUE(zm_smtp_has_family(&options, 4) && zm_smtp_has_family(&options, 6));
+    CU_ASSERT_FALSE(reads("-L", "iface:nosuchinterface"));
+    CU_ASSERT_FALSE(reads("-L", "somewhere"));
+    if (first == NULL || zm_machine_interface(&names, first, zm_test_pool()) != APR_SUCCESS ||
+        names[0] == NULL || strcmp(names[0], "127.0.0.1") != 0)
+        return; /* it is called otherwise here */
+    CU_ASSERT_TRUE(reads("-L", "iface:v4:lo"));
+    CU_ASSERT_TRUE(zm_ip_is_loopback(&options.source[0].ip));
+    CU_ASSERT_FALSE(zm_smtp_has_family(&options, 6));
+}
+
+ZM_TESTS("smtp sessions", ZM_TEST(destination_can_be_tried), ZM_TEST(source_may_be_of_an_interface),
+         ZM_TEST(ehlo_refused_means_helo),
          ZM_TEST(ehlo_that_breaks_the_session_means_helo_in_another),
          ZM_TEST(temporary_greeting_defers_everything_that_waits),
          ZM_TEST(permanent_greeting_is_not_believed_at_once),
