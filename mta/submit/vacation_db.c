@@ -95,7 +95,7 @@ static void take_line(contents_t *contents, zm_str_t line, const char *address, 
         contents->excluded |= is_meant(rest, address);
         return;
     }
-    if (zm_str_i64(first, &number) != APR_SUCCESS || number > now)
+    if (zm_str_i64(first, &number) != APR_SUCCESS || number < 0 || number > now)
         return;
     if (zm_str_equal_nocase(rest, zm_str(address)))
         contents->last = number;

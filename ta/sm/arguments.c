@@ -66,9 +66,25 @@ static bool has_control_bytes(zm_str_t text)
     return false;
 }
 
+/* uux makes one text of its words and takes it apart again: what stands in parentheses stays one
+ * word there, and a host is what comes before "!". */
+static bool upsets_uux(char before, char after, zm_str_t value)
+{
+    apr_size_t i;
+    for (i = 0; i < value.length; i++) {
+        char c = value.data[i];
+        if (before == '(' && (c == '(' || c == ')'))
+            return true;
+        if (after == '!' && !zm_is_alpha(c) && !zm_is_digit(c) &&
+            (c == '\0' || strchr("!.-_", c) == NULL))
+            return true;
+    }
+    return false;
+}
+
 /* Adds what stands at a '$' and returns its length in the template. */
-static apr_size_t add_macro(maker_t *maker, zm_buf_t *out, const char *at, zm_str_t user,
-                            zm_argument_fault_t *from)
+static apr_size_t add_macro(maker_t *maker, zm_buf_t *out, const char *at, char before,
+                            zm_str_t user, zm_argument_fault_t *from)
 {
     zm_argument_fault_t fault = ZM_ARGUMENTS_GOOD;
     const char *end = at[1] == '{' ? strchr(at, '}') : at + 1;
@@ -88,7 +104,8 @@ static apr_size_t add_macro(maker_t *maker, zm_buf_t *out, const char *at, zm_st
         warn_of(maker, zm_str_of(at, length));
     if (fault != ZM_ARGUMENTS_GOOD)
         *from = fault;
-    if (fault != ZM_ARGUMENTS_GOOD && has_control_bytes(value))
+    if (fault != ZM_ARGUMENTS_GOOD &&
+        (has_control_bytes(value) || upsets_uux(before, at[length], value)))
         maker->fault = fault;
     zm_buf_add_str(out, value);
     return length;
@@ -109,7 +126,7 @@ static void add_filled(maker_t *maker, const char *word, zm_str_t user, bool opt
     const char *at = word;
     while (*at != '\0')
         if (*at == '$')
-            at += add_macro(maker, &out, at, user, &from);
+            at += add_macro(maker, &out, at, at > word ? at[-1] : '\0', user, &from);
         else
             zm_buf_add_byte(&out, *at++);
     if (from != ZM_ARGUMENTS_GOOD &&

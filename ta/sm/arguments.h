@@ -8,6 +8,8 @@
  * A word with $u or $U stands there once for each recipient.  No shell sees any
  * of it.  What comes with the mail must not be an option, though: a word that
  * begins with it may not begin with '-', unless a word "--" stands before it.
+ * Nor what uux(1) would take apart: in "($u)" it has no parentheses, and in
+ * "$h!rmail" it is the name of a host.
  */
 #ifndef ZM_TA_SM_ARGUMENTS_H
 #define ZM_TA_SM_ARGUMENTS_H

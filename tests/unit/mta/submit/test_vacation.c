@@ -5,6 +5,7 @@
 #include "mta/submit/vacation_db.h"
 #include "mta/submit/vacation_judge.h"
 #include "mta/submit/vacation_reply.h"
+#include "platform/fs.h"
 #include "tests/unit/harness.h"
 
 static const char *judged(const char *header)
@@ -114,6 +115,19 @@ static void nobody_is_answered_twice_within_the_interval(void)
     CU_ASSERT_TRUE(due("a@b", 7000, -1));
 }
 
+static void strange_lines_of_the_database_do_no_harm(void)
+{
+    static const char lines[] = "-9223372036854775808 a@b\n-1 c@d\ninterval -5\n99999999 a@b\n"
+                                "interval 9223372036854775807\n";
+    zm_file_t *file;
+    ZM_ASSERT_OK(zm_file_open(&file, NULL, database(), ZM_OPEN_WRITE | ZM_OPEN_CREATE, 0600,
+                              zm_test_pool()));
+    ZM_ASSERT_OK(zm_file_write_at(file, 0, lines, sizeof lines - 1));
+    zm_file_close(file);
+    CU_ASSERT_TRUE(due("a@b", 1000, -1));
+    CU_ASSERT_FALSE(due("a@b", 100000, -1));
+}
+
 static int64_t interval(const char *text)
 {
     int64_t seconds = -1;
@@ -176,7 +190,8 @@ static void a_subject_is_encoded_in_the_header(void)
 
 ZM_TESTS("vacation", ZM_TEST(programs_and_lists_are_not_answered), ZM_TEST(fields_forbid_an_answer),
          ZM_TEST(whole_addresses_are_compared),
-         ZM_TEST(nobody_is_answered_twice_within_the_interval), ZM_TEST(a_bare_number_is_days),
+         ZM_TEST(nobody_is_answered_twice_within_the_interval),
+         ZM_TEST(strange_lines_of_the_database_do_no_harm), ZM_TEST(a_bare_number_is_days),
          ZM_TEST(the_answer_refers_to_the_question),
          ZM_TEST(the_message_file_cannot_change_what_must_be),
          ZM_TEST(a_subject_is_encoded_in_the_header))

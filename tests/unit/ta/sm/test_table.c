@@ -152,8 +152,28 @@ static void addresses_are_no_options(void)
     CU_ASSERT_EQUAL(blamed, ZM_ARGUMENTS_RECIPIENT);
 }
 
-ZM_TESTS("sm table", ZM_TEST(first_line_of_a_name_counts),
-         ZM_TEST(programs_are_below_mailbin_unless_absolute),
+/* uux joins its words and takes them apart at blanks and marks outside of parentheses. */
+static void addresses_are_no_commands_of_uux(void)
+{
+    static const char *const bad[] = {"a) ;rm (b", "\"a)b\"", "\"(\"", "a)"};
+    static const char *const bad_hosts[] = {"a;b", "a b", "a>!/etc/x", "(a", "`a`", "a$b"};
+    apr_size_t i;
+    for (i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        command("x U /x uux - -r $h!rmail ($u)", "a@b", "h", bad[i], NULL);
+        CU_ASSERT_EQUAL(blamed, ZM_ARGUMENTS_RECIPIENT);
+        command("x - /x x $u", "a@b", "h", bad[i], NULL);
+        CU_ASSERT_EQUAL(blamed, ZM_ARGUMENTS_GOOD);
+    }
+    for (i = 0; i < sizeof bad_hosts / sizeof bad_hosts[0]; i++) {
+        command("x U /x uux - -r $h!rmail ($u)", "a@b", bad_hosts[i], "u", NULL);
+        CU_ASSERT_EQUAL(blamed, ZM_ARGUMENTS_RECIPIENT);
+    }
+    command("x U /x uux - -r $h!rmail ($u)", "a@b", "near!far-2.uucp", "x!y@\"b ;c\"", NULL);
+    CU_ASSERT_EQUAL(blamed, ZM_ARGUMENTS_GOOD);
+}
+
+ZM_TESTS("sm table", ZM_TEST(addresses_are_no_commands_of_uux),
+         ZM_TEST(first_line_of_a_name_counts), ZM_TEST(programs_are_below_mailbin_unless_absolute),
          ZM_TEST(flags_without_a_meaning_are_told), ZM_TEST(addresses_are_no_commands_of_shells),
          ZM_TEST(words_are_filled_in), ZM_TEST(empty_values_are_told),
          ZM_TEST(addresses_are_no_options))
