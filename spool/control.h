@@ -130,10 +130,15 @@ void zm_dsn_parse(zm_dsn_t *dsn, zm_str_t text);
 
 /* -- updating in place ---------------------------------------------------------- */
 
-/** Marks a pending recipient as being worked on by this process, and holds its byte-range lock.  ZM_E_BUSY when it is not pending. */
+/**
+ * Marks a pending recipient as being worked on by this process, and holds its byte-range lock.  ZM_E_BUSY when it is not
+ * pending.  In a spool where locks suffice the lock is all: the recipient stays as it was, and a crash leaves nothing.
+ */
 apr_status_t zm_control_claim(zm_object_t *control, uint64_t offset);
 /** Ends a claim: tag ' ' (again to do), '+' or '-'.  Releases the lock after the tag is written. */
 apr_status_t zm_control_release(zm_object_t *control, uint64_t offset, char tag);
+/** Whether somebody else has claimed any recipient without marking it. */
+apr_status_t zm_control_claimed(bool *claimed, zm_object_t *control);
 /** Writes a tag on a recipient that nobody has claimed (expiry; clearing a stale lock). */
 apr_status_t zm_control_mark(zm_object_t *control, uint64_t offset, char expected, char tag);
 /** Whether a '~' is stale: its bytes are unlocked and no process that the slot may name is alive. */

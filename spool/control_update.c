@@ -11,7 +11,9 @@
  * columns, which every reader sees and which a crash leaves behind, and a lock
  * on those bytes, which ends with us.  So a '~' whose lock is gone belongs to
  * nobody, unless an original agent, which takes no lock, wrote it: then the
- * process number decides.
+ * process number decides.  Where all who use the spool take locks the lock is
+ * all of a claim: the recipient stays ' ', and whoever wants to change that line
+ * takes the lock first.
  *
  *     r~ 12345    channel host user privilege
  *      ^-----^ CLAIM_WIDTH bytes from CLAIM_COLUMN
@@ -64,8 +66,11 @@ static apr_status_t lock_expecting(zm_object_t *control, uint64_t offset, char e
 
 apr_status_t zm_control_claim(zm_object_t *control, uint64_t offset)
 {
-    apr_status_t status = lock_expecting(control, offset, ' ');
-    if (status != APR_SUCCESS)
+    apr_status_t status;
+    if (zm_object_holds(control, offset + CLAIM_COLUMN, CLAIM_WIDTH))
+        return ZM_E_BUSY;
+    status = lock_expecting(control, offset, ' ');
+    if (status != APR_SUCCESS || zm_object_locks_suffice(control))
         return status;
     status = write_claim(control, offset, '~', zm_process_own());
     if (status != APR_SUCCESS)
@@ -73,13 +78,29 @@ apr_status_t zm_control_claim(zm_object_t *control, uint64_t offset)
     return status;
 }
 
-apr_status_t zm_control_release(zm_object_t *control, uint64_t offset, char tag)
+apr_status_t zm_control_claimed(bool *claimed, zm_object_t *control)
+{
+    *claimed = false;
+    return zm_object_locks_suffice(control) ? zm_object_locked(claimed, control, 0, INT64_MAX)
+                                            : APR_SUCCESS;
+}
+
+/* Ours, as the tag says; where the lock says so the tag is what it was when we took it. */
+static apr_status_t check_ours(zm_object_t *control, uint64_t offset)
 {
     char now;
-    apr_status_t status = read_tag(control, offset, &now);
-    if (status == APR_SUCCESS && now != '~')
-        status = ZM_E_BUSY;
-    if (status == APR_SUCCESS)
+    apr_status_t status;
+    if (zm_object_locks_suffice(control))
+        return zm_object_holds(control, offset + CLAIM_COLUMN, CLAIM_WIDTH) ? APR_SUCCESS
+                                                                            : ZM_E_BUSY;
+    status = read_tag(control, offset, &now);
+    return status == APR_SUCCESS && now != '~' ? ZM_E_BUSY : status;
+}
+
+apr_status_t zm_control_release(zm_object_t *control, uint64_t offset, char tag)
+{
+    apr_status_t status = check_ours(control, offset);
+    if (status == APR_SUCCESS && (tag != ' ' || !zm_object_locks_suffice(control)))
         status = write_claim(control, offset, tag, -1);
     zm_object_unlock(control, offset + CLAIM_COLUMN, CLAIM_WIDTH);
     return status;

@@ -268,7 +268,8 @@ typedef struct zm_emulated_object_t {
     zm_object_info_t info;
     bool being_made;
     zm_buf_t body;   /* of a small object: while it is made; what it was when last read, later */
-    bool stamped;    /* body and columns were read at this state of the database */
+    bool steady;     /* body and columns stay as they were read */
+    bool stamped;    /* and were read at this state of the database */
     zm_emulated_stamp_t stamp;
     zm_file_t *file; /* of a large object */
     char first;      /* the first byte of one that is being made: the last to reach its file */
@@ -298,6 +299,7 @@ apr_status_t zm_emulated_open_object(zm_engine_t *, zm_engine_object_t **, const
 apr_status_t zm_emulated_unlink(zm_engine_t *engine, const char *name);
 apr_status_t zm_emulated_adopt(zm_engine_t *, zm_engine_object_t **, int);
 void zm_emulated_close_object(zm_engine_object_t *);
+bool zm_emulated_names_unchanged(zm_engine_object_t *);
 apr_status_t zm_emulated_info(zm_engine_object_t *, zm_object_info_t *);
 apr_status_t zm_emulated_read(zm_engine_object_t *, uint64_t, void *, apr_size_t *);
 apr_status_t zm_emulated_overwrite(zm_engine_object_t *, uint64_t, const void *, apr_size_t);
@@ -317,6 +319,7 @@ apr_status_t zm_emulated_lock(zm_engine_object_t *, uint64_t, uint64_t);
 apr_status_t zm_emulated_unlock(zm_engine_object_t *, uint64_t, uint64_t);
 apr_status_t zm_emulated_locked(zm_engine_object_t *, bool *, uint64_t, uint64_t);
 apr_status_t zm_emulated_lock_whole(zm_engine_object_t *, bool);
+bool zm_emulated_holds(zm_engine_object_t *, uint64_t, uint64_t);
 /** Ends all locks of a handle. */
 void zm_emulated_drop_locks(zm_emulated_object_t *object);
 

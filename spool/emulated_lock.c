@@ -143,6 +143,19 @@ apr_status_t zm_emulated_locked(zm_engine_object_t *handle, bool *held, uint64_t
     return zm_file_locked(held, e->locks, place_of(object->info.id, from), to - from);
 }
 
+bool zm_emulated_holds(zm_engine_object_t *handle, uint64_t offset, uint64_t length)
+{
+    zm_emulated_object_t *object = zm_emulated_object(handle);
+    uint64_t from = start_of(offset), to = end_of(offset, length);
+    const zm_emulated_claim_t *claim;
+    bool found = false;
+    apr_thread_mutex_lock(object->engine->lock);
+    for (claim = object->engine->claims; claim != NULL && !found; claim = claim->next)
+        found = claim->holder == object && claim->from <= from && claim->to >= to;
+    apr_thread_mutex_unlock(object->engine->lock);
+    return found;
+}
+
 apr_status_t zm_emulated_lock_whole(zm_engine_object_t *handle, bool wait)
 {
     return take(zm_emulated_object(handle), 0, OFFSET_LIMIT, wait);

@@ -196,7 +196,7 @@ static void remember(zm_emulated_object_t *object, const zm_emulated_stamp_t *be
     object->stamp = *before;
 }
 
-static bool is_current(zm_emulated_object_t *object)
+static bool is_latest(zm_emulated_object_t *object)
 {
     zm_emulated_stamp_t now;
     if (!object->stamped)
@@ -204,6 +204,23 @@ static bool is_current(zm_emulated_object_t *object)
     zm_emulated_vfs_stamp(object->engine->reader.db, &now);
     object->stamped = now.valid && memcmp(now.header, object->stamp.header, sizeof now.header) == 0;
     return object->stamped;
+}
+
+static bool is_current(zm_emulated_object_t *object)
+{
+    return object->steady || is_latest(object);
+}
+
+bool zm_emulated_names_unchanged(zm_engine_object_t *handle)
+{
+    zm_emulated_object_t *object = zm_emulated_object(handle);
+    bool unchanged;
+    if (!object->steady) /* its stamp may be younger */
+        return false;
+    apr_thread_mutex_lock(object->engine->reader.lock);
+    unchanged = is_latest(object);
+    apr_thread_mutex_unlock(object->engine->reader.lock);
+    return unchanged;
 }
 
 static apr_status_t find(zm_emulated_object_t *object, const char *name)
@@ -269,6 +286,7 @@ apr_status_t zm_emulated_open_object(zm_engine_t *engine, zm_engine_object_t **r
             status = ZM_E_CORRUPT; /* unless it was removed between the two looks */
         }
     } while (status == ZM_E_CORRUPT && ++tries < 3);
+    object->steady = (how & ZM_OBJECT_STEADY) != 0;
     if (status == APR_SUCCESS)
         *result = (zm_engine_object_t *)object;
     else

@@ -101,6 +101,8 @@ typedef struct zm_engine_ops_t {
     apr_status_t (*adopt)(zm_engine_t *engine, zm_engine_object_t **object, int descriptor);
     void (*close_object)(zm_engine_object_t *object);
     apr_status_t (*info)(zm_engine_object_t *object, zm_object_info_t *info);
+    /** Whether no name of any object changed since this one was opened; false when in doubt; null: there is always doubt. */
+    bool (*names_unchanged)(zm_engine_object_t *object);
     apr_status_t (*read)(zm_engine_object_t *object, uint64_t offset, void *buffer, apr_size_t *length);
     /** APR_EINVAL: not all of that is there.  Then nothing has happened. */
     apr_status_t (*overwrite)(zm_engine_object_t *object, uint64_t offset, const void *data, apr_size_t length);
@@ -109,6 +111,8 @@ typedef struct zm_engine_ops_t {
     apr_status_t (*unlock)(zm_engine_object_t *object, uint64_t offset, uint64_t length);
     apr_status_t (*locked)(zm_engine_object_t *object, bool *held, uint64_t offset, uint64_t length);
     apr_status_t (*lock_whole)(zm_engine_object_t *object, bool wait);
+    /** Whether the handle has all of the range locked.  Null: there may be programs that take no locks. */
+    bool (*holds)(zm_engine_object_t *object, uint64_t offset, uint64_t length);
     apr_status_t (*set_owner)(zm_engine_object_t *object, zm_uid_t uid, zm_uid_t gid);
     apr_status_t (*set_mode)(zm_engine_object_t *object, uint32_t mode);
 

@@ -141,6 +141,8 @@ struct zm_native_object_t {
     zm_file_t *appending; /* a second open, made with the first append */
     uint64_t length;      /* of an object being made */
     bool being_made;
+    bool steady;             /* stays as it was */
+    zm_object_info_t opened; /* when it was opened */
     char name[ZM_ENGINE_NAME_SIZE]; /* scratch name, or the one it was opened by; "" when adopted */
 };
 

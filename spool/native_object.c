@@ -289,6 +289,8 @@ static apr_status_t open_file(zm_native_object_t *object, int flags, zm_file_t *
     status = zm_file_info(&info, *file);
     if (status == APR_SUCCESS && info.kind != ZM_FILE_REGULAR)
         status = ZM_E_UNSAFE;
+    if (status == APR_SUCCESS)
+        zm_native_info_of(&object->opened, &info);
     if (status == APR_SUCCESS && open_to_all)
         status = check_links(native, &info);
     if (status != APR_SUCCESS) {
@@ -318,6 +320,7 @@ apr_status_t zm_native_open_object(zm_engine_t *engine, zm_engine_object_t **res
         zm_native_give_back(object);
         return status;
     }
+    object->steady = (how & ZM_OBJECT_STEADY) != 0;
     *result = (zm_engine_object_t *)object;
     return APR_SUCCESS;
 }
@@ -350,10 +353,16 @@ void zm_native_close_object(zm_engine_object_t *object)
 
 /* -- using -------------------------------------------------------------------------- */
 
-apr_status_t zm_native_info(zm_engine_object_t *object, zm_object_info_t *info)
+apr_status_t zm_native_info(zm_engine_object_t *handle, zm_object_info_t *info)
 {
+    const zm_native_object_t *object = zm_native_object(handle);
     zm_file_info_t found;
-    apr_status_t status = zm_file_info(&found, zm_native_object(object)->file);
+    apr_status_t status;
+    if (object->steady) {
+        *info = object->opened;
+        return APR_SUCCESS;
+    }
+    status = zm_file_info(&found, object->file);
     if (status == APR_SUCCESS)
         zm_native_info_of(info, &found);
     return status;

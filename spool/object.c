@@ -321,6 +321,21 @@ void zm_object_close(zm_object_t *object)
     free_object(object);
 }
 
+apr_status_t zm_object_has_name(bool *has, zm_object_t *object, const char *name)
+{
+    const zm_engine_ops_t *ops = object->spool->ops;
+    zm_object_info_t own, named;
+    apr_status_t status;
+    *has = ops->names_unchanged != NULL && ops->names_unchanged(object->object);
+    if (*has)
+        return APR_SUCCESS;
+    status = ops->info(object->object, &own);
+    if (status == APR_SUCCESS)
+        status = zm_spool_info(&named, object->spool, name);
+    *has = status == APR_SUCCESS && named.id == own.id;
+    return APR_STATUS_IS_ENOENT(status) ? APR_SUCCESS : status;
+}
+
 /* Makes sure that the engine has the object, all of it. */
 static apr_status_t reach(zm_object_t *object)
 {
@@ -418,6 +433,17 @@ apr_status_t zm_object_locked(bool *held, zm_object_t *object, uint64_t offset, 
 apr_status_t zm_object_lock_whole(zm_object_t *object, bool wait)
 {
     return object->spool->ops->lock_whole(object->object, wait);
+}
+
+bool zm_object_locks_suffice(const zm_object_t *object)
+{
+    return object->spool->ops->holds != NULL;
+}
+
+bool zm_object_holds(const zm_object_t *object, uint64_t offset, uint64_t length)
+{
+    return object->spool->ops->holds != NULL &&
+           object->spool->ops->holds(object->object, offset, length);
 }
 
 apr_status_t zm_object_set_owner(zm_object_t *object, zm_uid_t uid, zm_uid_t gid)

@@ -158,6 +158,8 @@ apr_status_t zm_object_publish_wait(zm_object_t *object, const zm_target_t *targ
 
 #define ZM_OBJECT_READ 1
 #define ZM_OBJECT_UPDATE 2 /**< read, overwrite in place, append */
+/** Of a message, which nobody changes: what was seen when it was opened is not looked for again. */
+#define ZM_OBJECT_STEADY 4
 
 /** Opens a published object: regular ones only, and nothing through a link (ZM_E_UNSAFE). APR_ENOENT when there is none. */
 apr_status_t zm_object_open(zm_object_t **object, zm_spool_t *spool, const char *name, int how);
@@ -165,6 +167,8 @@ apr_status_t zm_object_open(zm_object_t **object, zm_spool_t *spool, const char 
  * appended to only if it was opened for that. */
 apr_status_t zm_object_adopt(zm_object_t **object, zm_spool_t *spool, int descriptor);
 void zm_object_close(zm_object_t *object); /**< null allowed */
+/** Whether the name by which it was opened still is a name of this object. */
+apr_status_t zm_object_has_name(bool *has, zm_object_t *object, const char *name);
 
 /** Reads at an offset; *length in/out; APR_EOF when nothing is left there. */
 apr_status_t zm_object_read(zm_object_t *object, uint64_t offset, void *buffer, apr_size_t *length);
@@ -181,6 +185,10 @@ apr_status_t zm_object_unlock(zm_object_t *object, uint64_t offset, uint64_t len
 apr_status_t zm_object_locked(bool *held, zm_object_t *object, uint64_t offset, uint64_t length);
 /** Exclusive lock over the whole object, as originals take it on router input. */
 apr_status_t zm_object_lock_whole(zm_object_t *object, bool wait);
+/** Whether every program that uses this spool takes locks, so that nothing else need tell who works on something. */
+bool zm_object_locks_suffice(const zm_object_t *object);
+/** Whether this handle has all of the range locked; only where locks suffice. */
+bool zm_object_holds(const zm_object_t *object, uint64_t offset, uint64_t length);
 apr_status_t zm_object_set_owner(zm_object_t *object, zm_uid_t uid, zm_uid_t gid);
 apr_status_t zm_object_set_mode(zm_object_t *object, uint32_t mode);
 

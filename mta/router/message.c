@@ -48,7 +48,8 @@ static bool is_anothers(const char *name)
 static apr_status_t open_message(router_message_t *message)
 {
     router_worker_t *worker = message->worker;
-    zm_object_info_t named, info;
+    zm_object_info_t info;
+    bool named = false;
     apr_status_t status;
     if (is_anothers(message->name))
         return APR_ENOENT;
@@ -61,8 +62,8 @@ static apr_status_t open_message(router_message_t *message)
     if (status == APR_SUCCESS)
         status = zm_object_info(&info, message->object);
     if (status == APR_SUCCESS)
-        status = zm_spool_info(&named, worker->spool, message->name);
-    if (status == APR_SUCCESS && named.id != info.id)
+        status = zm_object_has_name(&named, message->object, message->name);
+    if (status == APR_SUCCESS && !named)
         status = APR_ENOENT;
     if (status == APR_SUCCESS)
         status = normalise_name(message, &info);

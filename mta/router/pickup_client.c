@@ -150,7 +150,7 @@ apr_status_t router_open_message(router_opener_t *opener, zm_object_t **object, 
     int descriptor = -1;
     apr_status_t status;
     if (opener->path == NULL)
-        return zm_object_open(object, opener->spool, name, ZM_OBJECT_UPDATE);
+        return zm_object_open(object, opener->spool, name, ZM_OBJECT_UPDATE | ZM_OBJECT_STEADY);
     status = ask_for(opener, "message", "", name, NULL, &descriptor);
     return status != APR_SUCCESS ? status : zm_object_adopt(object, opener->spool, descriptor);
 }

@@ -273,10 +273,12 @@ apr_status_t zm_files_pending(const zm_opened_t *opened, uint32_t **offsets, uin
                               bool *locked)
 {
     const zm_control_file_t *file = opened->file;
+    apr_status_t status = zm_control_claimed(locked, opened->object);
     int i;
 
     *count = 0;
-    *locked = false;
+    if (status != APR_SUCCESS)
+        return status;
     *offsets = apr_palloc(opened->pool, ((apr_size_t)file->recipient_count + 1) * sizeof **offsets);
     for (i = 0; i < file->recipient_count; i++) {
         const zm_control_recipient_t *recipient = &file->recipients[i];
@@ -285,7 +287,7 @@ apr_status_t zm_files_pending(const zm_opened_t *opened, uint32_t **offsets, uin
         if (recipient->offset > UINT32_MAX)
             return ZM_E_LIMIT;
         if (recipient->tag == '~') {
-            apr_status_t status = unlock_stale(opened, recipient->offset);
+            status = unlock_stale(opened, recipient->offset);
             if (status == ZM_E_BUSY)
                 *locked = true;
             else if (status != APR_SUCCESS)

@@ -220,7 +220,8 @@ static bool open_message(zm_job_t *job, const zm_name_t *name)
                              zm_str_c(job->pool, job->file->message), NULL);
     apr_status_t status = ZM_E_UNSAFE;
     if (zm_str_find(job->file->message, '/') < 0 && zm_spool_name_valid(zm_str(path)))
-        status = zm_object_open(&job->message, job->agent->spool, path, ZM_OBJECT_READ);
+        status = zm_object_open(&job->message, job->agent->spool, path,
+                                ZM_OBJECT_READ | ZM_OBJECT_STEADY);
     if (status == APR_SUCCESS)
         status = zm_object_info(&job->info, job->message);
     if (status != APR_SUCCESS) {

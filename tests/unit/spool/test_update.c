@@ -55,8 +55,12 @@ static void claim_excludes_others_and_names_the_process(void)
     CU_ASSERT_EQUAL(zm_control_claim(f.one, BOB), ZM_E_BUSY);
     ZM_ASSERT_OK(zm_control_claim(f.two, EVE));
     file = parsed(&f);
-    CU_ASSERT_EQUAL(file->recipients[0].tag, '~');
-    CU_ASSERT_EQUAL(file->recipients[0].pid_slot, zm_process_own() % 1000000);
+    if (zm_object_locks_suffice(f.one)) {
+        CU_ASSERT_EQUAL(file->recipients[0].tag, ' ');
+    } else {
+        CU_ASSERT_EQUAL(file->recipients[0].tag, '~');
+        CU_ASSERT_EQUAL(file->recipients[0].pid_slot, zm_process_own() % 1000000);
+    }
     CU_ASSERT(file->complete);
     ZM_ASSERT_OK(zm_control_release(f.one, BOB, '+'));
     CU_ASSERT_EQUAL(zm_control_release(f.one, BOB, '+'), ZM_E_BUSY);
@@ -103,6 +107,8 @@ static void lock_of_a_dead_process_is_stale(void)
     fixture_t f = begin();
     bool stale = true;
     ZM_ASSERT_OK(zm_control_claim(f.two, BOB));
+    if (zm_object_locks_suffice(f.two)) /* as an agent that marks what it has would leave it */
+        ZM_ASSERT_OK(zm_object_overwrite(f.two, BOB + 1, "~ 12345", 7));
     ZM_ASSERT_OK(zm_control_lock_stale(&stale, f.one, BOB, zm_process_own() % 1000000));
     CU_ASSERT_FALSE(stale);
     zm_object_close(f.two); /* as if its process had died */
@@ -112,6 +118,26 @@ static void lock_of_a_dead_process_is_stale(void)
     CU_ASSERT_TRUE(stale);
     ZM_ASSERT_OK(zm_control_mark(f.one, BOB, '~', ' '));
     ZM_ASSERT_STR(zm_test_contents(f.test.spool, f.name), text);
+    end(&f);
+}
+
+/* Of a recipient that is being worked on: that others cannot see it by its tag is no reason to give
+ * it away. */
+static void claim_that_marks_nothing_is_seen_by_its_lock(void)
+{
+    fixture_t f = begin();
+    bool claimed = true;
+    ZM_ASSERT_OK(zm_control_claimed(&claimed, f.one));
+    CU_ASSERT_FALSE(claimed);
+    ZM_ASSERT_OK(zm_control_claim(f.two, EVE));
+    ZM_ASSERT_OK(zm_control_claimed(&claimed, f.one));
+    CU_ASSERT_EQUAL(claimed, parsed(&f)->recipients[1].tag == ' ');
+    CU_ASSERT_EQUAL(zm_control_mark(f.one, EVE, ' ', '-'), ZM_E_BUSY);
+    CU_ASSERT_EQUAL(zm_control_release(f.one, EVE, '+'), claimed ? ZM_E_BUSY : APR_SUCCESS);
+    zm_object_close(f.two);
+    f.two = NULL;
+    ZM_ASSERT_OK(zm_control_claimed(&claimed, f.one));
+    CU_ASSERT_FALSE(claimed);
     end(&f);
 }
 
@@ -183,5 +209,7 @@ static void message_is_read_through_its_object(void)
 ZM_TESTS("spool updates " ZM_TEST_ENGINE, ZM_TEST(claim_excludes_others_and_names_the_process),
          ZM_TEST(released_recipient_can_be_claimed_again),
          ZM_TEST(offsets_that_are_no_recipients_are_refused), ZM_TEST(mark_needs_the_expected_tag),
-         ZM_TEST(lock_of_a_dead_process_is_stale), ZM_TEST(diagnostics_are_appended_and_marked),
-         ZM_TEST(diagnostic_after_a_torn_one_is_read), ZM_TEST(message_is_read_through_its_object))
+         ZM_TEST(lock_of_a_dead_process_is_stale),
+         ZM_TEST(claim_that_marks_nothing_is_seen_by_its_lock),
+         ZM_TEST(diagnostics_are_appended_and_marked), ZM_TEST(diagnostic_after_a_torn_one_is_read),
+         ZM_TEST(message_is_read_through_its_object))
