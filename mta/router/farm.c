@@ -5,7 +5,7 @@
 
 #include "platform/log.h"
 
-#define AHEAD 4                             /* messages in a worker's hands at most */
+#define AHEAD 8                             /* messages in a worker's hands at most */
 #define LINE_LIMIT 65536                    /* longest line from a worker */
 #define FIRST_DELAY apr_time_from_msec(200) /* before a dead worker is replaced */
 #define LAST_DELAY apr_time_from_sec(30)
@@ -57,14 +57,18 @@ static void worker_reset(worker_t *worker)
     worker->ready = worker->retiring = worker->waiting = false;
 }
 
-/* What it had not answered for waits again; the one it was working on is a suspect. */
+/*
+ * What it had not answered for waits again; the one it was working on is a suspect.  That is the
+ * first that is there: it may have done those before, and died before it told us.
+ */
 static void worker_return_jobs(worker_t *worker, bool died)
 {
     router_farm_t *farm = worker->farm;
     router_job_t *job = worker->first;
-    bool suspect = died && worker->ready;
+    bool searching = died && worker->ready;
     while (job != NULL) {
         router_job_t *next = job->next;
+        bool suspect = searching && farm->options.exists(job, farm->options.baton);
         if (suspect && ++job->tries >= 2) {
             farm->figures.parked++;
             farm->options.poison(job, farm->options.baton);
@@ -72,7 +76,7 @@ static void worker_return_jobs(worker_t *worker, bool died)
         } else {
             router_queue_return(farm->options.queue, job);
         }
-        suspect = false;
+        searching = searching && !suspect;
         job = next;
     }
     worker->first = NULL;

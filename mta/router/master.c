@@ -38,7 +38,7 @@ typedef struct input_t {
     zm_listing_t *listing; /* a scan under way, */
     apr_time_t scan_began; /* since then */
     apr_pool_t *scan_pool;
-    zm_timer_t scan;
+    zm_timer_t scan, feed;
     bool scan_again; /* a name may have come where the scan under way has been already */
 } input_t;
 
@@ -150,8 +150,15 @@ static void on_hint(zm_str_t directory, zm_str_t leaf, void *baton)
             continue;
         snprintf(name, sizeof name, "%s/%.*s", input->directory, (int)leaf.length, leaf.data);
         found(input, name, apr_time_now());
-        router_farm_feed(input->farm);
+        zm_timer_set(&input->feed, 0); /* when all hints that are there have been read */
     }
+}
+
+static void feed_due(zm_timer_t *timer, void *baton)
+{
+    const input_t *input = baton;
+    (void)timer;
+    router_farm_feed(input->farm);
 }
 
 /* -- the farms -------------------------------------------------------------------------- */
@@ -327,6 +334,7 @@ static void add_input(master_t *master, const char *directory, int workers)
     apr_pool_create(&input->scan_pool, master->pool);
     make_hash_directories(master, directory);
     zm_timer_init(&input->scan, master->loop, scan_step, input);
+    zm_timer_init(&input->feed, master->loop, feed_due, input);
     if (zm_spool_watch(&input->watch, master->spool, directory, master->loop, on_watch, input) !=
         APR_SUCCESS)
         input->watch = NULL;
@@ -494,6 +502,7 @@ int router_master_run(const router_master_options_t *options, apr_pool_t *pool)
         log_figures(&master->inputs[i]);
         zm_spool_watch_close(master->inputs[i].watch);
         zm_timer_cancel(&master->inputs[i].scan);
+        zm_timer_cancel(&master->inputs[i].feed);
         router_queue_destroy(master->inputs[i].queue);
     }
     if (master->notify != NULL)

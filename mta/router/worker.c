@@ -11,12 +11,15 @@
 #include "mta/router/message.h"
 #include "mta/router/record.h"
 #include "mta/script/dialogue.h"
+#include "platform/clock.h"
 #include "platform/control.h"
 #include "platform/log.h"
 #include "platform/sandbox.h"
 
 #define LINE_LIMIT 4096
-#define MOST_LINES 10000 /* of what scripts print, for one message */
+#define ANSWERS_KEPT 4                      /* that may wait for more of them */
+#define LONGEST_KEPT apr_time_from_msec(20) /* from the last that were sent */
+#define MOST_LINES 10000                    /* of what scripts print, for one message */
 #define MESSAGE_STEPS                                                                              \
     160000000 /* of the interpreter, for one message; an eighth for one address                    \
                */
@@ -254,8 +257,17 @@ apr_status_t router_worker_confine(router_worker_t *worker, const char *log, zm_
 typedef struct channel_t {
     apr_file_t *in;
     zm_buf_t input; /* what has come and is not taken yet */
+    int kept;       /* answers that are not sent yet */
+    apr_time_t sent;
     apr_pool_t *pool;
 } channel_t;
+
+static void send_answers(channel_t *channel)
+{
+    fflush(stdout);
+    channel->kept = 0;
+    channel->sent = zm_clock_monotonic();
+}
 
 /* Reads what there is; waits for it if need be.  False: there will be nothing more. */
 static bool read_more(channel_t *channel)
@@ -300,8 +312,16 @@ static void give_back(void *baton)
     printf("#waiting\n");
     while ((name = take_name(channel, pool)) != NULL)
         printf("#return %s\n", name);
-    fflush(stdout);
+    send_answers(channel);
     apr_pool_destroy(pool);
+}
+
+/* One more is done.  Several are told at once, since each wakes the master, but before we wait. */
+static void answer(channel_t *channel)
+{
+    fputs("#hungry\n", stdout);
+    if (++channel->kept >= ANSWERS_KEPT || zm_clock_monotonic() - channel->sent >= LONGEST_KEPT)
+        send_answers(channel);
 }
 
 int router_worker_serve(router_worker_t *worker)
@@ -312,17 +332,16 @@ int router_worker_serve(router_worker_t *worker)
                  apr_pool_create(&pool, worker->pool) == APR_SUCCESS;
     zm_map_set_waiting(give_back, &channel);
     fputs("#hungry\n", stdout);
-    fflush(stdout);
     while (going) {
         const char *name = take_name(&channel, pool);
         if (name == NULL) {
+            send_answers(&channel);
             going = read_more(&channel);
             continue;
         }
         router_worker_process(worker, name);
         apr_pool_clear(pool);
-        fputs("#hungry\n", stdout);
-        fflush(stdout);
+        answer(&channel);
     }
     zm_map_set_waiting(NULL, NULL);
     zm_buf_free(&channel.input);

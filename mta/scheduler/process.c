@@ -109,7 +109,7 @@ static void take_lines(zm_process_t *process)
 }
 
 /* Reads what is there; sets at_end. */
-static void read_channel(zm_process_t *process, int rounds)
+static void read_channel(zm_process_t *process, int rounds, bool to_end)
 {
     while (rounds-- > 0 && !process->at_end) {
         apr_size_t length = READ_SIZE;
@@ -124,6 +124,8 @@ static void read_channel(zm_process_t *process, int rounds)
         }
         process->in.length += length;
         take_lines(process);
+        if (length < READ_SIZE && !to_end)
+            return; /* there was no more just now */
     }
 }
 
@@ -200,7 +202,7 @@ static void child_ended(zm_child_t *child, const zm_child_end_t *end, void *bato
     process->ended = true;
     process->abnormal = end->signalled || end->code != 0;
     zm_scheduler_tick(process->processes->scheduler);
-    read_channel(process, 10000); /* its last words */
+    read_channel(process, 10000, true); /* its last words */
     if (process->in.length > 0)
         zm_process_said(process, zm_buf_str(&process->in));
     tell_end(process, end);
@@ -258,7 +260,7 @@ static void ready(zm_watch_t *watch, int events, void *baton)
             zm_ta_writable(processes->scheduler, process->ta);
     }
     if ((events & ZM_READ) != 0)
-        read_channel(process, 8);
+        read_channel(process, 8, false);
     watch_for(process);
     if (process->at_end && !zm_timer_is_set(&process->patience))
         zm_timer_set(&process->patience, END_PATIENCE);

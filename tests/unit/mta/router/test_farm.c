@@ -16,6 +16,7 @@
 #define DEADLY 13
 #define STUCK 14
 #define GARBAGE 15
+#define UNTOLD 30 /* done, but the answer is kept for later */
 
 /* -- the worker's side ------------------------------------------------------------------------ */
 
@@ -80,7 +81,8 @@ static int play_worker(const char *directory, apr_pool_t *pool)
     while (hear(channel, line, sizeof line)) {
         misbehave(channel, atoi(line + strlen("router/")));
         note(pool, directory, version, line);
-        zm_role_say(channel, "#hungry\n");
+        if (atoi(line + strlen("router/")) != UNTOLD)
+            zm_role_say(channel, "#hungry\n");
     }
     note(pool, directory, version, "end");
     return 0;
@@ -117,7 +119,7 @@ static void on_poison(const router_job_t *job, void *baton)
 static bool exists(const router_job_t *job, void *baton)
 {
     (void)baton;
-    return job->id == 7;
+    return job->id == 7 || job->id == DEADLY || job->id == STUCK;
 }
 
 static void on_stopped(void *baton)
@@ -266,6 +268,21 @@ static void a_message_over_which_two_workers_die_is_set_aside(void)
     end(world);
 }
 
+static void what_a_dead_worker_had_done_and_not_told_is_not_suspected(void)
+{
+    farm_world_t *world;
+    configure("1");
+    world = begin(1, apr_time_from_sec(60));
+    UNTIL(world, world->started);
+    add(world, UNTOLD);
+    add(world, DEADLY);
+    add(world, 20);
+    UNTIL(world, world->poisoned != 0 && done("1 router/20\n"));
+    CU_ASSERT_EQUAL(world->poisoned, DEADLY);
+    CU_ASSERT_EQUAL(figures_of(world).deaths, 2);
+    end(world);
+}
+
 static void a_worker_that_does_not_come_back_is_killed(void)
 {
     farm_world_t *world;
@@ -397,6 +414,7 @@ int main(int argc, char **argv)
 {
     const zm_test_t tests[] = {ZM_TEST(every_message_is_handed_out_once),
                                ZM_TEST(a_message_over_which_two_workers_die_is_set_aside),
+                               ZM_TEST(what_a_dead_worker_had_done_and_not_told_is_not_suspected),
                                ZM_TEST(a_worker_that_does_not_come_back_is_killed),
                                ZM_TEST(garbage_of_a_worker_goes_to_the_log),
                                ZM_TEST(a_configuration_that_does_not_load_is_told),
