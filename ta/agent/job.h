@@ -61,6 +61,7 @@ typedef struct zm_job_t {
     zm_body_t body;
     zm_object_t *trace; /**< null: the submitter did not ask for one (trace.h) */
     apr_time_t started; /**< monotonic */
+    void *own;          /**< of the agent that has the job; null at first */
 } zm_job_t;
 
 typedef enum zm_job_state_t {

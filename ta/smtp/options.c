@@ -72,6 +72,10 @@ static apr_status_t keyword(void *target, const char *argument, zm_error_t *erro
         options->raw_cr = true;
     else if (strcmp(argument, "no-tls") == 0)
         options->no_tls = true;
+    else if (strncmp(argument, "dkim=", 5) == 0)
+        options->dkim_file = argument + 5;
+    else if (strncmp(argument, "arc=", 4) == 0)
+        options->arc_file = argument + 4;
     else
         return zm_agent_keyword(&options->strict, argument, error);
     return APR_SUCCESS;
@@ -176,7 +180,7 @@ static bool read_command_line(zm_smtp_options_t *options, int *argc, char **argv
          "do not prefer IPv6 addresses"},
         {'M', "lmtp", ZM_OPTION_FLAG, &options->lmtp, NULL, NULL, "speak LMTP"},
         {'O', NULL, ZM_OPTION_CALL_ARG, options, keyword, "WORD",
-         "ignore-ezmlm, raw-cr, no-tls, strict-3.0"},
+         "dkim=FILE, arc=FILE, ignore-ezmlm, raw-cr, no-tls, strict-3.0"},
         {'S', "tls", ZM_OPTION_TEXT, &options->tls_file, NULL, "FILE", "settings of TLS"},
         {'w', NULL, ZM_OPTION_NUMBER, &options->send_buffer, NULL, "BYTES", "socket send buffer"},
         {0, "jobs", ZM_OPTION_NUMBER, &jobs, NULL, "N", "serve up to N threads at once"},

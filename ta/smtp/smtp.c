@@ -5,6 +5,7 @@
 #include "platform/child.h"
 #include "ta/smtp/lane.h"
 #include "ta/smtp/log.h"
+#include "ta/smtp/sign.h"
 #include "ta/smtp/tls_client.h"
 
 static void on_job(zm_agent_t *agent, const zm_job_line_t *line, void *baton)
@@ -50,6 +51,7 @@ apr_status_t zm_smtp_open(zm_smtp_t *smtp, zm_smtp_options_t *options, zm_agent_
         if (status != APR_SUCCESS)
             return zm_error_system(error, status, "cannot open the log %s", options->log);
     }
+    smtp->signing = zm_signing_open(options, smtp->agent, pool);
     zm_tls_client_open(&smtp->tls, options, smtp->agent);
     dns.dnssec = zm_tls_client_needs_proof(smtp->tls);
     status = zm_dns_create(&smtp->dns, smtp->loop, &dns, error);

@@ -7,6 +7,7 @@
  *     session.h      one connection: greeting, EHLO, commands and replies in step
  *     transaction.h  MAIL, RCPT, DATA for recipients of one job, and their outcomes
  *     reply.h        replies
+ *     sign.h         DKIM signatures and ARC seals
  *     tally.h        what is counted of it
  *     trial.h        trying whether a destination takes connections
  *     servers.h      servers that are known for something
@@ -34,6 +35,7 @@ typedef struct zm_smtp_t {
     zm_dns_t *dns;
     zm_loop_t *loop;
     struct zm_tls_client_t *tls;
+    struct zm_signing_t *signing;  /**< null: nothing is signed (sign.h) */
     struct zm_protocol_log_t *log; /**< null: none (log.h) */
     apr_hash_t *lanes;             /**< by host */
     const char *identity;          /**< "smtp[PID]" */

@@ -8,6 +8,7 @@
 #include "ta/agent/report.h"
 #include "ta/smtp/envelope.h"
 #include "ta/smtp/log.h"
+#include "ta/smtp/sign.h"
 #include "ta/smtp/tally.h"
 
 #define RETRY 60 /* seconds, when a session breaks */
@@ -192,6 +193,21 @@ static void judge_recipient(zm_transaction_t *transaction, int index, const zm_p
     report(transaction, index, peer, &outcome);
 }
 
+/* Signs the letter as it will go to this peer.  False: nobody gets it now. */
+static bool sign(zm_transaction_t *transaction, const zm_peer_t *peer)
+{
+    zm_error_t error = {0};
+    apr_status_t status =
+        zm_signing_fields(&transaction->signature, transaction->smtp->signing, transaction->job,
+                          transaction->group, transaction->converted, &error);
+    if (status == APR_SUCCESS)
+        return true;
+    zm_agent_note(transaction->smtp->agent, "a letter cannot be signed: %s", error.text);
+    zm_transaction_fail(transaction, peer, ZM_RESULT_TEMPFAIL, "4.7.5",
+                        apr_psprintf(transaction->job->pool, "cannot sign: %s", error.text), 0);
+    return false;
+}
+
 bool zm_transaction_begin(zm_transaction_t *transaction, const zm_peer_t *peer)
 {
     apr_status_t status;
@@ -213,7 +229,7 @@ bool zm_transaction_begin(zm_transaction_t *transaction, const zm_peer_t *peer)
     else if ((wrong = zm_envelope_fault(transaction->group->sender, true)) != NULL)
         zm_transaction_fail(transaction, peer, ZM_RESULT_UNAVAILABLE, "5.1.7",
                             apr_psprintf(transaction->job->pool, "sender address: %s", wrong), 0);
-    else
+    else if (sign(transaction, peer))
         for (i = 0; i < transaction->count; i++)
             judge_recipient(transaction, i, peer);
     return !zm_transaction_done(transaction);
@@ -247,7 +263,9 @@ void zm_transaction_mail(const zm_transaction_t *transaction, const zm_peer_t *p
     if (transaction->eight_bit)
         zm_buf_add_c(out, " BODY=8BITMIME");
     if (peer->size)
-        zm_buf_printf(out, " SIZE=%llu", (unsigned long long)zm_job_size_estimate(job));
+        zm_buf_printf(
+            out, " SIZE=%llu",
+            (unsigned long long)(zm_job_size_estimate(job) + transaction->signature.length));
     if (peer->dsn)
         zm_envelope_mail_dsn(job, out);
     if (peer->deliver_by)
@@ -269,6 +287,15 @@ void zm_transaction_rcpt(const zm_transaction_t *transaction, const zm_peer_t *p
 
 /* -- the letter ------------------------------------------------------------ */
 
+static void add_signature(zm_str_t fields, zm_buf_t *out)
+{
+    zm_str_t line;
+    while (zm_str_cut(fields, '\n', &line, &fields)) {
+        zm_buf_add_str(out, line);
+        zm_buf_add(out, "\r\n", 2);
+    }
+}
+
 static void add_head(zm_transaction_t *transaction, zm_buf_t *out)
 {
     const zm_agent_t *agent = transaction->smtp->agent;
@@ -280,6 +307,7 @@ static void add_head(zm_transaction_t *transaction, zm_buf_t *out)
     transaction->filter = NULL;
     if (transaction->converted != NULL)
         transaction->filter = zm_filter_create(transaction->converted, transaction->job->pool);
+    add_signature(transaction->signature, out);
     zm_head_write(transaction->converted != NULL ? &transaction->converted->fields
                                                  : &transaction->group->fields,
                   &style, out);

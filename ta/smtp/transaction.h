@@ -47,7 +47,8 @@ typedef struct zm_transaction_t {
     bool eight_bit;                  /**< BODY=8BITMIME */
     bool chunked;                    /**< it goes as one BDAT: nothing is hidden, no dot ends it */
     const zm_converted_t *converted; /**< null: the letter goes as it is */
-    zm_filter_t *filter;             /**< of this transmission; null: none */
+    zm_str_t signature;  /**< fields in front of its header, LF between lines; "": none */
+    zm_filter_t *filter; /**< of this transmission; null: none */
     uint64_t body_at;
     uint64_t head_octets, octets; /**< sent: of the header with its empty line, and in all */
     zm_lines_t lines;
