@@ -15,6 +15,7 @@
 
 #include "mta/admin/certificates.h"
 #include "mta/admin/check.h"
+#include "mta/admin/dkim.h"
 #include "mta/admin/freezer.h"
 #include "mta/admin/import_check.h"
 #include "mta/admin/metrics.h"
@@ -473,6 +474,10 @@ static bool run_command(zmailer_t *zmailer, const char *const *words, int count,
         *code = tls_init(zmailer, words + 1, count - 1);
         return true;
     }
+    if (strcmp(word, "dkim") == 0) {
+        *code = dkim_command(words + 1, count - 1, zmailer->pool);
+        return true;
+    }
     if (strcmp(word, "resubmit") == 0 && count > 1) {
         resubmit_named(zmailer, words + 1, count - 1);
         *code = zmailer->code;
@@ -515,6 +520,7 @@ int main(int argc, char **argv)
         "...\n"
         "       zmailer [OPTION ...] tls-init [NAME ...]\n"
         "       zmailer [OPTION ...] freezer COMMAND ...\n"
+        "       zmailer [OPTION ...] dkim COMMAND ...\n"
         "       zmailer [OPTION ...] spool COMMAND ...";
     zmailer_t zmailer = {0};
     zm_error_t error = {0};

@@ -50,6 +50,27 @@ static zm_str_t with_blank(zm_headers_t *headers, zm_str_t value)
     return copy;
 }
 
+#define LINE 78
+
+/* A long value has a line for each method. */
+static zm_str_t folded(zm_headers_t *headers, zm_str_t value)
+{
+    zm_buf_t text = ZM_BUF_INIT;
+    zm_str_t copy;
+    apr_size_t i;
+    for (i = 0; i < value.length; i++) {
+        bool fold = value.length > LINE && i > 0 && value.data[i - 1] == ';' &&
+                    zm_is_blank((unsigned char)value.data[i]);
+        if (fold)
+            zm_buf_add_c(&text, "\n\t");
+        else
+            zm_buf_add_byte(&text, value.data[i]);
+    }
+    copy = zm_str_copy(headers->pool, zm_buf_str(&text));
+    zm_buf_free(&text);
+    return copy;
+}
+
 void zm_headers_add_authentication_results(zm_headers_t *headers, zm_str_t text,
                                            const char *hostname)
 {
@@ -62,7 +83,7 @@ void zm_headers_add_authentication_results(zm_headers_t *headers, zm_str_t text,
             zm_headers_remove(headers, header);
     }
     zm_headers_insert(headers, headers->first != NULL ? headers->first->next : NULL, name,
-                      with_blank(headers, zm_str_trim(text)));
+                      with_blank(headers, folded(headers, zm_str_trim(text))));
 }
 
 bool zm_headers_complete_message_id(zm_headers_t *headers, bool resent, zm_str_t id)

@@ -1,4 +1,5 @@
 #include "mta/mail/complete.h"
+#include "mta/mail/header_text.h"
 #include "mta/mail/recipients.h"
 #include "mta/mail/sender.h"
 #include "tests/unit/mta/mail/fields.h"
@@ -153,6 +154,22 @@ static void missing_date_and_message_id_are_appended(void)
     CU_ASSERT_FALSE(zm_headers_complete_message_id(headers, true, ZM_S("<3@4>")));
 }
 
+static void long_authentication_results_are_folded(void)
+{
+    zm_headers_t *headers =
+        zm_headers_of_text(ZM_S("Received: by mx.org\nTo: x\n"), zm_test_pool());
+    zm_header_t *header;
+    zm_headers_add_authentication_results(
+        headers,
+        ZM_S("mx.org; spf=pass smtp.mailfrom=example.org; dmarc=pass (p=reject) "
+             "header.from=example.org"),
+        "mx.org");
+    header = zm_headers_find(headers, "Authentication-Results");
+    ZM_ASSERT_STR(zm_str_c(zm_test_pool(), header->value),
+                  " mx.org;\n\tspf=pass smtp.mailfrom=example.org;\n\tdmarc=pass (p=reject) "
+                  "header.from=example.org");
+}
+
 static void authentication_results_of_ours_cannot_be_forged(void)
 {
     zm_headers_t *headers = headers_of("Received: r\nAuthentication-Results: MX.org; dkim=pass\n"
@@ -178,4 +195,5 @@ ZM_TESTS("mail.sequence", ZM_TEST(sender_is_the_best_good_field),
          ZM_TEST(killed_fields_and_blind_copies_go),
          ZM_TEST(missing_from_is_added_before_to_or_subject), ZM_TEST(missing_to_is_an_empty_group),
          ZM_TEST(missing_date_and_message_id_are_appended),
+         ZM_TEST(long_authentication_results_are_folded),
          ZM_TEST(authentication_results_of_ours_cannot_be_forged), ZM_TEST(received_goes_first))
