@@ -8,6 +8,7 @@
  * taken for commands; a size that cannot be read ends the connection for the same
  * reason.
  */
+#include <apr_strings.h>
 #include <string.h>
 
 #include "mta/smtpserver/session_parts.h"
@@ -141,6 +142,38 @@ static bool read_arguments(session_t *session, zm_str_t arguments)
     return zm_str_equal_nocase(last, ZM_S("LAST")) && !zm_str_word(&rest, &last);
 }
 
+static void begin_chunk(session_t *session)
+{
+    session->chunk_left = session->chunk_size;
+    session->chunk_return = session->state;
+    session->state = SESSION_IN_CHUNK;
+    session_await_data(session);
+    if (session->chunk_left == 0)
+        chunk_end(session);
+}
+
+static void begin_message(session_t *session)
+{
+    data_begin(session);
+    if (data_is_spray(session))
+        transaction_fail(session->transaction, ZM_E_PROTOCOL);
+}
+
+/* The octets are read whatever the policy daemon says: a refusal is told afterwards. */
+static void on_hooked(session_t *session, const policy_verdict_t *verdict)
+{
+    transaction_t *transaction = session->transaction;
+    begin_message(session);
+    if (verdict != NULL && verdict->result != POLICY_ACCEPT) {
+        transaction->hooked_code = verdict->code;
+        apr_cpystrn(transaction->hooked_enhanced, verdict->enhanced,
+                    sizeof transaction->hooked_enhanced);
+        zm_buf_add_c(&transaction->hooked_text, verdict->text);
+        transaction_fail(transaction, ZM_E_PROTOCOL);
+    }
+    begin_chunk(session);
+}
+
 void command_bdat(session_t *session, zm_str_t arguments, apr_size_t column)
 {
     (void)column;
@@ -150,16 +183,13 @@ void command_bdat(session_t *session, zm_str_t arguments, apr_size_t column)
         session_finish(session, "malformed BDAT");
         return;
     }
-    if (session->state == SESSION_RECIPIENT_OR_DATA) {
-        data_begin(session);
-        if (data_is_spray(session))
-            transaction_fail(session->transaction, ZM_E_PROTOCOL);
-    } else if (session->state != SESSION_CHUNKS)
+    if (session->state == SESSION_RECIPIENT_OR_DATA && hooking_wanted(session, HOOKING_DATA)) {
+        hooking_ask(session, HOOKING_DATA, on_hooked);
+        return;
+    }
+    if (session->state == SESSION_RECIPIENT_OR_DATA)
+        begin_message(session);
+    else if (session->state != SESSION_CHUNKS)
         transaction_end(session);
-    session->chunk_left = session->chunk_size;
-    session->chunk_return = session->state;
-    session->state = SESSION_IN_CHUNK;
-    session_await_data(session);
-    if (session->chunk_left == 0)
-        chunk_end(session);
+    begin_chunk(session);
 }

@@ -98,6 +98,8 @@ struct config_group_t {
     const char *contact;
     const service_t *milters[CONFIG_MILTERS]; /**< that look at messages, in this order */
     int milter_count;
+    const service_t *hook; /**< a policy daemon; null: none */
+    int hook_stages;       /**< HOOKING_: when it is asked */
 };
 
 /** A scheduler that is told of ETRN. */

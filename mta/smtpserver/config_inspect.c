@@ -1,7 +1,8 @@
-/* The parameters of what looks at messages: content filters and milters. */
+/* The parameters of what looks at messages: content filters, milters and policy daemons. */
 #include <apr_file_info.h>
 
 #include "mta/smtpserver/config_parts.h"
+#include "mta/smtpserver/hooking.h"
 
 #define UNIX ZM_S("unix:")
 
@@ -76,4 +77,57 @@ void config_milter(config_reader_t *reader)
 void config_no_milter(config_reader_t *reader)
 {
     reader->group->milter_count = 0;
+}
+
+/* "rcpt,data" */
+static bool read_stages(zm_str_t words, int *stages)
+{
+    static const struct {
+        zm_str_t name;
+        int stage;
+    } known[] = {{ZM_STR("helo"), HOOKING_HELO},
+                 {ZM_STR("mail"), HOOKING_MAIL},
+                 {ZM_STR("rcpt"), HOOKING_RCPT},
+                 {ZM_STR("data"), HOOKING_DATA}};
+    const apr_size_t count = sizeof known / sizeof known[0];
+    zm_str_t word;
+    bool more;
+    apr_size_t i;
+    *stages = 0;
+    do {
+        more = zm_str_cut(words, ',', &word, &words);
+        for (i = 0; i < count && !zm_str_equal_nocase(word, known[i].name); i++)
+            continue;
+        if (i == count)
+            return false;
+        *stages |= known[i].stage;
+    } while (more);
+    return true;
+}
+
+void config_hook(config_reader_t *reader)
+{
+    config_group_t *group = reader->group;
+    zm_str_t word = reader->words[0];
+    service_t *service = apr_palloc(reader->pool, sizeof *service);
+    int stages = HOOKING_ALL;
+    if (!service_parse(service, word, reader->pool)) {
+        config_error(
+            reader,
+            "PARAM policy-hook: expected unix:PATH, inet:HOST:PORT or inet:PORT@HOST, not %.*s",
+            (int)word.length, word.data);
+    } else if (reader->count > 1 && !read_stages(reader->words[1], &stages)) {
+        config_error(reader,
+                     "PARAM policy-hook: expected some of helo,mail,rcpt,data behind the address, "
+                     "not %.*s",
+                     (int)reader->words[1].length, reader->words[1].data);
+    } else {
+        group->hook = service;
+        group->hook_stages = stages;
+    }
+}
+
+void config_no_hook(config_reader_t *reader)
+{
+    reader->group->hook = NULL;
 }

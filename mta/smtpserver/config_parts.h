@@ -43,6 +43,8 @@ void config_bind(config_reader_t *reader, config_door_t door);
 void config_filter(config_reader_t *reader);
 void config_milter(config_reader_t *reader);
 void config_no_milter(config_reader_t *reader);
+void config_hook(config_reader_t *reader);
+void config_no_hook(config_reader_t *reader);
 void config_failmode(config_reader_t *reader);
 /** A line of etrn-cluster. */
 void config_node(config_reader_t *reader);

@@ -269,6 +269,8 @@ static const keyword_t keywords[] = {
     {.name = "debug-contentfilter", .kind = ON, .offset = C(filter.debug)},
     {.name = "milter", .kind = CALL, .call = config_milter, .words = 1},
     {.name = "no-milter", .kind = CALL, .call = config_no_milter},
+    {.name = "policy-hook", .kind = CALL, .call = config_hook, .words = 1},
+    {.name = "no-policy-hook", .kind = CALL, .call = config_no_hook},
 
     {.name = "BindSmtp", .kind = CALL, .call = bind_smtp, .words = 1},
     {.name = "BindAddress", .kind = CALL, .call = bind_address, .words = 1},
@@ -400,8 +402,7 @@ static const keyword_t keywords[] = {
     {.name = "accept-percent-kludge",
      .kind = NOTICE,
      .note = "it is obsolete: local parts with % are always looked through"},
-    {.name = "perl-hook", .kind = WARNING, .note = "it is obsolete"},
-    {.name = "policy-hook", .kind = WARNING, .note = "this version has no policy hook"},
+    {.name = "perl-hook", .kind = WARNING, .note = "it is obsolete: policy-hook asks a daemon"},
     {.name = "policydb-submit", .kind = WARNING, .note = "a group has its own: newgroup"},
     {.name = "tracking-cluster",
      .kind = NOTICE,

@@ -110,6 +110,9 @@ void data_begin(session_t *session)
         status = add_comment(session);
     if (status == APR_SUCCESS && session->group->spf_received && session->policy.spf_known)
         status = add_spf(session);
+    if (status == APR_SUCCESS && transaction->fields.length > 0)
+        status = zm_submit_write(transaction->submission, transaction->fields.data,
+                                 transaction->fields.length);
     if (status != APR_SUCCESS)
         transaction_fail(transaction, status);
     if (transaction->authres_at > 0)
@@ -118,9 +121,34 @@ void data_begin(session_t *session)
     header_scan_init(&transaction->header);
 }
 
-void command_data(session_t *session, zm_str_t arguments, apr_size_t column)
+static void start(session_t *session)
 {
     apr_status_t failure;
+    data_begin(session);
+    failure = session->transaction->failure;
+    if (failure != APR_SUCCESS) {
+        transaction_end(session);
+        reply_spool_failure(session, failure);
+        return;
+    }
+    session->state = SESSION_IN_DATA;
+    session_await_data(session);
+    reply(session, 354, NULL, "Send the message; a line with a lone dot ends it");
+}
+
+static void on_hooked(session_t *session, const policy_verdict_t *verdict)
+{
+    if (verdict == NULL || verdict->result == POLICY_ACCEPT) {
+        start(session);
+        return;
+    }
+    session_tarpit(session);
+    reply(session, verdict->code, verdict->enhanced, "%s %s", session->client_text, verdict->text);
+    transaction_end(session);
+}
+
+void command_data(session_t *session, zm_str_t arguments, apr_size_t column)
+{
     (void)column;
     if (arguments.length > 0) {
         command_error(session, 501, "5.5.4", "DATA takes no argument");
@@ -135,16 +163,10 @@ void command_data(session_t *session, zm_str_t arguments, apr_size_t column)
         refuse_spray(session);
         return;
     }
-    data_begin(session);
-    failure = session->transaction->failure;
-    if (failure != APR_SUCCESS) {
-        transaction_end(session);
-        reply_spool_failure(session, failure);
-        return;
-    }
-    session->state = SESSION_IN_DATA;
-    session_await_data(session);
-    reply(session, 354, NULL, "Send the message; a line with a lone dot ends it");
+    if (hooking_wanted(session, HOOKING_DATA))
+        hooking_ask(session, HOOKING_DATA, on_hooked);
+    else
+        start(session);
 }
 
 /* -- while it comes ---------------------------------------------------------------------- */
@@ -251,8 +273,11 @@ bool data_input(session_t *session)
 
 void data_refuse(session_t *session)
 {
-    const transaction_t *transaction = session->transaction;
-    if (data_is_spray(session))
+    transaction_t *transaction = session->transaction;
+    if (transaction->hooked_code != 0)
+        reply(session, transaction->hooked_code, transaction->hooked_enhanced, "%s %s",
+              session->client_text, zm_buf_c(&transaction->hooked_text));
+    else if (data_is_spray(session))
         refuse_spray(session);
     else if (transaction->too_big)
         reply(session, 552, "5.3.4", "the message is too big: the limit is %lld octets",

@@ -56,7 +56,9 @@ void inspection_reply(session_t *session, const char *id)
 int64_t inspection_freezes(const session_t *session)
 {
     int64_t number = session->transaction->outcome.number;
-    return number > 0 ? number : session->policy.freeze;
+    if (number <= 0)
+        number = session->policy.freeze;
+    return number <= 0 && session->transaction->hold ? 2 : number;
 }
 
 /* -- what was decided -----------------------------------------------------------------------------

@@ -457,6 +457,12 @@ static void ask_rules(policy_ask_t **ask, policy_t *policy, zm_map_t *map,
     answer(question, result, rules.message, policy->scratch, fn, baton);
 }
 
+void policy_begin_message(policy_state_t *state)
+{
+    state->sender_freeze = state->sender_norelay = state->spf_known = false;
+    state->freeze = 0;
+}
+
 /* -- asking ------------------------------------------------------------------------------- */
 
 void policy_ask(policy_ask_t **ask, policy_t *policy, const policy_question_t *question,

@@ -131,6 +131,8 @@ apr_status_t policy_create(policy_t **policy, const policy_options_t *options, a
  * the question. */
 bool policy_trusts(const zm_endpoint_t *client, bool local);
 
+/** Forgets what the state has of the message before; POLICY_SENDER begins with that too. */
+void policy_begin_message(policy_state_t *state);
 /** Puts a question; fn is called once.  *ask is null when it was answered before this returns. */
 void policy_ask(policy_ask_t **ask, policy_t *policy, const policy_question_t *question,
                 policy_fn *fn, void *baton);

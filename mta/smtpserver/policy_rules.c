@@ -276,8 +276,7 @@ int rules_of_sender(rules_t *rules)
     zm_policy_set_t wanted =
         S(REJECTSOURCE) | S(FREEZESOURCE) | S(SENDERNORELAY) | S(SENDEROKWITHDNS);
     int result;
-    state->sender_freeze = state->sender_norelay = state->spf_known = false;
-    state->freeze = 0;
+    policy_begin_message(state);
     if (state->always_reject)
         return rejected(rules);
     if (state->always_freeze)

@@ -6,6 +6,7 @@
 #include "mta/conf/site.h"
 #include "mta/map/policy.h"
 #include "mta/smtpserver/filter.h"
+#include "mta/smtpserver/hook.h"
 #include "mta/smtpserver/localnames.h"
 #include "mta/smtpserver/mailconf.h"
 #include "mta/smtpserver/turn_file.h"
@@ -273,6 +274,18 @@ static void make_filters(const program_t *program, server_t *server, apr_pool_t 
     server->filters = filters_create(&options, pool);
 }
 
+static void make_hooks(server_t *server, apr_pool_t *pool)
+{
+    const apr_array_header_t *groups = server->config->groups;
+    int i;
+    server->hooks = apr_pcalloc(pool, (apr_size_t)(groups->nelts + 1) * sizeof(hook_t *));
+    for (i = 0; i < groups->nelts; i++) {
+        const config_group_t *group = APR_ARRAY_IDX(groups, i, config_group_t *);
+        if (group->hook != NULL)
+            server->hooks[i] = hook_create(server->loop, server->dns, group->hook, pool);
+    }
+}
+
 apr_status_t program_server(const program_t *program, server_t *server, const config_t *config,
                             zm_loop_t *loop, apr_pool_t *pool, zm_error_t *error)
 {
@@ -311,13 +324,17 @@ apr_status_t program_server(const program_t *program, server_t *server, const co
         server->inquiries = inquiries_create(loop, program_desk_path(program, CLERK_ROUTER),
                                              is_alone(program) ? 0 : INQUIRY_ATTACH, pool);
     make_filters(program, server, pool);
+    make_hooks(server, pool);
     return APR_SUCCESS;
 }
 
 void program_server_end(server_t *server)
 {
+    int i;
     inquiries_close(server->inquiries);
     filters_close(server->filters);
+    for (i = 0; server->hooks != NULL && i < server->config->groups->nelts; i++)
+        hook_close(server->hooks[i]);
     turns_close(server->turns);
     if (server->dns != NULL)
         zm_dns_destroy(server->dns);

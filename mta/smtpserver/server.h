@@ -25,6 +25,7 @@ typedef struct server_t {
     const tls_engine_t *tls;   /**< null: TLS is not to be had */
     inquiries_t *inquiries;    /**< to the router; null: it is not asked */
     struct filters_t *filters; /**< content filters; null: none */
+    struct hook_t **hooks;     /**< policy daemons, by the numbers of groups; null: none */
     struct turns_t *turns;     /**< for ETRN */
     struct rates_t *rates;     /**< what clients have sent; null: nobody counts */
     zm_dns_t *dns;             /**< for the names of clients; null: they are not asked for */

@@ -80,6 +80,7 @@ static void release(session_t *session)
     peer_end(session->peer);
     turn_cancel(session->turn);
     inspection_cancel(session);
+    hook_cancel(session->hook);
     transaction_end(session);
     zm_timer_cancel(&session->delay);
     zm_buf_free(&session->helo);
@@ -307,8 +308,8 @@ static void count_rates(const session_t *session, policy_question_t *question)
         question->recipients += (uint64_t)session->transaction->accepted;
 }
 
-void session_ask(session_t *session, policy_stage_t stage,
-                 void (*then)(session_t *session, const policy_verdict_t *verdict))
+static void ask_policy(session_t *session, policy_stage_t stage,
+                       void (*then)(session_t *session, const policy_verdict_t *verdict))
 {
     transaction_t *transaction = session->transaction;
     zm_str_t greeting = zm_buf_str(&session->helo), verb;
@@ -339,6 +340,31 @@ void session_ask(session_t *session, policy_stage_t stage,
     session->asking = false;
     if (!session->answered)
         session_wait(session);
+}
+
+/* The policy daemon has decided, or left it to the rules. */
+static void on_hooked(session_t *session, const policy_verdict_t *verdict)
+{
+    if (verdict != NULL)
+        session->asked_then(session, verdict);
+    else
+        ask_policy(session, session->asked_stage, session->asked_then);
+}
+
+void session_ask(session_t *session, policy_stage_t stage,
+                 void (*then)(session_t *session, const policy_verdict_t *verdict))
+{
+    static const int stages[] = {[POLICY_CONNECT] = 0,
+                                 [POLICY_HELO] = HOOKING_HELO,
+                                 [POLICY_SENDER] = HOOKING_MAIL,
+                                 [POLICY_RECIPIENT] = HOOKING_RCPT};
+    if (!hooking_wanted(session, stages[stage])) {
+        ask_policy(session, stage, then);
+        return;
+    }
+    session->asked_stage = stage;
+    session->asked_then = then;
+    hooking_ask(session, stages[stage], on_hooked);
 }
 
 /* -- events of the stream ---------------------------------------------------------------- */

@@ -35,6 +35,8 @@
 #include "mta/smtpserver/envelope.h"
 #include "mta/smtpserver/filter.h"
 #include "mta/smtpserver/header_scan.h"
+#include "mta/smtpserver/hook.h"
+#include "mta/smtpserver/hooking.h"
 #include "mta/smtpserver/inspection.h"
 #include "mta/smtpserver/milters.h"
 #include "mta/smtpserver/peer.h"
@@ -87,7 +89,12 @@ typedef struct transaction_t {
     authres_t *authres;  /* null: not asked, or not yet */
     uint64_t content;    /* octet offset of the header in the submission */
     bool milters;        /* they look at it */
-    outcome_t outcome;   /* of those who have looked at it */
+    zm_buf_t fields;     /* header fields that the policy daemon wants */
+    bool hold;           /* it wants the message set aside */
+    int hooked_code;     /* of its refusal at DATA; 0: none */
+    char hooked_enhanced[16];
+    zm_buf_t hooked_text;
+    outcome_t outcome; /* of those who have looked at it */
 } transaction_t;
 
 struct session_t {
@@ -124,6 +131,11 @@ struct session_t {
     filter_ask_t *filtering; /* the content filter is being asked */
     milters_t *milters;      /* null: none has been asked */
     milters_fn *milters_then;
+    hook_ask_t *hook; /* the policy daemon is being asked */
+    int hooking_stage;
+    hooking_fn *hooking_then;
+    policy_stage_t asked_stage; /* the policy is asked when it has answered */
+    void (*asked_then)(session_t *session, const policy_verdict_t *verdict);
     policy_state_t policy;
     peer_t *peer; /* null: the client has no names worth asking for */
     turn_t *turn; /* ETRN under way */

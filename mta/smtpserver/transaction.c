@@ -37,6 +37,8 @@ void transaction_end(session_t *session)
         zm_submit_abort(transaction->submission);
     zm_buf_free(&transaction->command);
     zm_buf_free(&transaction->refused);
+    zm_buf_free(&transaction->fields);
+    zm_buf_free(&transaction->hooked_text);
     zm_buf_free(&transaction->outcome.text);
     apr_pool_destroy(transaction->pool);
     if (session->state != SESSION_HELLO)
