@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "mta/admin/check_dns.h"
 #include "mta/admin/daemons.h"
 #include "mta/admin/spool_commands.h"
 #include "mta/conf/site.h"
@@ -265,10 +266,15 @@ static void check_forward(void *baton, const zm_user_t *user)
              apr_psprintf(check->pool, "%s: %s; programs and files in it are refused", path, why));
 }
 
-int check_all(const zm_zenv_t *zenv, bool json, apr_pool_t *pool)
+static void tell_other(void *baton, const char *what, bool good, const char *detail)
 {
-    check_t check = {.zenv = zenv, .json = json, .pool = pool};
-    if (json)
+    tell(baton, what, good, detail);
+}
+
+int check_all(const zm_zenv_t *zenv, const check_options_t *options, apr_pool_t *pool)
+{
+    check_t check = {.zenv = zenv, .json = options->json, .pool = pool};
+    if (options->json)
         printf("{\"checks\":[");
     check_places(&check);
     check_spool(&check);
@@ -278,7 +284,9 @@ int check_all(const zm_zenv_t *zenv, bool json, apr_pool_t *pool)
     check_directory(&check, "fqlists", 0664);
     check_directory(&check, "modlists", 0664);
     zm_user_each(check_forward, &check, pool);
-    if (json)
+    if (options->dns || options->zones != NULL)
+        check_dns(zenv, options->zones, tell_other, &check, pool);
+    if (options->json)
         printf("],\"wrong\":%d}\n", check.wrong);
     return check.wrong;
 }

@@ -235,7 +235,8 @@ static void do_version(zmailer_t *zmailer)
 
 static void do_check(zmailer_t *zmailer)
 {
-    if (check_all(zmailer->zenv, zmailer->json, zmailer->pool) > 0 && zmailer->code == 0)
+    zmailer->check.json = zmailer->json;
+    if (check_all(zmailer->zenv, &zmailer->check, zmailer->pool) > 0 && zmailer->code == 0)
         zmailer->code = 1;
 }
 
@@ -530,6 +531,10 @@ int main(int argc, char **argv)
          "status, check, import-check, tls-check, setup, freezer list and metrics as JSON"},
         {0, "foreground", ZM_OPTION_FLAG, &zmailer.foreground, NULL, NULL,
          "start: stay, and restart daemons that end"},
+        {0, "dns", ZM_OPTION_FLAG, &zmailer.check.dns, NULL, NULL,
+         "check: ask DNS about our name and addresses too"},
+        {0, "dnsbl", ZM_OPTION_TEXT, &zmailer.check.zones, NULL, "ZONE,...",
+         "check: and these DNS lists"},
         {'n', "dry-run", ZM_OPTION_FLAG, &zmailer.dry_run, NULL, NULL,
          "setup: tell what would be done"},
         {'y', "yes", ZM_OPTION_FLAG, &zmailer.yes, NULL, NULL, "setup: ask nothing"},

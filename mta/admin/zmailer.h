@@ -6,6 +6,7 @@
 
 #include <apr_tables.h>
 
+#include "mta/admin/check.h"
 #include "mta/admin/daemons.h"
 #include "mta/admin/instance.h"
 
@@ -17,6 +18,7 @@ typedef struct zmailer_t {
     zm_zenv_options_t where;
     instance_options_t instance;
     apr_pool_t *pool;
+    check_options_t check;
     const char *postmaster;
     apr_array_header_t *variables; /**< of setup: "NAME=VALUE" */
     bool quiet, json, foreground, dry_run, yes;

@@ -5,7 +5,7 @@ from zm import *
 
 class Zone:
     """A name server: (name, type) -> list of data on the wire; everything else does not exist."""
-    A, MX, TXT = 1, 15, 16
+    A, PTR, MX, TXT = 1, 12, 15, 16
 
     def __init__(self, records):
         self.records = records
@@ -163,6 +163,29 @@ def test_the_postmaster_is_told_when_something_is_wrong():
         check(message['Subject'] == 'Zmailer Alert:1 messages in deferred' and 'scheduler' in body_of(message), message.as_string())
         i.append('etc/zmailer.conf', 'MAX_NT=many\n')
         check('MAX_NT' in look(i, code=78).err, 'no reason')
+
+
+def test_check_asks_dns_about_ourselves():
+    ptr = lambda ip: '.'.join(reversed(ip.split('.'))) + '.in-addr.arpa'
+    txt = lambda text: [bytes([len(text)]) + text.encode()]
+    name = 'mx.here.test'
+    records = {(name, Zone.A): [bytes([198, 51, 100, 25])], (ptr('198.51.100.25'), Zone.PTR): [Zone.name(name)],
+               (name, Zone.TXT): txt('v=spf1 a include:other.test -all'), ('other.test', Zone.TXT): txt('v=spf1 ip4:198.51.100.64/26'),
+               ('70.100.51.198.bad.test', Zone.A): [bytes([127, 0, 0, 2])]}
+    with Zone(records) as zone, Instance(hostname=name) as i:
+        def look(*words):
+            told = json.loads(i.zmailer('--json', *words, 'check', code=None, env={'RESOLVER': zone.where}).out)
+            return {(c['what'], c['good']) for c in told['checks'] if '198.51.100' in c.get('detail', '')}
+        check(look() == set(), 'DNS was asked')
+        i.append('etc/zmailer.conf', 'SELFADDRESSES=[198.51.100.25]\n')
+        check(look('--dns') == {('name', True), ('reverse', True), ('SPF', True)}, look('--dns'))
+        i.append('etc/zmailer.conf', 'SELFADDRESSES=[198.51.100.70]\n')
+        found = look('--dnsbl', 'bad.test')
+        check(found == {('name', False), ('name', True), ('reverse', False), ('SPF', True), ('list', False)}, found)
+        i.append('etc/zmailer.conf', 'SELFADDRESSES=[198.51.100.26]\n')
+        check(('SPF', False) in look('--dns'), look('--dns'))
+        records[(ptr('198.51.100.26'), Zone.PTR)] = [Zone.name('elsewhere.test')]
+        check(('reverse', False) in look('--dns'), look('--dns'))
 
 
 def test_the_bitbucket_keeps_what_it_may():
