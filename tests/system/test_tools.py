@@ -188,6 +188,36 @@ def test_check_asks_dns_about_ourselves():
         check(('reverse', False) in look('--dns'), look('--dns'))
 
 
+def test_a_filter_gets_the_message_without_its_envelope():
+    with Instance() as i:
+        i.write('message', 'from a\ntodsn NOTIFY=NEVER\nto b\nenv-end\nSubject: s\n\nbody\n')
+        p = tool('zrfilter', '-v', '-e', "/bin/cat", '-m', i.path('message'))
+        check(p.out == 'Subject: s\n\nbody\n' and 'exit status 0' in p.err, p.out + p.err)
+        i.write('message', 'Subject: without\n\nbody\n')
+        check(tool('zrfilter', '-e', '/bin/cat', '-m', i.path('message')).out == 'Subject: without\n\nbody\n', 'no envelope')
+        tool('zrfilter', '-e', "/bin/sh -c 'exit 7'", '-m', i.path('message'), code=7)
+        tool('zrfilter', '-e', "/bin/sh -c 'kill -9 $$'", '-m', i.path('message'), code=60)
+        check(not tool('zrfilter', '-q', '-e', '/no/such/program', '-m', i.path('message'), code=61).err, 'not quiet')
+        tool('zrfilter', '-e', '/bin/cat', '-m', i.path('absent'), code=61)
+        tool('zrfilter', '-e', '', '-m', i.path('message'), code=64)
+
+
+def test_databases_are_written_as_scripts():
+    text = "# comment\n\nit's x'y $z\na\tb  c\n"
+    script = tool('make-incore', 'tab', data=text).out
+    check(script == "relation -t incore tab\ndb add tab 'it'\\''s' 'x'\\''y $z'\ndb add tab 'a' 'b  c'\n", script)
+    out = tool('zmsh', data=script + 'db count tab\n').out
+    check(out.strip() == '2', out)
+    tool('make-incore', 'not a name', code=64, data='')
+    tool('make-incore', 'tab', '/no/such/file', code=66)
+
+
+def test_full_names_become_aliases():
+    out = tool('fullnamealiasmaker', '-u', '0').out
+    check(all(re.fullmatch(r'(# )?[a-z0-9-]+(\.[a-z0-9-]+)+: .+', l) for l in out.splitlines()), out)
+    check(not tool('fullnamealiasmaker', '--least-uid', '2000000000').out, 'others')
+
+
 def test_the_bitbucket_keeps_what_it_may():
     bitbucket = os.path.join(MAILBIN, 'ta/bitbucket')
     where = tempfile.mkdtemp(prefix='zmsys-')
