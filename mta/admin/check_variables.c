@@ -62,6 +62,7 @@ static bool is_known(const char *name)
                                         "SCHEDULER_M_EXTRA",
                                         "SELFADDRESSES",
                                         "SENDMAIL_T_ARGS",
+                                        "SERVICE_MANAGER",
                                         "SMTPOPTIONS",
                                         "SM_ALLOW_SHELL",
                                         "SNMPSHAREDFILE",

@@ -42,11 +42,62 @@ static bool may_start(zmailer_t *zmailer, const char *what)
     return true;
 }
 
+/* "%v": the verb, "%d": the daemon ("smtpserver@NAME" for one of several). */
+static const char *fill_in(const zmailer_t *zmailer, zm_str_t word, const char *verb,
+                           const daemon_t *daemon)
+{
+    char *name = apr_pstrdup(zmailer->pool, daemon->name), *slash = strchr(name, '/');
+    zm_buf_t out = ZM_BUF_INIT;
+    const char *text;
+    apr_size_t i;
+    if (slash != NULL)
+        *slash = '@';
+    for (i = 0; i < word.length; i++)
+        if (word.data[i] != '%' || i + 1 == word.length)
+            zm_buf_add_byte(&out, word.data[i]);
+        else if (word.data[++i] == 'v')
+            zm_buf_add_c(&out, verb);
+        else if (word.data[i] == 'd')
+            zm_buf_add_c(&out, name);
+        else
+            zm_buf_add_byte(&out, word.data[i]);
+    text = zm_str_c(zmailer->pool, zm_buf_str(&out));
+    zm_buf_free(&out);
+    return text;
+}
+
+/* Where a service manager keeps the daemons, it is to start and stop them: else there would be one
+ * that it does not know of.  False: there is none. */
+static bool delegate(zmailer_t *zmailer, const daemon_t *daemon, const char *verb)
+{
+    apr_array_header_t *argv = apr_array_make(zmailer->pool, 4, sizeof(const char *));
+    zm_str_t rest = zm_str(zm_zenv_get_or(zmailer->zenv, "SERVICE_MANAGER", "")), word;
+    zm_error_t error = {0};
+    int code;
+    if (rest.length == 0 || zmailer->foreground)
+        return false;
+    while (zm_str_word(&rest, &word))
+        APR_ARRAY_PUSH(argv, const char *) = fill_in(zmailer, word, verb, daemon);
+    APR_ARRAY_PUSH(argv, const char *) = NULL;
+    code = daemon_run("SERVICE_MANAGER", (const char *const *)argv->elts, zmailer->pool, &error);
+    if (code != 0)
+        zmailer_fail(zmailer, EXIT_FAILED,
+                     error.text[0] != '\0'
+                         ? error.text
+                         : apr_psprintf(zmailer->pool, "%s: SERVICE_MANAGER %s ended with %d",
+                                        daemon->name, verb, code));
+    else
+        zmailer_say(zmailer, daemon->name, strcmp(verb, "stop") == 0 ? "stopped" : "started");
+    return true;
+}
+
 static void start_one(zmailer_t *zmailer, const daemon_t *daemon)
 {
     zm_error_t error = {0};
     int code;
     if (!may_start(zmailer, apr_pstrcat(zmailer->pool, daemon->name, " is", NULL)))
+        return;
+    if (delegate(zmailer, daemon, "restart"))
         return;
     if (zmailer->foreground) {
         daemon_become(daemon, zmailer->zenv, zmailer->pool, &error);
@@ -70,8 +121,11 @@ static void start_one(zmailer_t *zmailer, const daemon_t *daemon)
 static void stop_one(zmailer_t *zmailer, const daemon_t *daemon)
 {
     char reason[200];
-    apr_status_t status = daemon_stop(daemon, zmailer->manner == ZMAILER_NUKE, STOP_SECONDS,
-                                      zmailer->zenv, zmailer->pool);
+    apr_status_t status;
+    if (zmailer->manner != ZMAILER_NUKE && delegate(zmailer, daemon, "stop"))
+        return;
+    status = daemon_stop(daemon, zmailer->manner == ZMAILER_NUKE, STOP_SECONDS, zmailer->zenv,
+                         zmailer->pool);
     if (status == APR_SUCCESS)
         zmailer_say(zmailer, daemon->name, "stopped");
     else if (APR_STATUS_IS_ENOENT(status))

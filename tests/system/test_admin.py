@@ -85,6 +85,21 @@ def test_words_are_done_in_order_and_to_the_end():
         check('LOGDIR is set again' in i.zmailer('status', code=3).err, 'no warning')
 
 
+def test_a_service_manager_starts_and_stops():
+    with Instance() as i:
+        i.write('manager', '#!/bin/sh\necho "$@" >> %s\n[ $2 != zmailer-smtpserver ]\n' % i.path('called'))
+        os.chmod(i.path('manager'), 0o755)
+        i.append('etc/zmailer.conf', 'SERVICE_MANAGER="%s %%v zmailer-%%d"\n' % i.path('manager'))
+        check('smtpserver: SERVICE_MANAGER restart ended with 1' in i.zmailer('start', code=1).err, 'all is well')
+        i.zmailer('stop', 'router')
+        check(i.read('called').splitlines() == ['restart zmailer-router', 'restart zmailer-scheduler', 'restart zmailer-smtpserver',
+                                                'stop zmailer-router'], i.read('called'))
+        i.zmailer('status', code=3)
+        i.write('called', '')
+        i.zmailer('nuke')
+        check(i.read('called') == '', 'nuke asks')
+
+
 def test_no_daemon_starts_without_mailboxes():
     with Instance() as i:
         os.rename(i.path('mail'), i.path('elsewhere'))
