@@ -125,6 +125,7 @@ typedef struct zm_dsn_t {
     int64_t by;   /**< deadline, Unix seconds */
     char by_mode; /**< 'R' or 'N' */
     bool by_trace;
+    bool require_tls; /**< REQUIRETLS=: over TLS that proves itself, or not at all (RFC 8689) */
 } zm_dsn_t;
 void zm_dsn_parse(zm_dsn_t *dsn, zm_str_t text);
 

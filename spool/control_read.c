@@ -478,6 +478,8 @@ void zm_dsn_parse(zm_dsn_t *dsn, zm_str_t text)
             read_notify(dsn, value);
         else if (parameter(word, "BY=", &value))
             read_by(dsn, value);
+        else if (parameter(word, "REQUIRETLS=", &value))
+            dsn->require_tls = true;
         else if (parameter(word, "ORCPT=", &dsn->orcpt) ||
                  parameter(word, "INRCPT=", &dsn->inrcpt) ||
                  parameter(word, "INFROM=", &dsn->infrom) || parameter(word, "EZMLM=", &dsn->ezmlm))

@@ -10,6 +10,7 @@
 #include "mta/net/idn.h"
 #include "mta/router/commands.h"
 #include "mta/router/exits.h"
+#include "spool/control.h"
 
 typedef struct expansion_t {
     zm_call_t *call;
@@ -52,6 +53,17 @@ static bool read_arguments(expansion_t *expansion)
     return true;
 }
 
+/* Whether what goes to the list must not be seen by others (RFC 8689). */
+static bool requires_tls(zm_value_t properties)
+{
+    zm_value_t dsn;
+    zm_dsn_t parsed;
+    if (!zm_value_property(properties, ZM_S("DSN"), &dsn))
+        return false;
+    zm_dsn_parse(&parsed, zm_value_str(dsn));
+    return parsed.require_tls;
+}
+
 /* The attributes of a member: those of the list, with DSN parameters of its own. */
 static zm_value_t member_attributes(expansion_t *expansion, zm_str_t address)
 {
@@ -67,6 +79,8 @@ static zm_value_t member_attributes(expansion_t *expansion, zm_str_t address)
             zm_buf_add_byte(&dsn, ' ');
         zm_buf_add_c(&dsn, "ORCPT=rfc822;");
         zm_xtext_add(&dsn, address);
+        if (requires_tls(properties))
+            zm_buf_add_c(&dsn, " REQUIRETLS=YES");
         properties = zm_script_with_property(script, properties, ZM_S("DSN"),
                                              zm_script_string(script, zm_buf_str(&dsn)));
         zm_buf_free(&dsn);

@@ -104,7 +104,7 @@ zm_str_t router_merge_dsn(zm_str_t kept, zm_str_t other, apr_pool_t *pool)
     zm_dsn_parse(&a, kept);
     zm_dsn_parse(&b, other);
     if ((a.success || !b.success) && (a.failure || !b.failure) && (a.delay || !b.delay) &&
-        (a.trace || !b.trace))
+        (a.trace || !b.trace) && (a.require_tls || !b.require_tls))
         return kept; /* it tells all that the other wants told */
     add_notify(&out, a.success || b.success, "SUCCESS");
     add_notify(&out, a.failure || b.failure, "FAILURE");
@@ -116,6 +116,8 @@ zm_str_t router_merge_dsn(zm_str_t kept, zm_str_t other, apr_pool_t *pool)
         zm_buf_add_byte(&out, ' ');
         zm_buf_add_str(&out, word);
     }
+    if (b.require_tls && !a.require_tls)
+        zm_buf_add_c(&out, " REQUIRETLS=YES");
     result = zm_str_copy(pool, zm_buf_str(&out));
     zm_buf_free(&out);
     return result;

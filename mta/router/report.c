@@ -5,6 +5,7 @@
 #include "mta/mail/illegal.h"
 #include "mta/mail/recipients.h"
 #include "mta/router/exits.h"
+#include "spool/control.h"
 #include "platform/log.h"
 
 #define RETURNED_LIMIT (1u << 20) /* of the message that a report quotes */
@@ -35,9 +36,29 @@ static void begin_report(report_t *report, router_worker_t *worker, zm_str_t to)
     report->copies = apr_array_make(report->pool, 2, sizeof(zm_str_t));
 }
 
-static apr_status_t write_recipient(zm_submission_t *submission, zm_str_t address)
+/* Whether the message must not be seen by others: then neither may the report (RFC 8689, 5). */
+static bool requires_tls(const router_message_t *message)
 {
-    apr_status_t status = zm_submit_line(submission, "todsn", ZM_S("NOTIFY=NEVER"));
+    int i;
+    for (i = 0; message != NULL && i < message->file->envelope_count; i++) {
+        const zm_envelope_line_t *line = &message->file->envelope[i];
+        zm_dsn_t dsn;
+        if (line->keyword != ZM_ENV_TODSN)
+            continue;
+        zm_dsn_parse(&dsn, line->value);
+        if (dsn.require_tls)
+            return true;
+    }
+    return false;
+}
+
+static apr_status_t write_recipient(zm_submission_t *submission, const report_t *report,
+                                    zm_str_t address)
+{
+    apr_status_t status =
+        zm_submit_line(submission, "todsn",
+                       requires_tls(report->worker->message) ? ZM_S("NOTIFY=NEVER REQUIRETLS=YES")
+                                                             : ZM_S("NOTIFY=NEVER"));
     return status == APR_SUCCESS ? zm_submit_line(submission, "to", address) : status;
 }
 
@@ -48,10 +69,10 @@ static apr_status_t write_envelope(zm_submission_t *submission, const report_t *
     int i;
     if ((status = zm_submit_line(submission, "channel", ZM_S("error"))) != APR_SUCCESS ||
         (status = zm_submit_line(submission, "errormsg", ZM_S(""))) != APR_SUCCESS ||
-        (status = write_recipient(submission, report->to)) != APR_SUCCESS)
+        (status = write_recipient(submission, report, report->to)) != APR_SUCCESS)
         return status;
     for (i = 0; i < report->copies->nelts && status == APR_SUCCESS; i++)
-        status = write_recipient(submission, APR_ARRAY_IDX(report->copies, i, zm_str_t));
+        status = write_recipient(submission, report, APR_ARRAY_IDX(report->copies, i, zm_str_t));
     return status == APR_SUCCESS ? zm_submit_env_end(submission) : status;
 }
 

@@ -131,6 +131,17 @@ static zm_str_t status_code(const zm_dsn_entry_t *entry)
 
 /* -- envelope and header ------------------------------------------------------------------- */
 
+/* The report on mail that must not be seen by others is such mail too, and does not have its body
+ * (RFC 8689, 5). */
+static bool requires_tls(const zm_dsn_report_t *report)
+{
+    int i;
+    for (i = 0; i < report->count; i++)
+        if (report->entries[i].wishes.require_tls)
+            return true;
+    return false;
+}
+
 static apr_status_t add_recipient(writer_t *writer, zm_str_t address)
 {
     zm_buf_t todsn = ZM_BUF_INIT;
@@ -138,6 +149,8 @@ static apr_status_t add_recipient(writer_t *writer, zm_str_t address)
 
     zm_buf_add_c(&todsn, "NOTIFY=NEVER ORCPT=");
     zm_dsn_add_orcpt(&todsn, address);
+    if (requires_tls(writer->report))
+        zm_buf_add_c(&todsn, " REQUIRETLS=YES");
     status = zm_submit_line(writer->submission, "todsn", zm_buf_str(&todsn));
     if (status == APR_SUCCESS)
         status = zm_submit_line(writer->submission, "to", address);
@@ -381,7 +394,7 @@ static bool body_wanted(const zm_dsn_report_t *report)
         zm_str_t code = status_code(&report->entries[i]);
         bad |= code.length > 0 && (code.data[0] == '4' || code.data[0] == '5');
     }
-    if (!bad || report->message == NULL)
+    if (!bad || report->message == NULL || requires_tls(report))
         return false;
     if (report->sender.length == 0 || prefixed(report->file->ret, "FULL"))
         return true;

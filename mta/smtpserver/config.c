@@ -51,6 +51,7 @@ static config_group_t *default_group(apr_pool_t *pool)
     group->recipients = 10000;
     group->ehlo = group->pipelining = group->eight_bit = group->chunking = group->dsn = true;
     group->enhanced = group->multiline = group->etrn = group->names = true;
+    group->require_tls = true;
     group->submit_auth = group->deliver_by = -1;
     group->tls.least = "1.2";
     group->tls.depth = 5;

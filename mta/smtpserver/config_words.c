@@ -323,6 +323,8 @@ static const keyword_t keywords[] = {
     {.name = "CHUNKING-OK", .kind = GROUP_ON, .offset = G(chunking)},
     {.name = "NoDSN", .kind = GROUP_OFF, .offset = G(dsn)},
     {.name = "DSN-OK", .kind = GROUP_ON, .offset = G(dsn)},
+    {.name = "NoREQUIRETLS", .kind = GROUP_OFF, .offset = G(require_tls)},
+    {.name = "REQUIRETLS-OK", .kind = GROUP_ON, .offset = G(require_tls)},
     {.name = "NoENHANCEDSTATUSCODES", .kind = GROUP_OFF, .offset = G(enhanced)},
     {.name = "NoENHANCEDSTATUS", .kind = GROUP_OFF, .offset = G(enhanced)},
     {.name = "NoENCHANCEDSTATUSCODES", .kind = GROUP_OFF, .offset = G(enhanced)},

@@ -149,6 +149,17 @@ static bool read_by(words_t *words, mail_parameters_t *parameters)
     return true;
 }
 
+/* One that has no value. */
+static bool read_flag(words_t *words, bool *flag)
+{
+    if (*flag)
+        return fail(words, 501, "5.5.4", "the same parameter twice", words->start);
+    if (words->has_value)
+        return bad_value(words, "this parameter has no value");
+    *flag = true;
+    return true;
+}
+
 bool parameters_of_mail(mail_parameters_t *parameters, zm_str_t text, int flags,
                         parameter_problem_t *problem)
 {
@@ -166,6 +177,8 @@ bool parameters_of_mail(mail_parameters_t *parameters, zm_str_t text, int flags,
             good = read_envid(&words, parameters);
         else if (is(&words, "BY") && (flags & PARAMETERS_DELIVERBY))
             good = read_by(&words, parameters);
+        else if (is(&words, "REQUIRETLS") && (flags & PARAMETERS_REQUIRETLS))
+            good = read_flag(&words, &parameters->require_tls);
         else
             good = unknown(&words);
         if (!good)

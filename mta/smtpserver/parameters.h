@@ -1,6 +1,6 @@
 /**
  * The parameters of MAIL and RCPT: SIZE (RFC 1870), BODY (RFC 6152), RET, ENVID,
- * NOTIFY and ORCPT (RFC 3461), BY (RFC 2852).
+ * NOTIFY and ORCPT (RFC 3461), BY (RFC 2852), REQUIRETLS (RFC 8689).
  */
 #ifndef ZM_SMTPSERVER_PARAMETERS_H
 #define ZM_SMTPSERVER_PARAMETERS_H
@@ -17,6 +17,7 @@
 #define PARAMETERS_STRICT 4 /**< one blank between parameters */
 #define PARAMETERS_SLOPPY 8 /**< TABs too */
 #define PARAMETERS_DELIVERBY 16
+#define PARAMETERS_REQUIRETLS 32
 
 typedef struct mail_parameters_t {
     bool has_size;
@@ -26,7 +27,8 @@ typedef struct mail_parameters_t {
     zm_str_t envid; /**< xtext as written */
     char by_mode;   /**< 'R' return, 'N' notify; NUL: no BY */
     bool by_trace;
-    int64_t by; /**< seconds from now */
+    int64_t by;       /**< seconds from now */
+    bool require_tls; /**< REQUIRETLS */
 } mail_parameters_t;
 
 typedef struct rcpt_parameters_t {

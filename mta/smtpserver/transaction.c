@@ -123,11 +123,17 @@ static int path_flags(const session_t *session)
     return strict(session) ? ZM_PATH_FULL : 0;
 }
 
+bool session_requires_tls(const session_t *session)
+{
+    return session->group->require_tls && session->tls == SESSION_TLS_ON;
+}
+
 static int parameter_flags(const session_t *session)
 {
     return (session->group->dsn ? PARAMETERS_DSN : 0) |
            (session->group->eight_bit ? PARAMETERS_8BITMIME : 0) |
            (session->group->deliver_by >= 0 ? PARAMETERS_DELIVERBY : 0) |
+           (session_requires_tls(session) ? PARAMETERS_REQUIRETLS : 0) |
            (strict(session) ? PARAMETERS_STRICT : 0) | (sloppy(session) ? PARAMETERS_SLOPPY : 0);
 }
 
@@ -394,6 +400,8 @@ static apr_status_t write_recipient(session_t *session, zm_str_t address)
     zm_buf_clear(todsn);
     envelope_todsn(todsn, &transaction->rcpt, session->group->never_notify, &deadline, address,
                    transaction->sender);
+    if (transaction->mail.require_tls)
+        zm_buf_add_c(todsn, " REQUIRETLS=YES");
     if (status == APR_SUCCESS)
         status = zm_submit_line(transaction->submission, "todsn", zm_buf_str(todsn));
     if (status == APR_SUCCESS)

@@ -61,8 +61,9 @@ static void add_parameter(zm_buf_t *out, zm_str_t dsn, zm_str_t keyword)
 
 static apr_status_t add_dsn(zm_submission_t *submission, zm_str_t dsn)
 {
-    const zm_str_t keywords[] = {ZM_S("ORCPT="), ZM_S("INRCPT="), ZM_S("INFROM="),
-                                 ZM_S("EZMLM="), ZM_S("NOTIFY="), ZM_S("BY=")};
+    const zm_str_t keywords[] = {ZM_S("ORCPT="),     ZM_S("INRCPT="), ZM_S("INFROM="),
+                                 ZM_S("EZMLM="),     ZM_S("NOTIFY="), ZM_S("BY="),
+                                 ZM_S("REQUIRETLS=")};
     zm_buf_t line = ZM_BUF_INIT;
     apr_status_t status = APR_SUCCESS;
     apr_size_t i;

@@ -40,13 +40,26 @@ static void tell_all(const zm_errata_t *errata, zm_result_t result, const char *
 
 /* -- the envelope ---------------------------------------------------------- */
 
-static apr_status_t add_receiver(zm_submission_t *submission, zm_str_t address, apr_pool_t *pool)
+/* Whether the letter must not be seen by others: then neither may the report (RFC 8689, 5). */
+static bool requires_tls(const zm_errata_t *errata)
+{
+    int i;
+    for (i = 0; i < errata->count; i++)
+        if (errata->recipients[i]->dsn.require_tls)
+            return true;
+    return false;
+}
+
+static apr_status_t add_receiver(zm_submission_t *submission, const zm_errata_t *errata,
+                                 zm_str_t address, apr_pool_t *pool)
 {
     zm_buf_t dsn = ZM_BUF_INIT;
     zm_str_t plain = zm_field_text(address, pool);
     apr_status_t status;
     zm_buf_add_c(&dsn, "NOTIFY=NEVER ORCPT=");
     zm_dsn_add_orcpt(&dsn, plain);
+    if (requires_tls(errata))
+        zm_buf_add_c(&dsn, " REQUIRETLS=YES");
     status = zm_submit_line(submission, "todsn", zm_buf_str(&dsn));
     if (status == APR_SUCCESS)
         status = zm_submit_line(submission, "to", plain);
@@ -74,14 +87,14 @@ static apr_status_t add_envelope(zm_submission_t *submission, const zm_errata_t 
     if (status == APR_SUCCESS)
         status = zm_submit_line(submission, "errormsg", ZM_S(""));
     if (status == APR_SUCCESS)
-        status = add_receiver(submission, zm_dsn_reader(errata->sender), pool);
+        status = add_receiver(submission, errata, zm_dsn_reader(errata->sender), pool);
     if (status == APR_SUCCESS && errata->form == NULL)
-        status = add_receiver(submission, ZM_S("postmaster"), pool);
+        status = add_receiver(submission, errata, ZM_S("postmaster"), pool);
     for (i = 0; errata->form != NULL && i < errata->form->copy_count && status == APR_SUCCESS;
          i++) {
         zm_str_t address = copy_address(errata->form->copies[i]);
         if (address.length > 0 && !zm_str_equal_nocase(address, errata->sender))
-            status = add_receiver(submission, address, pool);
+            status = add_receiver(submission, errata, address, pool);
     }
     return status == APR_SUCCESS ? zm_submit_env_end(submission) : status;
 }

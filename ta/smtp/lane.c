@@ -150,11 +150,11 @@ static void plan(lane_t *lane, zm_task_t *task, zm_group_t *group, int first, in
 }
 
 /* Whether two recipients may share a transaction.  One with EZMLM data has a sender of its own, and
- * MAIL gives one deadline. */
+ * MAIL gives one deadline, and says for all whether they need TLS. */
 static bool travel_together(const zm_recipient_t *one, const zm_recipient_t *other, bool ezmlm)
 {
     const zm_dsn_t *a = &one->dsn, *b = &other->dsn;
-    if (ezmlm && (a->ezmlm.length > 0 || b->ezmlm.length > 0))
+    if ((ezmlm && (a->ezmlm.length > 0 || b->ezmlm.length > 0)) || a->require_tls != b->require_tls)
         return false;
     return a->has_by == b->has_by && (!a->has_by || (a->by == b->by && a->by_mode == b->by_mode &&
                                                      a->by_trace == b->by_trace));

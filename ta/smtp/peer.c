@@ -12,6 +12,7 @@ void zm_peer_reset(zm_peer_t *peer)
     peer->esmtp = peer->eight_bit_mime = peer->dsn = peer->enhanced = false;
     peer->pipelining = peer->size = peer->smtputf8 = peer->starttls = peer->deliver_by = false;
     peer->auth = peer->chunking = false;
+    peer->require_tls = false;
     peer->by_minimum = 0;
     peer->size_limit = 0;
     peer->rcpt_limit = RCPTS;
@@ -46,6 +47,8 @@ void zm_peer_keyword(zm_peer_t *peer, zm_str_t line)
         peer->chunking = true;
     else if (zm_str_equal_nocase(word, ZM_S("AUTH")) || zm_str_starts_nocase(word, ZM_S("AUTH=")))
         peer->auth = true;
+    else if (zm_str_equal_nocase(word, ZM_S("REQUIRETLS")))
+        peer->require_tls = true;
     else if (zm_str_equal_nocase(word, ZM_S("STARTTLS")))
         peer->starttls = true;
     else if (zm_str_equal_nocase(word, ZM_S("SIZE"))) {

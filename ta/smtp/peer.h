@@ -17,6 +17,10 @@ typedef struct zm_peer_t {
     uint64_t size_limit; /**< 0: none told */
     int rcpt_limit;      /**< recipients of a transaction */
     bool auth, chunking;
+    bool require_tls;   /**< it keeps to REQUIRETLS (RFC 8689) */
+    bool local;         /**< a socket of this machine: nobody listens between us */
+    bool proved;        /**< TLS, with a server that is surely the one that it should be */
+    bool may_prove;     /**< it offers TLS, which could not be had this time */
     bool deliver_by;    /**< it keeps deadlines (RFC 2852) */
     int64_t by_minimum; /**< and needs so many seconds for those of mode R; 0: none told */
 } zm_peer_t;

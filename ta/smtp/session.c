@@ -290,6 +290,7 @@ void zm_session_start(zm_session_t **result, zm_smtp_t *smtp, const zm_hop_t *ho
     session->number = zm_protocol_log_number(smtp->log);
     session->peer.number = session->number;
     session->peer.lmtp = options->lmtp;
+    session->peer.local = hop->unix_path != NULL;
     zm_peer_reset(&session->peer);
     name_peer(session);
     zm_protocol_log_line(

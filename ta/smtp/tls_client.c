@@ -175,6 +175,7 @@ static void obey_sts(zm_tls_rule_t *rule, zm_tls_client_t *client, const zm_hop_
     rule->origin = origin;
     rule->level = ZM_TLS_VERIFY;
     rule->names = NULL;
+    rule->named = true;
     if (!zm_sts_allows(&sts, hop->name))
         rule->refusal = apr_psprintf(pool, "%s does not name %s", rule->origin, hop->name);
 }
@@ -232,8 +233,10 @@ void zm_tls_rule_for(zm_tls_rule_t *rule, zm_tls_client_t *client, const zm_hop_
         *rule = (zm_tls_rule_t){.level = ZM_TLS_NONE, .origin = "a local socket"};
         return;
     }
+    rule->named = hop->literal || hop->proved_name;
     policy = zm_tls_policy_find(&client->config, zm_str(hop->domain), pool);
     if (policy != NULL) {
+        rule->named |= policy->level == ZM_TLS_VERIFY && policy->names != NULL;
         rule->level = policy->level;
         rule->names = policy->names;
         rule->origin = apr_pstrcat(pool, "tls-policy ", policy->domain, NULL);

@@ -21,9 +21,10 @@ typedef struct zm_tls_rule_t {
     zm_tls_level_t level;
     const char *const *names;  /**< of the certificate, with verify; null: the server's */
     const zm_tls_dane_t *dane; /**< with ZM_TLS_DANE */
-    const char *origin;        /**< where the rule comes from: "tls-policy *" */
-    const char *tested;        /**< what would only tell that it is not met; null: nothing */
-    const char *refusal;       /**< not to be connected to at all: why; null: it may be */
+    bool named;          /**< who leads to the server cannot be forged: a verified name proves it */
+    const char *origin;  /**< where the rule comes from: "tls-policy *" */
+    const char *tested;  /**< what would only tell that it is not met; null: nothing */
+    const char *refusal; /**< not to be connected to at all: why; null: it may be */
 } zm_tls_rule_t;
 
 /** Reads the settings.  Never fails: see zm_tls_client_trouble. */

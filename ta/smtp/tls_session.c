@@ -92,6 +92,7 @@ static bool judge(zm_session_t *session)
                     apr_psprintf(session->pool, "no TLS: certificate not accepted: %s", info.doubt),
                     NULL);
     session->secure = true;
+    session->peer.proved = info.verified && session->rule.named;
     zm_tls_trace(session->stream, NULL, NULL);
     count(session, ZM_COUNT_TA_SMTP_SmtpSTARTTLSok);
     zm_tls_client_succeeded(session->smtp->tls, &session->hop.to);
@@ -111,6 +112,7 @@ static bool goes_in_clear(zm_session_t *session)
         !zm_tls_client_in_clear(session->smtp->tls, &session->hop.to))
         return false;
     remark(session, "TLS failed before: in clear this time");
+    session->peer.may_prove = true;
     return true;
 }
 

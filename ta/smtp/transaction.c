@@ -208,10 +208,24 @@ static bool sign(zm_transaction_t *transaction, const zm_peer_t *peer)
     return false;
 }
 
+/* Whether a letter that must not be seen by others may go there (RFC 8689, 4.2.1); *later: not now,
+ * but perhaps another time.  Null: it may. */
+static const char *exposure(const zm_transaction_t *transaction, const zm_peer_t *peer, bool *later)
+{
+    *later = false;
+    if (!transaction->to[0].recipient->dsn.require_tls || peer->local)
+        return NULL;
+    *later = peer->may_prove;
+    if (!peer->proved)
+        return "REQUIRETLS: TLS does not prove that the server is the right one";
+    return peer->require_tls ? NULL : "REQUIRETLS: the server does not offer it";
+}
+
 bool zm_transaction_begin(zm_transaction_t *transaction, const zm_peer_t *peer)
 {
     apr_status_t status;
     const char *wrong;
+    bool later;
     int i;
     transaction->since = zm_clock_monotonic();
     status = convert(transaction, peer);
@@ -223,6 +237,9 @@ bool zm_transaction_begin(zm_transaction_t *transaction, const zm_peer_t *peer)
     else if (status != APR_SUCCESS)
         zm_transaction_fail(transaction, peer, ZM_RESULT_IOERR, "4.3.0", "cannot read the message",
                             0);
+    else if ((wrong = exposure(transaction, peer, &later)) != NULL)
+        zm_transaction_fail(transaction, peer, later ? ZM_RESULT_TEMPFAIL : ZM_RESULT_UNAVAILABLE,
+                            later ? "4.7.30" : "5.7.30", wrong, later ? RETRY : 0);
     else if (!fits(transaction, peer))
         zm_transaction_fail(transaction, peer, ZM_RESULT_UNAVAILABLE, "5.3.4",
                             "the message is larger than the server accepts", 0);
@@ -262,6 +279,8 @@ void zm_transaction_mail(const zm_transaction_t *transaction, const zm_peer_t *p
     zm_buf_add_byte(out, '>');
     if (transaction->eight_bit)
         zm_buf_add_c(out, " BODY=8BITMIME");
+    if (transaction->to[0].recipient->dsn.require_tls && !peer->local)
+        zm_buf_add_c(out, " REQUIRETLS");
     if (peer->size)
         zm_buf_printf(
             out, " SIZE=%llu",

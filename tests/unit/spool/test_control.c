@@ -291,7 +291,9 @@ static void dsn_parameters_are_read(void)
     CU_ASSERT(zm_str_equal_c(dsn.ezmlm, "q"));
     CU_ASSERT(dsn.has_by && dsn.by == -12 && dsn.by_mode == 'N' && dsn.by_trace);
     zm_dsn_parse(&dsn, ZM_S("NOTIFY=NEVER BY=x;R"));
-    CU_ASSERT(dsn.never && !dsn.failure && !dsn.has_by);
+    CU_ASSERT(dsn.never && !dsn.failure && !dsn.has_by && !dsn.require_tls);
+    zm_dsn_parse(&dsn, ZM_S("ORCPT=rfc822;a REQUIRETLS=YES"));
+    CU_ASSERT(dsn.require_tls && dsn.failure);
 }
 
 ZM_TESTS("spool control file", ZM_TEST(written_file_has_the_classic_shape),

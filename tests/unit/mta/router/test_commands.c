@@ -125,6 +125,7 @@ static const char showing[] = "rrouter (address, original, A, tail, domain) {\n"
                               "\"$(get $A DSN)/$(get $A ERR)/$(get $A privilege)\")))\n"
                               "}\n"
                               "attributes=(privilege 7 DSN old)\n"
+                              "secret=(privilege 7 DSN 'NOTIFY=NEVER REQUIRETLS=YES')\n"
                               "try () { echo -- \"$list\" | listexpand $@ }\n";
 
 static const char *expand(const char *list, const char *words)
@@ -147,6 +148,12 @@ static void members_are_routed_with_attributes_of_their_own(void)
                   "(((c a@x.test orig// 'NOTIFY=NEVER ORCPT=rfc822;a@x.test//7')))");
     ZM_ASSERT_STR(expand("a@x.test", "-E owner@x.test -p 5 -c comment -e err attributes l o"),
                   "(((c a@x.test o// ORCPT=rfc822;a@x.test/owner@x.test/7)))");
+}
+
+static void members_of_a_list_are_reached_over_tls_when_it_must_be(void)
+{
+    ZM_ASSERT_STR(expand("a@x.test", "secret list orig"),
+                  "(((c a@x.test orig// 'ORCPT=rfc822;a@x.test REQUIRETLS=YES//7')))");
 }
 
 static void results_are_put_together_and_failures_left_out(void)
@@ -300,6 +307,7 @@ ZM_TESTS("router commands", ZM_TEST(words_of_trace_show_the_way_of_a_message),
          ZM_TEST(bad_addresses_are_noted_where_the_site_says),
          ZM_TEST(forwarded_mail_has_a_sender_of_ours_that_leads_back),
          ZM_TEST(members_are_routed_with_attributes_of_their_own),
+         ZM_TEST(members_of_a_list_are_reached_over_tls_when_it_must_be),
          ZM_TEST(results_are_put_together_and_failures_left_out),
          ZM_TEST(a_list_without_members_goes_to_who_keeps_it),
          ZM_TEST(wrong_words_of_listexpand_are_told),

@@ -281,6 +281,10 @@ static void notify_of_duplicates_is_joined(void)
     merged_notify("", "NOTIFY=SUCCESS", "NOTIFY=SUCCESS,FAILURE");
     merged_notify("NOTIFY=NEVER", "", "NOTIFY=FAILURE");
     merged_notify("NOTIFY=NEVER", "NOTIFY=NEVER", "NOTIFY=NEVER");
+    merged_notify("NOTIFY=FAILURE", "NOTIFY=FAILURE REQUIRETLS=YES",
+                  "NOTIFY=FAILURE REQUIRETLS=YES");
+    merged_notify("NOTIFY=FAILURE REQUIRETLS=YES", "NOTIFY=SUCCESS REQUIRETLS=YES",
+                  "NOTIFY=SUCCESS,FAILURE REQUIRETLS=YES");
     merged_notify("A=b NOTIFY=DELAY C=d", "NOTIFY=FAILURE", "NOTIFY=FAILURE,DELAY A=b C=d");
 }
 

@@ -123,6 +123,16 @@ static void reports_ask_for_no_report(void)
     has(text, "channel error\nerrormsg\ntodsn NOTIFY=NEVER ORCPT=rfc822;alice@x\nto alice@x\n");
 }
 
+/* RFC 8689, 5 */
+static void report_on_secret_mail_is_secret_and_short(void)
+{
+    const char *text = report(FROM "r-" SLOT "smtp y bob@y 0\nN REQUIRETLS=YES\nR FULL\n",
+                              RECORD("failed", "5.7.30", "smtp; 550 (no)"));
+    has(text, "todsn NOTIFY=NEVER ORCPT=rfc822;alice@x REQUIRETLS=YES\nto alice@x\n");
+    has(text, "Content-Type: text/rfc822-headers\n");
+    has_not(text, "first line");
+}
+
 static void programs_and_files_are_not_answered(void)
 {
     const char *text =
@@ -269,8 +279,9 @@ static void deadline_is_not_told_to_those_who_want_no_delays(void)
 
 ZM_TESTS("scheduler_dsn", ZM_TEST(each_action_is_told_to_those_who_want_it),
          ZM_TEST(fields_stand_in_order), ZM_TEST(success_returns_only_the_header),
-         ZM_TEST(reports_ask_for_no_report), ZM_TEST(programs_and_files_are_not_answered),
-         ZM_TEST(bounce_that_only_hides_is_not_made), ZM_TEST(bounce_names_also_those_who_hide),
+         ZM_TEST(reports_ask_for_no_report), ZM_TEST(report_on_secret_mail_is_secret_and_short),
+         ZM_TEST(programs_and_files_are_not_answered), ZM_TEST(bounce_that_only_hides_is_not_made),
+         ZM_TEST(bounce_names_also_those_who_hide),
          ZM_TEST(addresses_beyond_ascii_have_their_own_types),
          ZM_TEST(senders_beyond_ascii_get_their_report), ZM_TEST(plain_status_is_ascii),
          ZM_TEST(original_recipients_are_decoded), ZM_TEST(deadline_of_mode_r_returns),

@@ -140,6 +140,38 @@ static void what_was_said_in_plain_text_is_forgotten(void)
     part(&peer);
 }
 
+/* RFC 8689 */
+static void clients_may_demand_tls_for_the_whole_way(void)
+{
+    client_t *client = client_with("", 25);
+    peer_t peer;
+    CU_ASSERT_FALSE(has(hello(client), "REQUIRETLS"));
+    ASSERT_HAS(say(client, "MAIL FROM:<a@far.test> REQUIRETLS\r\n"), "555 5.5.4");
+    ASSERT_HAS(say(client, "STARTTLS\r\n"), "220 2.0.0");
+    CU_ASSERT_TRUE(shake_hands(&peer, client));
+    ASSERT_HAS(say_sealed(&peer, "EHLO peer.test\r\n"), "250-REQUIRETLS\r\n");
+    ASSERT_HAS(say_sealed(&peer, "MAIL FROM:<a@far.test> REQUIRETLS=x\r\n"), "501 5.5.4");
+    ASSERT_HAS(say_sealed(&peer, "MAIL FROM:<a@far.test> REQUIRETLS REQUIRETLS\r\n"), "501 5.5.4");
+    ASSERT_HAS(say_sealed(&peer, "MAIL FROM:<a@far.test> RequireTLS\r\n"), "250 2.1.0");
+    ASSERT_HAS(say_sealed(&peer, "RCPT TO:<bob@local.test>\r\n"), "250 2.1.5");
+    ASSERT_HAS(say_sealed(&peer, "DATA\r\n"), "354 ");
+    ASSERT_HAS(say_sealed(&peer, ".\r\n"), "250 2.0.0");
+    ASSERT_HAS(fake_spool.messages[0], " INFROM=rfc822;a@far.test REQUIRETLS=YES\nto bob");
+    part(&peer);
+}
+
+static void that_demand_can_be_turned_off(void)
+{
+    client_t *client = client_with("PARAM NoREQUIRETLS", 25);
+    peer_t peer;
+    hello(client);
+    ASSERT_HAS(say(client, "STARTTLS\r\n"), "220 2.0.0");
+    CU_ASSERT_TRUE(shake_hands(&peer, client));
+    CU_ASSERT_FALSE(has(say_sealed(&peer, "EHLO peer.test\r\n"), "REQUIRETLS"));
+    ASSERT_HAS(say_sealed(&peer, "MAIL FROM:<a@far.test> REQUIRETLS\r\n"), "555 5.5.4");
+    part(&peer);
+}
+
 static void nothing_may_follow_it(void)
 {
     client_t *client = client_with("", 25);
@@ -375,6 +407,7 @@ static void a_full_channel_does_not_cut_a_key(void)
 }
 
 ZM_TESTS("smtpserver starttls", ZM_TEST(what_was_said_in_plain_text_is_forgotten),
+         ZM_TEST(clients_may_demand_tls_for_the_whole_way), ZM_TEST(that_demand_can_be_turned_off),
          ZM_TEST(nothing_may_follow_it), ZM_TEST(a_server_says_when_it_cannot),
          ZM_TEST(a_handshake_that_fails_ends_the_session_without_a_word),
          ZM_TEST(a_handshake_has_its_time), ZM_TEST(mail_may_need_it),

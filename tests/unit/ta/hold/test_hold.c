@@ -260,7 +260,7 @@ static void ready_recipients_are_routed_again(void)
         .envid = "e+2B1",
         .ret = "HDRS",
         .recipients = {{"hold", "timeout:1", "bob@far", 0,
-                        "BY=1800000000;R NOTIFY=FAILURE,DELAY ORCPT=rfc822;b+2Bb@x"},
+                        "BY=1800000000;R NOTIFY=FAILURE,DELAY ORCPT=rfc822;b+2Bb@x REQUIRETLS=YES"},
                        {"hold", "timeout:1", "eve", 0, NULL},
                        {"hold", "timeout:1", "owned", 4711, NULL},
                        {"hold", "timeout:9999999999", "later", 0, NULL},
@@ -268,7 +268,8 @@ static void ready_recipients_are_routed_again(void)
     ZM_ASSERT_STR(zm_fixture_tags(fixture, path), "+++  ");
     text = submitted();
     HAS(text, "via suspension\nfrom <sender@example.org>\nenvid e+2B1\nnotaryret HDRS\n"
-              "todsn ORCPT=rfc822;b+2Bb@x NOTIFY=FAILURE,DELAY BY=1800000000;R\nto <bob@far>\n"
+              "todsn ORCPT=rfc822;b+2Bb@x NOTIFY=FAILURE,DELAY BY=1800000000;R "
+              "REQUIRETLS=YES\nto <bob@far>\n"
               "to <eve>\nenv-end\nReceived: by here; Mon\nTo: x\n\nHello\n==\n");
     HAS(text, "external\nvia suspension\nfrom <sender@example.org>\nenvid e+2B1\nnotaryret "
               "HDRS\nto <owned>\nenv-end\n");

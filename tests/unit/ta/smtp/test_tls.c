@@ -355,6 +355,64 @@ static void unreadable_settings_hold_all_mail(void)
     CU_ASSERT_EQUAL(server.sessions, 0);
 }
 
+/* -- letters that must have TLS all the way (RFC 8689) ------------------------ */
+
+static const char *send_secret(const char *names, const char *offer)
+{
+    begin_tls(names);
+    server.secure_keywords = offer;
+    configure(trust("tls-loglevel 0"));
+    return send_letter((zm_fixture_letter_t){
+        .recipients = {{"smtp", "", "a@x", 0, "NOTIFY=FAILURE REQUIRETLS=YES"}}});
+}
+
+static void secret_letter_goes_to_a_server_that_keeps_it(void)
+{
+    const char *path = send_secret("IP:127.0.0.1", "250-PIPELINING\r\n250 REQUIRETLS\r\n");
+    run();
+    TAGS(path, "+");
+    TALK("[1]\n" ASKED "EHLO client.example (tls)\nMAIL From:<from@example.org> REQUIRETLS (tls)\n"
+         "RCPT To:<a@x> (tls)\nDATA (tls)\nQUIT (tls)\n");
+}
+
+static void secret_letter_comes_back_from_a_server_that_does_not(void)
+{
+    const char *path = send_secret("IP:127.0.0.1", "250 PIPELINING\r\n");
+    run();
+    TAGS(path, "-");
+    CU_ASSERT_EQUAL(server.letters, 0);
+    CU_ASSERT_TRUE(zm_fixture_count(fixture, "REQUIRETLS: the server does not offer it") > 0);
+}
+
+static void secret_letter_is_not_given_to_who_proves_nothing(void)
+{
+    const char *path = send_secret("DNS:mail.test", "250 REQUIRETLS\r\n");
+    run();
+    TAGS(path, "-");
+    CU_ASSERT_EQUAL(server.letters, 0);
+    CU_ASSERT_TRUE(zm_fixture_count(fixture, "TLS does not prove that the server is") > 0);
+}
+
+static void secret_letter_does_not_go_in_clear(void)
+{
+    const char *path = send_secret("IP:127.0.0.1", "250 REQUIRETLS\r\n");
+    server.keywords = "250 REQUIRETLS\r\n";
+    run();
+    TAGS(path, "-");
+    CU_ASSERT_EQUAL(server.letters, 0);
+}
+
+static void letters_beside_it_go_as_ever(void)
+{
+    const char *path;
+    begin_tls("DNS:mail.test");
+    path = send_letter((zm_fixture_letter_t){
+        .recipients = {{"smtp", "", "a@x", 0, "REQUIRETLS=YES"}, {"smtp", "", "b@x", 0, NULL}}});
+    run();
+    TAGS(path, "-+");
+    CU_ASSERT_EQUAL(server.letters, 1);
+}
+
 /* -- what domains say of themselves ------------------------------------------ */
 
 static void put(const char *name, const char *text)
@@ -479,4 +537,9 @@ ZM_TESTS("smtp tls", ZM_TEST(tls_is_used_where_it_is_offered), ZM_TEST(no_tls_me
          ZM_TEST(word_on_just_the_domain_goes_before_its_own),
          ZM_TEST(domain_with_a_policy_gets_mail_over_verified_tls),
          ZM_TEST(domain_with_a_policy_is_not_trusted_by_another_name),
-         ZM_TEST(mail_for_an_exchanger_not_named_waits), ZM_TEST(policy_in_testing_is_only_told))
+         ZM_TEST(mail_for_an_exchanger_not_named_waits),
+         ZM_TEST(secret_letter_goes_to_a_server_that_keeps_it),
+         ZM_TEST(secret_letter_comes_back_from_a_server_that_does_not),
+         ZM_TEST(secret_letter_is_not_given_to_who_proves_nothing),
+         ZM_TEST(secret_letter_does_not_go_in_clear), ZM_TEST(letters_beside_it_go_as_ever),
+         ZM_TEST(policy_in_testing_is_only_told))
