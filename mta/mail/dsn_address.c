@@ -123,6 +123,16 @@ static uint32_t next_code_point(zm_str_t text, apr_size_t *at)
     return c;
 }
 
+void zm_dsn_add_embedded(zm_buf_t *out, zm_str_t orcpt)
+{
+    apr_size_t i = 0;
+    while (i < orcpt.length)
+        if ((unsigned char)orcpt.data[i] < 128)
+            zm_buf_add_byte(out, orcpt.data[i++]);
+        else
+            zm_buf_printf(out, "\\x{%X}", next_code_point(orcpt, &i));
+}
+
 void zm_dsn_add_orcpt(zm_buf_t *out, zm_str_t address)
 {
     apr_size_t i = 0;

@@ -27,6 +27,10 @@ zm_str_t zm_dsn_reader(zm_str_t sender);
 /** Appends the value of an ORCPT parameter for an address. */
 void zm_dsn_add_orcpt(zm_buf_t *out, zm_str_t address);
 
+/** Appends the ORCPT value of a client that speaks SMTPUTF8, with what is beyond ASCII as \\x{HEX}:
+ * so it passes everywhere (RFC 6533, 3). */
+void zm_dsn_add_embedded(zm_buf_t *out, zm_str_t orcpt);
+
 /** Appends text on one line: control bytes become '?', and so does what is beyond ASCII unless
  * `beyond` allows it and it is UTF-8. */
 void zm_dsn_add_line(zm_buf_t *out, zm_str_t text, bool beyond);

@@ -120,14 +120,15 @@ static bool read_literal(zm_str_t text, apr_size_t *end, zm_smtp_problem_t *prob
     return true;
 }
 
-static bool read_names(zm_str_t text, apr_size_t *end, zm_smtp_problem_t *problem)
+static bool read_names(zm_str_t text, bool beyond, apr_size_t *end, zm_smtp_problem_t *problem)
 {
     apr_size_t at = 0;
     bool numeric = true;
     for (;;) {
         apr_size_t start = at;
         while (at < text.length &&
-               (is_alphanumeric(text.data[at]) || (text.data[at] == '-' && at > start))) {
+               (is_alphanumeric(text.data[at]) || (beyond && (text.data[at] & 0x80) != 0) ||
+                (text.data[at] == '-' && at > start))) {
             numeric &= zm_is_digit(text.data[at]);
             at++;
         }
@@ -154,11 +155,16 @@ static bool read_names(zm_str_t text, apr_size_t *end, zm_smtp_problem_t *proble
 
 bool zm_smtp_domain(zm_str_t text, apr_size_t *end, zm_smtp_problem_t *problem)
 {
+    return zm_smtp_domain_with(text, 0, end, problem);
+}
+
+bool zm_smtp_domain_with(zm_str_t text, int flags, apr_size_t *end, zm_smtp_problem_t *problem)
+{
     if (text.length > 0 && text.data[0] == '[')
         return read_literal(text, end, problem);
     if (text.length > 0 && text.data[0] == '#')
         return fail(problem, 0, "numbers with # are not supported; use an address literal");
-    return read_names(text, end, problem);
+    return read_names(text, (flags & ZM_PATH_BEYOND) != 0, end, problem);
 }
 
 bool zm_smtp_helo(zm_str_t text, zm_smtp_problem_t *problem)

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "mta/mail/encoded_word.h"
+
 typedef struct scan_t {
     zm_str_t text;
     apr_size_t at;
@@ -35,6 +37,12 @@ static bool take_if(scan_t *scan, char byte)
     return true;
 }
 
+/* What is allowed beyond ASCII is judged at the end, when it is whole. */
+static bool is_beyond(const scan_t *scan, char byte)
+{
+    return (byte & 0x80) != 0 && (scan->flags & ZM_PATH_BEYOND) != 0;
+}
+
 static bool is_string_byte(char byte)
 {
     return zm_is_alpha(byte) || zm_is_digit(byte) ||
@@ -60,7 +68,7 @@ static bool take_domain(scan_t *scan, zm_str_t *domain)
     apr_size_t end;
     if (rest.length == 0 || rest.data[0] == '>' || zm_is_blank(rest.data[0]))
         return fail(scan, scan->at, "expected a domain after @");
-    if (!zm_smtp_domain(rest, &end, scan->problem)) {
+    if (!zm_smtp_domain_with(rest, scan->flags, &end, scan->problem)) {
         scan->problem->at += scan->at;
         return false;
     }
@@ -93,7 +101,7 @@ static bool take_quoted(scan_t *scan)
         byte = scan->text.data[scan->at];
         if (byte == '"')
             break;
-        if ((byte & 0x80) != 0)
+        if ((byte & 0x80) != 0 && !is_beyond(scan, byte))
             return fail(scan, scan->at, "8-bit character in a quoted string");
         if (byte == '\0' || byte == '\r' || byte == '\n')
             return fail(scan, scan->at, "this character cannot be part of a quoted string");
@@ -129,7 +137,7 @@ static bool take_dotstring(scan_t *scan)
         } else if (byte == '\\') {
             if (!take_pair(scan, "bad escape in the local part"))
                 return false;
-        } else if (is_string_byte(byte)) {
+        } else if (is_string_byte(byte) || is_beyond(scan, byte)) {
             scan->at++;
         } else {
             return fail(scan, scan->at,
@@ -194,6 +202,19 @@ static bool take_bracketed(scan_t *scan)
                 zm_str_find(rest, '>') >= 0 ? "unexpected text before >" : "expected > at the end");
 }
 
+/* UTF-8, without the control characters that it has beyond ASCII. */
+static bool judge_beyond(scan_t *scan)
+{
+    zm_str_t text = {scan->text.data, scan->at};
+    apr_size_t i;
+    if (!zm_is_utf8(text))
+        return fail(scan, 0, "the address is not UTF-8");
+    for (i = 0; i + 1 < text.length; i++)
+        if (text.data[i] == '\xC2' && (unsigned char)text.data[i + 1] < 0xA0)
+            return fail(scan, i, "control character in the address");
+    return true;
+}
+
 bool zm_smtp_path(zm_str_t text, int flags, zm_smtp_path_t *path, zm_smtp_problem_t *problem)
 {
     scan_t scan = {text, 0, flags, path, problem};
@@ -208,7 +229,7 @@ bool zm_smtp_path(zm_str_t text, int flags, zm_smtp_path_t *path, zm_smtp_proble
     else
         good = (!next_is(&scan, '@') || take_route(&scan)) && take_mailbox(&scan);
     path->end = scan.at;
-    return good;
+    return good && judge_beyond(&scan);
 }
 
 /**

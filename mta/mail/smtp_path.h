@@ -10,7 +10,8 @@
  *     domain    = "[" dotnum "]" / "[IPv6:" v6 "]" / name *( "." name )
  *     name      = alphanumeric *( alphanumeric / "-" )
  *
- * Only ASCII is accepted, and never a NUL, CR or LF, also not behind a backslash.
+ * Only ASCII is accepted, unless ZM_PATH_BEYOND allows more (RFC 6531), and never a NUL, CR or LF,
+ * also not behind a backslash.
  * '%' and '!' are ordinary here; what they mean is a matter of policy.
  *
  *     if (!zm_smtp_path(text, flags, &path, &problem))
@@ -28,6 +29,7 @@
 #define ZM_PATH_FULL 1 /**< strict: "@domain" must be there, no empty element in a dotstring */
 #define ZM_PATH_POSTMASTER 2 /**< with FULL: <postmaster>, in any case, needs no domain */
 #define ZM_PATH_SLOPPY 4     /**< blanks after "<", several "<", a path without brackets */
+#define ZM_PATH_BEYOND 8     /**< UTF-8 beyond ASCII, in local parts and domains */
 
 typedef struct zm_smtp_path_t {
     zm_str_t route;  /**< "@a,@b", without the colon; "" when there is none */
@@ -47,6 +49,9 @@ bool zm_smtp_path(zm_str_t text, int flags, zm_smtp_path_t *path, zm_smtp_proble
 
 /** Reads a domain at the start of text; *end is the offset behind it. */
 bool zm_smtp_domain(zm_str_t text, apr_size_t *end, zm_smtp_problem_t *problem);
+
+/** The same, with flags: ZM_PATH_BEYOND.  Whether such a domain can exist is not judged. */
+bool zm_smtp_domain_with(zm_str_t text, int flags, apr_size_t *end, zm_smtp_problem_t *problem);
 
 /** The parameter of HELO: one domain and nothing else, blanks at the end aside. */
 bool zm_smtp_helo(zm_str_t text, zm_smtp_problem_t *problem);

@@ -236,13 +236,16 @@ static const char *bad_byte(const session_t *session, zm_str_t text, apr_size_t 
     bool greeting =
         (zm_str_starts_nocase(text, ZM_S("HELO")) || zm_str_starts_nocase(text, ZM_S("EHLO"))) &&
         session->server->strictness <= 0;
+    bool address =
+        (zm_str_starts_nocase(text, ZM_S("MAIL")) || zm_str_starts_nocase(text, ZM_S("RCPT"))) &&
+        session_goes_beyond(session);
     for (*at = 0; *at < text.length; ++*at) {
         unsigned char byte = (unsigned char)text.data[*at];
         if (byte == 0)
             return "a NUL in the command";
         if ((byte < ' ' && byte != '\t') || byte == 127)
             return "a control character in the command";
-        if (byte > 127 && !greeting)
+        if (byte > 127 && !greeting && !address)
             return "an 8-bit character in the command";
     }
     return NULL;

@@ -79,6 +79,7 @@ struct config_group_t {
     int64_t recipients;                                   /**< attempts allowed in a transaction */
     double tarpit_initial, tarpit_exponent, tarpit_limit; /**< seconds, factor, seconds */
     bool ehlo, pipelining, eight_bit, chunking, dsn, enhanced, multiline, require_tls;
+    bool smtputf8; /**< addresses and headers may go beyond ASCII */
     bool etrn;
     const char *policy_type, *policy_file; /**< of its policy database; null: none */
     bool listen_submit;                    /**< BindAddress, or its absence, means port 587 too */

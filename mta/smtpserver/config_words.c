@@ -323,6 +323,8 @@ static const keyword_t keywords[] = {
     {.name = "CHUNKING-OK", .kind = GROUP_ON, .offset = G(chunking)},
     {.name = "NoDSN", .kind = GROUP_OFF, .offset = G(dsn)},
     {.name = "DSN-OK", .kind = GROUP_ON, .offset = G(dsn)},
+    {.name = "NoSMTPUTF8", .kind = GROUP_OFF, .offset = G(smtputf8)},
+    {.name = "smtputf8-ok", .kind = GROUP_ON, .offset = G(smtputf8)},
     {.name = "NoREQUIRETLS", .kind = GROUP_OFF, .offset = G(require_tls)},
     {.name = "REQUIRETLS-OK", .kind = GROUP_ON, .offset = G(require_tls)},
     {.name = "NoENHANCEDSTATUSCODES", .kind = GROUP_OFF, .offset = G(enhanced)},
@@ -452,7 +454,6 @@ static const keyword_t keywords[] = {
      .kind = NOTICE,
      .words = 1,
      .note = "records of SPF count as they are published"},
-    {.name = "smtputf8-ok", .kind = NOTICE, .note = "this version has no SMTPUTF8"},
 };
 
 enum { KEYWORD_COUNT = sizeof keywords / sizeof keywords[0] };

@@ -1,5 +1,6 @@
 #include "mta/smtpserver/envelope.h"
 
+#include "mta/mail/dsn_address.h"
 #include "mta/mail/xtext.h"
 #include "mta/smtpserver/authres.h"
 
@@ -142,10 +143,9 @@ void envelope_todsn(zm_buf_t *todsn, const rcpt_parameters_t *rcpt, bool never,
                       deadline->trace ? "T" : "");
     zm_buf_add_c(todsn, " ORCPT=");
     if (rcpt->orcpt.length > 0) {
-        zm_buf_add_str(todsn, rcpt->orcpt);
+        zm_dsn_add_embedded(todsn, rcpt->orcpt);
     } else {
-        zm_buf_add_c(todsn, "rfc822;");
-        zm_xtext_add(todsn, recipient);
+        zm_dsn_add_orcpt(todsn, recipient);
     }
     zm_buf_add_c(todsn, " INRCPT=rfc822;");
     zm_xtext_add(todsn, recipient);

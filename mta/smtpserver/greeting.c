@@ -215,6 +215,8 @@ static void list_extensions(session_t *session)
         reply_list(session, 250, "X-RCPTLIMIT %lld", (long long)group->recipients);
         reply_list(session, 250, "LIMITS RCPTMAX=%lld", (long long)group->recipients);
     }
+    if (session_goes_beyond(session))
+        reply_list(session, 250, "SMTPUTF8");
     if (session_requires_tls(session))
         reply_list(session, 250, "REQUIRETLS");
     if (starttls_is_offered(session))

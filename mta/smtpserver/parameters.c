@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "mta/mail/encoded_word.h"
 #include "mta/mail/smtp_path.h"
 #include "mta/mail/xtext.h"
 
@@ -177,6 +178,8 @@ bool parameters_of_mail(mail_parameters_t *parameters, zm_str_t text, int flags,
             good = read_envid(&words, parameters);
         else if (is(&words, "BY") && (flags & PARAMETERS_DELIVERBY))
             good = read_by(&words, parameters);
+        else if (is(&words, "SMTPUTF8") && (flags & PARAMETERS_SMTPUTF8))
+            good = read_flag(&words, &parameters->smtputf8);
         else if (is(&words, "REQUIRETLS") && (flags & PARAMETERS_REQUIRETLS))
             good = read_flag(&words, &parameters->require_tls);
         else
@@ -216,6 +219,21 @@ static bool read_notify(words_t *words, rcpt_parameters_t *parameters)
     return true;
 }
 
+/* "utf-8;" with letters beyond ASCII: each octet of them stands for one that xtext allows. */
+static bool is_international_orcpt(const words_t *words)
+{
+    zm_buf_t text = ZM_BUF_INIT;
+    zm_smtp_problem_t problem;
+    apr_size_t i;
+    bool good = (words->flags & PARAMETERS_SMTPUTF8) != 0 && zm_is_utf8(words->value) &&
+                zm_str_starts_nocase(words->value, ZM_S("utf-8;"));
+    for (i = 0; good && i < words->value.length; i++)
+        zm_buf_add_byte(&text, (words->value.data[i] & 0x80) != 0 ? 'x' : words->value.data[i]);
+    good = good && zm_smtp_orcpt(zm_buf_str(&text), &problem);
+    zm_buf_free(&text);
+    return good;
+}
+
 static bool read_orcpt(words_t *words, rcpt_parameters_t *parameters)
 {
     zm_smtp_problem_t path_problem;
@@ -223,7 +241,7 @@ static bool read_orcpt(words_t *words, rcpt_parameters_t *parameters)
         return fail(words, 501, "5.5.4", "ORCPT twice", words->start);
     if (!words->has_value || words->value.length == 0)
         return bad_value(words, "ORCPT wants TYPE;ADDRESS");
-    if (!zm_smtp_orcpt(words->value, &path_problem))
+    if (!is_international_orcpt(words) && !zm_smtp_orcpt(words->value, &path_problem))
         return fail(words, 501, "5.5.4", path_problem.text,
                     (apr_size_t)(words->value.data - words->text.data) + path_problem.at);
     parameters->orcpt = words->value;

@@ -1,6 +1,6 @@
 /**
  * The parameters of MAIL and RCPT: SIZE (RFC 1870), BODY (RFC 6152), RET, ENVID,
- * NOTIFY and ORCPT (RFC 3461), BY (RFC 2852), REQUIRETLS (RFC 8689).
+ * NOTIFY and ORCPT (RFC 3461), BY (RFC 2852), REQUIRETLS (RFC 8689), SMTPUTF8 (RFC 6531).
  */
 #ifndef ZM_SMTPSERVER_PARAMETERS_H
 #define ZM_SMTPSERVER_PARAMETERS_H
@@ -18,6 +18,7 @@
 #define PARAMETERS_SLOPPY 8 /**< TABs too */
 #define PARAMETERS_DELIVERBY 16
 #define PARAMETERS_REQUIRETLS 32
+#define PARAMETERS_SMTPUTF8 64 /**< for RCPT: MAIL has said so */
 
 typedef struct mail_parameters_t {
     bool has_size;
@@ -29,11 +30,13 @@ typedef struct mail_parameters_t {
     bool by_trace;
     int64_t by;       /**< seconds from now */
     bool require_tls; /**< REQUIRETLS */
+    bool smtputf8;    /**< SMTPUTF8: addresses and header fields may go beyond ASCII */
 } mail_parameters_t;
 
 typedef struct rcpt_parameters_t {
     zm_str_t notify; /**< as written */
-    zm_str_t orcpt;  /**< "type;xtext" as written */
+    zm_str_t
+        orcpt; /**< "type;xtext" as written; UTF-8 beyond ASCII only with PARAMETERS_SMTPUTF8 */
 } rcpt_parameters_t;
 
 /** What is wrong, for the reply. */

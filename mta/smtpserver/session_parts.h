@@ -247,6 +247,8 @@ command_fn command_starttls;           /* starttls.c */
 
 /** Whether a client may demand that its message goes on over TLS only (RFC 8689): it came so. */
 bool session_requires_tls(const session_t *session);
+/** Whether addresses of this client may go beyond ASCII, when MAIL says so (RFC 6531). */
+bool session_goes_beyond(const session_t *session);
 /** Ends a transaction without a message.  Does nothing when there is none. */
 void transaction_end(session_t *session);
 /** The spool failed: what has been written is given up, and status remembered for the reply. */

@@ -2,12 +2,15 @@
 #include <apr_strings.h>
 #include <string.h>
 
+#include "mta/mail/dsn_address.h"
+#include "mta/net/idn.h"
 #include "mta/smtpserver/count.h"
 #include "mta/smtpserver/starttls.h"
 #include "platform/clock.h"
 #include "platform/log.h"
 
-#define HELO_LIMIT 199     /* bytes of the greeting that a message carries */
+#define HELO_LIMIT 199 /* bytes of the greeting that a message carries */
+#define BEYOND_ASCII "an address beyond ASCII needs SMTPUTF8 behind MAIL"
 #define REFUSED_LIMIT 4096 /* bytes about refused recipients that a message carries */
 
 /* -- the transaction ---------------------------------------------------------------------- */
@@ -58,6 +61,8 @@ static const char *protocol(const session_t *session)
 {
     if (session->batch)
         return "BSMTP";
+    if (session->transaction->mail.smtputf8) /* RFC 6531, 4.3 */
+        return session->tls == SESSION_TLS_ON ? "UTF8SMTPS" : "UTF8SMTP";
     if (session->lmtp)
         return session->tls == SESSION_TLS_ON ? "LMTPS" : "LMTP";
     if (!session->greeted_ehlo)
@@ -118,9 +123,10 @@ static bool sloppy(const session_t *session)
 
 static int path_flags(const session_t *session)
 {
+    int beyond = session_goes_beyond(session) ? ZM_PATH_BEYOND : 0;
     if (sloppy(session))
-        return ZM_PATH_SLOPPY;
-    return strict(session) ? ZM_PATH_FULL : 0;
+        return ZM_PATH_SLOPPY | beyond;
+    return (strict(session) ? ZM_PATH_FULL : 0) | beyond;
 }
 
 bool session_requires_tls(const session_t *session)
@@ -128,11 +134,18 @@ bool session_requires_tls(const session_t *session)
     return session->group->require_tls && session->tls == SESSION_TLS_ON;
 }
 
-static int parameter_flags(const session_t *session)
+bool session_goes_beyond(const session_t *session)
+{
+    return session->group->smtputf8 && session->group->eight_bit && session->greeted_ehlo;
+}
+
+/* beyond: SMTPUTF8 may be said, or has been. */
+static int parameter_flags(const session_t *session, bool beyond)
 {
     return (session->group->dsn ? PARAMETERS_DSN : 0) |
            (session->group->eight_bit ? PARAMETERS_8BITMIME : 0) |
            (session->group->deliver_by >= 0 ? PARAMETERS_DELIVERBY : 0) |
+           (beyond ? PARAMETERS_SMTPUTF8 : 0) |
            (session_requires_tls(session) ? PARAMETERS_REQUIRETLS : 0) |
            (strict(session) ? PARAMETERS_STRICT : 0) | (sloppy(session) ? PARAMETERS_SLOPPY : 0);
 }
@@ -167,6 +180,28 @@ static void bad_syntax(session_t *session, int code, const char *enhanced, apr_s
     reply_syntax(session, code, enhanced, column, reason, input);
 }
 
+/* Domains are known by their A-labels from here on. */
+static bool bring_to_ascii(const session_t *session, zm_smtp_path_t *path, zm_str_t text,
+                           zm_smtp_problem_t *problem)
+{
+    apr_pool_t *pool = session->transaction->pool;
+    zm_str_t domain = path->domain;
+    path->route = zm_idn_ascii(path->route, pool);
+    path->domain = zm_idn_ascii(domain, pool);
+    if (zm_dsn_is_ascii(path->route) && zm_dsn_is_ascii(path->domain))
+        return true;
+    problem->text = "there can be no such domain";
+    problem->at = domain.length > 0 ? (apr_size_t)(domain.data - text.data) : 0;
+    return false;
+}
+
+/* Whether an address goes beyond ASCII without leave to. */
+static bool needs_smtputf8(const session_t *session, zm_str_t text, const zm_smtp_path_t *path)
+{
+    return !session->transaction->mail.smtputf8 &&
+           !zm_dsn_is_ascii(zm_str_of(text.data, path->end));
+}
+
 /* A path and what may follow it directly. */
 static bool read_path(session_t *session, zm_str_t text, int flags, zm_smtp_path_t *path,
                       zm_smtp_problem_t *problem)
@@ -181,7 +216,7 @@ static bool read_path(session_t *session, zm_str_t text, int flags, zm_smtp_path
     session->source_route_cut = path->route.length > 0 && !session->server->config->source_route;
     if (session->source_route_cut)
         path->route = zm_str_of("", 0);
-    return true;
+    return bring_to_ascii(session, path, text, problem);
 }
 
 static const char *route_note(const session_t *session)
@@ -325,11 +360,16 @@ static bool read_mail(session_t *session, zm_str_t arguments, apr_size_t column)
         bad_syntax(session, 501, "5.1.7", column + at + problem.at, problem.text, text);
         return false;
     }
-    if (!parameters_of_mail(&transaction->mail, from(text, path->end), parameter_flags(session),
-                            &parameter)) {
+    if (!parameters_of_mail(&transaction->mail, from(text, path->end),
+                            parameter_flags(session, session_goes_beyond(session)), &parameter)) {
         session_tarpit(session);
         bad_syntax(session, parameter.code, parameter.enhanced,
                    column + at + path->end + parameter.at, parameter.text, text);
+        return false;
+    }
+    if (needs_smtputf8(session, text, path)) {
+        session_tarpit(session);
+        bad_syntax(session, 553, "5.6.7", column + at, BEYOND_ASCII, text);
         return false;
     }
     if (transaction->mail.by_mode == 'R' && transaction->mail.by < session->group->deliver_by) {
@@ -538,11 +578,16 @@ static bool read_rcpt(session_t *session, zm_str_t arguments, apr_size_t column)
                    text);
         return false;
     }
-    if (!parameters_of_rcpt(&transaction->rcpt, from(text, path->end), parameter_flags(session),
-                            &parameter)) {
+    if (!parameters_of_rcpt(&transaction->rcpt, from(text, path->end),
+                            parameter_flags(session, transaction->mail.smtputf8), &parameter)) {
         session_tarpit(session);
         bad_syntax(session, parameter.code, parameter.enhanced,
                    column + at + path->end + parameter.at, parameter.text, text);
+        return false;
+    }
+    if (needs_smtputf8(session, text, path)) {
+        session_tarpit(session);
+        bad_syntax(session, 553, "5.6.7", column + at, BEYOND_ASCII, text);
         return false;
     }
     count_rcpt(session, &transaction->rcpt);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mta/conf/site.h"
+#include "mta/mail/dsn_address.h"
 #include "mta/mail/xtext.h"
 #include "platform/identity.h"
 #include "platform/log.h"
@@ -129,8 +130,8 @@ static apr_status_t recipient_lines(zm_submission_t *submission, const sendmail_
 {
     zm_buf_t dsn = ZM_BUF_INIT;
     apr_status_t status;
-    zm_buf_add_c(&dsn, "ORCPT=rfc822;");
-    zm_xtext_add(&dsn, zm_str(recipient));
+    zm_buf_add_c(&dsn, "ORCPT=");
+    zm_dsn_add_orcpt(&dsn, zm_str(recipient));
     zm_buf_add_c(&dsn, " INRCPT=rfc822;");
     zm_xtext_add(&dsn, zm_str(recipient));
     if (sender != NULL && *sender != '\0') {

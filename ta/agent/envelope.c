@@ -1,10 +1,12 @@
 #include "ta/agent/envelope.h"
 
+#include "mta/mail/dsn_address.h"
+#include "mta/mail/encoded_word.h"
 #include "mta/mail/xtext.h"
 
 #define ADDRESS_LIMIT 998
 
-const char *zm_envelope_fault(zm_str_t address, bool may_be_empty)
+static const char *fault(zm_str_t address, bool may_be_empty, bool beyond)
 {
     bool quoted = false;
     apr_size_t i;
@@ -16,7 +18,7 @@ const char *zm_envelope_fault(zm_str_t address, bool may_be_empty)
         unsigned char byte = (unsigned char)address.data[i];
         if (byte < ' ' || byte == 127)
             return "it has control characters";
-        if (byte > 127)
+        if (byte > 127 && !beyond)
             return "it is not ASCII";
         if (byte == '\\' && i + 1 < address.length && (unsigned char)address.data[i + 1] >= ' ') {
             i++;
@@ -27,7 +29,19 @@ const char *zm_envelope_fault(zm_str_t address, bool may_be_empty)
         else if (!quoted && (byte == ' ' || byte == '<' || byte == '>'))
             return "it has blanks or brackets outside quotes";
     }
+    if (beyond && !zm_is_utf8(address))
+        return "it is neither ASCII nor UTF-8";
     return quoted ? "its quotes are not closed" : NULL;
+}
+
+const char *zm_envelope_fault(zm_str_t address, bool may_be_empty)
+{
+    return fault(address, may_be_empty, false);
+}
+
+const char *zm_envelope_fault_beyond(zm_str_t address, bool may_be_empty)
+{
+    return fault(address, may_be_empty, true);
 }
 
 /* Parameters come from the submitter: only what the protocol allows there may pass. */
@@ -89,8 +103,7 @@ void zm_envelope_rcpt_dsn(const zm_recipient_t *recipient, zm_buf_t *out)
         zm_buf_add_str(out, recipient->dsn.orcpt);
         return;
     }
-    zm_buf_add_c(out, "rfc822;");
-    zm_xtext_add(out, recipient->user);
+    zm_dsn_add_orcpt(out, recipient->user);
 }
 
 void zm_envelope_by(zm_recipient_t *const *recipients, int count, int64_t now, zm_buf_t *out)

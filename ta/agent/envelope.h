@@ -11,6 +11,8 @@
  * blanks or '>' outside quotes, 8-bit bytes, an unusual length.  Null: nothing.
  */
 const char *zm_envelope_fault(zm_str_t address, bool may_be_empty);
+/** The same where UTF-8 beyond ASCII is allowed (RFC 6531). */
+const char *zm_envelope_fault_beyond(zm_str_t address, bool may_be_empty);
 
 /** " RET=..." " ENVID=..." */
 void zm_envelope_mail_dsn(const zm_job_t *job, zm_buf_t *out);

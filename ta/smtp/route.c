@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mta/net/idn.h"
 #include "mta/net/socket.h"
 
 #define EXCHANGERS 127
@@ -351,6 +352,7 @@ void zm_route_find_one(zm_str_t destination, bool may_be_unix, const zm_smtp_opt
         destination = zm_str_from(destination, 1);
     if (destination.length > 0 && destination.data[destination.length - 1] == '"')
         destination.length--;
+    destination = zm_idn_ascii(destination, pool);
     search->name = zm_str_c(pool, destination);
     if (may_be_unix && zm_str_starts(destination, ZM_S("UNIX:")))
         local(search, search->name + 5);

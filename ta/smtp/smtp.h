@@ -6,6 +6,7 @@
  *     route.h        from a host to addresses
  *     session.h      one connection: greeting, EHLO, commands and replies in step
  *     transaction.h  MAIL, RCPT, DATA for recipients of one job, and their outcomes
+ *     beyond.h       addresses and headers beyond ASCII
  *     reply.h        replies
  *     sign.h         DKIM signatures and ARC seals
  *     tally.h        what is counted of it

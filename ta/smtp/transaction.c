@@ -6,6 +6,7 @@
 #include "platform/clock.h"
 #include "ta/agent/head.h"
 #include "ta/agent/report.h"
+#include "ta/smtp/beyond.h"
 #include "ta/smtp/envelope.h"
 #include "ta/smtp/log.h"
 #include "ta/smtp/sign.h"
@@ -26,6 +27,7 @@ zm_transaction_t *zm_transaction_create(zm_smtp_t *smtp, zm_job_t *job, zm_group
     for (i = 0; i < count; i++)
         transaction->to[i].recipient = recipients[i];
     transaction->since = zm_clock_monotonic();
+    zm_beyond_normalise(transaction);
     return transaction;
 }
 
@@ -139,14 +141,18 @@ static apr_status_t convert(zm_transaction_t *transaction, const zm_peer_t *peer
                             false};
     zm_body_facts_t facts = {false, false};
     apr_status_t status;
-    if (!group->ascii && !options->keep_eight_bit)
+    if (!group->ascii && !options->keep_eight_bit && !transaction->smtputf8) {
         zm_conversion_header(&group->fields, options->default_charset);
-    group->ascii = true;
+        group->ascii = true;
+    }
     status = zm_group_convert(&transaction->converted, transaction->job, group, &carrier);
     if (status == ZM_E_UNSUPPORTED || transaction->converted != NULL)
         zm_tally_conversion(transaction->smtp, status == APR_SUCCESS);
     if (status != APR_SUCCESS)
         return status;
+    if (zm_beyond_taken(peer))
+        transaction->smtputf8 |= zm_beyond_header(
+            transaction->converted != NULL ? &transaction->converted->fields : &group->fields);
     zm_body_facts(&transaction->job->body, &facts);
     transaction->eight_bit =
         peer->eight_bit_mime &&
@@ -175,11 +181,15 @@ static const char *deadline_fault(const zm_recipient_t *recipient, const zm_peer
 static void judge_recipient(zm_transaction_t *transaction, int index, const zm_peer_t *peer)
 {
     const zm_recipient_t *recipient = transaction->to[index].recipient;
-    const char *wrong = zm_envelope_fault(recipient->user, false), *text;
+    const char *wrong = zm_envelope_fault_beyond(recipient->user, false), *text;
     zm_outcome_t outcome = {0};
     outcome.result = ZM_RESULT_UNAVAILABLE;
     outcome.status = ZM_S("5.1.3");
     text = "address: ";
+    if (wrong == NULL) {
+        wrong = zm_beyond_fault(recipient->user, peer);
+        outcome.status = ZM_S("5.6.7");
+    }
     if (wrong == NULL) {
         wrong = deadline_fault(recipient, peer);
         outcome.status = ZM_S("5.4.7");
@@ -228,6 +238,7 @@ bool zm_transaction_begin(zm_transaction_t *transaction, const zm_peer_t *peer)
     bool later;
     int i;
     transaction->since = zm_clock_monotonic();
+    transaction->smtputf8 = zm_beyond_taken(peer) && zm_beyond_envelope(transaction);
     status = convert(transaction, peer);
     if (status == ZM_E_UNSUPPORTED)
         zm_transaction_fail(transaction, peer, ZM_RESULT_UNAVAILABLE, "5.6.3",
@@ -243,8 +254,11 @@ bool zm_transaction_begin(zm_transaction_t *transaction, const zm_peer_t *peer)
     else if (!fits(transaction, peer))
         zm_transaction_fail(transaction, peer, ZM_RESULT_UNAVAILABLE, "5.3.4",
                             "the message is larger than the server accepts", 0);
-    else if ((wrong = zm_envelope_fault(transaction->group->sender, true)) != NULL)
+    else if ((wrong = zm_envelope_fault_beyond(transaction->group->sender, true)) != NULL)
         zm_transaction_fail(transaction, peer, ZM_RESULT_UNAVAILABLE, "5.1.7",
+                            apr_psprintf(transaction->job->pool, "sender address: %s", wrong), 0);
+    else if ((wrong = zm_beyond_fault(transaction->group->sender, peer)) != NULL)
+        zm_transaction_fail(transaction, peer, ZM_RESULT_UNAVAILABLE, "5.6.7",
                             apr_psprintf(transaction->job->pool, "sender address: %s", wrong), 0);
     else if (sign(transaction, peer))
         for (i = 0; i < transaction->count; i++)
@@ -279,6 +293,8 @@ void zm_transaction_mail(const zm_transaction_t *transaction, const zm_peer_t *p
     zm_buf_add_byte(out, '>');
     if (transaction->eight_bit)
         zm_buf_add_c(out, " BODY=8BITMIME");
+    if (transaction->smtputf8)
+        zm_buf_add_c(out, " SMTPUTF8");
     if (transaction->to[0].recipient->dsn.require_tls && !peer->local)
         zm_buf_add_c(out, " REQUIRETLS");
     if (peer->size)

@@ -45,6 +45,7 @@ typedef struct zm_transaction_t {
 
     /* The letter on its way. */
     bool eight_bit;                  /**< BODY=8BITMIME */
+    bool smtputf8;                   /**< SMTPUTF8 */
     bool chunked;                    /**< it goes as one BDAT: nothing is hidden, no dot ends it */
     const zm_converted_t *converted; /**< null: the letter goes as it is */
     zm_str_t signature;  /**< fields in front of its header, LF between lines; "": none */

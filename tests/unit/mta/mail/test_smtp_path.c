@@ -164,6 +164,18 @@ static void conversion_to_rfc822(void)
     ZM_ASSERT_STR(address_of("<\"a\\b\"@c>", true), "\"a\\b\"@c");
 }
 
+static void paths_go_beyond_ascii_where_they_may(void)
+{
+    ASSERT_PATH("<\xc3\xa4.\xe2\x82\xac@\xc3\xbc-1.x> y", ZM_PATH_BEYOND | ZM_PATH_FULL,
+                "|\xc3\xa4.\xe2\x82\xac|\xc3\xbc-1.x| y");
+    ASSERT_PATH("<\"\xc3\xa4 \"@x>", ZM_PATH_BEYOND, "|\"\xc3\xa4 \"|x|");
+    ASSERT_PATH("<\xc3\xa4@x>", 0, "8-bit character in the local part @ 1");
+    ASSERT_PATH("<a@\xc3\xa4>", 0, "expected a domain name @ 3");
+    ASSERT_PATH("<\xe4@x>", ZM_PATH_BEYOND, "the address is not UTF-8 @ 0");
+    ASSERT_PATH("<a\xc2\x80@x>", ZM_PATH_BEYOND, "control character in the address @ 2");
+    ASSERT_PATH("<a\\\xc3\xa4@x>", ZM_PATH_BEYOND, "bad escape in the local part @ 3");
+}
+
 static void nul_is_never_part_of_a_path(void)
 {
     zm_smtp_path_t path;
@@ -177,4 +189,4 @@ ZM_TESTS("mail.smtp_path", ZM_TEST(good_paths), ZM_TEST(dots_at_the_levels),
          ZM_TEST(domain_is_mandatory_when_full), ZM_TEST(sloppy_forms), ZM_TEST(diagnoses_of_paths),
          ZM_TEST(diagnoses_of_domains), ZM_TEST(ipv6_literals), ZM_TEST(helo_is_one_domain),
          ZM_TEST(orcpt_is_a_type_and_xtext), ZM_TEST(conversion_to_rfc822),
-         ZM_TEST(nul_is_never_part_of_a_path))
+         ZM_TEST(paths_go_beyond_ascii_where_they_may), ZM_TEST(nul_is_never_part_of_a_path))

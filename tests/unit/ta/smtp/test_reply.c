@@ -129,6 +129,9 @@ static void addresses_that_could_leave_their_brackets_are_refused(void)
     CU_ASSERT_PTR_NOT_NULL(zm_envelope_fault(ZM_S("a\r\nRCPT"), false));
     CU_ASSERT_PTR_NOT_NULL(zm_envelope_fault(ZM_S("\"a@c"), false));
     CU_ASSERT_PTR_NOT_NULL(zm_envelope_fault(ZM_S("\xc3\xa4@c"), false));
+    CU_ASSERT_PTR_NULL(zm_envelope_fault_beyond(ZM_S("\xc3\xa4@c"), false));
+    CU_ASSERT_PTR_NOT_NULL(zm_envelope_fault_beyond(ZM_S("\xe4@c"), false));
+    CU_ASSERT_PTR_NOT_NULL(zm_envelope_fault_beyond(ZM_S("\xc3\xa4>@c"), false));
 }
 
 ZM_TESTS("smtp reply", ZM_TEST(codes_have_their_meaning), ZM_TEST(too_many_recipients_is_temporary),
