@@ -97,6 +97,33 @@ def test_what_is_signed_here_is_good_there():
         check(b'DKIM-Signature' not in sent(here, sink, 3), sink.messages)
 
 
+def test_letters_are_signed_as_they_go_over_the_wire():
+    """Converted for a server that takes no 8 bits, and as one chunk of more than a window."""
+    records = {}
+    with Zone(records) as zone, Sink({'EHLO': '250 sink.test'}) as sink, Instance('in.test') as there, \
+            Instance('out.test') as here:
+        records[('sel._domainkey.out.test', Zone.TXT)] = [txt(make_key(here, 'out.test'))]
+        here.append('var/db/routes', 'in.test\tsmtp![127.0.0.1]:%d\nsink.test\tsmtp![127.0.0.1]:%d\n' % (
+            there.port, sink.port))
+        here.zmailer('newdb', code=None)
+        sign_with(here, 'dkim')
+        here.start()
+        examine(there, 'auth-results header')
+        there.zmailer('start', env={'RESOLVER': zone.where})
+        text = letter(to='bob@in.test', sender='alice@out.test', body='gr\u00fc\u00df dich \n.\n' + 'x' * 70 + '\n',
+                      extra='MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n')
+        here.sendmail('-f', 'alice@out.test', 'x@sink.test', data=text)
+        raw = sent(here, sink)
+        check(b'gr=C3=BC' in raw, raw)
+        code, reply = offer(there, 'alice@out.test', raw)
+        check(code == 250 and 'dkim=pass' in results(there.wait_mail('bob')[0]), reply)
+
+        here.sendmail('-f', 'alice@out.test', 'bob@in.test', data=text + ('y' * 70 + ' \n\n') * 3000)
+        check('dkim=pass' in results(there.wait_mail('bob', 2)[1]), 'the large one')
+        counters = here.zmailer('--json', 'metrics').out
+        check(re.search(r'"SS.SMTP_BDAT": *[1-9]', there.zmailer('--json', 'metrics').out), counters)
+
+
 def test_without_a_key_mail_waits():
     with Sink() as sink, Instance('out.test', smart_host='[127.0.0.1]:%d' % sink.port) as here:
         make_key(here, 'out.test')
