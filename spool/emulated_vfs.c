@@ -18,11 +18,16 @@
  *     its last frame), salt (8), sums (8), page
  */
 
+#define LOG_HEADER 32
 #define FRAME_HEADER 24
+#define PAGE 4096
+#define SLOTS 64
 #define COMMIT_FIELD 4
 #define SYNC_STEP (1 << 20) /* between two syncs of the database, unless they are too long */
 #define LEAST_STEP (1 << 17)
 #define ROOM (31 * (FRAME_HEADER + 4096)) /* SQLite's writes on Unix must stay below 2^17 bytes */
+
+typedef struct frames_t frames_t;
 
 typedef struct file_t {
     sqlite3_file base;
@@ -34,8 +39,18 @@ typedef struct file_t {
     int step, unsynced;           /* bytes: between syncs, and written to it since the last */
     apr_interval_time_t patience; /* how long such a sync may take; 0: as long as it likes */
     volatile void *index;         /* the first part of the log's index, while it is mapped */
+    struct file_t *log_of;        /* of a log: its database; null: not known */
+    frames_t *frames;             /* of a log: what was read of it; null: nothing yet */
     unsigned exclusive;           /* bit n: has lock n of the index for itself */
 } file_t;
+
+/* Frames of the log as they were read. */
+struct frames_t {
+    struct {
+        uint32_t number, salts[2];
+        unsigned char page[PAGE];
+    } slots[SLOTS];
+};
 
 static file_t *file_of(sqlite3_file *file)
 {
@@ -45,6 +60,26 @@ static file_t *file_of(sqlite3_file *file)
 static sqlite3_file *real_of(sqlite3_file *file)
 {
     return file_of(file)->real;
+}
+
+/* -- the log's index ------------------------------------------------------------------------ */
+
+/*
+ * Its first part, as https://sqlite.org/walformat.html has it, numbers in the machine's order:
+ * 0 version (4) ... 16 frames (4) ... 32 salts (8) ... 48 the same again ... 96 how many frames of
+ * the log were moved (4).  Nobody lowers that but who begins the log anew, and only when all were
+ * moved; recovery sets it to 0 as is done here, under the same locks.
+ */
+#define INDEX_VERSION 3007000
+#define INDEX_FRAMES 16 /* of the log, that count */
+#define INDEX_SALTS 32  /* of them */
+#define INDEX_COPY 48
+#define INDEX_MOVED 96
+#define WRITE_AND_CHECKPOINT_LOCKS 0, 2
+
+static volatile uint32_t *index_number(const file_t *file, int offset)
+{
+    return (volatile uint32_t *)((volatile char *)file->index + offset);
 }
 
 /* -- gathering ------------------------------------------------------------------------- */
@@ -110,13 +145,67 @@ static int file_write(sqlite3_file *base, const void *data, int length, sqlite3_
     return length != FRAME_HEADER && ends_transaction(file, length) ? flush(file) : SQLITE_OK;
 }
 
+/* -- frames that were read before ------------------------------------------------------- */
+
+/*
+ * SQLite forgets all pages whenever another process has committed something, and reads again what
+ * did not change.  A frame of a committed transaction stays what it is until the log begins anew,
+ * which gives it other salts; and nobody begins it anew while somebody reads from it.
+ */
+static bool is_committed_frame(const file_t *file, int length, sqlite3_int64 offset,
+                               uint32_t *number, uint32_t salts[2])
+{
+    const file_t *database = file->log_of;
+    sqlite3_int64 frame = offset - LOG_HEADER - FRAME_HEADER;
+    if (database == NULL || length != PAGE || frame < 0 || frame % (FRAME_HEADER + PAGE) != 0 ||
+        database->index == NULL || *index_number(database, 0) != INDEX_VERSION)
+        return false;
+    frame = frame / (FRAME_HEADER + PAGE) + 1;
+    if (frame > *index_number(database, INDEX_FRAMES))
+        return false; /* of a transaction that is being written: it may be taken back */
+    *number = (uint32_t)frame;
+    salts[0] = *index_number(database, INDEX_SALTS);
+    salts[1] = *index_number(database, INDEX_SALTS + 4);
+    return true;
+}
+
+static bool recall(const file_t *file, void *page, uint32_t number, const uint32_t salts[2])
+{
+    uint32_t i = number % SLOTS;
+    if (file->frames == NULL || file->frames->slots[i].number != number ||
+        memcmp(file->frames->slots[i].salts, salts, sizeof file->frames->slots[i].salts) != 0)
+        return false;
+    memcpy(page, file->frames->slots[i].page, PAGE);
+    return true;
+}
+
+/* Without memory for it, each is read again. */
+static void remember(file_t *file, const void *page, uint32_t number, const uint32_t salts[2])
+{
+    uint32_t i = number % SLOTS;
+    if (file->frames == NULL && (file->frames = calloc(1, sizeof *file->frames)) == NULL)
+        return;
+    file->frames->slots[i].number = number;
+    memcpy(file->frames->slots[i].salts, salts, sizeof file->frames->slots[i].salts);
+    memcpy(file->frames->slots[i].page, page, PAGE);
+}
+
 /* -- what needs the file as SQLite believes it to be ----------------------------------- */
 
 static int file_read(sqlite3_file *base, void *data, int length, sqlite3_int64 offset)
 {
-    int code = flush(file_of(base));
-    return code != SQLITE_OK ? code
-                             : real_of(base)->pMethods->xRead(real_of(base), data, length, offset);
+    file_t *file = file_of(base);
+    uint32_t number, salts[2];
+    int code = flush(file);
+    if (code == SQLITE_OK && is_committed_frame(file, length, offset, &number, salts)) {
+        if (recall(file, data, number, salts))
+            return SQLITE_OK;
+        code = file->real->pMethods->xRead(file->real, data, length, offset);
+        if (code == SQLITE_OK)
+            remember(file, data, number, salts);
+        return code;
+    }
+    return code != SQLITE_OK ? code : file->real->pMethods->xRead(file->real, data, length, offset);
 }
 
 static int file_truncate(sqlite3_file *base, sqlite3_int64 size)
@@ -142,6 +231,7 @@ static int file_size(sqlite3_file *base, sqlite3_int64 *size)
 static int file_close(sqlite3_file *base)
 {
     free(file_of(base)->gathered);
+    free(file_of(base)->frames);
     return real_of(base)->pMethods->xClose(real_of(base));
 }
 
@@ -248,23 +338,7 @@ void zm_emulated_vfs_set_patience(sqlite3 *db, apr_interval_time_t patience)
         file->patience = patience;
 }
 
-/* -- the log's index ------------------------------------------------------------------------ */
-
-/*
- * Its first part, as https://sqlite.org/walformat.html has it, numbers in the machine's order:
- * 0 version (4) ... 48 the same again ... 96 how many frames of the log were moved (4).  Nobody
- * lowers that but who begins the log anew, and only when all were moved; recovery sets it to 0 as
- * is done here, under the same locks.
- */
-#define INDEX_VERSION 3007000
-#define INDEX_COPY 48
-#define INDEX_MOVED 96
-#define WRITE_AND_CHECKPOINT_LOCKS 0, 2
-
-static volatile uint32_t *index_number(const file_t *file, int offset)
-{
-    return (volatile uint32_t *)((volatile char *)file->index + offset);
-}
+/* -- states and marks ----------------------------------------------------------------------- */
 
 /* The index has its header twice, and SQLite writes the first copy last. */
 void zm_emulated_vfs_stamp(sqlite3 *db, zm_emulated_stamp_t *stamp)
@@ -285,7 +359,6 @@ void zm_emulated_vfs_stamp(sqlite3 *db, zm_emulated_stamp_t *stamp)
  * is told here, as long as one is not much lower, and the log not so long that a checkpoint is due,
  * which then finds the marks as high as they may be.
  */
-#define INDEX_FRAMES 16 /* of the log, that count */
 #define INDEX_MARKS 100 /* the first is not one that this is about */
 #define FIRST_MARK 4    /* its lock */
 #define LAST_MARK 7
@@ -345,6 +418,13 @@ static int refuse_reading(file_t *file)
     return SQLITE_CANTOPEN; /* why the first attempt failed is still what the system said last */
 }
 
+/* The database whose log has this name, which SQLite gave us; null: it was not opened by us. */
+static file_t *database_behind(sqlite3_filename log)
+{
+    sqlite3_file *base = sqlite3_database_file_object(log);
+    return base != NULL && base->pMethods == &methods ? file_of(base) : NULL;
+}
+
 static int open_file(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *base, int flags,
                      int *out)
 {
@@ -361,6 +441,8 @@ static int open_file(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *base
         return code;
     if (code == SQLITE_OK && (flags & SQLITE_OPEN_WAL) != 0)
         file->gathered = malloc(ROOM); /* without memory for it, it works as before */
+    if (code == SQLITE_OK && (flags & SQLITE_OPEN_WAL) != 0)
+        file->log_of = database_behind(name);
     file->database = (flags & SQLITE_OPEN_MAIN_DB) != 0;
     file->step = SYNC_STEP;
     file->base.pMethods = &methods;

@@ -234,6 +234,49 @@ static void log_stays_short_while_messages_flow(void)
     CU_ASSERT(info.size < 40 << 20); /* 60 MB went through */
 }
 
+static const char *contents(zm_spool_t *spool, const char *name)
+{
+    zm_object_t *object;
+    apr_size_t length;
+    char *data;
+    ZM_ASSERT_OK(zm_object_open(&object, spool, name, ZM_OBJECT_READ));
+    ZM_ASSERT_OK(zm_object_read_all(object, &data, &length, 1 << 20, zm_test_pool()));
+    zm_object_close(object);
+    return data;
+}
+
+/* Frames of the log are remembered: not beyond the log, which begins anew now and then. */
+static void reader_sees_what_others_wrote_last(void)
+{
+    enum { OBJECTS = 20, SIZE = 3000, ROUNDS = 400 };
+    zm_spool_t *writer = emulated_make(), *reader;
+    static char expected[OBJECTS][SIZE + 1];
+    const char *names[OBJECTS];
+    zm_error_t error = {0};
+    int i;
+    ZM_ASSERT_OK(emulated_open(&reader, "spool", false, &error));
+    for (i = 0; i < OBJECTS; i++) {
+        names[i] = emulated_publish(writer, "queue", SIZE);
+        memset(expected[i], 'x', SIZE);
+    }
+    for (i = 0; i < ROUNDS; i++) {
+        int which = i * 7 % OBJECTS, other = i * 3 % OBJECTS, place = i * 31 % SIZE;
+        zm_object_t *object;
+        ZM_ASSERT_OK(zm_object_open(&object, writer, names[which], ZM_OBJECT_UPDATE));
+        expected[which][place] = (char)('a' + i % 26);
+        ZM_ASSERT_OK(zm_object_overwrite(object, (uint64_t)place, &expected[which][place], 1));
+        zm_object_close(object);
+        ZM_ASSERT_STR(contents(reader, names[which]), expected[which]);
+        ZM_ASSERT_STR(contents(reader, names[other]), expected[other]);
+        if (i % 67 == 66)
+            emulated_run_sql(emulated_path("spool", "spool.db"),
+                             i % 2 == 0 ? "PRAGMA wal_checkpoint(TRUNCATE)"
+                                        : "PRAGMA wal_checkpoint(RESTART)");
+    }
+    zm_spool_close(reader);
+    zm_spool_close(writer);
+}
+
 static void rows_that_contradict_each_other_are_mended(void)
 {
     zm_spool_t *spool = emulated_make();
@@ -373,7 +416,7 @@ ZM_TESTS("spool emulated database", ZM_TEST(log_whose_sync_failed_is_mended_by_w
          ZM_TEST(failed_checkpoint_is_told_and_repaired),
          ZM_TEST(failed_checkpoint_of_a_damaged_database_is_left),
          ZM_TEST(log_cut_anywhere_keeps_the_first_publishes),
-         ZM_TEST(log_stays_short_while_messages_flow),
+         ZM_TEST(log_stays_short_while_messages_flow), ZM_TEST(reader_sees_what_others_wrote_last),
          ZM_TEST(rows_that_contradict_each_other_are_mended), ZM_TEST(damaged_pages_are_told),
          ZM_TEST(newer_and_foreign_databases_are_refused),
          ZM_TEST(lost_database_is_never_made_anew),
