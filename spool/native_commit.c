@@ -71,6 +71,15 @@ static void make_name(zm_commit_t *commit)
                  target->directory, prefix, id, target->suffix != NULL ? target->suffix : "");
 }
 
+/* Only where a directory is to be synced is it needed itself. */
+static apr_status_t find_place(zm_native_place_t *place, const member_t *member, const char *name,
+                               bool make)
+{
+    return member->commit->target.unsynced
+               ? zm_native_place_of_name(place, member->native, name, make)
+               : zm_native_place(place, member->native, name, make);
+}
+
 static apr_status_t rename_member(member_t *member)
 {
     zm_native_t *native = member->native;
@@ -80,10 +89,10 @@ static apr_status_t rename_member(member_t *member)
     bool again;
     make_name(commit);
     do {
-        status = zm_native_place(&from, native, member->object->name, false);
+        status = find_place(&from, member, member->object->name, false);
         if (status != APR_SUCCESS)
             return status;
-        status = zm_native_place(&to, native, commit->name, commit->target.make_hash);
+        status = find_place(&to, member, commit->name, commit->target.make_hash);
         if (status != APR_SUCCESS) {
             zm_native_leave(&from, native);
             return status;
@@ -169,7 +178,7 @@ static bool is_taken(member_t *member, const char *name)
 {
     zm_native_place_t place;
     zm_file_info_t info;
-    apr_status_t status = zm_native_place_of_name(&place, member->native, name, true);
+    apr_status_t status = zm_native_place_of_name(&place, member->native, name, false);
     if (status != APR_SUCCESS)
         return false;
     status = zm_path_info(&info, place.dir->handle, place.leaf);

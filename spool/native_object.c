@@ -379,7 +379,10 @@ apr_status_t zm_native_overwrite(zm_engine_object_t *object, uint64_t offset, co
 {
     zm_file_t *file = zm_native_object(object)->file;
     zm_file_info_t info;
-    apr_status_t status = zm_file_info(&info, file);
+    apr_status_t status;
+    if (zm_engine_within(zm_native_object(object)->opened.size, offset, length))
+        return zm_file_write_at(file, offset, data, length); /* none gets shorter than it was */
+    status = zm_file_info(&info, file);
     if (status != APR_SUCCESS)
         return status;
     return zm_engine_within(info.size, offset, length)
