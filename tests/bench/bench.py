@@ -75,6 +75,50 @@ class ProcessTree:
         pass
 
 
+COLUMNS = ('cpu_us', 'waits', 'preempted', 'reads', 'writes', 'bytes_read', 'bytes_written')
+
+
+def task_name(pid):
+    """Of a process as a table has it: its program, and what it is for."""
+    with open('/proc/%d/cmdline' % pid) as f:
+        words = f.read().rstrip('\0').split('\0')
+    return ' '.join([os.path.basename(words[0])] + [w for w in words[1:] if w.startswith('--')][:1])
+
+
+def tasks(roots):
+    """What each thread of the processes given, and of all below them, has used: {(pid, tid): (name, columns)}."""
+    found, seen, more = {}, set(), set(roots)
+    while more:
+        pid = more.pop()
+        seen.add(pid)
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            name = task_name(pid)
+            for tid in map(int, os.listdir('/proc/%d/task' % pid)):
+                at = '/proc/%d/task/%d/' % (pid, tid)
+                with open(at + 'children') as f:
+                    more |= set(map(int, f.read().split())) - seen
+                with open(at + 'schedstat') as f:
+                    row = [int(f.read().split()[0]) / 1e3]
+                for leaf, keys in (('status', ('voluntary_ctxt_switches', 'nonvoluntary_ctxt_switches')),
+                                   ('io', ('syscr', 'syscw', 'rchar', 'wchar'))):
+                    with open(at + leaf) as f:
+                        values = dict(line.split(':', 1) for line in f)
+                    row += [int(values[k]) for k in keys]
+                found[pid, tid] = (name + ('' if tid == pid else ', its threads'), row)
+    return found
+
+
+def tasks_between(before, now, messages):
+    """By name, for each message."""
+    table = {}
+    for key, (name, row) in now.items():
+        old = before.get(key, (name, [0] * len(row)))[1]
+        sums = table.setdefault(name, [0] * len(row))
+        for i in range(len(row)):
+            sums[i] += (row[i] - old[i]) / messages
+    return {name: dict(zip(COLUMNS, row)) for name, row in sorted(table.items()) if row[0] >= 0.5}
+
+
 class ControlGroup:
     """A control group (version 1 cpuacct or version 2), exact also for processes that nobody waited for."""
     V1 = '/sys/fs/cgroup/cpuacct'
