@@ -486,14 +486,14 @@ int router_master_run(const router_master_options_t *options, apr_pool_t *pool)
     zm_timer_init(&master->give_up, master->loop, on_give_up, master);
     zm_timer_init(&master->publish, master->loop, publish, master);
     zm_timer_init(&master->pickup_again, master->loop, start_pickup, master);
+    if (router_upkeep_start(&master->upkeep, master->spool, master->loop, options->zenv,
+                            master->counters, pool, &error) != APR_SUCCESS)
+        zm_service_fail(78, error.text);
     if (options->pickup_socket != NULL)
         await_pickup(master);
     zm_log(ZM_LOG_NOTICE, NULL, "router daemon started", ZM_F_S("version", ZM_VERSION),
            ZM_F_I("workers", options->workers), ZM_F_S("spool", zm_spool_location(master->spool)));
     add_inputs(master);
-    if (router_upkeep_start(&master->upkeep, master->spool, master->loop, options->zenv,
-                            master->counters, pool, &error) != APR_SUCCESS)
-        zm_service_fail(78, error.text);
     status = zm_loop_run(master->loop);
     publish(&master->publish, master);
     zm_timer_cancel(&master->publish);
