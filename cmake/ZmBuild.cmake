@@ -37,7 +37,16 @@ target_compile_definitions(zm_flags INTERFACE
   ZM_LIBEXEC_REL="${ZM_LIBEXEC_REL}" ZM_SHARE_REL="${ZM_SHARE_REL}")
 if(WIN32)
   enable_language(RC)
-  add_library(zm_start OBJECT "${CMAKE_SOURCE_DIR}/win32/program.rc" "${CMAKE_SOURCE_DIR}/win32/startup.c")
+  # The texts of the event log, as a resource of every program.
+  set(zm_messages "${CMAKE_BINARY_DIR}/messages")
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/win32/messages.mc")
+  file(MAKE_DIRECTORY "${zm_messages}")
+  string(REPLACE "windres" "windmc" zm_windmc "${CMAKE_RC_COMPILER}")
+  execute_process(COMMAND "${zm_windmc}" -h "${zm_messages}" -r "${zm_messages}" "${CMAKE_SOURCE_DIR}/win32/messages.mc"
+    COMMAND_ERROR_IS_FATAL ANY)
+  add_library(zm_start OBJECT "${CMAKE_SOURCE_DIR}/win32/program.rc" "${zm_messages}/messages.rc"
+    "${CMAKE_SOURCE_DIR}/win32/startup.c")
+  target_include_directories(zm_start PRIVATE "${zm_messages}")
   set(zm_windows_definitions __USE_MINGW_ANSI_STDIO=1 UNICODE _UNICODE
     _WIN32_WINNT=0x0602 FD_SETSIZE=1024) # the set size that APR was built with
   target_compile_definitions(zm_flags INTERFACE ${zm_windows_definitions})

@@ -4,8 +4,14 @@
  * Nothing tells a program that it is a service, so it tries to be one: a thread
  * of its own connects to the service manager, which refuses at once (error 1063)
  * when it did not start this process.  The manager's stop and shutdown become
- * the control event "stop", its parameter change "reload".  When the process
- * exits, the manager hears that it has stopped, and with which code.
+ * the control event "stop", its parameter change "reload", its control 128
+ * "reopen logs".  When the process exits, the manager hears that it has stopped,
+ * and with which code.  A program that knows that it is a service connects at its
+ * beginning (zm_manager_enter), others when they are ready.
+ *
+ *     START_PENDING --ready--> RUNNING --stop--> STOP_PENDING --exit--> STOPPED
+ *
+ * While it stops a thread tells every second that it goes on.
  */
 #include "win32/scm.h"
 
@@ -14,25 +20,30 @@
 
 #include "platform/child.h"
 #include "platform/control.h"
+#include "platform/system.h"
+#include "win32/manager.h"
 
 #define START_HINT_MS 30000
-#define STOP_HINT_MS 60000
+#define STOP_HINT_MS 5000
+#define STOP_TICK_MS 1000
 
 static SERVICE_STATUS_HANDLE manager; /* null: we are no service */
 static HANDLE connected;              /* the manager's thread has come, or will not */
 static CRITICAL_SECTION lock;
-static bool attached, ended;
+static bool attached, ended, serving;
+static DWORD checkpoint;
 
 /* -- telling ------------------------------------------------------------------------ */
 
-static void tell(DWORD new_state, DWORD code, DWORD hint)
+static void tell_locked(DWORD new_state, DWORD code, DWORD hint)
 {
     SERVICE_STATUS status = {.dwServiceType = SERVICE_WIN32_OWN_PROCESS};
-    EnterCriticalSection(&lock);
     if (manager != NULL && !ended) {
         ended = new_state == SERVICE_STOPPED;
         status.dwCurrentState = new_state;
         status.dwWaitHint = hint;
+        if (hint != 0)
+            status.dwCheckPoint = ++checkpoint;
         if (new_state == SERVICE_RUNNING)
             status.dwControlsAccepted =
                 SERVICE_ACCEPT_STOP | SERVICE_ACCEPT_SHUTDOWN | SERVICE_ACCEPT_PARAMCHANGE;
@@ -42,12 +53,36 @@ static void tell(DWORD new_state, DWORD code, DWORD hint)
         }
         SetServiceStatus(manager, &status);
     }
+}
+
+static void tell(DWORD new_state, DWORD code, DWORD hint)
+{
+    EnterCriticalSection(&lock);
+    tell_locked(new_state, code, hint);
     LeaveCriticalSection(&lock);
 }
 
 static void tell_stopped(void)
 {
     tell(SERVICE_STOPPED, 0, 0);
+}
+
+static DWORD WINAPI keep_telling(void *baton)
+{
+    (void)baton;
+    do {
+        tell(SERVICE_STOP_PENDING, 0, STOP_HINT_MS);
+        Sleep(STOP_TICK_MS);
+    } while (!ended);
+    return 0;
+}
+
+static void begin_to_stop(void)
+{
+    HANDLE thread = CreateThread(NULL, 65536, keep_telling, NULL, 0, NULL);
+    if (thread != NULL)
+        CloseHandle(thread);
+    (void)zm_control_send(zm_process_own(), false, ZM_CONTROL_STOP);
 }
 
 /* -- being told ------------------------------------------------------------------------ */
@@ -58,11 +93,13 @@ static DWORD WINAPI on_control(DWORD control, DWORD kind, void *data, void *bato
     switch (control) {
     case SERVICE_CONTROL_STOP:
     case SERVICE_CONTROL_SHUTDOWN:
-        tell(SERVICE_STOP_PENDING, 0, STOP_HINT_MS);
-        (void)zm_control_send(zm_process_own(), false, ZM_CONTROL_STOP);
+        begin_to_stop();
         return NO_ERROR;
     case SERVICE_CONTROL_PARAMCHANGE:
         (void)zm_control_send(zm_process_own(), false, ZM_CONTROL_RELOAD);
+        return NO_ERROR;
+    case ZM_SERVICE_CONTROL_REOPEN:
+        (void)zm_control_send(zm_process_own(), false, ZM_CONTROL_REOPEN);
         return NO_ERROR;
     case SERVICE_CONTROL_INTERROGATE:
         return NO_ERROR;
@@ -90,7 +127,7 @@ static DWORD WINAPI dispatch(void *baton)
     return 0;
 }
 
-void zm_scm_ready(void)
+static void attach(void)
 {
     HANDLE thread;
     if (attached)
@@ -103,15 +140,32 @@ void zm_scm_ready(void)
         return;
     WaitForSingleObject(connected, START_HINT_MS);
     CloseHandle(thread);
-    if (manager == NULL)
-        return;
-    atexit(tell_stopped);
-    tell(SERVICE_RUNNING, 0, 0);
+    if (manager != NULL)
+        atexit(tell_stopped);
 }
 
-void zm_scm_failed(int code)
+void zm_manager_enter(void)
 {
-    if (!attached)
-        zm_scm_ready();
+    attach();
+    if (manager != NULL)
+        tell(SERVICE_START_PENDING, 0, START_HINT_MS);
+}
+
+void zm_scm_ready(void)
+{
+    attach();
+    if (serving)
+        return;
+    serving = true;
+    if (manager != NULL)
+        tell(SERVICE_RUNNING, 0, 0);
+}
+
+void zm_scm_failed(int code, const char *reason)
+{
+    attach();
+    if (manager == NULL)
+        return;
+    zm_system_log(ZM_LOG_ERROR, "zmailer", reason);
     tell(SERVICE_STOPPED, (DWORD)code, 0);
 }

@@ -7,7 +7,7 @@
 /** Where the service manager started this process: says that it runs, and later that it has
  * stopped.  Else nothing. */
 void zm_scm_ready(void);
-/** The service cannot start; code is its exit code. */
-void zm_scm_failed(int code);
+/** The service cannot start; code is its exit code, the reason goes into the event log. */
+void zm_scm_failed(int code, const char *reason);
 
 #endif

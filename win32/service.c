@@ -144,7 +144,7 @@ void zm_service_fail(int code, const char *text)
         tell_original(&verdict, offsetof(verdict_t, text) + length + 1);
     } else {
         fprintf(stderr, "%s\n", text);
-        zm_scm_failed(code);
+        zm_scm_failed(code, text);
     }
     exit(code);
 }

@@ -64,6 +64,7 @@ static bool is_known(const char *name)
                                         "SENDMAIL_T_ARGS",
                                         "SERVICE_MANAGER",
                                         "SMTPOPTIONS",
+                                        "SERVICENAME",
                                         "SM_ALLOW_SHELL",
                                         "SNMPSHAREDFILE",
                                         "SUBMIT_FSYNC",

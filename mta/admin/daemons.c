@@ -67,8 +67,8 @@ static const char *options_of(const daemon_t *daemon, const zm_zenv_t *zenv, apr
     return zm_zenv_get_or(zenv, daemon->variable, daemon->otherwise);
 }
 
-static const char *const *command(const daemon_t *daemon, bool foreground, const zm_zenv_t *zenv,
-                                  apr_pool_t *pool)
+static const char *const *command(const daemon_t *daemon, bool foreground, bool log,
+                                  const zm_zenv_t *zenv, apr_pool_t *pool)
 {
     apr_array_header_t *argv = apr_array_make(pool, 16, sizeof(const char *));
     APR_ARRAY_PUSH(argv, const char *) =
@@ -84,6 +84,11 @@ static const char *const *command(const daemon_t *daemon, bool foreground, const
     }
     if (foreground)
         APR_ARRAY_PUSH(argv, const char *) = "--foreground";
+    if (log) {
+        APR_ARRAY_PUSH(argv, const char *) = "--log";
+        APR_ARRAY_PUSH(argv, const char *) =
+            apr_pstrcat(pool, zm_zenv_logdir(zenv), "/", daemon->log, NULL);
+    }
     APR_ARRAY_PUSH(argv, const char *) = NULL;
     return (const char *const *)argv->elts;
 }
@@ -165,7 +170,7 @@ int daemon_start(const daemon_t *daemon, const zm_zenv_t *zenv, apr_pool_t *pool
 {
     (void)apr_env_set("ZCONFIG", zm_zenv_file(zenv), pool);
     prepare(daemon, zenv, pool);
-    return daemon_run(daemon->name, command(daemon, false, zenv, pool), pool, error);
+    return daemon_run(daemon->name, command(daemon, false, false, zenv, pool), pool, error);
 }
 
 apr_status_t daemon_become(const daemon_t *daemon, const zm_zenv_t *zenv, apr_pool_t *pool,
@@ -173,7 +178,7 @@ apr_status_t daemon_become(const daemon_t *daemon, const zm_zenv_t *zenv, apr_po
 {
     (void)apr_env_set("ZCONFIG", zm_zenv_file(zenv), pool);
     prepare(daemon, zenv, pool);
-    return zm_program_exec(command(daemon, true, zenv, pool), error);
+    return zm_program_exec(command(daemon, true, false, zenv, pool), error);
 }
 
 /* -- supervising -------------------------------------------------------------------- */
@@ -194,11 +199,14 @@ struct supervisor_t {
     const zm_zenv_t *zenv;
     ward_t *wards;
     int count;
+    bool as_service;
     bool stopping;
+    zm_timer_t enough; /* of waiting for those that are to end */
 };
 
 #define FIRST_DELAY apr_time_from_sec(1)
 #define LAST_DELAY apr_time_from_sec(60)
+#define STOP_PATIENCE apr_time_from_sec(20)
 
 static void ward_start(zm_timer_t *timer, void *baton);
 
@@ -236,7 +244,8 @@ static void ward_start(zm_timer_t *timer, void *baton)
     apr_pool_t *pool;
     (void)timer;
     apr_pool_create(&pool, NULL);
-    spec.argv = command(ward->daemon, true, ward->supervisor->zenv, pool);
+    spec.argv =
+        command(ward->daemon, true, ward->supervisor->as_service, ward->supervisor->zenv, pool);
     spec.io = ZM_CHILD_INHERIT;
     spec.new_group = true;
     ward->started = apr_time_now();
@@ -250,12 +259,29 @@ static void ward_start(zm_timer_t *timer, void *baton)
     apr_pool_destroy(pool);
 }
 
+static void on_enough(zm_timer_t *timer, void *baton)
+{
+    supervisor_t *supervisor = baton;
+    int i;
+    (void)timer;
+    for (i = 0; i < supervisor->count; i++)
+        if (supervisor->wards[i].child != NULL) {
+            zm_log(ZM_LOG_WARNING, NULL, "daemon does not end, killed",
+                   ZM_F_S("name", supervisor->wards[i].daemon->name));
+            (void)zm_control_kill(zm_child_pid(supervisor->wards[i].child), true);
+        }
+}
+
 static void on_control(zm_control_t event, void *baton)
 {
     supervisor_t *supervisor = baton;
     int i;
+    if (event == ZM_CONTROL_REOPEN)
+        (void)zm_log_reopen();
     if (event == ZM_CONTROL_STOP || event == ZM_CONTROL_SLOW_STOP)
         supervisor->stopping = true;
+    if (event == ZM_CONTROL_STOP && supervisor->as_service)
+        zm_timer_set(&supervisor->enough, STOP_PATIENCE);
     for (i = 0; i < supervisor->count; i++) {
         if (supervisor->stopping)
             zm_timer_cancel(&supervisor->wards[i].again);
@@ -266,16 +292,19 @@ static void on_control(zm_control_t event, void *baton)
         stop_when_empty(supervisor);
 }
 
-int daemons_supervise(const daemon_t *const *list, int count, const zm_zenv_t *zenv,
-                      apr_pool_t *pool)
+int daemons_supervise(const daemon_t *const *list, int count, bool as_service,
+                      const zm_zenv_t *zenv, apr_pool_t *pool)
 {
-    supervisor_t supervisor = {NULL, zenv, apr_pcalloc(pool, (apr_size_t)count * sizeof(ward_t)),
-                               count, false};
+    supervisor_t supervisor = {.zenv = zenv,
+                               .wards = apr_pcalloc(pool, (apr_size_t)count * sizeof(ward_t)),
+                               .count = count,
+                               .as_service = as_service};
     int i;
     if (zm_loop_create(&supervisor.loop, pool) != APR_SUCCESS ||
         zm_control_listen(supervisor.loop, on_control, &supervisor) != APR_SUCCESS)
         return 71;
     (void)apr_env_set("ZCONFIG", zm_zenv_file(zenv), pool);
+    zm_timer_init(&supervisor.enough, supervisor.loop, on_enough, &supervisor);
     for (i = 0; i < count; i++) {
         ward_t *ward = &supervisor.wards[i];
         ward->supervisor = &supervisor;

@@ -18,6 +18,7 @@ typedef struct daemon_t {
     const char *variable;  /**< ZENV variable with its options */
     const char *otherwise; /**< options when that is not set */
     bool group;            /**< its pid leads a process group that stops with it */
+    const char *log;       /**< below $LOGDIR */
     const char *config;    /**< of one of several servers: its configuration, absolute; else null */
 } daemon_t;
 
@@ -47,10 +48,13 @@ int daemon_start(const daemon_t *daemon, const zm_zenv_t *zenv, apr_pool_t *pool
 apr_status_t daemon_become(const daemon_t *daemon, const zm_zenv_t *zenv, apr_pool_t *pool,
                            zm_error_t *error);
 
-/** Runs these daemons in the foreground until told to stop; one that ends is started again. Returns
- * the exit code. */
-int daemons_supervise(const daemon_t *const *list, int count, const zm_zenv_t *zenv,
-                      apr_pool_t *pool);
+/**
+ * Runs these daemons in the foreground until told to stop; one that ends is started again.  As a
+ * service there is nobody to read what they say, so they write their logs, and those that do not
+ * end within 20 seconds are killed.  Returns the exit code.
+ */
+int daemons_supervise(const daemon_t *const *list, int count, bool as_service,
+                      const zm_zenv_t *zenv, apr_pool_t *pool);
 
 /** Its pid, or 0 when it does not run. */
 apr_int64_t daemon_pid(const daemon_t *daemon, const zm_zenv_t *zenv, apr_pool_t *pool);

@@ -12,10 +12,10 @@
 #define SERVER_PIDS ".pid.smtpserver"
 
 static const daemon_t usual[] = {
-    {"router", "router", ".pid.router", "ROUTEROPTIONS", "-dWkn 4", true, NULL},
-    {"scheduler", "scheduler", ".pid.scheduler", "SCHEDULEROPTIONS", "-S", true, NULL},
-    {SERVER, SERVER, SERVER_PIDS, "SMTPOPTIONS", "", false, NULL},
-    {NULL, NULL, NULL, NULL, NULL, false, NULL},
+    {"router", "router", ".pid.router", "ROUTEROPTIONS", "-dWkn 4", true, "router", NULL},
+    {"scheduler", "scheduler", ".pid.scheduler", "SCHEDULEROPTIONS", "-S", true, "scheduler", NULL},
+    {SERVER, SERVER, SERVER_PIDS, "SMTPOPTIONS", "", false, "smtpserver.log", NULL},
+    {NULL, NULL, NULL, NULL, NULL, false, NULL, NULL},
 };
 
 static int by_name(const void *one, const void *other)

@@ -466,6 +466,10 @@ static bool run_command(zmailer_t *zmailer, const char *const *words, int count,
             return true;
         }
     }
+    if (strcmp(word, "service") == 0) {
+        *code = zmailer_service(zmailer, words + 1, count - 1);
+        return true;
+    }
     if (strcmp(word, "freezer") == 0) {
         *code = freezer_command(words + 1, count - 1, zmailer->zenv, zmailer->json, zmailer->quiet,
                                 zmailer->pool);
@@ -519,6 +523,7 @@ int main(int argc, char **argv)
         "       new-localnames | router | scheduler | smtpserver] ...\n"
         "       zmailer [OPTION ...] mailq ... | hold WHAT ... | release WHAT ... | retry WHAT "
         "...\n"
+        "       zmailer [OPTION ...] service install [ACCOUNT] | remove | run\n"
         "       zmailer [OPTION ...] tls-init [NAME ...]\n"
         "       zmailer [OPTION ...] freezer COMMAND ...\n"
         "       zmailer [OPTION ...] dkim COMMAND ...\n"

@@ -31,6 +31,21 @@ void zmailer_say(const zmailer_t *zmailer, const char *word, const char *what);
 /** Tells a failure; the first one's code is the exit code. */
 void zmailer_fail(zmailer_t *zmailer, int code, const char *text);
 
+/** What speaks against starting anything: said, with the exit code; "WHAT not started: ...". */
+bool zmailer_may_start(zmailer_t *zmailer, const char *what);
+
+/** "zmailer service WORD ...".  Returns the exit code. */
+int zmailer_service(zmailer_t *zmailer, const char *const *words, int count);
+/**
+ * Where a service of the system's owns the daemons of this configuration: does with it what is to
+ * be done with the daemons, all of them or (one: its name) one.  False: none does.
+ */
+bool zmailer_service_does(zmailer_t *zmailer, const char *one);
+/** The same with an event. */
+bool zmailer_service_hears(zmailer_t *zmailer, zm_control_t event);
+/** The line of that service in "zmailer status". */
+void zmailer_service_status(zmailer_t *zmailer);
+
 /** Starts or stops the daemons that a word means, as the manner is.  False: none. */
 bool zmailer_daemon(zmailer_t *zmailer, const char *word);
 void zmailer_all_daemons(zmailer_t *zmailer);

@@ -14,8 +14,7 @@ enum { EXIT_FAILED = 1, EXIT_FROZEN = 2, EXIT_NOT_RUNNING = 3, EXIT_PARTLY = 4 }
 
 /* -- daemons ------------------------------------------------------------------------- */
 
-/* What speaks against starting anything. */
-static bool may_start(zmailer_t *zmailer, const char *what)
+bool zmailer_may_start(zmailer_t *zmailer, const char *what)
 {
     const char *box = zm_zenv_get_or(zmailer->zenv, "MAILBOX", NULL);
     zm_file_info_t info;
@@ -95,7 +94,7 @@ static void start_one(zmailer_t *zmailer, const daemon_t *daemon)
 {
     zm_error_t error = {0};
     int code;
-    if (!may_start(zmailer, apr_pstrcat(zmailer->pool, daemon->name, " is", NULL)))
+    if (!zmailer_may_start(zmailer, apr_pstrcat(zmailer->pool, daemon->name, " is", NULL)))
         return;
     if (delegate(zmailer, daemon, "restart"))
         return;
@@ -145,9 +144,9 @@ static void stop_one(zmailer_t *zmailer, const daemon_t *daemon)
 static void supervise(zmailer_t *zmailer, const daemon_t *const *list, int count)
 {
     int code;
-    if (!may_start(zmailer, "the daemons are"))
+    if (!zmailer_may_start(zmailer, "the daemons are"))
         return;
-    code = daemons_supervise(list, count, zmailer->zenv, zmailer->pool);
+    code = daemons_supervise(list, count, false, zmailer->zenv, zmailer->pool);
     if (code != 0)
         zmailer_fail(zmailer, code, "the daemons cannot be supervised");
 }
@@ -174,7 +173,8 @@ bool zmailer_daemon(zmailer_t *zmailer, const char *word)
     for (daemon = daemons_of(zmailer->zenv, zmailer->pool); daemon->name != NULL; daemon++)
         if (word == NULL || daemon_is(daemon, word))
             APR_ARRAY_PUSH(found, const daemon_t *) = daemon;
-    start_or_stop(zmailer, found);
+    if (found->nelts > 0 && !zmailer_service_does(zmailer, word))
+        start_or_stop(zmailer, found);
     return found->nelts > 0;
 }
 
@@ -203,6 +203,8 @@ void zmailer_status(zmailer_t *zmailer)
     }
     if (zmailer->json)
         printf("}\n");
+    else
+        zmailer_service_status(zmailer);
     if (upkeep_frozen(zmailer->zenv, zmailer->pool) && !zmailer->json)
         printf("the spool is frozen: no daemon starts until \"zmailer thaw\"\n");
     if (running < count && zmailer->code == 0)
@@ -213,6 +215,8 @@ void zmailer_control(zmailer_t *zmailer, zm_control_t event)
 {
     const daemon_t *daemon;
     char reason[200];
+    if (zmailer_service_hears(zmailer, event))
+        return;
     for (daemon = daemons_of(zmailer->zenv, zmailer->pool); daemon->name != NULL; daemon++) {
         apr_status_t result = daemon_control(daemon, event, zmailer->zenv, zmailer->pool);
         if (result == APR_SUCCESS)

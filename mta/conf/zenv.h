@@ -12,7 +12,7 @@
  * With none of them the first file that exists is taken:
  *
  *     5. PREFIX/etc/zmailer/zmailer.conf, PREFIX being where we are installed
- *     6. /etc/zmailer/zmailer.conf
+ *     6. /etc/zmailer/zmailer.conf; on Windows what the registry says, see platform/manager.h
  *
  * The file is a list of NAME=value lines in the common subset of this reader,
  * of POSIX shells and of the router's scripts, which all read it:

@@ -3,6 +3,7 @@
 #include <apr_strings.h>
 
 #include "mta/conf/zenv_internal.h"
+#include "platform/manager.h"
 #include "platform/service.h"
 
 #define SYSTEM_FILE "/etc/zmailer/zmailer.conf"
@@ -50,21 +51,21 @@ static apr_status_t load_named(zm_zenv_t **zenv, const char *file, const char *w
 static apr_status_t load_installed(zm_zenv_t **zenv, const zm_zenv_options_t *options,
                                    apr_pool_t *pool, zm_error_t *error)
 {
-    const char *prefix, *file;
+    const char *prefix, *file, *system = zm_manager_configuration(SYSTEM_FILE, pool);
     apr_status_t status = installed_prefix(&prefix, pool, error);
     if (status != APR_SUCCESS)
         return status;
     file = apr_pstrcat(pool, prefix, SYSTEM_FILE, NULL);
     if (zm_zenv_is_there(file, pool))
         return load_file(zenv, file, options, pool, error);
-    if (zm_zenv_is_there(SYSTEM_FILE, pool))
-        return load_file(zenv, SYSTEM_FILE, options, pool, error);
+    if (zm_zenv_is_there(system, pool))
+        return load_file(zenv, system, options, pool, error);
     return zm_error_set(error, ZM_E_CONFIG,
                         "no zmailer.conf: option -Z is not given%s, and neither %s nor %s exists",
                         options->ignore_environment ? ""
                                                     : ", environment ZCONFIG and ZMAILER_ROOT are "
                                                       "not set",
-                        file, SYSTEM_FILE);
+                        file, system);
 }
 
 apr_status_t zm_zenv_load(zm_zenv_t **zenv, const zm_zenv_options_t *options, apr_pool_t *pool,
