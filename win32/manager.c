@@ -256,15 +256,28 @@ apr_status_t zm_manager_start(const char *name, int seconds, apr_pool_t *pool, z
                         name, code_of(&now));
 }
 
+/* A service that is starting or stopping takes no control: what comes of that is waited for. */
+static apr_status_t send_stop(const opened_t *opened, ULONGLONG until)
+{
+    SERVICE_STATUS answer;
+    while (!ControlService(opened->service, SERVICE_CONTROL_STOP, &answer)) {
+        DWORD code = GetLastError();
+        if (code == ERROR_SERVICE_NOT_ACTIVE)
+            break;
+        if (code != ERROR_SERVICE_CANNOT_ACCEPT_CTRL || GetTickCount64() > until)
+            return service_status(code);
+        Sleep(POLL_MS);
+    }
+    return APR_SUCCESS;
+}
+
 apr_status_t zm_manager_stop(const char *name, int seconds, apr_pool_t *pool, zm_error_t *error)
 {
     opened_t opened;
     SERVICE_STATUS_PROCESS now = {0};
-    SERVICE_STATUS answer;
     apr_status_t status = open_service(&opened, name, SERVICE_STOP | SERVICE_QUERY_STATUS, pool);
-    if (status == APR_SUCCESS && !ControlService(opened.service, SERVICE_CONTROL_STOP, &answer) &&
-        GetLastError() != ERROR_SERVICE_NOT_ACTIVE)
-        status = service_status(GetLastError());
+    if (status == APR_SUCCESS)
+        status = send_stop(&opened, GetTickCount64() + (ULONGLONG)seconds * 1000);
     if (status == APR_SUCCESS)
         status = await(&now, &opened, SERVICE_STOPPED, SERVICE_STOPPED, seconds);
     close_all(&opened);
