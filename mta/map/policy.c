@@ -115,6 +115,10 @@ static void add_text(zm_buf_t *out, zm_policy_class_t class, zm_str_t text)
 
 bool zm_policy_add_key(zm_buf_t *out, zm_str_t word, const char **problem)
 {
+    if (zm_str_find(word, '\0') >= 0) {
+        *problem = "the key has a NUL in it";
+        return false;
+    }
     if (zm_str_find(word, '/') >= 0)
         return add_network(out, word, problem);
     if (word.length == 0 || word.length > ZM_POLICY_KEY_TEXT) {

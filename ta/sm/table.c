@@ -86,7 +86,8 @@ static bool runs_addresses(const zm_mailer_t *mailer)
 
 static bool is_absolute(const char *path)
 {
-    return path[0] == '/' || (zm_is_alpha(path[0]) && path[1] == ':');
+    return path[0] == '/' ||
+           (zm_is_alpha(path[0]) && path[1] == ':' && (path[2] == '/' || path[2] == '\\'));
 }
 
 static apr_status_t read_words(reader_t *reader, zm_str_t rest, const zm_zenv_t *zenv)

@@ -225,9 +225,10 @@ static void parse_line(parser_t *parser, zm_str_t line)
     apr_size_t i;
     if (rest.length == 0 || rest.data[0] == '#' || rest.data[0] == ';')
         return;
-    if (line.length > LONGEST_LINE) {
+    if (line.length > LONGEST_LINE || memchr(line.data, '\0', line.length) != NULL) {
         parser->config->strict = true;
-        problem(parser, "longer than 1023 bytes");
+        problem(parser,
+                line.length > LONGEST_LINE ? "longer than 1023 bytes" : "it has a NUL byte");
         return;
     }
     (void)zm_str_word(&rest, &word);

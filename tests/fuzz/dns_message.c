@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (i = 0; i < answer.count; i++) {
         const zm_dns_record_t *record = &answer.records[i];
         for (at = 0; record->host != NULL && record->host[at] != '\0'; at++)
-            FUZZ_EXPECT(record->host[at] > ' ' && record->host[at] <= '~');
+            FUZZ_EXPECT(record->host[at] >= ' ' && record->host[at] <= '~');
         for (at = 0; at < record->text.length; at++)
             sum += (unsigned char)record->text.data[at];
     }

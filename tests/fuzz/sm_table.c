@@ -3,6 +3,8 @@
  *
  * A mailer that is found has a program and a command line.
  */
+#include <string.h>
+
 #include "ta/sm/table.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -27,7 +29,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         FUZZ_EXPECT(error.text[0] != '\0');
         return 0;
     }
-    FUZZ_EXPECT(mailer->program[0] == '/' && mailer->words[0] != NULL);
+    FUZZ_EXPECT(mailer->program[0] == '/' ||
+                (mailer->program[1] == ':' && strchr("/\\", mailer->program[2]) != NULL));
+    FUZZ_EXPECT(mailer->words[0] != NULL);
     FUZZ_EXPECT(mailer->sender == 0 || mailer->sender == 'f' || mailer->sender == 'r');
     return 0;
 }
