@@ -99,6 +99,7 @@ typedef struct zm_control_file_t {
     int sender_count;
     zm_control_recipient_t *recipients;
     int recipient_count;
+    int alternative_count; /**< X lines, recipients in place of others: nobody serves them */
     zm_control_header_t *headers;
     int header_count;
     zm_control_diagnostic_t *diagnostics;

@@ -352,6 +352,9 @@ static apr_status_t read_unit(parser_t *p, const unit_t *unit)
         return read_sender(p, unit);
     case 'r':
         return read_recipient(p, unit);
+    case 'X':
+        file->alternative_count++;
+        break;
     case 'N':
         read_dsn(p, unit);
         break;

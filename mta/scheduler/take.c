@@ -154,6 +154,8 @@ static zm_taken_t examine(taking_t *taking)
         return park(taking, "it has no l line");
     if (!file->complete)
         return park(taking, "it is incomplete; the router's recovery will route it again");
+    if (file->recipient_count == 0 && file->alternative_count > 0)
+        return park(taking, "it has only alternative recipients (X), whom nobody serves");
     return ZM_TAKEN;
 }
 
@@ -245,6 +247,9 @@ static zm_taken_t enqueue(taking_t *taking)
         trace_locked(taking);
         return ZM_TAKEN_LATER;
     }
+    if (file->alternative_count > 0)
+        zm_log(ZM_LOG_WARNING, NULL, "alternative recipients (X) are not delivered to",
+               ZM_F_S("name", taking->name), ZM_F_I("count", file->alternative_count));
     rehash(taking);
     recipients = apr_pcalloc(taking->pool, (count + (apr_size_t)1) * sizeof *recipients);
     fill_recipients(taking, offsets, count, recipients);
