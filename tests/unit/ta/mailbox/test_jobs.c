@@ -8,6 +8,7 @@
 
 #include "platform/fs.h"
 #include "ta/mailbox/deliver.h"
+#include "ta/mailbox/environment.h"
 #include "tests/unit/ta/agent/fixture.h"
 
 static zm_fixture_t *fixture;
@@ -249,7 +250,67 @@ static void missing_directory_defers(void)
     HEARD("\tdeferred no usable mailbox directory (MAILBOX)\n");
 }
 
-ZM_TESTS("mailbox jobs", ZM_TEST(letter_stands_in_the_mailbox_with_its_envelope),
+/* -- programs ---------------------------------------------------------------- */
+
+static const char *environment_of(const zm_job_t *job)
+{
+    const zm_destination_t destination = {.domain = "x.test", .detail = "box"};
+    const zm_user_t account = {.name = "ann", .home = "/home/ann"};
+    zm_group_t *group = &job->groups[0];
+    const char *const *item = zm_program_environment(job, group, group->recipients[0], &destination,
+                                                     &account, fixture->pool);
+    const char *text = "";
+    for (; *item != NULL; item++)
+        if (strncmp(*item, "TZ=", 3) != 0 && strncmp(*item, "M", 1) != 0 &&
+            strncmp(*item, "ZCONFIG=", 8) != 0)
+            text = apr_pstrcat(fixture->pool, text, *item, "|", NULL);
+    return text;
+}
+
+static const char *environment_for(zm_fixture_letter_t letter)
+{
+    zm_agent_options_t agent_options = zm_fixture_agent(fixture, "mailbox", "local");
+    const char *text = "";
+    zm_job_line_t line;
+    zm_agent_t *agent;
+    zm_error_t error;
+    zm_job_t *job;
+    zm_fixture_feed(fixture, "%s\n", zm_fixture_letter(fixture, &letter));
+    zm_fixture_end(fixture);
+    ZM_ASSERT_OK(zm_agent_open(&agent, &agent_options, fixture->pool, &error));
+    while (zm_agent_next(agent, &line) == APR_SUCCESS)
+        if (zm_job_open(&job, agent, &line) == ZM_JOB_READY) {
+            text = environment_of(job);
+            zm_job_close(job);
+        }
+    CU_ASSERT_EQUAL(zm_agent_end(agent), 0);
+    return text;
+}
+
+static void programs_learn_of_their_letter(void)
+{
+    begin("mail");
+    ZM_ASSERT_STR(
+        environment_for((zm_fixture_letter_t){
+            .sender = "a@b.c",
+            .envid = "e+2B1",
+            .recipients = {{"local", "-", "|prog", 4711,
+                            "NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;b+2Bb@y INRCPT=rfc822;i@y "
+                            "INFROM=f@y EZMLM=z-1 BY=4000000000;RT"}}}),
+        "SHELL=/bin/sh|IFS= \t\n|PATH=/usr/bin:/bin:/usr/ucb|HOME=/home/ann|USER=ann|LOGNAME=ann|"
+        "SENDER=a@b.c|UID=4711|RECIPIENT=|prog|DOMAIN=x.test|EXTENSION=box|NOTIFY=FAILURE,SUCCESS|"
+        "BY=4000000000;RT|ORCPT=rfc822;b+2Bb@y|INRCPT=rfc822;i@y|INFROM=f@y|EZMLM=z-1|"
+        "ENVID=e+2B1|");
+    begin("mail");
+    ZM_ASSERT_STR(
+        environment_for((zm_fixture_letter_t){.recipients = {{"local", "-", "|prog", 0, NULL}}}),
+        "SHELL=/bin/sh|IFS= \t\n|PATH=/usr/bin:/bin:/usr/ucb|HOME=/home/ann|USER=ann|"
+        "LOGNAME=ann|SENDER=<>|UID=0|RECIPIENT=|prog|DOMAIN=x.test|EXTENSION=box|"
+        "NOTIFY=FAILURE|");
+}
+
+ZM_TESTS("mailbox jobs", ZM_TEST(programs_learn_of_their_letter),
+         ZM_TEST(letter_stands_in_the_mailbox_with_its_envelope),
          ZM_TEST(null_path_is_from_the_mailer_daemon), ZM_TEST(maildirs_are_made_below_a_format),
          ZM_TEST(unknown_users_and_bad_names_fail_for_good),
          ZM_TEST(nobody_gets_neither_files_nor_programs),

@@ -466,7 +466,34 @@ static void signed_eight_bit_letters_are_returned_by_old_servers(void)
     CU_ASSERT_EQUAL(server.letters, 0);
 }
 
-ZM_TESTS("smtp relay", ZM_TEST(letter_is_relayed_and_reported),
+/* Each with a sender of its own, by which the list learns who cannot be reached. */
+static void list_members_travel_alone(void)
+{
+    const char *path, *talk, *next;
+    begin();
+    path = send_letter((zm_fixture_letter_t){.sender = "list@example.org",
+                                             .recipients = {{"smtp", "", "a@x", 0, "EZMLM=-7-a=x"},
+                                                            {"smtp", "", "b@x", 0, "EZMLM=-7-b=x"},
+                                                            {"smtp", "", "c@x", 0, NULL}}});
+    run();
+    TAGS(path, "+++");
+    CU_ASSERT_EQUAL(server.letters, 3);
+    talk = zm_buf_c(&server.talk);
+    next = strstr(talk, "MAIL From:<list-7-a=x-S");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(next);
+    CU_ASSERT_PTR_NOT_NULL(strstr(next, "@example.org>"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(talk, "MAIL From:<list-7-b=x-S"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(talk, "MAIL From:<list@example.org>"));
+    begin();
+    options.ignore_ezmlm = true;
+    send_letter((zm_fixture_letter_t){.sender = "list@example.org",
+                                      .recipients = {{"smtp", "", "a@x", 0, "EZMLM=-7-a=x"},
+                                                     {"smtp", "", "b@x", 0, "EZMLM=-7-b=x"}}});
+    run();
+    CU_ASSERT_EQUAL(server.letters, 1);
+}
+
+ZM_TESTS("smtp relay", ZM_TEST(list_members_travel_alone), ZM_TEST(letter_is_relayed_and_reported),
          ZM_TEST(letters_share_a_session_and_follow_the_dot),
          ZM_TEST(without_pipelining_one_command_at_a_time),
          ZM_TEST(no_session_takes_more_than_its_share), ZM_TEST(long_letter_is_streamed),

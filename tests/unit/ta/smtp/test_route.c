@@ -16,6 +16,7 @@ static const fake_record_t zone[] = {{"mx.test", ZM_DNS_MX, 300, "20 late.test"}
                                      {"early.test", ZM_DNS_AAAA, 300, "2001:db8::10"},
                                      {"plain.test", ZM_DNS_A, 300, "198.51.100.1"},
                                      {"plain.test", ZM_DNS_AAAA, 300, "2001:db8::1"},
+                                     {"six.test", ZM_DNS_AAAA, 300, "2001:db8::6"},
                                      {"null.test", ZM_DNS_MX, 300, "0 "},
                                      {"empty.test", ZM_DNS_TXT, 300, "x"},
                                      {"bare.test", ZM_DNS_MX, 300, "10 empty.test"},
@@ -147,6 +148,12 @@ static void names_without_exchangers_stand_for_themselves(void)
     begin();
     CU_ASSERT_EQUAL(strncmp(find("plain.test"), "plain.test=198.51.100.1:25", 26), 0);
     CU_ASSERT_EQUAL(strncmp(find("alias.test"), "alias.test=198.51.100.1:25", 26), 0);
+    if (has_ipv6())
+        ZM_ASSERT_STR(find("six.test"), "six.test=[2001:db8::6]:25");
+    options.source[0].ip = (zm_ip_t){4, {192, 0, 2, 1}}; /* we come from there: no IPv6 */
+    ZM_ASSERT_STR(find("plain.test"), "plain.test=198.51.100.1:25");
+    ZM_ASSERT_STR(find("six.test"), "69 5.4.4");
+    options.source[0].ip.family = 0;
     options.no_mx = true;
     ZM_ASSERT_STR(find("late.test"), "late.test=198.51.100.20:25");
     ZM_ASSERT_STR(find("mx.test"), "69 5.4.4");
