@@ -6,6 +6,7 @@
 
 #include "platform/clock.h"
 #include "ta/agent/report.h"
+#include "ta/smtp/canon.h"
 #include "ta/smtp/session.h"
 #include "ta/smtp/tally.h"
 #include "ta/smtp/tls_client.h"
@@ -39,6 +40,7 @@ typedef struct lane_t {
     zm_transaction_t *planned, **planned_end; /* to send, in order */
     zm_timer_t timer; /* the idle session's end; or the moment when a failure is forgotten */
 
+    apr_pool_t *naming; /* of questions about the domains of the first planned one; null: none */
     zm_session_t *session;
     bool open;       /* the session is; else it is being opened */
     apr_pool_t *way; /* holds the route while a session is being opened */
@@ -211,6 +213,38 @@ static bool have_planned(lane_t *lane)
     return lane->planned != NULL;
 }
 
+/* -- names of recipients' domains ------------------------------------------- */
+
+static void stop_naming(lane_t *lane)
+{
+    if (lane->naming != NULL)
+        apr_pool_destroy(lane->naming);
+    lane->naming = NULL;
+}
+
+static void on_named(void *baton)
+{
+    lane_t *lane = baton;
+    stop_naming(lane);
+    if (lane->session != NULL && lane->open)
+        zm_session_work(lane->session);
+}
+
+/* Whether the addresses of its recipients are known; else the session is told when they are. */
+static bool is_named(lane_t *lane, zm_transaction_t *transaction)
+{
+    if (lane->naming != NULL)
+        return false;
+    if (transaction->named || !lane->smtp->options->canon_rcpt)
+        return true;
+    transaction->named = true;
+    apr_pool_create(&lane->naming, lane->smtp->agent->pool);
+    if (zm_canon_begin(transaction, lane->smtp->dns, on_named, lane, lane->naming))
+        return false;
+    stop_naming(lane);
+    return true;
+}
+
 /* -- failure to open a session --------------------------------------------- */
 
 static void answer(lane_t *lane, zm_task_t *task)
@@ -230,6 +264,7 @@ static void answer(lane_t *lane, zm_task_t *task)
 static void answer_all(lane_t *lane)
 {
     bool temporary = zm_result_temporary(lane->failure.result);
+    stop_naming(lane);
     lane->planned = NULL;
     lane->planned_end = &lane->planned;
     while (lane->tasks != NULL) {
@@ -350,6 +385,8 @@ static zm_transaction_t *next_transaction(void *baton)
         return NULL;
     }
     transaction = lane->planned;
+    if (!is_named(lane, transaction))
+        return NULL;
     split(lane, transaction, zm_session_peer(lane->session)->rcpt_limit);
     lane->planned = transaction->next;
     if (lane->planned == NULL)
@@ -499,6 +536,7 @@ static void interrupt(lane_t *lane)
         agent->running--;
     }
     lane->last = &lane->first;
+    stop_naming(lane);
     while (lane->planned != NULL) {
         zm_transaction_t *transaction = lane->planned;
         static const zm_peer_t nobody;
@@ -550,6 +588,7 @@ void zm_lanes_close(zm_smtp_t *smtp)
         if (lanes[i]->session != NULL)
             zm_session_end(lanes[i]->session);
         lanes[i]->session = NULL;
+        stop_naming(lanes[i]);
         end_way(lanes[i]);
         forget_failure(lanes[i]);
         drop_if_done(lanes[i]);

@@ -68,6 +68,8 @@ static apr_status_t keyword(void *target, const char *argument, zm_error_t *erro
     zm_smtp_options_t *options = target;
     if (strcmp(argument, "ignore-ezmlm") == 0)
         options->ignore_ezmlm = true;
+    else if (strcmp(argument, "canon-rcpt") == 0)
+        options->canon_rcpt = true;
     else if (strcmp(argument, "raw-cr") == 0)
         options->raw_cr = true;
     else if (strcmp(argument, "no-tls") == 0)
@@ -180,7 +182,7 @@ static bool read_command_line(zm_smtp_options_t *options, int *argc, char **argv
          "do not prefer IPv6 addresses"},
         {'M', "lmtp", ZM_OPTION_FLAG, &options->lmtp, NULL, NULL, "speak LMTP"},
         {'O', NULL, ZM_OPTION_CALL_ARG, options, keyword, "WORD",
-         "dkim=FILE, arc=FILE, ignore-ezmlm, raw-cr, no-tls, strict-3.0"},
+         "dkim=FILE, arc=FILE, canon-rcpt, ignore-ezmlm, raw-cr, no-tls, strict-3.0"},
         {'S', "tls", ZM_OPTION_TEXT, &options->tls_file, NULL, "FILE", "settings of TLS"},
         {'w', NULL, ZM_OPTION_NUMBER, &options->send_buffer, NULL, "BYTES", "socket send buffer"},
         {0, "jobs", ZM_OPTION_NUMBER, &jobs, NULL, "N", "serve up to N threads at once"},

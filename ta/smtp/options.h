@@ -27,6 +27,7 @@ typedef struct zm_smtp_options_t {
     bool eight_bit;          /**< -8: the peer takes 8 bits, and quoted-printable text is decoded */
     int seven_bit;           /**< -7: no 8BITMIME; twice: HELO, no extensions */
     bool prefer_ipv6;        /**< unless -6 */
+    bool canon_rcpt;         /**< -O canon-rcpt: RCPT names what aliases of domains stand for */
     bool ignore_ezmlm;       /**< -O ignore-ezmlm */
     bool strict;             /**< -O strict-3.0 */
     bool raw_cr;             /**< -O raw-cr: bare CR and NUL are sent as they are */

@@ -11,6 +11,7 @@
  *     sign.h         DKIM signatures and ARC seals
  *     tally.h        what is counted of it
  *     trial.h        trying whether a destination takes connections
+ *     canon.h        what domains that are aliases stand for
  *     servers.h      servers that are known for something
  *     dane.h         what the name service proves of a server's certificate
  *     tls_client.h   which servers must have TLS, and its settings

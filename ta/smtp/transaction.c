@@ -311,9 +311,10 @@ void zm_transaction_mail(const zm_transaction_t *transaction, const zm_peer_t *p
 void zm_transaction_rcpt(const zm_transaction_t *transaction, const zm_peer_t *peer, int index,
                          zm_buf_t *out)
 {
-    const zm_recipient_t *recipient = transaction->to[index].recipient;
+    const zm_addressee_t *addressee = &transaction->to[index];
+    const zm_recipient_t *recipient = addressee->recipient;
     zm_buf_add_c(out, "RCPT To:<");
-    zm_buf_add_str(out, recipient->user);
+    zm_buf_add_str(out, addressee->address.length > 0 ? addressee->address : recipient->user);
     zm_buf_add_byte(out, '>');
     if (peer->dsn)
         zm_envelope_rcpt_dsn(recipient, out);

@@ -22,6 +22,7 @@ typedef enum zm_target_state_t {
 
 typedef struct zm_addressee_t {
     zm_recipient_t *recipient;
+    zm_str_t address; /**< for RCPT; empty: as it was routed (canon.h) */
     zm_target_state_t state;
 } zm_addressee_t;
 
@@ -39,6 +40,7 @@ typedef struct zm_transaction_t {
     bool started, mail_answered, data_sent, content_sent, content_started;
     int rcpts_sent, rcpts_answered;
     bool refused;         /**< MAIL or DATA was refused */
+    bool named;           /**< the addresses of recipients are known */
     bool retried;         /**< a lost session already cost it one try */
     apr_time_t since;     /**< when it began; monotonic */
     apr_time_t letter_at; /**< when the letter was to go */
