@@ -160,7 +160,7 @@ static void note_workers(const crew_frame_t *frame)
     for (i = 0; i < TALLY_SLOTS; i++)
         count += frame->used[i];
     zm_counter_set(frame->counters, ZM_COUNT_SS_Processes_G, count);
-    zm_counter_set(frame->counters, ZM_COUNT_SS_ParallelSMTPconnects_G, tally_total(frame->tally));
+    tally_tell(frame->tally, frame->counters);
 }
 
 static void leave(post_t *post)

@@ -7,11 +7,11 @@
 #include <string.h>
 
 #define BUCKETS 4096
-#define MAGIC UINT64_C(0x7a6d74616c6c7932)
+#define MAGIC UINT64_C(0x7a6d74616c6c7933)
 
 typedef struct slot_t {
-    _Atomic uint32_t all;
-    _Atomic uint16_t same[BUCKETS];
+    _Atomic uint32_t all[TALLY_CLASSES];
+    _Atomic uint16_t same[TALLY_CLASSES][BUCKETS];
 } slot_t;
 
 typedef struct shared_t {
@@ -95,35 +95,43 @@ static unsigned bucket_of(const tally_t *tally, const zm_ip_t *ip)
     return (unsigned)(hash >> 40) % BUCKETS;
 }
 
-void tally_enter(tally_t *tally, const zm_ip_t *ip, int64_t *same, int64_t *all)
+void tally_enter(tally_t *tally, tally_class_t what, const zm_ip_t *ip, int64_t *same, int64_t *all)
 {
     shared_t *shared = tally->shared;
     unsigned bucket = bucket_of(tally, ip), i, count;
-    atomic_fetch_add(&shared->slot[tally->own].all, 1);
-    atomic_fetch_add(&shared->slot[tally->own].same[bucket], 1);
+    atomic_fetch_add(&shared->slot[tally->own].all[what], 1);
+    atomic_fetch_add(&shared->slot[tally->own].same[what][bucket], 1);
     *same = *all = 0;
     count = atomic_load(&shared->slots);
     for (i = 0; i < count && i < TALLY_SLOTS; i++) {
-        *all += atomic_load(&shared->slot[i].all);
-        *same += atomic_load(&shared->slot[i].same[bucket]);
+        *all += atomic_load(&shared->slot[i].all[what]);
+        *same += atomic_load(&shared->slot[i].same[what][bucket]);
     }
 }
 
-int64_t tally_total(const tally_t *tally)
+int64_t tally_total(const tally_t *tally, tally_class_t what)
 {
     const shared_t *shared = tally->shared;
     unsigned count = atomic_load(&shared->slots), i;
     int64_t all = 0;
     for (i = 0; i < count && i < TALLY_SLOTS; i++)
-        all += atomic_load(&shared->slot[i].all);
+        all += atomic_load(&shared->slot[i].all[what]);
     return all;
 }
 
-void tally_leave(tally_t *tally, const zm_ip_t *ip)
+void tally_leave(tally_t *tally, tally_class_t what, const zm_ip_t *ip)
 {
     slot_t *slot = &tally->shared->slot[tally->own];
-    atomic_fetch_sub(&slot->all, 1);
-    atomic_fetch_sub(&slot->same[bucket_of(tally, ip)], 1);
+    atomic_fetch_sub(&slot->all[what], 1);
+    atomic_fetch_sub(&slot->same[what][bucket_of(tally, ip)], 1);
+}
+
+void tally_tell(const tally_t *tally, zm_counters_t *counters)
+{
+    zm_counter_set(counters, ZM_COUNT_SS_ParallelSMTPconnects_G, tally_total(tally, TALLY_SMTP));
+    zm_counter_set(counters, ZM_COUNT_SS_ParallelSMTPSconnects_G, tally_total(tally, TALLY_SMTPS));
+    zm_counter_set(counters, ZM_COUNT_SS_ParallelSUBMITconnects_G,
+                   tally_total(tally, TALLY_SUBMIT));
 }
 
 rates_t *tally_rates(tally_t *tally)

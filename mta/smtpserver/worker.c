@@ -70,14 +70,19 @@ static void end_if_done(worker_t *worker)
 
 static void note_sessions(const worker_t *worker)
 {
-    zm_counter_set(worker->server.counters, ZM_COUNT_SS_ParallelSMTPconnects_G,
-                   tally_total(worker->tally));
+    tally_tell(worker->tally, worker->server.counters);
+}
+
+static tally_class_t class_of(const door_t *door)
+{
+    return door->submit ? TALLY_SUBMIT : door->tls ? TALLY_SMTPS : TALLY_SMTP;
 }
 
 static void on_session_end(const zm_endpoint_t *client, void *baton)
 {
-    worker_t *worker = baton;
-    tally_leave(worker->tally, &client->ip);
+    const door_t *door = baton;
+    worker_t *worker = door->worker;
+    tally_leave(worker->tally, class_of(door), &client->ip);
     note_sessions(worker);
     end_if_done(worker);
 }
@@ -124,7 +129,7 @@ static bool has_room(worker_t *worker, apr_socket_t *socket, const zm_endpoint_t
 
 static void on_connection(apr_socket_t *socket, apr_pool_t *pool, void *baton)
 {
-    const door_t *door = baton;
+    door_t *door = baton;
     worker_t *worker = door->worker;
     session_options_t options = {.group = door->group,
                                  .submit = door->submit,
@@ -132,13 +137,13 @@ static void on_connection(apr_socket_t *socket, apr_pool_t *pool, void *baton)
                                  .client = zm_socket_remote_end(socket),
                                  .server = zm_socket_local_end(socket),
                                  .ended = on_session_end,
-                                 .baton = worker};
+                                 .baton = door};
     int64_t same, all;
     if (options.client.ip.family == 0) { /* it has gone already */
         apr_pool_destroy(pool);
         return;
     }
-    tally_enter(worker->tally, &options.client.ip, &same, &all);
+    tally_enter(worker->tally, class_of(door), &options.client.ip, &same, &all);
     zm_counter_add(worker->server.counters,
                    door->submit ? ZM_COUNT_SS_SUBMITconnects
                    : door->tls  ? ZM_COUNT_SS_SMTPSconnects
@@ -149,7 +154,7 @@ static void on_connection(apr_socket_t *socket, apr_pool_t *pool, void *baton)
     options.all = all;
     if (!has_room(worker, socket, &options.client, same, all) ||
         session_open(&worker->server, &options, socket, pool) != APR_SUCCESS) {
-        tally_leave(worker->tally, &options.client.ip);
+        tally_leave(worker->tally, class_of(door), &options.client.ip);
         note_sessions(worker);
         apr_pool_destroy(pool);
     }

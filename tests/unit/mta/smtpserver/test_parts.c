@@ -162,20 +162,26 @@ static void sessions_are_counted_over_workers(void)
     ZM_ASSERT_OK(tally_create(&master, path("tally"), zm_test_pool(), &error));
     ZM_ASSERT_OK(tally_attach(&one, path("tally"), 0, zm_test_pool(), &error));
     ZM_ASSERT_OK(tally_attach(&two, path("tally"), 5, zm_test_pool(), &error));
-    tally_enter(one, &here, &same, &all);
-    tally_enter(two, &there, &same, &all);
+    tally_enter(one, TALLY_SMTP, &here, &same, &all);
+    tally_enter(two, TALLY_SMTP, &there, &same, &all);
     CU_ASSERT_EQUAL(same, 1);
     CU_ASSERT_EQUAL(all, 2);
-    tally_enter(two, &here, &same, &all);
+    tally_enter(two, TALLY_SMTP, &here, &same, &all);
     CU_ASSERT_EQUAL(same, 2);
     CU_ASSERT_EQUAL(all, 3);
+    tally_enter(two, TALLY_SUBMIT, &here, &same, &all); /* a class of its own */
+    CU_ASSERT_EQUAL(same, 1);
+    CU_ASSERT_EQUAL(all, 1);
+    CU_ASSERT_EQUAL(tally_total(one, TALLY_SUBMIT), 1);
+    CU_ASSERT_EQUAL(tally_total(one, TALLY_SMTP), 3);
+    CU_ASSERT_EQUAL(tally_total(one, TALLY_SMTPS), 0);
     tally_clear(master, 0); /* it died */
-    tally_enter(two, &here, &same, &all);
+    tally_enter(two, TALLY_SMTP, &here, &same, &all);
     CU_ASSERT_EQUAL(same, 2);
     CU_ASSERT_EQUAL(all, 3);
-    tally_leave(two, &here);
+    tally_leave(two, TALLY_SMTP, &here);
     ZM_ASSERT_OK(zm_ip_parse(&there, ZM_S("2001:db8::2"))); /* of the same /64 */
-    tally_enter(two, &there, &same, &all);
+    tally_enter(two, TALLY_SMTP, &there, &same, &all);
     CU_ASSERT_EQUAL(same, 2);
     CU_ASSERT_EQUAL(tally_attach(&one, path("tally"), TALLY_SLOTS, zm_test_pool(), &error),
                     ZM_E_LIMIT);
