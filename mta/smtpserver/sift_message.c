@@ -273,7 +273,7 @@ static apr_status_t start_scanner(apr_proc_t *process, const char *const *argv, 
     if (status == APR_SUCCESS)
         status = apr_procattr_child_in_set(attributes, file, NULL);
     if (status == APR_SUCCESS)
-        status = apr_procattr_cmdtype_set(attributes, APR_PROGRAM_ENV);
+        status = apr_procattr_cmdtype_set(attributes, APR_PROGRAM_PATH);
     if (status == APR_SUCCESS)
         status = apr_procattr_error_check_set(attributes, 1);
     return status != APR_SUCCESS ? status

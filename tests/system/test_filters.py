@@ -63,6 +63,17 @@ def offer(s, subject, to='bob@mail.test', body='x'):
     return '%d %s' % (code, text.decode())
 
 
+def offer_first(s, *words, **kw):
+    """The same, once the filter is there: while it is being started mail is put off."""
+    replies = []
+
+    def ready():
+        replies.append(offer(s, *words, **kw))
+        return not replies[-1].startswith('451 4.3.0')
+    wait(ready, 'a filter')
+    return replies[-1]
+
+
 def record(i):
     return [line.split(' ', 4) for line in i.read('log/filter.record').splitlines()]
 
@@ -70,6 +81,7 @@ def record(i):
 def test_verdicts():
     with filtering().start() as i, i.smtp() as s:
         s.ehlo()
+        offer_first(s, 'verdict -1 not yet')
         for subject, expected in (('plain', '250 2.0.0 fine; S'), ('verdict -1 550 5.7.1 spam', '550 5.7.1 Content-Policy reject msg: spam; S'),
                                   ('verdict -7', '550 5.7.1 Content-Policy reject msg: ; S'), ('verdict 0 250 2.6.0 ok', '250 2.6.0 ok; S'),
                                   ('verdict -1 250 2.0.0 thrown away', '250 2.0.0 Content-Policy reject msg: thrown away; S'),
@@ -95,6 +107,7 @@ def test_verdicts():
 def test_a_filter_that_dies_is_replaced_and_its_message_put_off():
     with filtering().start('smtpserver') as i, i.smtp() as s:
         s.ehlo()
+        offer_first(s, 'plain')
         reply = offer(s, 'die')
         check(reply.startswith('451 4.3.0'), reply)
         reply = offer(s, 'plain')
@@ -105,7 +118,7 @@ def test_a_filter_that_dies_is_replaced_and_its_message_put_off():
 def test_a_filter_that_is_replaced_on_the_disk_is_started_again():
     with filtering('PARAM contentfilter-maxpar 1\n').start('smtpserver') as i, i.smtp() as s:
         s.ehlo()
-        check(offer(s, 'plain').startswith('250 2.0.0 fine'), 'the first')
+        check(offer_first(s, 'plain').startswith('250 2.0.0 fine'), 'the first')
         write_filter(i, 'splendid')
         reply = offer(s, 'plain')
         check(reply.startswith('250 2.0.0 splendid'), reply)
@@ -114,7 +127,7 @@ def test_a_filter_that_is_replaced_on_the_disk_is_started_again():
 def test_a_killed_desk_is_replaced():
     with filtering().start('smtpserver') as i, i.smtp() as s:
         s.ehlo()
-        check(offer(s, 'plain').startswith('250'), 'refused')
+        check(offer_first(s, 'plain').startswith('250'), 'refused')
         desk = {p for p, c in processes_of(i.root).items() if '--filters' in c}
         check(len(desk) == 1, repr(processes_of(i.root)))
         os.kill(desk.pop(), signal.SIGKILL)
@@ -147,7 +160,7 @@ def test_whose_messages_are_looked_at():
             i.start('smtpserver')
             with i.smtp() as s:
                 s.ehlo()
-                reply = offer(s, 'verdict -1 no')
+                reply = offer_first(s, 'verdict -1 no')
             check(reply.startswith('550' if asked else '250'), '%s: %s' % (rules, reply))
             check(('content filter not asked' in i.logs()) == (not asked), i.logs())
 
@@ -197,6 +210,58 @@ def test_a_server_at_a_socket():
             server.listener.close()
             check(len(server.seen) == 3, repr(server.seen))
             check(not any(os.path.exists(p) for p in server.seen if '/.inspect/' in p), 'copies are left')
+
+
+def test_the_filter_that_comes_with_the_server():
+    with Instance() as i:
+        i.write('rules', 'unique\nheader Subject "*cheap watches*" -1 550 5.7.1 no advertising\n'
+                'body "invoice.exe" 2 250 2.7.1 held\nexempt abuse@*\nscanner grep -q EICAR-not\n')
+        i.write('share/smtp-contentfilter.conf', i.read('rules').replace('scanner grep -q EICAR-not\n', ''))
+        i.write('share/smtpserver.conf', 'PARAM contentfilter %s\n%s' % (os.path.join(MAILBIN, 'smtp-contentfilter'), i.read('share/smtpserver.conf')))
+        i.start('smtpserver')
+        with i.smtp() as s:
+            s.ehlo()
+            offer_first(s, 'CHEAP watches')
+            for subject, body, expected in (('x', 'y', '250 2.0.0 Message accepted'), ('CHEAP watches', 'y', '550 5.7.1'),
+                                            ('x', 'see INVOICE.exe', '250 2.7.1'), ('x\r\nSubject: y', 'y', '550 5.6.0')):
+                reply = offer(s, subject, body=body)
+                check(reply.startswith(expected), '%s %s: %s' % (subject, body, reply))
+            i.write('share/smtp-contentfilter.conf', 'nonsense\n')
+            os.utime(i.path('share/smtp-contentfilter.conf'), (1, 1))
+            reply = offer(s, 'x')
+            check(reply.startswith('451 4.3.0'), reply)
+            check('smtp-contentfilter.conf:1: expected unique' in i.logs(), i.logs())
+
+
+def test_a_scanner_that_is_run():
+    """Exit status 0 is clean, 1 infected, anything else no answer."""
+    with tempfile.TemporaryDirectory() as d:
+        message = os.path.join(d, 'message')
+        with open(message, 'w') as f:
+            f.write('from a@b\nto bob@mail.test\nenv-end\nSubject: x\n\nEICAR\n')
+        for command, expected in (('sh -c "exit 0"', '0'), ('grep -qv nothing', '0'), ('grep -q env-end', '-1 550 5.7.1 the message is infected'),
+                                  ('sh -c "exit 3"', 'sh has ended with 3'), ('/nonexistent/scanner', 'cannot run /nonexistent/scanner')):
+            with open(os.path.join(d, 'rules'), 'w') as f:
+                f.write('scanner %s\n' % command)
+            p = run(os.path.join(MAILBIN, 'smtp-contentfilter'), '-C', os.path.join(d, 'rules'), data=message + '\n')
+            lines = p.out.splitlines()
+            check(lines[0] == lines[2] == '#hungry' and lines[1].startswith(expected), '%s: %r' % (command, lines))
+
+
+def test_zrfilter():
+    with tempfile.TemporaryDirectory() as d:
+        message = os.path.join(d, 'message')
+        with open(message, 'w') as f:
+            f.write('from a@b\nto bob@mail.test\nenv-end\nSubject: x\n\nbody\n')
+        zrfilter = os.path.join(BIN, 'zrfilter')
+        check(run(zrfilter, '-e', 'cat', '-m', message).out == 'Subject: x\n\nbody\n', 'the envelope is there')
+        p = run(zrfilter, '-e', 'echo out; echo err >&2; exit 7', '-m', message, code=7)
+        check((p.out, p.err) == ('out\n', 'err\n'), p.out + p.err)
+        run(zrfilter, '-e', 'kill -9 $$', '-m', message, code=60)
+        p = run(zrfilter, '-e', 'cat', '-m', message + 'x', code=61)
+        check('zrfilter: ' in p.err, p.err)
+        check(run(zrfilter, '-q', '-e', 'cat', '-m', message + 'x', code=61).err == '', 'not quiet')
+        run(zrfilter, code=64)
 
 
 if __name__ == '__main__':
