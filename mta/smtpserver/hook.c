@@ -296,6 +296,8 @@ static void on_event(zm_stream_t *stream, zm_stream_event_t event, void *baton)
         return;
     }
     if (line->ask != NULL && line->answer.length > 0 && take_answer(line)) {
+        if (line->stream == stream && zm_stream_at_eof(stream))
+            hang_up(line); /* it takes one question a connection */
         dispatch(line->hook);
         return;
     }

@@ -94,6 +94,7 @@ static void tell(milter_t *milter)
     answer.additions = zm_buf_str(&milter->additions);
     milter->busy = milter->ready = false;
     milter_source_end(&milter->source);
+    zm_buf_free(&milter->wire);
     milter->fn(&answer, milter->baton);
 }
 
@@ -307,8 +308,11 @@ static void proceed(milter_t *milter)
     while (!milter->ready && !milter->waiting && milter->step <= milter->goal) {
         const step_rule_t *rule = &rules[milter->step];
         bool told;
-        if (zm_stream_output_full(milter->stream))
-            return; /* until it has drained */
+        if (zm_stream_output_full(milter->stream)) {
+            zm_timer_set(&milter->timer,
+                         MILTER_PATIENCE); /* for it to read, until all has drained */
+            return;
+        }
         if ((milter->flags & rule->untold) != 0)
             pass_over_header(milter);
         told = (milter->flags & rule->untold) == 0 && tell_step(milter);

@@ -248,21 +248,5 @@ def test_a_scanner_that_is_run():
             check(lines[0] == lines[2] == '#hungry' and lines[1].startswith(expected), '%s: %r' % (command, lines))
 
 
-def test_zrfilter():
-    with tempfile.TemporaryDirectory() as d:
-        message = os.path.join(d, 'message')
-        with open(message, 'w') as f:
-            f.write('from a@b\nto bob@mail.test\nenv-end\nSubject: x\n\nbody\n')
-        zrfilter = os.path.join(BIN, 'zrfilter')
-        check(run(zrfilter, '-e', 'cat', '-m', message).out == 'Subject: x\n\nbody\n', 'the envelope is there')
-        p = run(zrfilter, '-e', 'echo out; echo err >&2; exit 7', '-m', message, code=7)
-        check((p.out, p.err) == ('out\n', 'err\n'), p.out + p.err)
-        run(zrfilter, '-e', 'kill -9 $$', '-m', message, code=60)
-        p = run(zrfilter, '-e', 'cat', '-m', message + 'x', code=61)
-        check('zrfilter: ' in p.err, p.err)
-        check(run(zrfilter, '-q', '-e', 'cat', '-m', message + 'x', code=61).err == '', 'not quiet')
-        run(zrfilter, code=64)
-
-
 if __name__ == '__main__':
     main(sys.modules[__name__])

@@ -292,6 +292,23 @@ static void a_connection_that_ended_while_idle_is_made_again(void)
     done(fixture);
 }
 
+static void a_daemon_may_answer_and_hang_up(void)
+{
+    fixture_t *fixture = begin("rcpt", "");
+    int i;
+    (void)ask_for_bob(fixture);
+    for (i = 0; i < 3; i++) {
+        net_put(fixture->daemon, "action=DUNNO\n\n");
+        (void)apr_socket_close(fixture->daemon);
+        ASSERT_HAS(reply_to(fixture->client, ""), "250 2.1.5");
+        (void)say(fixture->client, RCPT);
+        answer_call(fixture);
+        ASSERT_HAS(question(fixture), "protocol_state=RCPT\n");
+    }
+    ASSERT_HAS(says(fixture, "action=DUNNO\n\n"), "250 2.1.5");
+    done(fixture);
+}
+
 static void sessions_wait_for_each_other_only_where_lines_are_few(void)
 {
     fixture_t *fixture = begin("rcpt", "");
@@ -334,5 +351,6 @@ ZM_TESTS("hook", ZM_TEST(actions_are_read), ZM_TEST(what_is_not_possible_has_fai
          ZM_TEST(it_may_let_in_what_the_rules_would_not), ZM_TEST(it_may_add_fields_and_hold),
          ZM_TEST(daemons_that_misbehave_have_failed), ZM_TEST(one_that_is_gone_or_silent_puts_off),
          ZM_TEST(a_connection_that_ended_while_idle_is_made_again),
+         ZM_TEST(a_daemon_may_answer_and_hang_up),
          ZM_TEST(sessions_wait_for_each_other_only_where_lines_are_few),
          ZM_TEST(a_flood_is_no_answer), ZM_TEST(a_client_that_leaves_takes_the_question_back))
