@@ -3,11 +3,9 @@
 #include <apr_strings.h>
 
 #include "mta/net/challenge.h"
-#include "mta/net/socket.h"
 #include "mta/net/stream.h"
-#include "platform/localsock.h"
+#include "mta/smtpserver/service.h"
 
-#define CONNECT_PATIENCE apr_time_from_sec(10)
 #define LINE_LIMIT 1000
 
 typedef enum stage_t { GREETING, CHALLENGE, LOGIN, ORDER } stage_t; /* what is expected */
@@ -21,11 +19,8 @@ struct node_call_t {
     node_fn *fn;
     void *baton;
     zm_timer_t deadline;
-    zm_dns_query_t *query;
-    zm_dns_type_t type;          /* that was asked last */
-    apr_array_header_t *targets; /* of zm_endpoint_t */
-    int next;                    /* of them */
-    zm_connect_t *connect;
+    service_t service;
+    service_call_t *connecting;
     zm_stream_t *stream;
     stage_t stage;
     bool over, admitted;
@@ -37,13 +32,9 @@ struct node_call_t {
 static void let_go(node_call_t *call)
 {
     zm_timer_cancel(&call->deadline);
-    if (call->query != NULL)
-        zm_dns_cancel(call->query);
-    if (call->connect != NULL)
-        zm_connect_cancel(call->connect);
+    service_cancel(call->connecting);
     zm_stream_close(call->stream);
-    call->query = NULL;
-    call->connect = NULL;
+    call->connecting = NULL;
     call->stream = NULL;
 }
 
@@ -138,72 +129,14 @@ static void talk(node_call_t *call, apr_socket_t *socket)
 
 /* -- reaching it ------------------------------------------------------------------------------- */
 
-static void try_next(node_call_t *call);
-
-static void on_connect(apr_status_t status, apr_socket_t *socket, void *baton)
+static void on_connected(apr_socket_t *socket, void *baton)
 {
     node_call_t *call = baton;
-    call->connect = NULL;
-    if (status == APR_SUCCESS)
+    call->connecting = NULL;
+    if (socket != NULL)
         talk(call, socket);
     else
-        try_next(call);
-}
-
-static void on_addresses(const zm_dns_answer_t *answer, void *baton)
-{
-    node_call_t *call = baton;
-    int i;
-    call->query = NULL;
-    for (i = 0; i < answer->count; i++) {
-        zm_endpoint_t *target = apr_array_push(call->targets);
-        target->ip = answer->records[i].ip;
-        target->port = call->node->port;
-    }
-    try_next(call);
-}
-
-/* IPv6 first; IPv4 when nothing answers there. */
-static bool ask_for_more(node_call_t *call)
-{
-    if (call->node->ip.family != 0 || call->type == ZM_DNS_A)
-        return false;
-    call->type = call->type == 0 ? ZM_DNS_AAAA : ZM_DNS_A;
-    zm_dns_ask(&call->query, call->dns, call->type, zm_str(call->node->host), on_addresses, call,
-               call->pool);
-    return true;
-}
-
-static void try_next(node_call_t *call)
-{
-    while (call->next < call->targets->nelts) {
-        const zm_endpoint_t *to = &APR_ARRAY_IDX(call->targets, call->next, zm_endpoint_t);
-        call->next++;
-        if (zm_connect_start(&call->connect, call->loop, to, NULL, CONNECT_PATIENCE, on_connect,
-                             call, call->pool) == APR_SUCCESS)
-            return;
-        call->connect = NULL;
-    }
-    if (!ask_for_more(call))
         finish(call, false, "it cannot be reached");
-}
-
-static void reach(node_call_t *call)
-{
-    const config_node_t *node = call->node;
-    apr_socket_t *socket;
-    if (node->path == NULL) {
-        if (node->ip.family != 0) {
-            zm_endpoint_t *target = apr_array_push(call->targets);
-            target->ip = node->ip;
-            target->port = node->port;
-        }
-        try_next(call);
-    } else if (zm_localsock_connect(&socket, node->path, call->pool) == APR_SUCCESS) {
-        talk(call, socket);
-    } else {
-        finish(call, false, "it cannot be reached");
-    }
 }
 
 void node_call(node_call_t **call, zm_loop_t *loop, zm_dns_t *dns, const config_node_t *node,
@@ -217,11 +150,12 @@ void node_call(node_call_t **call, zm_loop_t *loop, zm_dns_t *dns, const config_
     made->pool = pool;
     made->fn = fn;
     made->baton = baton;
-    made->targets = apr_array_make(pool, 4, sizeof(zm_endpoint_t));
+    made->service =
+        (service_t){.path = node->path, .host = node->host, .ip = node->ip, .port = node->port};
     zm_timer_init(&made->deadline, loop, on_deadline, made);
     zm_timer_set(&made->deadline, NODE_PATIENCE);
     *call = made;
-    reach(made);
+    service_call(&made->connecting, loop, dns, &made->service, on_connected, made, pool);
 }
 
 void node_hang_up(node_call_t *call)

@@ -1,6 +1,7 @@
 #include <apr_strings.h>
 
 #include "mta/smtpserver/config.h"
+#include "mta/smtpserver/hooking.h"
 #include "platform/machine.h"
 #include "tests/unit/harness.h"
 
@@ -401,6 +402,57 @@ static void the_first_pattern_decides(void)
                     PATTERN_VERIFY | PATTERN_EXPAND);
 }
 
+static void who_looks_at_messages_is_read_for_each_group(void)
+{
+    const config_group_t *second;
+    options = (config_options_t){0};
+    ZM_ASSERT_OK(parse("PARAM contentfilter unix:/run/filter.sock\n"
+                       "PARAM contentfilter-maxpar 7\nPARAM contentfilter-failmode freeze\n"
+                       "PARAM debug-contentfilter\nPARAM milter inet:localhost:11332\n"
+                       "PARAM policy-hook inet:10023@127.0.0.1 rcpt,DATA\nPARAM BindSmtp any 25\n"
+                       "PARAM newgroup\nPARAM no-milter\nPARAM milter unix:/run/m.sock\n"
+                       "PARAM no-policy-hook\nPARAM BindSmtp any 26\n* 999 ve\n"));
+    ZM_ASSERT_STR(config->filter.socket, "/run/filter.sock");
+    CU_ASSERT_PTR_NULL(config->filter.program);
+    CU_ASSERT_EQUAL(config->filter.most, 7);
+    CU_ASSERT_TRUE(config->filter.debug);
+    CU_ASSERT_EQUAL(config->failmode, FAIL_FREEZE);
+    CU_ASSERT_EQUAL(config->standard->milter_count, 1);
+    CU_ASSERT_EQUAL(config->standard->milters[0]->port, 11332);
+    CU_ASSERT_EQUAL(config->standard->hook->port, 10023);
+    CU_ASSERT_EQUAL(config->standard->hook_stages, HOOKING_RCPT | HOOKING_DATA);
+    second = APR_ARRAY_IDX(config->groups, 1, config_group_t *);
+    CU_ASSERT_EQUAL(second->milter_count, 1);
+    ZM_ASSERT_STR(second->milters[0]->path, "/run/m.sock");
+    CU_ASSERT_PTR_NULL(second->hook);
+    CU_ASSERT_EQUAL(config->warnings->nelts, 0);
+}
+
+static void who_cannot_look_at_messages_is_an_error(void)
+{
+    static const char *const bad[] = {"contentfilter-failmode never",
+                                      "milter /run/m.sock",
+                                      "milter inet:host",
+                                      "policy-hook tcp:x:1",
+                                      "policy-hook inet:x:1 rcpt,end",
+                                      "contentfilter filter"};
+    apr_size_t i;
+    options = (config_options_t){0};
+    for (i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        CU_ASSERT_EQUAL(parse(apr_pstrcat(zm_test_pool(), "PARAM ", bad[i], "\n* 999 ve\n", NULL)),
+                        ZM_E_CONFIG);
+        CU_ASSERT_EQUAL(config->errors->nelts, 1);
+    }
+    CU_ASSERT_EQUAL(parse("PARAM milter unix:/a\nPARAM milter unix:/b\nPARAM milter unix:/c\n"
+                          "PARAM milter unix:/d\nPARAM milter unix:/e\n* 999 ve\n"),
+                    ZM_E_CONFIG);
+    ZM_ASSERT_STR(lines(config->errors), "x.conf:5: PARAM milter: there are 4 already\n");
+    ZM_ASSERT_OK(parse("PARAM contentfilter /nonexistent/filter\n* 999 ve\n"));
+    ZM_ASSERT_STR(lines(config->warnings),
+                  "x.conf:1: PARAM contentfilter: there is no /nonexistent/filter\n");
+    ZM_ASSERT_STR(config->filter.program, "/nonexistent/filter");
+}
+
 ZM_TESTS("smtpserver config", ZM_TEST(an_empty_file_means_defaults),
          ZM_TEST(values_are_read_in_any_case_with_comments_and_quotes),
          ZM_TEST(raw_text_is_kept_as_it_stands), ZM_TEST(all_errors_are_listed_with_their_lines),
@@ -413,4 +465,6 @@ ZM_TESTS("smtpserver config", ZM_TEST(an_empty_file_means_defaults),
          ZM_TEST(addresses_take_their_classic_forms),
          ZM_TEST(options_fill_in_what_the_file_leaves_open), ZM_TEST(a_missing_file_is_an_error),
          ZM_TEST(files_of_old_versions_load), ZM_TEST(globs_match_as_in_a_shell),
-         ZM_TEST(globs_take_no_exponential_time), ZM_TEST(the_first_pattern_decides))
+         ZM_TEST(globs_take_no_exponential_time), ZM_TEST(the_first_pattern_decides),
+         ZM_TEST(who_looks_at_messages_is_read_for_each_group),
+         ZM_TEST(who_cannot_look_at_messages_is_an_error))
