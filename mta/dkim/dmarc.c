@@ -4,6 +4,7 @@
 
 #include "mta/dkim/tags.h"
 #include "mta/mail/address.h"
+#include "mta/net/idn.h"
 
 const char *zm_dmarc_policy_name(zm_dmarc_policy_t policy)
 {
@@ -85,6 +86,7 @@ static bool add_author(const char **authors, int *count, zm_str_t address, apr_p
     zm_str_t local, domain;
     int i;
     zm_address_split(address, &local, &domain);
+    domain = zm_idn_ascii(domain, pool);
     if (domain.length > 0 && domain.data[domain.length - 1] == '.')
         domain.length--;
     if (!zm_is_dns_name(domain))

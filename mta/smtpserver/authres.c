@@ -3,6 +3,7 @@
 #include <apr_general.h>
 
 #include "mta/dkim/results.h"
+#include "mta/net/idn.h"
 #include "mta/smtpserver/count.h"
 #include "mta/smtpserver/policy.h"
 #include "platform/clock.h"
@@ -237,13 +238,13 @@ static void ask_spf(authres_t *authres)
     spf_question_t question = {.dns = session->server->dns,
                                .ip = session->options.client.ip,
                                .local = sender->local,
-                               .domain = sender->domain,
+                               .domain = zm_idn_ascii(sender->domain, session->transaction->pool),
                                .receiver = zm_str(session->server->hostname)};
     if (zm_str_word(&greeting, &verb))
         question.helo = zm_str_trim(greeting);
     authres->spf.helo = sender->domain.length == 0;
-    authres->spf.domain =
-        zm_str_copy(session->transaction->pool, authres->spf.helo ? question.helo : sender->domain);
+    authres->spf.domain = zm_str_copy(session->transaction->pool,
+                                      authres->spf.helo ? question.helo : question.domain);
     if (session->policy.spf_known) {
         authres->spf.result = result_of(session->policy.spf_result);
         authres->spf_known = true;

@@ -14,6 +14,7 @@ static const fake_record_t records[] = {
     RECORD("strict.test", "v=DMARC1; p=quarantine; aspf=s; adkim=s"),
     RECORD("org.test", "v=DMARC1; p=reject; sp=quarantine"),
     RECORD("none.test", "v=DMARC1; p=none"),
+    RECORD("xn--bcher-kva.test", "v=DMARC1; p=reject"),
     RECORD("part.test", "v=DMARC1; p=reject; pct=50"),
     RECORD("two.test", "v=DMARC1; p=reject"),
     RECORD("two.test", "v=DMARC1; p=none"),
@@ -103,6 +104,16 @@ static void an_author_more_does_not_help(void)
                   "fail reject org.test");
 }
 
+static void domains_beyond_ascii_have_policies(void)
+{
+    ZM_ASSERT_STR(judge(from("xn--bcher-kva.test"), ZM_AUTH_NONE, ""),
+                  "fail reject xn--bcher-kva.test");
+    ZM_ASSERT_STR(judge(from("b\xc3\xbc"
+                             "cher.test"),
+                        ZM_AUTH_NONE, ""),
+                  "fail reject xn--bcher-kva.test");
+}
+
 static void who_names_no_author_has_no_policy(void)
 {
     ZM_ASSERT_STR(judge("Subject: x\n\n", ZM_AUTH_NONE, ""), "permerror none ");
@@ -152,5 +163,5 @@ ZM_TESTS("dkim_dmarc", ZM_TEST(records_follow_their_grammar),
          ZM_TEST(a_sender_of_the_author_passes),
          ZM_TEST(domains_below_have_a_policy_of_the_organization),
          ZM_TEST(a_policy_for_a_part_is_milder_for_the_rest), ZM_TEST(an_author_more_does_not_help),
-         ZM_TEST(who_names_no_author_has_no_policy), ZM_TEST(results_tell_all_of_it),
-         ZM_TEST(results_can_be_read_again))
+         ZM_TEST(domains_beyond_ascii_have_policies), ZM_TEST(who_names_no_author_has_no_policy),
+         ZM_TEST(results_tell_all_of_it), ZM_TEST(results_can_be_read_again))
