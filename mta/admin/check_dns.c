@@ -4,6 +4,7 @@
 #include <apr_tables.h>
 #include <string.h>
 
+#include "mta/admin/check_dkim.h"
 #include "mta/admin/check_spf.h"
 #include "mta/admin/lookup.h"
 #include "mta/conf/site.h"
@@ -256,6 +257,7 @@ void check_dns(const zm_zenv_t *zenv, const char *zones, check_tell_fn *tell, vo
         apr_pool_destroy(check.pool);
         return;
     }
+    check_dkim(zenv, check.lookup, tell, baton, check.pool);
     find_ours(&check);
     check_name(&check);
     domain = our_domain(&check);

@@ -4,9 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "mta/admin/lookup.h"
 #include "mta/conf/options.h"
-#include "mta/dkim/sign.h"
 #include "mta/dkim/tags.h"
 
 #define RSA_BITS 2048
@@ -94,17 +92,26 @@ static const char *fault(const zm_dns_answer_t *answer, const zm_private_key_t *
     return "DNS has another key";
 }
 
+const char *dkim_name(const zm_signer_t *signer, apr_pool_t *pool)
+{
+    return apr_pstrcat(pool, zm_str_c(pool, signer->selector), "._domainkey.",
+                       zm_str_c(pool, signer->domain), NULL);
+}
+
+const char *dkim_fault(const zm_signers_t *signers, zm_signer_t *signer, lookup_t *lookup,
+                       apr_pool_t *pool)
+{
+    zm_error_t error = {0};
+    if (zm_signer_open(signers, signer, &error) != APR_SUCCESS)
+        return apr_pstrdup(pool, error.text);
+    return fault(lookup_ask(lookup, ZM_DNS_TXT, dkim_name(signer, pool)), signer->key, pool);
+}
+
 static int check_signer(const zm_signers_t *signers, zm_signer_t *signer, lookup_t *lookup,
                         apr_pool_t *pool)
 {
-    const char *name = apr_pstrcat(pool, zm_str_c(pool, signer->selector), "._domainkey.",
-                                   zm_str_c(pool, signer->domain), NULL);
-    const char *wrong;
-    zm_error_t error = {0};
-    if (zm_signer_open(signers, signer, &error) != APR_SUCCESS)
-        wrong = error.text;
-    else
-        wrong = fault(lookup_ask(lookup, ZM_DNS_TXT, name), signer->key, pool);
+    const char *name = dkim_name(signer, pool);
+    const char *wrong = dkim_fault(signers, signer, lookup, pool);
     if (wrong == NULL)
         printf("%s: good, %s, %d bits\n", name,
                zm_private_key_is_ed25519(signer->key) ? "ed25519" : "rsa",

@@ -63,6 +63,10 @@ def test_what_is_signed_here_is_good_there():
 
         found = here.zmailer('dkim', 'check', here.path('signers'), env={'RESOLVER': zone.where}).out
         check('sel._domainkey.out.test: good, rsa, 2048 bits' in found, found)
+        found = here.zmailer('--dns', 'check', code=None, env={'RESOLVER': zone.where}).out
+        check(re.search(r'(?m)^ok +DKIM: sel._domainkey.out.test: DNS has the key', found), found)
+        found = here.zmailer('dkim', 'check', here.path('signers'), code=1, env={'RESOLVER': '127.0.0.1:1'}).out
+        check('sel._domainkey.out.test: DNS does not answer' in found, found)
 
         # 8-bit text that the sink takes, one dot, and blanks that the canonical form leaves out
         here.sendmail('-f', 'alice@out.test', 'bob@in.test', data=letter(
