@@ -35,6 +35,7 @@ def test_a_sender_withdraws_what_waits():
         check('cancelled' in mailrm(i, '<one@mail.test>').out, 'no answer')
         waiting(i, 2)
         check('one@mail.test' in body_of(i.wait_mail('boss')[0]), 'the postmaster does not know')
+        waiting(i, 2)           # the letter to the postmaster has gone
         # that of another sender, by its number
         number = [n for n in i.spool('transport') if '<two@mail.test>' in i.contents(n)][0].rpartition('/')[2]
         mailrm(i, '-f', 'alice@mail.test', number)
