@@ -47,7 +47,7 @@ class Place:
             environment["ZM_WINE_INPUT"] = str(self.scratch / "letter")
         with tempfile.TemporaryFile() as output:  # not a pipe: programs of Wine's own would keep it open
             done = subprocess.run([WINE_RUN, *command], env=environment, stdin=subprocess.DEVNULL, stdout=output,
-                                  stderr=subprocess.STDOUT, timeout=150, check=False)
+                                  stderr=subprocess.STDOUT, timeout=300, check=False)
             output.seek(0)
             said = output.read().decode(errors="replace")
         print(f"{' '.join(command)}: {done.returncode}\n{said}", flush=True)
@@ -80,6 +80,23 @@ class Place:
             check(time.monotonic() < end, f"waited in vain for {what}")
             time.sleep(0.2)
 
+    def client(self):
+        """A client of the SMTP server, as soon as that listens."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return smtplib.SMTP("127.0.0.1", self.port, timeout=90)
+            except ConnectionRefusedError:
+                check(time.monotonic() < end, "the SMTP server does not listen")
+                time.sleep(0.2)
+
+    def all_run(self):
+        """Until the daemons, which the service starts, are there."""
+        def running():
+            said = self.zmailer("status", code=None)
+            return f"service {self.name}: running" in said and said.count("running (pid") == 3 + 1
+        self.until(running, "all daemons")
+
     def show(self):
         for log in sorted((self.root / "log").glob("*")):
             print(f"-- {log.name}\n{log.read_text(errors='replace')[-3000:]}")
@@ -105,16 +122,15 @@ def a_frozen_spool_is_not_started(place):
 
 def letters(place):
     place.zmailer("start")
-    said = place.zmailer("status")
-    check(f"service {place.name}: running" in said and said.count("running (pid") == 3 + 1, "not all run")
-    with smtplib.SMTP("127.0.0.1", place.port, timeout=90) as client:
+    place.all_run()
+    with place.client() as client:
         client.sendmail("anna@localhost", ["anna@localhost"], "From: anna@localhost\nSubject: by SMTP\n\nHello\n")
     place.program("sendmail", "-i", "-f", "anna@localhost", "anna@localhost",
                   text=b"Subject: by sendmail\r\n\r\n.\r\nA dot.\x1a\r\n")
     place.letter("by SMTP")
     place.letter("by sendmail")
-    text = (place.root / "mail" / "anna").read_bytes()
-    check(b"\n.\nA dot.\x1a\n" in text, "the text was changed on its way")
+    mailbox = place.root / "mail" / "anna"
+    place.until(lambda: b"\n.\nA dot.\x1a\n" in mailbox.read_bytes(), "the text as it was given")
 
 
 def controls(place):
