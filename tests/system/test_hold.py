@@ -1,5 +1,5 @@
 """Mail that cannot be routed yet waits for its condition and is then routed again."""
-import sys
+import datetime, sys
 from zm import *
 
 
@@ -31,10 +31,12 @@ def test_a_delayed_route_is_taken_once_its_time_has_come():
         i.append('var/db/routes', 'slow.test\tdelay!2\n')
         i.start()
         i.sendmail('-f', 'alice@mail.test', 'x@slow.test', data=letter(to='x@slow.test'))
-        wait(lambda: queued(i, 'hold', 'waits for its time'), 'held mail', instances=[i])
         wait(lambda: 'channel=smtp host=slow.test' in i.logs() or queued(i, 'smtp', 'slow.test'), 'mail on its way',
              instances=[i])
         check('hold' not in i.mailq().out, i.mailq().out)
+        first, second = (datetime.datetime.fromisoformat(line.split('Z')[0])
+                         for line in i.read('log/router').splitlines() if ': routed ' in line and 'from=alice' in line)
+        check((second - first).total_seconds() >= 1, 'it did not wait')     # times are whole seconds
 
 
 if __name__ == '__main__':
