@@ -62,7 +62,10 @@ static zm_job_t *find_file(const zm_scheduler_t *scheduler, zm_str_t id)
 static zm_job_t *find_job(const zm_scheduler_t *scheduler, zm_str_t id)
 {
     zm_job_t *job = zm_str_find(id, '@') < 0 ? find_file(scheduler, id) : NULL;
-    return job != NULL ? job : find_message(scheduler, id);
+    if (job == NULL)
+        job = find_message(scheduler, id);
+    /* Who has killed a message is to find that it is gone, though its files go a moment later. */
+    return job != NULL && (job->flags & ZM_JOB_KILLED) != 0 ? NULL : job;
 }
 
 typedef struct place_t {
