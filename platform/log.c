@@ -182,22 +182,36 @@ void zm_log_event(zm_log_level_t level, const char *id, const char *event,
     if (sink.system && level <= ZM_LOG_NOTICE) {
         zm_buf_clear(&line);
         zm_log_format_tail(&line, &record);
-        zm_system_log(level, record.program, zm_buf_c(&line));
+        zm_system_log(level, false, record.program, zm_buf_c(&line));
     }
+    zm_buf_free(&line);
+}
+
+static void tell_syslog(zm_log_level_t level, bool secret, const char *ident, const char *format,
+                        va_list arguments)
+{
+    zm_buf_t line = ZM_BUF_INIT;
+    apr_size_t i;
+    zm_buf_vprintf(&line, format, arguments);
+    for (i = 0; i < line.length; i++)
+        if (((unsigned char)line.data[i] < ' ' && line.data[i] != '\t') || line.data[i] == 0x7f)
+            line.data[i] = ' ';
+    zm_system_log(level, secret, ident, zm_buf_c(&line));
     zm_buf_free(&line);
 }
 
 void zm_log_syslog(zm_log_level_t level, const char *ident, const char *format, ...)
 {
-    zm_buf_t line = ZM_BUF_INIT;
     va_list arguments;
-    apr_size_t i;
     va_start(arguments, format);
-    zm_buf_vprintf(&line, format, arguments);
+    tell_syslog(level, false, ident, format, arguments);
     va_end(arguments);
-    for (i = 0; i < line.length; i++)
-        if (((unsigned char)line.data[i] < ' ' && line.data[i] != '\t') || line.data[i] == 0x7f)
-            line.data[i] = ' ';
-    zm_system_log(level, ident, zm_buf_c(&line));
-    zm_buf_free(&line);
+}
+
+void zm_log_syslog_secret(zm_log_level_t level, const char *ident, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    tell_syslog(level, true, ident, format, arguments);
+    va_end(arguments);
 }

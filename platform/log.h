@@ -65,5 +65,8 @@ void zm_log_event(zm_log_level_t level, const char *id, const char *event, const
 /** A line of the classic syslog shapes (facility mail), for programs that parse them.  ident as openlog; one line. */
 void zm_log_syslog(zm_log_level_t level, const char *ident, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/** The same about users and their passwords (facility authpriv). */
+void zm_log_syslog_secret(zm_log_level_t level, const char *ident, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 #endif

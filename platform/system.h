@@ -18,7 +18,7 @@ apr_time_t zm_system_monotonic(void);
  * facility mail, or to the Windows event log.  ident names the program.  Thread
  * safe.  A log service that is not there loses the line.
  */
-void zm_system_log(zm_log_level_t level, const char *ident, const char *line);
+void zm_system_log(zm_log_level_t level, bool secret, const char *ident, const char *line);
 
 /** zm_sandbox_enter without its log line. */
 apr_status_t zm_system_sandbox(const zm_sandbox_t *allowed, zm_error_t *error);

@@ -8,6 +8,12 @@
 #include <string.h>
 #include <syslog.h>
 
+#ifdef LOG_AUTHPRIV
+#define FACILITY_SECRET LOG_AUTHPRIV
+#else
+#define FACILITY_SECRET LOG_AUTH
+#endif
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char current_ident[64];
 
@@ -28,7 +34,7 @@ static int priority_of(zm_log_level_t level)
     return LOG_DEBUG;
 }
 
-void zm_system_log(zm_log_level_t level, const char *ident, const char *line)
+void zm_system_log(zm_log_level_t level, bool secret, const char *ident, const char *line)
 {
     apr_size_t length = strlen(ident);
     if (length >= sizeof current_ident)
@@ -40,6 +46,6 @@ void zm_system_log(zm_log_level_t level, const char *ident, const char *line)
         current_ident[length] = '\0';
         openlog(current_ident, LOG_PID, LOG_MAIL);
     }
-    syslog(LOG_MAIL | priority_of(level), "%s", line);
+    syslog((secret ? FACILITY_SECRET : LOG_MAIL) | priority_of(level), "%s", line);
     pthread_mutex_unlock(&lock);
 }

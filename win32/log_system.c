@@ -58,11 +58,12 @@ static WORD category_of(const char *ident)
     return CATEGORY_OTHER;
 }
 
-void zm_system_log(zm_log_level_t level, const char *ident, const char *line)
+void zm_system_log(zm_log_level_t level, bool secret, const char *ident, const char *line)
 {
     wchar_t name[IDENT_UNITS], text[LINE_UNITS];
     const wchar_t *strings[2] = {widen(name, IDENT_UNITS, ident), widen(text, LINE_UNITS, line)};
     HANDLE log = RegisterEventSourceW(NULL, ZM_EVENT_SOURCE);
+    (void)secret; /* the event log has no such place */
     if (log == NULL)
         return;
     ReportEventW(log, type_of(level), category_of(ident), EVENT_LINE, NULL, 2, 0, strings, NULL);

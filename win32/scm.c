@@ -166,6 +166,6 @@ void zm_scm_failed(int code, const char *reason)
     attach();
     if (manager == NULL)
         return;
-    zm_system_log(ZM_LOG_ERROR, "zmailer", reason);
+    zm_system_log(ZM_LOG_ERROR, false, "zmailer", reason);
     tell(SERVICE_STOPPED, (DWORD)code, 0);
 }

@@ -13,6 +13,7 @@
 
 #include "mta/admin/zmailer.h"
 
+#include "mta/admin/auth_user.h"
 #include "mta/admin/certificates.h"
 #include "mta/admin/check.h"
 #include "mta/admin/dkim.h"
@@ -475,6 +476,11 @@ static bool run_command(zmailer_t *zmailer, const char *const *words, int count,
                                 zmailer->pool);
         return true;
     }
+    if (strcmp(word, "auth-user") == 0) {
+        *code =
+            auth_user_command(words + 1, count - 1, zmailer->zenv, zmailer->quiet, zmailer->pool);
+        return true;
+    }
     if (strcmp(word, "tls-init") == 0) {
         *code = tls_init(zmailer, words + 1, count - 1);
         return true;
@@ -527,6 +533,7 @@ int main(int argc, char **argv)
         "       zmailer [OPTION ...] tls-init [NAME ...]\n"
         "       zmailer [OPTION ...] freezer COMMAND ...\n"
         "       zmailer [OPTION ...] dkim COMMAND ...\n"
+        "       zmailer [OPTION ...] auth-user COMMAND ...\n"
         "       zmailer [OPTION ...] spool COMMAND ...";
     zmailer_t zmailer = {0};
     zm_error_t error = {0};

@@ -282,3 +282,6 @@ ZM_COUNTER(TA_RERT_RcptsFail, "TA-RERT.RcptsFail")
 ZM_COUNTER_GROUP
 ZM_COUNTER(RT_DeferredMessages_G, "RT.DeferredMessages-G")
 ZM_COUNTER(RT_ResubmittedMessages, "RT.ResubmittedMessages")
+ZM_COUNTER(SS_SMTP_AUTH, "SS.SMTP_AUTH")
+ZM_COUNTER(SS_SMTP_AUTH_ok, "SS.SMTP_AUTH_ok")
+ZM_COUNTER(SS_SMTP_AUTH_bad, "SS.SMTP_AUTH_bad")

@@ -340,6 +340,17 @@ bool zm_tls_info(zm_stream_t *stream, zm_tls_info_t *info)
     return true;
 }
 
+bool zm_tls_binding(zm_stream_t *stream, unsigned char binding[ZM_TLS_BINDING])
+{
+    static const char label[] = "EXPORTER-Channel-Binding";
+    tls_state_t *state = state_of(stream);
+    if (state == NULL || !SSL_is_init_finished(state->ssl) ||
+        (SSL_version(state->ssl) < TLS1_3_VERSION && SSL_get_extms_support(state->ssl) != 1))
+        return false;
+    return SSL_export_keying_material(state->ssl, binding, ZM_TLS_BINDING, label, sizeof label - 1,
+                                      (const unsigned char *)"", 0, 1) == 1;
+}
+
 /* OpenSSL tells each state that a handshake comes to, and each alert. */
 static void on_state(const SSL *ssl, int where, int value)
 {

@@ -96,6 +96,14 @@ bool zm_tls_info(zm_stream_t *stream, zm_tls_info_t *info);
 /** Why TLS failed on this stream, in one line; empty when it did not. */
 const char *zm_tls_failure(zm_stream_t *stream);
 
+#define ZM_TLS_BINDING 32 /**< octets */
+/**
+ * What both ends of a connection know of it and nobody else does ("tls-exporter", RFC 9266).
+ * False: there is no TLS, or a kind of it that others could share (before 1.3, without the
+ * extended master secret).
+ */
+bool zm_tls_binding(zm_stream_t *stream, unsigned char binding[ZM_TLS_BINDING]);
+
 /** Called with each step of the handshake, and with alerts. */
 typedef void zm_tls_trace_fn(const char *text, void *baton);
 /** Does nothing on a stream without TLS.  Null trace: no more. */

@@ -139,6 +139,8 @@ bool arguments_read(arguments_t *arguments, int argc, char **argv, apr_pool_t *p
         {0, "worker", ZM_OPTION_TEXT, &arguments->worker, NULL, NULL, NULL},
         {0, "desk", ZM_OPTION_NUMBER, &arguments->desk, NULL, NULL, NULL},
         {0, "filters", ZM_OPTION_NUMBER, &arguments->filters, NULL, NULL, NULL},
+        {0, "verifiers", ZM_OPTION_NUMBER, &arguments->verifiers, NULL, NULL, NULL},
+        {0, "verify", ZM_OPTION_FLAG, &arguments->verify, NULL, NULL, NULL},
         {'a', NULL, ZM_OPTION_CALL, NULL, ignore, NULL, NULL},
         {'t', "tls", ZM_OPTION_FLAG, &arguments->tls, NULL, NULL,
          "with -n: the client begins with TLS, as on port 465"},

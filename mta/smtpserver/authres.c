@@ -106,7 +106,7 @@ static zm_dmarc_policy_t action(const session_t *session, const zm_verified_t *v
     const policy_state_t *policy = &session->policy;
     bool waits = verified->arc == ZM_AUTH_TEMPERROR && session->group->arc_trusted[0] != '\0';
     if (session->group->auth_results != AUTHRES_ENFORCE || policy->always_accept ||
-        policy->full_trust || waits || is_vouched_for(session, verified))
+        policy->full_trust || policy->authenticated || waits || is_vouched_for(session, verified))
         return ZM_DMARC_NONE;
     return verified->wanted;
 }

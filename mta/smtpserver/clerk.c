@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mta/net/scram.h"
 #include "platform/child.h"
 #include "platform/log.h"
 
@@ -23,6 +24,12 @@ struct clerk_t {
     void *baton;
 };
 
+static const char *clerk_ended(clerk_kind_t kind)
+{
+    static const char *const texts[] = {"router ended", "content filter ended", "verifier ended"};
+    return texts[kind];
+}
+
 /* It is told from the timer, when nothing of the clerk is in use. */
 static void finish(clerk_t *clerk, const char *why)
 {
@@ -33,13 +40,13 @@ static void finish(clerk_t *clerk, const char *why)
     clerk->watch = NULL;
     zm_timer_set(&clerk->patience, 0);
     if (!clerk->spare)
-        zm_log(ZM_LOG_ERROR, NULL,
-               clerk->kind == CLERK_FILTER ? "content filter ended" : "router ended",
-               ZM_F_S("reason", why), ZM_F_I("pid", zm_child_pid(clerk->child)),
+        zm_log(ZM_LOG_ERROR, NULL, clerk_ended(clerk->kind), ZM_F_S("reason", why),
+               ZM_F_I("pid", zm_child_pid(clerk->child)),
                ZM_F_S("while", clerk->busy    ? "answering"
                                : clerk->ready ? "idle"
                                               : "starting"),
-               ZM_F_N("question", zm_buf_str(&clerk->question)));
+               ZM_F_N("question", clerk->kind == CLERK_VERIFIER ? ZM_S("not told")
+                                                                : zm_buf_str(&clerk->question)));
 }
 
 static void on_patience(zm_timer_t *timer, void *baton)
@@ -215,7 +222,10 @@ void clerk_ask(clerk_t *clerk, zm_str_t question)
     status = apr_socket_send(zm_child_channel(clerk->child), zm_buf_c(&clerk->question), &length);
     if (status != APR_SUCCESS || length != clerk->question.length)
         finish(clerk, "it takes no question");
-    clerk->question.length--; /* for the log */
+    if (clerk->kind == CLERK_VERIFIER)
+        zm_buf_free_secret(&clerk->question);
+    else
+        clerk->question.length--; /* for the log */
 }
 
 void clerk_close(clerk_t *clerk)
@@ -226,6 +236,6 @@ void clerk_close(clerk_t *clerk)
         zm_child_close(clerk->child);
     zm_buf_free(&clerk->input);
     zm_buf_free(&clerk->answer);
-    zm_buf_free(&clerk->question);
+    zm_buf_free_secret(&clerk->question);
     free(clerk);
 }

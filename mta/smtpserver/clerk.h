@@ -26,7 +26,7 @@
 
 typedef struct clerk_t clerk_t;
 
-typedef enum clerk_kind_t { CLERK_ROUTER, CLERK_FILTER } clerk_kind_t;
+typedef enum clerk_kind_t { CLERK_ROUTER, CLERK_FILTER, CLERK_VERIFIER } clerk_kind_t;
 
 typedef enum clerk_event_t {
     CLERK_READY,    /**< it has started, and can be asked */

@@ -2,6 +2,7 @@
 #include <apr_strings.h>
 #include <string.h>
 
+#include "mta/smtpserver/auth.h"
 #include "mta/smtpserver/count.h"
 #include "mta/smtpserver/starttls.h"
 #include "platform/log.h"
@@ -40,6 +41,8 @@ static void unknown(session_t *session, zm_str_t line)
         zm_log_syslog(ZM_LOG_WARNING, "smtpserver", "%s - unknown command from %s", session->tag,
                       session->client_text);
     count(session, ZM_COUNT_SS_SMTPcommands_unknown);
+    if (session->auth.leaks > 0)
+        session->auth.leaks--;
     if (++session->unknown >= session->server->config->unknown_commands) {
         too_many(session, "unknown commands");
         return;
@@ -153,6 +156,8 @@ static const verb_t verbs[] = {
     {"ONEX", command_noop, false, NULL, ZM_COUNT_SS_SMTP_NOOP},
     {"TICK", command_tick, false, NULL, ZM_COUNT_SS_SMTP_TICK},
     {"STARTTLS", command_starttls, false, "STARTTLS: goes on with TLS", ZM_COUNT_SS_SMTP_STARTTLS},
+    {"AUTH", command_auth, false, "AUTH MECHANISM [INITIAL-RESPONSE]: says who you are",
+     ZM_COUNT_SS_SMTP_AUTH},
     {"SEND", command_obsolete, false, NULL, ZM_COUNTERS},
     {"SOML", command_obsolete, false, NULL, ZM_COUNTERS},
     {"SAML", command_obsolete, false, NULL, ZM_COUNTERS},
@@ -167,9 +172,9 @@ static const verb_t verbs[] = {
 /* What a client may say before he has said who he is. */
 static bool is_free(const verb_t *verb)
 {
-    return verb != NULL &&
-           (verb->greeting || verb->run == command_noop || verb->run == command_rset ||
-            verb->run == command_quit || verb->run == command_starttls);
+    return verb != NULL && (verb->greeting || verb->run == command_noop ||
+                            verb->run == command_rset || verb->run == command_quit ||
+                            verb->run == command_starttls || verb->run == command_auth);
 }
 
 /* LMTP has a greeting of its own, and no other (RFC 2033, 4.1). */
@@ -197,6 +202,7 @@ static bool is_offered(const session_t *session, const verb_t *verb)
            (verb->run != command_etrn || (group->etrn && !session->submission)) &&
            (verb->run != command_expn || referral_of_expn(session)) &&
            (verb->run != command_starttls || starttls_is_offered(session)) &&
+           (verb->run != command_auth || auth_is_offered(session)) &&
            (!verb->greeting || verb->name[0] != 'E' || group->ehlo) && is_spoken(session, verb);
 }
 
@@ -228,6 +234,13 @@ static void command_help(session_t *session, zm_str_t arguments, apr_size_t colu
     reply(session, 214, NULL, "A person answers at postmaster@%s.", session->server->hostname);
 }
 
+/* What may be told of a line: it may be part of an exchange that the client has not given up. */
+static zm_str_t shown(const session_t *session, zm_str_t line)
+{
+    zm_str_t rest = line, name;
+    return auth_hide(session, line, zm_str_word(&rest, &name) && find(name) != NULL);
+}
+
 /* -- one line ---------------------------------------------------------------------------- */
 
 /* The first byte that has no place in a command, or null. */
@@ -255,7 +268,7 @@ static const char *bad_byte(const session_t *session, zm_str_t text, apr_size_t 
 static bool has_outcome(const verb_t *verb)
 {
     return verb->greeting || verb->run == command_mail || verb->run == command_rcpt ||
-           verb->run == command_data || verb->run == command_bdat;
+           verb->run == command_data || verb->run == command_bdat || verb->run == command_auth;
 }
 
 static void execute(session_t *session, zm_str_t line)
@@ -271,14 +284,15 @@ static void execute(session_t *session, zm_str_t line)
     if (session->denied && (verb == NULL || verb->run != command_quit)) {
         session_tarpit(session);
         command_error(session, 550, "5.7.1", "you may only QUIT");
-    } else if (session->barred && !is_free(verb)) {
+    } else if (session->barred && session->auth.known.length == 0 && !is_free(verb)) {
         command_error(session, 530, "5.7.0", "Authentication required");
     } else if (starttls_is_missing(session, verb != NULL && verb->run == command_mail)) {
         command_error(session, 530, "5.7.0", "Must issue a STARTTLS command first");
     } else if (verb == NULL || !is_spoken(session, verb) ||
                (verb->run == command_bdat && !session->group->chunking) ||
-               (verb->run == command_etrn && !session->group->etrn)) {
-        unknown(session, line);
+               (verb->run == command_etrn && !session->group->etrn) ||
+               (verb->run == command_auth && !auth_is_here(session))) {
+        unknown(session, shown(session, line));
     } else if (verb->greeting) {
         bool extended = name.data[0] == 'E' || name.data[0] == 'e';
         if (extended && !session->group->ehlo)
@@ -301,7 +315,7 @@ static bool check_line(session_t *session, const zm_line_t *line)
         if (++session->errors >= session->server->config->unknown_commands * ERRORS_PER_UNKNOWN)
             too_many(session, "errors");
         else
-            reply_syntax(session, 500, "5.5.2", at, problem, line->text);
+            reply_syntax(session, 500, "5.5.2", at, problem, shown(session, line->text));
         return false;
     }
     if (line->end == ZM_LINE_LF && !session->server->local) {
@@ -351,7 +365,7 @@ bool command_next(session_t *session)
         command_error(session, 500, "5.5.2", "the line is too long");
         return true;
     }
-    session_log(session, 'r', line.text);
+    session_log(session, 'r', shown(session, line.text));
     if (session->server->echo) {
         zm_stream_write_str(session->stream, line.text);
         zm_stream_write_c(session->stream, "\r\n");

@@ -53,6 +53,10 @@ static config_group_t *default_group(apr_pool_t *pool)
     group->enhanced = group->multiline = group->etrn = group->names = true;
     group->require_tls = true;
     group->submit_auth = group->deliver_by = -1;
+    group->auth.mechanisms = (1u << AUTH_MECHANISMS) - 1;
+    group->auth.user_prompt = "Username:";
+    group->auth.password_prompt = "Password:";
+    group->auth.failures = 20;
     group->tls.least = "1.2";
     group->tls.depth = 5;
     group->tls.seconds = 3600;
@@ -182,6 +186,7 @@ static apr_status_t read_all(config_reader_t *reader)
     reader->lines = NULL;
     config_finish_binds(reader);
     config_finish_tls(reader);
+    config_finish_auth(reader);
     if (reader->config->patterns.first == NULL)
         config_notice(reader,
                       "no HELO pattern line: the server is not configured, and every client "

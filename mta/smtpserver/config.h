@@ -50,6 +50,24 @@ typedef struct config_tls_t {
     int64_t log_level; /**< 0, 1: certificates, 2: each step of a handshake */
 } config_tls_t;
 
+/** AUTH of a group. */
+typedef struct config_auth_t {
+    bool use;            /**< offered */
+    bool in_clear;       /**< passwords may come without TLS */
+    bool not_on_25;      /**< not by listeners of BindSmtp, whatever their port is */
+    bool old_syntax;     /**< "AUTH=" too, for clients of another time */
+    bool named_scram;    /**< sasl-mechanisms has it by name */
+    unsigned mechanisms; /**< a set of 1 << AUTH_ */
+    const char *program; /**< that knows users; null: none */
+    const char *users;   /**< file of users (mta/net/secret.h); null: none */
+    const char *user_prompt, *password_prompt;
+    int64_t failures; /**< within the hour, after which nobody is heard */
+} config_auth_t;
+
+/** Mechanisms, the best first. */
+enum { AUTH_SCRAM_PLUS, AUTH_SCRAM, AUTH_PLAIN, AUTH_LOGIN, AUTH_MECHANISMS };
+extern const char *const config_mechanisms[AUTH_MECHANISMS];
+
 /** A place to listen at. */
 typedef struct config_bind_t {
     zm_endpoint_t where; /**< family 0: every address, of both families where the host can */
@@ -85,6 +103,7 @@ struct config_group_t {
     bool listen_submit;                    /**< BindAddress, or its absence, means port 587 too */
     bool listen_tls;                       /**< and 465 */
     config_tls_t tls;
+    config_auth_t auth;
     int64_t submit_auth;   /**< who must say who he is: 0 not this host, 1 everybody, -1 not set */
     int64_t spf_threshold; /**< POLICY_SPF_: results worth less are refused */
     bool spf_received;     /**< a field in the header tells the result */
@@ -188,5 +207,8 @@ apr_status_t config_load(config_t **config, const char *file, const config_optio
 /** The same over text in memory. */
 apr_status_t config_parse(config_t **config, zm_str_t text, const char *file,
                           const config_options_t *options, apr_pool_t *pool);
+
+/** Whether a group wants to know who clients are, and has somebody to ask. */
+bool config_wants_auth(const config_t *config);
 
 #endif

@@ -1,5 +1,5 @@
 /** The inside of the reader of smtpserver.conf: config.c reads lines, config_words.c knows the
- * keywords, config_bind.c addresses to listen at, config_tls.c what is needed for TLS. */
+ * keywords, config_bind.c addresses to listen at, config_tls.c what is needed for TLS, config_auth.c for AUTH. */
 #ifndef ZM_SMTPSERVER_CONFIG_PARTS_H
 #define ZM_SMTPSERVER_CONFIG_PARTS_H
 
@@ -56,6 +56,12 @@ void config_auth_results(config_reader_t *reader);
 void config_arc_trusted(config_reader_t *reader);
 /** tls-min-version. */
 void config_tls_version(config_reader_t *reader);
+/** sasl-mechanisms. */
+void config_auth_mechanisms(config_reader_t *reader);
+/** The paths of SMTP-auth-pipe and auth-user-file. */
+void config_auth_path(config_reader_t *reader);
+/** Checks that groups have what they need for the AUTH that they want. */
+void config_finish_auth(config_reader_t *reader);
 /** Checks that groups have what they need for the TLS that they want, and completes pairs. */
 void config_finish_tls(config_reader_t *reader);
 

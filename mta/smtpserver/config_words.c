@@ -45,7 +45,7 @@ typedef struct keyword_t {
 #define MANY INT64_C(1000000000)
 
 #define NO_NEED "it is obsolete: the library sees to that"
-#define NO_AUTH "this version has no authentication"
+#define NO_SASL "the library is not asked: auth-user-file and SMTP-auth-pipe know users"
 
 /* -- parameters with a rule of their own ------------------------------------------ */
 
@@ -394,6 +394,29 @@ static const keyword_t keywords[] = {
      .low = 1,
      .high = 604800},
 
+    {.name = "smtp-auth", .kind = GROUP_ON, .offset = G(auth.use)},
+    {.name = "no-smtp-auth", .kind = GROUP_OFF, .offset = G(auth.use)},
+    {.name = "sasl-mechanisms", .kind = CALL, .call = config_auth_mechanisms, .raw = true},
+    {.name = "SMTP-auth-pipe",
+     .kind = GROUP_TEXT,
+     .offset = G(auth.program),
+     .call = config_auth_path},
+    {.name = "auth-user-file",
+     .kind = GROUP_TEXT,
+     .offset = G(auth.users),
+     .call = config_auth_path},
+    {.name = "AUTH-LOGIN-also-without-TLS", .kind = GROUP_ON, .offset = G(auth.in_clear)},
+    {.name = "no-smtp-auth-on-25", .kind = GROUP_ON, .offset = G(auth.not_on_25)},
+    {.name = "no-smtp-auth-on-port-25", .kind = GROUP_ON, .offset = G(auth.not_on_25)},
+    {.name = "smtp-auth-username-prompt", .kind = GROUP_TEXT, .offset = G(auth.user_prompt)},
+    {.name = "smtp-auth-password-prompt", .kind = GROUP_TEXT, .offset = G(auth.password_prompt)},
+    {.name = "auth-failrate",
+     .kind = GROUP_NUMBER,
+     .offset = G(auth.failures),
+     .low = 3,
+     .high = MANY},
+    {.name = "auth-old-syntax", .kind = GROUP_ON, .offset = G(auth.old_syntax)},
+
     /* what would keep somebody out */
     {.name = "use-tcp-wrapper",
      .kind = WARNING,
@@ -424,20 +447,8 @@ static const keyword_t keywords[] = {
     {.name = "no-rcvd-ident", .kind = NOTICE, .note = "this version asks no ident service"},
     {.name = "rcvd-whoson", .kind = NOTICE, .note = "this version asks no whoson service"},
     {.name = "no-rcvd-whoson", .kind = NOTICE, .note = "this version asks no whoson service"},
-    {.name = "smtp-auth", .kind = NOTICE, .note = NO_AUTH},
-    {.name = "no-smtp-auth", .kind = NOTICE, .note = NO_AUTH},
-    {.name = "smtp-auth-sasl", .kind = NOTICE, .note = NO_AUTH},
-    {.name = "no-smtp-auth-sasl", .kind = NOTICE, .note = NO_AUTH},
-    {.name = "sasl-mechanisms", .kind = NOTICE, .raw = true, .note = NO_AUTH},
-    {.name = "SMTP-auth-pipe", .kind = NOTICE, .words = 1, .note = NO_AUTH},
-    {.name = "AUTH-LOGIN-also-without-TLS", .kind = NOTICE, .note = NO_AUTH},
-    {.name = "no-smtp-auth-on-25", .kind = NOTICE, .note = NO_AUTH},
-    {.name = "no-smtp-auth-on-port-25", .kind = NOTICE, .note = NO_AUTH},
-    {.name = "smtp-auth-username-prompt", .kind = NOTICE, .words = 1, .note = NO_AUTH},
-    {.name = "smtp-auth-password-prompt", .kind = NOTICE, .words = 1, .note = NO_AUTH},
-    {.name = "auth-failrate", .kind = NOTICE, .words = 1, .note = NO_AUTH},
-    {.name = "auth-old-syntax", .kind = NOTICE, .note = NO_AUTH},
-    {.name = "auth-user-file", .kind = NOTICE, .words = 1, .note = NO_AUTH},
+    {.name = "smtp-auth-sasl", .kind = WARNING, .note = NO_SASL},
+    {.name = "no-smtp-auth-sasl", .kind = NOTICE, .note = NO_SASL},
     {.name = "auth-results", .kind = CALL, .call = config_auth_results, .words = 1},
     {.name = "arc-trusted", .kind = CALL, .call = config_arc_trusted, .words = 1},
     {.name = "tls-dh512", .kind = NOTICE, .note = NO_NEED},
@@ -506,6 +517,8 @@ static void set_text(config_reader_t *reader, const keyword_t *keyword)
 {
     const char *text = zm_str_c(reader->pool, reader->words[0]);
     memcpy((char *)reader->group + keyword->offset, &text, sizeof text);
+    if (keyword->call != NULL)
+        keyword->call(reader);
 }
 
 static bool is_zero(zm_str_t word)

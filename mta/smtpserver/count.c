@@ -38,6 +38,8 @@ void count_mail(const session_t *session, const mail_parameters_t *parameters)
         count(session, ZM_COUNT_SS_Smtp_Opt_DELIVERBY);
     if (parameters->ret.length > 0)
         count(session, ZM_COUNT_SS_Smtp_Opt_RETURN);
+    if (parameters->has_auth)
+        count(session, ZM_COUNT_SS_Smtp_Opt_AUTH);
     if (parameters->envid.length > 0)
         count(session, ZM_COUNT_SS_Smtp_Opt_ENVID);
 }

@@ -72,8 +72,15 @@ static apr_status_t add_comment(const session_t *session)
 {
     zm_buf_t *line = &session->server->scratch;
     zm_buf_clear(line);
-    zm_buf_printf(line, "X-Comment: mail submission at %s from %s, not authenticated\n",
-                  session->server->hostname, session->client_text);
+    zm_buf_printf(line, "X-Comment: mail submission at %s from %s, ", session->server->hostname,
+                  session->client_text);
+    if (session->auth.known.length > 0) {
+        zm_buf_add_c(line, "authenticated as ");
+        envelope_quote(line, zm_buf_str(&session->auth.known));
+        zm_buf_add_byte(line, '\n');
+    } else {
+        zm_buf_add_c(line, "not authenticated\n");
+    }
     return zm_submit_write(session->transaction->submission, line->data, line->length);
 }
 

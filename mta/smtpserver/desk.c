@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "mta/net/stream.h"
+#include "mta/net/tls.h"
 #include "platform/clock.h"
 #include "platform/log.h"
 
@@ -52,6 +53,7 @@ struct desk_t {
 
 static void forget(question_t *question)
 {
+    zm_tls_forget(question, sizeof *question + question->text.length);
     free(question);
 }
 
@@ -177,7 +179,10 @@ static bool hire(seat_t *seat)
                     desk->loop, on_clerk, seat, &error) == APR_SUCCESS)
         return true;
     seat->clerk = NULL;
-    zm_log(ZM_LOG_ERROR, NULL, filter ? "content filter cannot start" : "router cannot start",
+    zm_log(ZM_LOG_ERROR, NULL,
+           filter                                 ? "content filter cannot start"
+           : desk->options.kind == CLERK_VERIFIER ? "verifier cannot start"
+                                                  : "router cannot start",
            ZM_F_S("reason", error.text));
     if (filter)
         zm_counter_add(desk->options.counters, ZM_COUNT_SS_ContentPolicyForkFailures, 1);
@@ -344,7 +349,8 @@ static void on_visitor(zm_stream_t *stream, zm_stream_event_t event, void *baton
             if (!take_line(visitor, line.text))
                 break;
     if (status == APR_SUCCESS)
-        zm_log(ZM_LOG_ERROR, NULL, "a worker speaks nonsense", ZM_F_N("line", line.text));
+        zm_log(ZM_LOG_ERROR, NULL, "a worker speaks nonsense",
+               ZM_F_N("line", desk->options.kind == CLERK_VERIFIER ? ZM_S("not told") : line.text));
     if (!APR_STATUS_IS_EAGAIN(status))
         dismiss(visitor);
     dispatch(desk);

@@ -7,7 +7,6 @@
 #include "platform/child.h"
 #include "platform/clock.h"
 #include "platform/log.h"
-#include "platform/service.h"
 
 #define FIRST_PAUSE apr_time_from_msec(200)
 #define LAST_PAUSE apr_time_from_sec(60)
@@ -89,32 +88,16 @@ static void on_end(zm_child_t *child, const zm_child_end_t *end, void *baton)
     keeper->pause = keeper->pause * 2 > LAST_PAUSE ? LAST_PAUSE : keeper->pause * 2;
 }
 
-/* The command line that we got, and what makes it the desk's. */
-static const char *const *command(const desk_keeper_t *keeper, apr_pool_t *pool)
-{
-    const arguments_t *arguments = &keeper->program->arguments;
-    apr_array_header_t *argv = apr_array_make(pool, arguments->argc + 3, sizeof(const char *));
-    const char *self;
-    int i;
-    if (zm_service_program(&self, pool) != APR_SUCCESS)
-        self = arguments->argv[0];
-    APR_ARRAY_PUSH(argv, const char *) = self;
-    for (i = 1; i < arguments->argc; i++)
-        APR_ARRAY_PUSH(argv, const char *) = arguments->argv[i];
-    APR_ARRAY_PUSH(argv, const char *) = keeper->kind == CLERK_FILTER ? "--filters" : "--desk";
-    APR_ARRAY_PUSH(argv, const char *) = apr_itoa(pool, keeper->clerks);
-    APR_ARRAY_PUSH(argv, const char *) = NULL;
-    return (const char *const *)argv->elts;
-}
-
 static apr_status_t start(desk_keeper_t *keeper, zm_error_t *error)
 {
+    static const char *const words[] = {"--desk", "--filters", "--verifiers"};
     zm_child_spec_t spec = {.io = ZM_CHILD_CHANNEL_01};
     apr_pool_t *pool;
     apr_status_t status = apr_pool_create(&pool, keeper->program->pool);
     if (status != APR_SUCCESS)
         return zm_error_system(error, status, "out of memory");
-    spec.argv = command(keeper, pool);
+    spec.argv =
+        program_command(keeper->program, words[keeper->kind], apr_itoa(pool, keeper->clerks), pool);
     keeper->started = zm_clock_monotonic();
     status = zm_child_start(&keeper->child, &spec, keeper->loop, on_end, keeper, error);
     apr_pool_destroy(pool);

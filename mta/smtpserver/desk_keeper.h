@@ -14,7 +14,7 @@ desk_keeper_t *desk_keeper_create(program_t *program, clerk_kind_t kind, zm_loop
                                   zm_counters_t *counters);
 
 /**
- * A configuration has come into force, which wants so many routers, or filters, at most.  A new desk takes the
+ * A configuration has come into force, which wants so many clerks at most.  A new desk takes the
  * place of the old one, which goes on for the workers that are connected to it; with 0
  * there is none any more.
  */

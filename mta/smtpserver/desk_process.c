@@ -1,6 +1,8 @@
 /*
- * The process of a desk (desk.h), started by the master with --desk or --filters.  It runs
- * without rights, and so do the routers and filters.
+ * The process of a desk (desk.h), started by the master with --desk, --filters or --verifiers.
+ * Those of the routers and the filters run without rights, and so do they; that of the verifiers
+ * keeps the master's, because those must read secrets that nobody else may read.  Its only visitors
+ * are our own workers.
  *
  * It says "ready LF" or "fail TEXT LF" on its standard input and output, a socket, and ends
  * when that has ended and the last worker has gone.
@@ -34,7 +36,10 @@ const char *program_desk_path(const program_t *program, clerk_kind_t kind)
     const char *pid_file = program->arguments.pid_file;
     return apr_pstrcat(program->pool, zm_zenv_postoffice(program->zenv), "/",
                        pid_file != NULL ? pid_file : ".pid.smtpserver",
-                       kind == CLERK_FILTER ? ".filter" : ".router", NULL);
+                       kind == CLERK_FILTER     ? ".filter"
+                       : kind == CLERK_VERIFIER ? ".auth"
+                                                : ".router",
+                       NULL);
 }
 
 static void tell_master(const reception_t *reception, const char *text)
@@ -160,6 +165,17 @@ static const char *const *filter_command(const reception_t *reception, zm_error_
     return argv;
 }
 
+/* What we were started with, up to where it says that we are a desk. */
+static const char *const *verifier_command(const program_t *program)
+{
+    program_t self = *program;
+    while (self.arguments.argc > 1 &&
+           strcmp(self.arguments.argv[self.arguments.argc - 1], "--verifiers") != 0)
+        self.arguments.argc--;
+    self.arguments.argc--;
+    return program_command(&self, "--verify", NULL, program->pool);
+}
+
 /* The log of the routers, which must be able to write it; null: standard error. */
 static const char *make_log(const program_t *program)
 {
@@ -181,15 +197,19 @@ static const char *make_log(const program_t *program)
 static apr_status_t open_door(reception_t *reception, zm_error_t *error)
 {
     program_t *program = reception->program;
+    bool verifying = program->arguments.verifiers > 0;
     /* who may come in is decided when they come */
-    clerk_kind_t kind = program->arguments.filters > 0 ? CLERK_FILTER : CLERK_ROUTER;
+    clerk_kind_t kind = program->arguments.filters > 0 ? CLERK_FILTER
+                        : verifying                    ? CLERK_VERIFIER
+                                                       : CLERK_ROUTER;
     apr_status_t status = zm_localsock_listen(
         &reception->listener, program_desk_path(program, kind), 0666, program->pool, error);
-    if (status == APR_SUCCESS)
+    if (status == APR_SUCCESS && !verifying)
         status = program_drop_rights(program, error);
     if (status != APR_SUCCESS)
         return status;
-    reception->own = zm_identity_own().uid;
+    reception->own = verifying && zm_identity_privileged() ? program_account(program).uid
+                                                           : zm_identity_own().uid;
     return APR_SUCCESS;
 }
 
@@ -200,7 +220,12 @@ static apr_status_t start(reception_t *reception, zm_error_t *error)
     apr_pool_t *pool = program->pool;
     apr_status_t status;
     options.counters = zm_counters_open(program->zenv, true, pool);
-    if (program->arguments.filters > 0) {
+    if (program->arguments.verifiers > 0) {
+        options.kind = CLERK_VERIFIER;
+        options.counters = NULL;
+        options.clerks = (int)program->arguments.verifiers;
+        options.argv = verifier_command(program);
+    } else if (program->arguments.filters > 0) {
         options.kind = CLERK_FILTER;
         options.argv = filter_command(reception, error);
         options.directory = zm_zenv_postoffice(program->zenv);

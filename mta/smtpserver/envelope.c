@@ -60,7 +60,7 @@ static apr_status_t write_peer(zm_submission_t *submission, const envelope_head_
     zm_buf_printf(&value, "%s (%s:%u ", name, literal, head->client->port);
     envelope_quote(&value, head->helo);
     if (head->tell_auth)
-        zm_buf_add_c(&value, " smtp-auth: <none>");
+        add_fact(&value, " smtp-auth: ", head->user);
     if (head->tell_tls)
         add_fact(&value, " TLS-CIPHER: ", head->tls_cipher);
     if (head->tell_tls_peer)
@@ -72,7 +72,8 @@ static apr_status_t write_peer(zm_submission_t *submission, const envelope_head_
         zm_buf_clear(&value);
         zm_buf_printf(&value, "%s %s:%u ", name, literal, head->client->port);
         envelope_quote(&value, head->helo);
-        zm_buf_add_c(&value, " ident: \"IDENT-NOT-QUERIED\" smtp-auth: <none>");
+        zm_buf_add_c(&value, " ident: \"IDENT-NOT-QUERIED\"");
+        add_fact(&value, " smtp-auth: ", head->user);
         add_fact(&value, " TLS-CIPHER: ", head->tls_cipher);
         add_fact(&value, " TLS-PEER: ", head->tls_peer);
         add_flags(&value, head);
@@ -83,12 +84,25 @@ static apr_status_t write_peer(zm_submission_t *submission, const envelope_head_
     return status;
 }
 
+static apr_status_t write_user(zm_submission_t *submission, zm_str_t user)
+{
+    zm_buf_t value = ZM_BUF_INIT;
+    apr_status_t status;
+    zm_buf_add_c(&value, "smtp-auth: ");
+    envelope_quote(&value, user);
+    status = line(submission, "comment", &value);
+    zm_buf_free(&value);
+    return status;
+}
+
 apr_status_t envelope_head(zm_submission_t *submission, const envelope_head_t *head)
 {
     const mail_parameters_t *mail = &head->mail;
     apr_status_t status = APR_SUCCESS;
     if (head->client != NULL) {
         status = zm_submit_line(submission, "external", zm_str(NULL));
+        if (status == APR_SUCCESS && head->user.length > 0)
+            status = write_user(submission, head->user);
         if (status == APR_SUCCESS)
             status = write_peer(submission, head);
     }

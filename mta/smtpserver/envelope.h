@@ -2,6 +2,7 @@
  * The envelope that the server writes at the head of a message file.
  *
  *     external                          the client came over the network
+ *     comment smtp-auth: "user"         he has said who he is
  *     rcvdfrom [192.0.2.9] ([192.0.2.9]:40112 "EHLO mail.example.org" rhost-flags-...)
  *     comment [192.0.2.9] [192.0.2.9]:40112 "EHLO mail.example.org" ...
  *     bodytype 8BITMIME                 what BODY= said
@@ -26,7 +27,8 @@ typedef struct envelope_head_t {
     const zm_endpoint_t *client; /**< null: a program on standard input */
     zm_str_t helo;               /**< the greeting as it was sent, with its verb; "" for none */
     bool helo_good;              /**< its parameter is a well-formed domain */
-    const char *with;            /**< "ESMTP", "SMTP", "ESMTPS", "BSMTP", "LMTP", "LMTPS" */
+    const char *with;            /**< "ESMTP", "SMTP", "ESMTPSA", "BSMTP", "LMTP" ... (RFC 3848) */
+    zm_str_t user;               /**< who has said who he is; "": nobody */
     bool tell_auth, tell_tls, tell_tls_peer; /**< what Received tells besides */
     zm_str_t tls_cipher;                     /**< of the session; "": it has no TLS */
     zm_str_t tls_peer;                       /**< of the client's certificate; "": none */

@@ -2,6 +2,7 @@
 #include <apr_strings.h>
 #include <string.h>
 
+#include "mta/smtpserver/auth.h"
 #include "mta/smtpserver/starttls.h"
 #include "platform/clock.h"
 #include "platform/log.h"
@@ -215,6 +216,7 @@ static void list_extensions(session_t *session)
         reply_list(session, 250, "X-RCPTLIMIT %lld", (long long)group->recipients);
         reply_list(session, 250, "LIMITS RCPTMAX=%lld", (long long)group->recipients);
     }
+    auth_list(session);
     if (session_goes_beyond(session))
         reply_list(session, 250, "SMTPUTF8");
     if (session_requires_tls(session))

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "mta/net/scram.h"
 #include "mta/net/stream.h"
 #include "platform/clock.h"
 #include "platform/localsock.h"
@@ -64,7 +65,7 @@ static void finish(inquiry_t *inquiry, bool failed)
     zm_buf_t text = inquiry->answer;
     inquiry_answer_t answer = {.failed = failed, .text = zm_buf_str(&text)};
     memset(&inquiry->answer, 0, sizeof inquiry->answer);
-    zm_buf_free(&inquiry->question);
+    zm_buf_free_secret(&inquiry->question);
     inquiry->line = NULL;
     inquiry->fn(&answer, inquiry->baton);
     zm_buf_free(&text);
@@ -293,7 +294,7 @@ void inquiry_cancel(inquiry_t *inquiry)
     if (!take_out(&line->unsent, inquiry) && take_out(&line->sent, inquiry))
         withdraw(line, inquiry->number);
     inquiry->line = NULL;
-    zm_buf_free(&inquiry->question);
+    zm_buf_free_secret(&inquiry->question);
     zm_buf_free(&inquiry->answer);
     set_timer(line);
 }

@@ -28,6 +28,7 @@
 #define PORT_PATIENCE apr_time_from_sec(3)
 #define CLOSING_PATIENCE apr_time_from_sec(5)
 #define LOG_INTERVAL apr_time_from_sec(5)
+#define VERIFIERS 8  /* at most, of those who know who clients are */
 #define MOST_CREWS 8 /* that finish their sessions beside the serving one */
 
 typedef struct master_t {
@@ -36,7 +37,7 @@ typedef struct master_t {
     doors_t doors;
     zm_pidfile_t *pidfile;
     zm_counters_t *counters;
-    desk_keeper_t *desk, *filters;
+    desk_keeper_t *desk, *filters, *verifiers;
     crew_t *serving, *next;
     crew_t *retired[MOST_CREWS];
     bool stopping, slowly;
@@ -160,6 +161,7 @@ static void on_complete(master_t *master, crew_t *crew)
     desk_keeper_set(master->filters, crew_config(crew)->filter.program != NULL
                                          ? (int)crew_config(crew)->filter.most
                                          : 0);
+    desk_keeper_set(master->verifiers, config_wants_auth(crew_config(crew)) ? VERIFIERS : 0);
     if (first)
         zm_service_ready();
     if (master->again)
@@ -338,6 +340,7 @@ static apr_status_t start(master_t *master, zm_error_t *error)
     master->desk = desk_keeper_create(program, CLERK_ROUTER, master->frame.loop, master->counters);
     master->filters =
         desk_keeper_create(program, CLERK_FILTER, master->frame.loop, master->counters);
+    master->verifiers = desk_keeper_create(program, CLERK_VERIFIER, master->frame.loop, NULL);
     master->frame.counters = master->counters;
     master->frame.program = program;
     master->frame.fn = on_crew;
@@ -401,6 +404,7 @@ int master_run(program_t *program)
     status = zm_loop_run(master.frame.loop);
     desk_keeper_close(master.desk);
     desk_keeper_close(master.filters);
+    desk_keeper_close(master.verifiers);
     zm_counter_set(master.counters, ZM_COUNT_SS_Processes_G, 0);
     zm_log(ZM_LOG_NOTICE, NULL, "stopped");
     zm_pidfile_release(master.pidfile);

@@ -119,6 +119,21 @@ static bool read_envid(words_t *words, mail_parameters_t *parameters)
     return true;
 }
 
+/* "<>" or xtext */
+static bool read_auth(words_t *words, mail_parameters_t *parameters)
+{
+    apr_size_t at = 0;
+    if (parameters->has_auth)
+        return fail(words, 501, "5.5.4", "AUTH twice", words->start);
+    if (!words->has_value || words->value.length == 0)
+        return bad_value(words, "AUTH wants a value");
+    if (!zm_str_equal_c(words->value, "<>") && !zm_xtext_valid(words->value, &at))
+        return fail(words, 501, "5.5.4", "a byte in AUTH that is not xtext",
+                    (apr_size_t)(words->value.data - words->text.data) + at);
+    parameters->has_auth = true;
+    return true;
+}
+
 #define BY_DIGITS 9
 
 /* "[-]SECONDS;MODE[T]", where MODE is N or R */
@@ -182,6 +197,8 @@ bool parameters_of_mail(mail_parameters_t *parameters, zm_str_t text, int flags,
             good = read_flag(&words, &parameters->smtputf8);
         else if (is(&words, "REQUIRETLS") && (flags & PARAMETERS_REQUIRETLS))
             good = read_flag(&words, &parameters->require_tls);
+        else if (is(&words, "AUTH") && (flags & PARAMETERS_AUTH))
+            good = read_auth(&words, parameters);
         else
             good = unknown(&words);
         if (!good)

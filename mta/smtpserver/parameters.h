@@ -1,6 +1,7 @@
 /**
  * The parameters of MAIL and RCPT: SIZE (RFC 1870), BODY (RFC 6152), RET, ENVID,
- * NOTIFY and ORCPT (RFC 3461), BY (RFC 2852), REQUIRETLS (RFC 8689), SMTPUTF8 (RFC 6531).
+ * NOTIFY and ORCPT (RFC 3461), BY (RFC 2852), AUTH (RFC 4954, 5), REQUIRETLS (RFC 8689), SMTPUTF8
+ * (RFC 6531).
  */
 #ifndef ZM_SMTPSERVER_PARAMETERS_H
 #define ZM_SMTPSERVER_PARAMETERS_H
@@ -19,6 +20,7 @@
 #define PARAMETERS_DELIVERBY 16
 #define PARAMETERS_REQUIRETLS 32
 #define PARAMETERS_SMTPUTF8 64 /**< for RCPT: MAIL has said so */
+#define PARAMETERS_AUTH 128
 
 typedef struct mail_parameters_t {
     bool has_size;
@@ -31,6 +33,7 @@ typedef struct mail_parameters_t {
     int64_t by;       /**< seconds from now */
     bool require_tls; /**< REQUIRETLS */
     bool smtputf8;    /**< SMTPUTF8: addresses and header fields may go beyond ASCII */
+    bool has_auth;    /**< AUTH= said whose the message is, which nobody asks for */
 } mail_parameters_t;
 
 typedef struct rcpt_parameters_t {

@@ -267,7 +267,7 @@ static void answer_late(policy_ask_t *ask, int result, zm_str_t message)
 static bool wants_spf(const policy_question_t *question)
 {
     return question->stage == POLICY_SENDER && question->state->spf &&
-           !question->state->always_accept;
+           !question->state->always_accept && !question->state->authenticated;
 }
 
 static int worth(spf_result_t result)
@@ -475,7 +475,7 @@ void policy_ask(policy_ask_t **ask, policy_t *policy, const policy_question_t *q
         ask_rules(ask, policy, base->map, question, fn, baton);
     else if (question->stage == POLICY_RECIPIENT &&
              !policy_trusts(&question->client, question->local) &&
-             !recipient_is_local(policy, question))
+             !question->state->authenticated && !recipient_is_local(policy, question))
         fn(&no_relay, baton);
     else
         fn(&accepted, baton);

@@ -8,7 +8,8 @@
  * Without a policy database:
  *
  *   recipients in local domains are accepted from everybody;
- *   recipients elsewhere only from this host (the loopback, or standard input);
+ *   recipients elsewhere only from this host (the loopback, or standard input), and from
+ *   those who have said who they are;
  *   everything else is refused.
  *
  * Local domains are those in localnames.h and the address literals of this host.
@@ -56,6 +57,7 @@ typedef struct policy_state_t {
     bool always_accept;            /**< it may send anywhere */
     bool full_trust;               /**< nothing is checked */
     bool trust_recipients;         /**< recipients are not */
+    bool authenticated;            /**< it has said who it is: the session sets this */
     bool has_filtering, filtering; /**< the rules say whether its messages are looked at */
     bool name_known;               /**< the name of its address has been looked at */
     bool has_rates;                /**< what it may send within the hour has limits: */

@@ -281,7 +281,7 @@ int rules_of_sender(rules_t *rules)
         return rejected(rules);
     if (state->always_freeze)
         return RESULT_FREEZE;
-    if (state->full_trust)
+    if (state->full_trust || state->authenticated)
         return 0;
     result = rules_of_rates(rules);
     if (result != 0)
@@ -415,7 +415,7 @@ int rules_of_recipient(rules_t *rules)
         return rejected(rules);
     if (state->always_freeze || state->sender_freeze)
         return RESULT_FREEZE;
-    if (state->full_trust || state->trust_recipients)
+    if (state->full_trust || state->authenticated || state->trust_recipients)
         return 0;
     result = rules_of_rates(rules);
     if (result != 0)

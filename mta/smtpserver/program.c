@@ -13,6 +13,7 @@
 #include "platform/fs.h"
 #include "platform/log.h"
 #include "platform/sandbox.h"
+#include "platform/service.h"
 #include "spool/layout.h"
 
 /* -- configuration ---------------------------------------------------------------------- */
@@ -81,6 +82,28 @@ apr_status_t program_open_log(const program_t *program, zm_error_t *error)
                                 .level = arguments->debug > 0 ? ZM_LOG_DEBUG : ZM_LOG_INFO,
                                 .system = arguments->session_syslog};
     return zm_log_open(&options, error);
+}
+
+/* -- other processes of this program ------------------------------------------------------- */
+
+const char *const *program_command(const program_t *program, const char *word, const char *value,
+                                   apr_pool_t *pool)
+{
+    const arguments_t *arguments = &program->arguments;
+    apr_array_header_t *argv = apr_array_make(pool, arguments->argc + 3, sizeof(const char *));
+    const char *self;
+    int i;
+    if (zm_service_program(&self, pool) != APR_SUCCESS)
+        self = arguments->argv[0];
+    APR_ARRAY_PUSH(argv, const char *) = self;
+    for (i = 1; i < arguments->argc; i++)
+        APR_ARRAY_PUSH(argv, const char *) = arguments->argv[i];
+    if (word != NULL)
+        APR_ARRAY_PUSH(argv, const char *) = word;
+    if (value != NULL)
+        APR_ARRAY_PUSH(argv, const char *) = value;
+    APR_ARRAY_PUSH(argv, const char *) = NULL;
+    return (const char *const *)argv->elts;
 }
 
 /* -- giving up rights --------------------------------------------------------------------- */
@@ -325,6 +348,9 @@ apr_status_t program_server(const program_t *program, server_t *server, const co
                                              is_alone(program) ? 0 : INQUIRY_ATTACH, pool);
     make_filters(program, server, pool);
     make_hooks(server, pool);
+    if (config_wants_auth(config) && !is_alone(program))
+        server->verifiers = inquiries_create(loop, program_desk_path(program, CLERK_VERIFIER),
+                                             INQUIRY_ATTACH, pool);
     return APR_SUCCESS;
 }
 
@@ -335,6 +361,7 @@ void program_server_end(server_t *server)
     filters_close(server->filters);
     for (i = 0; server->hooks != NULL && i < server->config->groups->nelts; i++)
         hook_close(server->hooks[i]);
+    inquiries_close(server->verifiers);
     turns_close(server->turns);
     if (server->dns != NULL)
         zm_dns_destroy(server->dns);

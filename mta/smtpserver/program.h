@@ -25,8 +25,10 @@ typedef struct arguments_t {
     const char *log;
     zm_endpoint_t pretend; /**< -T; family 0: not given */
     int64_t debug, max_load, max_size, port, workers;
-    int64_t desk;    /**< this is the desk, with so many routers; 0: it is not */
-    int64_t filters; /**< this is the desk of the content filters */
+    int64_t desk;      /**< this is the desk, with so many routers; 0: it is not */
+    int64_t filters;   /**< this is the desk of the content filters */
+    int64_t verifiers; /**< this is the desk of the verifiers */
+    bool verify;       /**< this is a verifier */
     int strictness;
     int style;
     const char *worker; /**< "SLOT:GROUP,GROUP,...": this is a worker */
@@ -78,8 +80,11 @@ apr_status_t program_server(const program_t *program, server_t *server, const co
                             zm_loop_t *loop, apr_pool_t *pool, zm_error_t *error);
 void program_server_end(server_t *server);
 
-/** Where workers find the desk of the routers, or that of the content filters. */
+/** Where workers find the desk of the routers, the content filters, or the verifiers. */
 const char *program_desk_path(const program_t *program, clerk_kind_t kind);
+/** The null-ended command line that this program was started with, and one or two words more. */
+const char *const *program_command(const program_t *program, const char *word, const char *value,
+                                   apr_pool_t *pool);
 
 /** Why the policy database of a group cannot be asked, if it has one; null: it can.  While it
  * cannot nobody is let in. */
@@ -90,5 +95,6 @@ int worker_run(program_t *program);
 int master_run(program_t *program);
 int interactive_run(program_t *program);
 int desk_run(program_t *program);
+int verifier_run(program_t *program);
 
 #endif

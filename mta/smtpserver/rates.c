@@ -2,15 +2,28 @@
 
 #define TRIES 8 /* places that an address may have */
 
-static uint64_t hash(const rates_t *rates, const zm_ip_t *ip)
+static uint64_t hash(const rates_t *rates, unsigned kind, const unsigned char *bytes,
+                     apr_size_t length)
 {
-    uint64_t sum = rates->seed + ip->family;
-    int length = ip->family == 4 ? 4 : 8, i;
+    uint64_t sum = rates->seed + kind;
+    apr_size_t i;
     for (i = 0; i < length; i++) {
-        sum = (sum ^ ip->bytes[i]) * UINT64_C(0x9e3779b97f4a7c15);
+        sum = (sum ^ bytes[i]) * UINT64_C(0x9e3779b97f4a7c15);
         sum ^= sum >> 29;
     }
     return sum != 0 ? sum : 1;
+}
+
+static uint64_t hash_ip(const rates_t *rates, const zm_ip_t *ip)
+{
+    return hash(rates, ip->family, ip->bytes, ip->family == 4 ? 4 : 8);
+}
+
+#define NAME 1 /* no family of addresses */
+
+static uint64_t hash_name(const rates_t *rates, zm_str_t name)
+{
+    return hash(rates, NAME, (const unsigned char *)name.data, name.length);
 }
 
 static uint32_t slot_of(apr_time_t now)
@@ -64,10 +77,9 @@ static unsigned take_place(rates_t *rates, uint64_t address)
     return best;
 }
 
-void rates_add(rates_t *rates, const zm_ip_t *ip, apr_time_t now, unsigned messages,
-               unsigned recipients)
+static void add(rates_t *rates, uint64_t address, apr_time_t now, unsigned messages,
+                unsigned recipients)
 {
-    uint64_t address = hash(rates, ip);
     uint32_t number = slot_of(now), seen;
     int place = find(rates, address);
     rates_slot_t *slot;
@@ -83,9 +95,9 @@ void rates_add(rates_t *rates, const zm_ip_t *ip, apr_time_t now, unsigned messa
     atomic_fetch_add(&slot->recipients, recipients);
 }
 
-rates_sum_t rates_of(const rates_t *rates, const zm_ip_t *ip, apr_time_t now)
+static rates_sum_t sum_of(const rates_t *rates, uint64_t address, apr_time_t now)
 {
-    int place = find(rates, hash(rates, ip)), i;
+    int place = find(rates, address), i;
     uint32_t current = slot_of(now);
     rates_sum_t sum = {0, 0};
     for (i = 0; place >= 0 && i < RATES_SLOTS; i++) {
@@ -97,4 +109,25 @@ rates_sum_t rates_of(const rates_t *rates, const zm_ip_t *ip, apr_time_t now)
         sum.recipients += atomic_load(&slot->recipients);
     }
     return sum;
+}
+
+void rates_add(rates_t *rates, const zm_ip_t *ip, apr_time_t now, unsigned messages,
+               unsigned recipients)
+{
+    add(rates, hash_ip(rates, ip), now, messages, recipients);
+}
+
+rates_sum_t rates_of(const rates_t *rates, const zm_ip_t *ip, apr_time_t now)
+{
+    return sum_of(rates, hash_ip(rates, ip), now);
+}
+
+void rates_add_name(rates_t *rates, zm_str_t name, apr_time_t now)
+{
+    add(rates, hash_name(rates, name), now, 1, 0);
+}
+
+uint64_t rates_of_name(const rates_t *rates, zm_str_t name, apr_time_t now)
+{
+    return sum_of(rates, hash_name(rates, name), now).messages;
 }

@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 
 #include "mta/net/ip.h"
+#include "platform/str.h"
 
 #define RATES_PLACES 1024
 #define RATES_SLOTS 8
@@ -42,5 +43,8 @@ typedef struct rates_sum_t {
 void rates_add(rates_t *rates, const zm_ip_t *ip, apr_time_t now, unsigned messages,
                unsigned recipients);
 rates_sum_t rates_of(const rates_t *rates, const zm_ip_t *ip, apr_time_t now);
+/** The same for somebody with a name: one more, and how many. */
+void rates_add_name(rates_t *rates, zm_str_t name, apr_time_t now);
+uint64_t rates_of_name(const rates_t *rates, zm_str_t name, apr_time_t now);
 
 #endif

@@ -26,6 +26,8 @@ typedef struct server_t {
     inquiries_t *inquiries;    /**< to the router; null: it is not asked */
     struct filters_t *filters; /**< content filters; null: none */
     struct hook_t **hooks;     /**< policy daemons, by the numbers of groups; null: none */
+    inquiries_t *verifiers;    /**< who know who clients are; null: AUTH is not to be had */
+    struct rates_t *failures;  /**< of AUTH; null: nobody counts */
     struct turns_t *turns;     /**< for ETRN */
     struct rates_t *rates;     /**< what clients have sent; null: nobody counts */
     zm_dns_t *dns;             /**< for the names of clients; null: they are not asked for */

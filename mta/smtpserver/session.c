@@ -9,6 +9,7 @@
 #include <apr_strings.h>
 #include <stdarg.h>
 
+#include "mta/smtpserver/auth.h"
 #include "mta/smtpserver/count.h"
 #include "mta/smtpserver/rates.h"
 #include "mta/smtpserver/starttls.h"
@@ -83,6 +84,7 @@ static void release(session_t *session)
     hook_cancel(session->hook);
     transaction_end(session);
     zm_timer_cancel(&session->delay);
+    auth_forget(session);
     zm_buf_free(&session->helo);
     zm_buf_free(&session->held);
     zm_buf_free(&session->turn_host);
@@ -396,7 +398,7 @@ static bool proceed(session_t *session)
     case SESSION_IN_CHUNK:
         return chunk_input(session);
     default:
-        return command_next(session);
+        return session->auth.step != AUTH_IDLE ? auth_input(session) : command_next(session);
     }
 }
 

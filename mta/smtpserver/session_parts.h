@@ -13,6 +13,7 @@
  *     referral.c     questions to the router
  *     etrn.c         ETRN
  *     starttls.c     TLS
+ *     auth.c         AUTH
  *
  * States:
  *
@@ -30,6 +31,7 @@
 
 #include "mta/mail/smtp_path.h"
 #include "mta/net/dot.h"
+#include "mta/net/scram.h"
 #include "mta/net/stream.h"
 #include "mta/smtpserver/authres.h"
 #include "mta/smtpserver/envelope.h"
@@ -61,6 +63,26 @@ typedef enum session_tls_t {
     SESSION_TLS_HANDSHAKE,
     SESSION_TLS_ON
 } session_tls_t;
+
+/** auth.h: what the next line of the client is. */
+typedef enum session_auth_step_t {
+    AUTH_IDLE, /* a command */
+    AUTH_LOGIN_USER,
+    AUTH_LOGIN_PASSWORD,
+    AUTH_PLAIN_ALL,
+    AUTH_SCRAM_FIRST,
+    AUTH_SCRAM_LAST,
+    AUTH_SCRAM_DONE /* nothing: our proof has been seen */
+} session_auth_step_t;
+
+typedef struct session_auth_t {
+    session_auth_step_t step;
+    int mechanism;            /* AUTH_ */
+    zm_buf_t user;            /* who is trying */
+    zm_buf_t known;           /* who it is; "": nobody has said so */
+    zm_scram_server_t *scram; /* null: none is under way */
+    int leaks;                /* lines after a refusal that may be secrets all the same */
+} session_auth_t;
 
 /** From MAIL to the end of data.  Lives in a pool of its own. */
 typedef struct transaction_t {
@@ -107,13 +129,14 @@ struct session_t {
     char client_text[ZM_IP_TEXT]; /* "[192.0.2.9]", or "[local]" */
     session_state_t state;
     session_tls_t tls;
+    session_auth_t auth;
     int style;         /* PATTERN_ flags in force */
     bool greeted_ehlo; /* the last greeting was EHLO */
     bool helo_good;
     bool denied; /* refused at the start: only QUIT is heard */
     bool batch;
     bool submission; /* clients must say who they are, or be trusted */
-    bool barred;     /* and this one is not */
+    bool barred;     /* and this one is not trusted otherwise */
     bool lmtp;
     int64_t copies;      /* of the next reply: LMTP answers data once for each recipient */
     bool sender_refused; /* the last MAIL was refused by policy */
@@ -244,6 +267,7 @@ command_fn command_mail, command_rcpt; /* transaction.c */
 command_fn command_data;               /* data.c */
 command_fn command_bdat;               /* chunk.c */
 command_fn command_starttls;           /* starttls.c */
+command_fn command_auth;               /* auth.c */
 
 /** Whether a client may demand that its message goes on over TLS only (RFC 8689): it came so. */
 bool session_requires_tls(const session_t *session);

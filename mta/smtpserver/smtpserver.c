@@ -84,7 +84,10 @@ int main(int argc, char **argv)
         return interactive_run(&program);
     if (program_open_log(&program, &error) != APR_SUCCESS)
         return complain(ZM_EXIT_CONFIG, error.text);
-    if (program.arguments.desk > 0 || program.arguments.filters > 0)
+    if (program.arguments.verify)
+        return verifier_run(&program);
+    if (program.arguments.desk > 0 || program.arguments.filters > 0 ||
+        program.arguments.verifiers > 0)
         return desk_run(&program);
     return program.arguments.worker != NULL ? worker_run(&program) : master_run(&program);
 }

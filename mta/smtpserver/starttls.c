@@ -1,5 +1,6 @@
 #include "mta/smtpserver/starttls.h"
 
+#include "mta/smtpserver/auth.h"
 #include "mta/smtpserver/count.h"
 #include "platform/log.h"
 
@@ -77,6 +78,7 @@ static void forget(session_t *session)
 {
     transaction_end(session);
     zm_buf_free(&session->helo);
+    auth_forget(session);
     session->state = SESSION_HELLO;
     session->greeted_ehlo = session->helo_good = session->sender_refused = false;
     session->batch = session->server->batch;

@@ -19,7 +19,7 @@ typedef struct shared_t {
     uint64_t seed;
     _Atomic uint32_t slots; /* those that were ever used */
     slot_t slot[TALLY_SLOTS];
-    rates_t rates;
+    rates_t rates, failures;
 } shared_t;
 
 struct tally_t {
@@ -59,7 +59,7 @@ apr_status_t tally_create(tally_t **tally, const char *path, apr_pool_t *pool, z
                                        sizeof(*tally)->shared->seed);
     if (status != APR_SUCCESS)
         return zm_error_system(error, status, "no random numbers");
-    (*tally)->shared->rates.seed = ~(*tally)->shared->seed;
+    (*tally)->shared->rates.seed = (*tally)->shared->failures.seed = ~(*tally)->shared->seed;
     (*tally)->shared->magic = MAGIC;
     return APR_SUCCESS;
 }
@@ -137,6 +137,11 @@ void tally_tell(const tally_t *tally, zm_counters_t *counters)
 rates_t *tally_rates(tally_t *tally)
 {
     return &tally->shared->rates;
+}
+
+rates_t *tally_failures(tally_t *tally)
+{
+    return &tally->shared->failures;
 }
 
 void tally_clear(tally_t *tally, unsigned slot)

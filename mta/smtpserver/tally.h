@@ -39,6 +39,8 @@ void tally_leave(tally_t *tally, tally_class_t what, const zm_ip_t *ip);
 void tally_tell(const tally_t *tally, zm_counters_t *counters);
 /** What the addresses have sent, in the same memory. */
 rates_t *tally_rates(tally_t *tally);
+/** How often clients, and users, have failed to say who they are. */
+rates_t *tally_failures(tally_t *tally);
 /** A worker has ended: its sessions have too. */
 void tally_clear(tally_t *tally, unsigned slot);
 

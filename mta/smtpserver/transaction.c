@@ -4,6 +4,7 @@
 
 #include "mta/mail/dsn_address.h"
 #include "mta/net/idn.h"
+#include "mta/smtpserver/auth.h"
 #include "mta/smtpserver/count.h"
 #include "mta/smtpserver/starttls.h"
 #include "platform/clock.h"
@@ -59,15 +60,17 @@ void transaction_fail(transaction_t *transaction, apr_status_t status)
 
 static const char *protocol(const session_t *session)
 {
+    static const char *const utf8[] = {"UTF8SMTP", "UTF8SMTPS", "UTF8SMTPA", "UTF8SMTPSA"};
+    static const char *const lmtp[] = {"LMTP", "LMTPS", "LMTPA", "LMTPSA"};
+    static const char *const esmtp[] = {"ESMTP", "ESMTPS", "ESMTPA", "ESMTPSA"};
+    int index = (session->tls == SESSION_TLS_ON ? 1 : 0) + (session->auth.known.length > 0 ? 2 : 0);
     if (session->batch)
         return "BSMTP";
     if (session->transaction->mail.smtputf8) /* RFC 6531, 4.3 */
-        return session->tls == SESSION_TLS_ON ? "UTF8SMTPS" : "UTF8SMTP";
+        return utf8[index];
     if (session->lmtp)
-        return session->tls == SESSION_TLS_ON ? "LMTPS" : "LMTP";
-    if (!session->greeted_ehlo)
-        return "SMTP";
-    return session->tls == SESSION_TLS_ON ? "ESMTPS" : "ESMTP";
+        return lmtp[index];
+    return session->greeted_ehlo ? esmtp[index] : "SMTP";
 }
 
 /* The file begins with the first recipient: what is refused before leaves no trace on the disk. */
@@ -80,6 +83,7 @@ static apr_status_t begin_submission(session_t *session)
         .helo = zm_buf_str(&session->helo),
         .helo_good = session->helo_good,
         .with = protocol(session),
+        .user = zm_buf_str(&session->auth.known),
         .tell_auth = session->group->rcvd_auth,
         .tell_tls = session->group->rcvd_tls,
         .tell_tls_peer = session->group->rcvd_tls_peer,
@@ -147,6 +151,7 @@ static int parameter_flags(const session_t *session, bool beyond)
            (session->group->deliver_by >= 0 ? PARAMETERS_DELIVERBY : 0) |
            (beyond ? PARAMETERS_SMTPUTF8 : 0) |
            (session_requires_tls(session) ? PARAMETERS_REQUIRETLS : 0) |
+           (auth_is_here(session) ? PARAMETERS_AUTH : 0) |
            (strict(session) ? PARAMETERS_STRICT : 0) | (sloppy(session) ? PARAMETERS_SLOPPY : 0);
 }
 

@@ -325,8 +325,10 @@ static apr_status_t prepare(worker_t *worker, zm_error_t *error)
     if (status == APR_SUCCESS)
         status = tally_attach(&worker->tally, worker_tally_path(program), worker->server.slot,
                               program->pool, error);
-    if (status == APR_SUCCESS)
+    if (status == APR_SUCCESS) {
         worker->server.rates = tally_rates(worker->tally);
+        worker->server.failures = tally_failures(worker->tally);
+    }
     worker->server.counters = zm_counters_open(program->zenv, true, program->pool);
     return status == APR_SUCCESS ? program_confine(program, worker->config, error) : status;
 }

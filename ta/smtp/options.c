@@ -78,6 +78,8 @@ static apr_status_t keyword(void *target, const char *argument, zm_error_t *erro
         options->dkim_file = argument + 5;
     else if (strncmp(argument, "arc=", 4) == 0)
         options->arc_file = argument + 4;
+    else if (strcmp(argument, "auth-clear") == 0)
+        options->auth_clear = true;
     else
         return zm_agent_keyword(&options->strict, argument, error);
     return APR_SUCCESS;
@@ -182,7 +184,9 @@ static bool read_command_line(zm_smtp_options_t *options, int *argc, char **argv
          "do not prefer IPv6 addresses"},
         {'M', "lmtp", ZM_OPTION_FLAG, &options->lmtp, NULL, NULL, "speak LMTP"},
         {'O', NULL, ZM_OPTION_CALL_ARG, options, keyword, "WORD",
-         "dkim=FILE, arc=FILE, canon-rcpt, ignore-ezmlm, raw-cr, no-tls, strict-3.0"},
+         "dkim=FILE, arc=FILE, canon-rcpt, ignore-ezmlm, raw-cr, no-tls, auth-clear, strict-3.0"},
+        {'A', "auth", ZM_OPTION_TEXT, &options->secrets, NULL, "FILE",
+         "users and secrets for other servers"},
         {'S', "tls", ZM_OPTION_TEXT, &options->tls_file, NULL, "FILE", "settings of TLS"},
         {'w', NULL, ZM_OPTION_NUMBER, &options->send_buffer, NULL, "BYTES", "socket send buffer"},
         {0, "jobs", ZM_OPTION_NUMBER, &jobs, NULL, "N", "serve up to N threads at once"},

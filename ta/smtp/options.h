@@ -34,10 +34,12 @@ typedef struct zm_smtp_options_t {
     bool no_tls;             /**< -O no-tls: TLS only where -S demands it */
     const char *dkim_file, *arc_file; /**< -O dkim=, arc=: who is signed for (sign.h); null: none */
     const char *tls_file;             /**< -S: TLS settings; null: none */
-    uint16_t port;                    /**< -p, default 25 */
-    int jobs;                         /**< --jobs: threads served at once */
-    int64_t messages;                 /**< --max-msgs: for a connection */
-    int64_t send_buffer;              /**< -w: bytes; 0: the system's */
+    const char *secrets; /**< -A: who we are at other servers (secrets.h); null: nobody */
+    bool auth_clear;     /**< -O auth-clear: passwords are sent without TLS too */
+    uint16_t port;       /**< -p, default 25 */
+    int jobs;            /**< --jobs: threads served at once */
+    int64_t messages;    /**< --max-msgs: for a connection */
+    int64_t send_buffer; /**< -w: bytes; 0: the system's */
 
     /* -T, microseconds */
     apr_interval_time_t connect, write, command, data, dot, idle;

@@ -13,6 +13,7 @@ void zm_peer_reset(zm_peer_t *peer)
     peer->pipelining = peer->size = peer->smtputf8 = peer->starttls = peer->deliver_by = false;
     peer->auth = peer->chunking = false;
     peer->require_tls = false;
+    peer->mechanisms = 0;
     peer->by_minimum = 0;
     peer->size_limit = 0;
     peer->rcpt_limit = RCPTS;
@@ -26,6 +27,20 @@ static void set_rcpt_limit(zm_peer_t *peer, zm_str_t number, int least)
     peer->rcpt_limit = value < (uint64_t)least ? least
                        : value > RCPTS_MOST    ? RCPTS_MOST
                                                : (int)value;
+}
+
+/* "AUTH PLAIN LOGIN", and "AUTH=PLAIN LOGIN" of another time. */
+static void add_mechanisms(zm_peer_t *peer, zm_str_t word, zm_str_t rest)
+{
+    static const char *const names[] = {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"};
+    zm_str_t name = word.length > 5 ? zm_str_from(word, 5) : ZM_S("");
+    int i;
+    peer->auth = true;
+    do {
+        for (i = 0; i < ZM_PEER_MECHANISMS; i++)
+            if (zm_str_equal_nocase(name, zm_str(names[i])))
+                peer->mechanisms |= 1u << i;
+    } while (zm_str_word(&rest, &name));
 }
 
 void zm_peer_keyword(zm_peer_t *peer, zm_str_t line)
@@ -46,7 +61,7 @@ void zm_peer_keyword(zm_peer_t *peer, zm_str_t line)
     else if (zm_str_equal_nocase(word, ZM_S("CHUNKING")))
         peer->chunking = true;
     else if (zm_str_equal_nocase(word, ZM_S("AUTH")) || zm_str_starts_nocase(word, ZM_S("AUTH=")))
-        peer->auth = true;
+        add_mechanisms(peer, word, line);
     else if (zm_str_equal_nocase(word, ZM_S("REQUIRETLS")))
         peer->require_tls = true;
     else if (zm_str_equal_nocase(word, ZM_S("STARTTLS")))

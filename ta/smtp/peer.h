@@ -7,6 +7,15 @@
 #include "mta/net/ip.h"
 #include "platform/str.h"
 
+/** Mechanisms of AUTH that we know, the best first. */
+typedef enum zm_peer_mechanism_t {
+    ZM_PEER_SCRAM_PLUS,
+    ZM_PEER_SCRAM,
+    ZM_PEER_PLAIN,
+    ZM_PEER_LOGIN,
+    ZM_PEER_MECHANISMS
+} zm_peer_mechanism_t;
+
 typedef struct zm_peer_t {
     char remote[300];             /**< "dns; mx.example.org", "X-IP-addr; [192.0.2.1]" */
     char address[4 * ZM_IP_TEXT]; /**< "addr|port|localaddr|localport" */
@@ -17,12 +26,13 @@ typedef struct zm_peer_t {
     uint64_t size_limit; /**< 0: none told */
     int rcpt_limit;      /**< recipients of a transaction */
     bool auth, chunking;
-    bool require_tls;   /**< it keeps to REQUIRETLS (RFC 8689) */
-    bool local;         /**< a socket of this machine: nobody listens between us */
-    bool proved;        /**< TLS, with a server that is surely the one that it should be */
-    bool may_prove;     /**< it offers TLS, which could not be had this time */
-    bool deliver_by;    /**< it keeps deadlines (RFC 2852) */
-    int64_t by_minimum; /**< and needs so many seconds for those of mode R; 0: none told */
+    unsigned mechanisms; /**< of AUTH: a set of 1 << ZM_PEER_ */
+    bool require_tls;    /**< it keeps to REQUIRETLS (RFC 8689) */
+    bool local;          /**< a socket of this machine: nobody listens between us */
+    bool proved;         /**< TLS, with a server that is surely the one that it should be */
+    bool may_prove;      /**< it offers TLS, which could not be had this time */
+    bool deliver_by;     /**< it keeps deadlines (RFC 2852) */
+    int64_t by_minimum;  /**< and needs so many seconds for those of mode R; 0: none told */
 } zm_peer_t;
 
 /** Forgets capabilities, before EHLO. */

@@ -32,6 +32,7 @@ static void release(zm_session_t *session, bool politely)
     if (session->connect != NULL)
         zm_connect_cancel(session->connect);
     zm_reply_free(&session->reply);
+    zm_session_auth_end(session);
     if (stream != NULL)
         zm_tally_closed(session);
     if (stream != NULL && politely) {

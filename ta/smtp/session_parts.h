@@ -4,6 +4,7 @@
  *     session.c       life: connecting, ending, losing
  *     session_talk.c  commands out, replies in
  *     tls_session.c   STARTTLS
+ *     auth_session.c  AUTH
  */
 #ifndef ZM_TA_SMTP_SESSION_PARTS_H
 #define ZM_TA_SMTP_SESSION_PARTS_H
@@ -18,6 +19,7 @@ typedef enum zm_expect_t {
     ZM_EXPECT_EHLO,
     ZM_EXPECT_HELO,
     ZM_EXPECT_STARTTLS,
+    ZM_EXPECT_AUTH,
     ZM_EXPECT_RSET,
     ZM_EXPECT_MAIL,
     ZM_EXPECT_RCPT,
@@ -39,6 +41,8 @@ typedef enum zm_session_state_t {
     ZM_SESSION_OVER /**< nothing more is to happen: being freed */
 } zm_session_state_t;
 
+typedef struct zm_session_auth_t zm_session_auth_t;
+
 struct zm_session_t {
     apr_pool_t *pool;
     zm_smtp_t *smtp;
@@ -50,9 +54,10 @@ struct zm_session_t {
     zm_stream_t *stream;
     zm_peer_t peer;
     zm_tls_rule_t rule;
-    bool tls_started; /**< the server has agreed to STARTTLS */
-    bool secure;      /**< it has answered under TLS */
-    unsigned number;  /**< in the protocol log */
+    bool tls_started;        /**< the server has agreed to STARTTLS */
+    bool secure;             /**< it has answered under TLS */
+    zm_session_auth_t *auth; /**< under way; null: none is */
+    unsigned number;         /**< in the protocol log */
     zm_reply_t reply;
     zm_timer_t timer; /**< for the reply to the front of the queue */
 
@@ -92,6 +97,22 @@ zm_tls_step_t zm_session_tls_step(zm_session_t *session);
 bool zm_session_tls_start(zm_session_t *session);
 /** The connection is lost while opening: when TLS is the cause, ends the session and is true. */
 bool zm_session_tls_lost(zm_session_t *session, const char *text);
+
+typedef enum zm_auth_step_t {
+    ZM_AUTH_GO_ON, /**< we are known as well as we must be */
+    ZM_AUTH_ASKED, /**< something was said, and a reply is expected */
+    ZM_AUTH_GONE   /**< the server does not let us in, or cannot be told: the session is freed */
+} zm_auth_step_t;
+
+/** What is to happen when there is as much TLS as there must be. */
+zm_auth_step_t zm_session_auth_step(zm_session_t *session);
+/** A reply to what was said has come. */
+zm_auth_step_t zm_session_auth_reply(zm_session_t *session);
+/** Forgets secrets. */
+void zm_session_auth_end(zm_session_t *session);
+/** Says what no log may tell; shown stands there instead. */
+void zm_session_say_secret(zm_session_t *session, zm_str_t text, const char *shown,
+                           zm_expect_t what);
 
 /** The connection is lost or no good any more.  text: why, for people.  The session is freed. */
 void zm_session_lose(zm_session_t *session, const char *text);

@@ -89,6 +89,14 @@ static void command(zm_session_t *session, zm_str_t text, zm_expect_t what,
     zm_session_expect(session, what, transaction, index);
 }
 
+void zm_session_say_secret(zm_session_t *session, zm_str_t text, const char *shown,
+                           zm_expect_t what)
+{
+    show(session, NULL, 'w', zm_str(shown));
+    zm_stream_write_str(session->stream, text);
+    zm_session_expect(session, what, NULL, -1);
+}
+
 static bool pipelines(const zm_session_t *session)
 {
     return session->peer.pipelining && !session->smtp->options->no_pipelining;
@@ -355,12 +363,17 @@ static bool ready(zm_session_t *session)
     return talk(session);
 }
 
+static bool introduced(zm_session_t *session, zm_auth_step_t step)
+{
+    return step == ZM_AUTH_GO_ON ? ready(session) : step == ZM_AUTH_ASKED;
+}
+
 /* EHLO or HELO was answered well. */
 static bool greeted(zm_session_t *session)
 {
     switch (zm_session_tls_step(session)) {
     case ZM_TLS_GO_ON:
-        return ready(session);
+        return introduced(session, zm_session_auth_step(session));
     case ZM_TLS_ASK:
         command(session, ZM_S("STARTTLS\r\n"), ZM_EXPECT_STARTTLS, NULL, -1);
         return true;
@@ -389,6 +402,8 @@ static bool on_hello(zm_session_t *session, zm_expect_t what)
         session->helo_only = true;
         say_hello(session);
         return true;
+    case ZM_EXPECT_AUTH:
+        return introduced(session, zm_session_auth_reply(session));
     case ZM_EXPECT_STARTTLS:
         if (!zm_session_tls_start(session))
             return false;

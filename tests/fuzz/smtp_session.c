@@ -174,7 +174,10 @@ static void make_server(server_t *server, int kind, apr_pool_t *pool)
         pool,
         kind & 2 ? "PARAM data-bare-newline accept\n* 999 S\n" : "PARAM maxsize 5000\n* 999 veR\n",
         kind & 4 ? "PARAM lmtp-mode\nPARAM deliverby 60\nPARAM NoPIPELINING\n" : "",
-        kind & 8 ? "PARAM MSA-mode\nPARAM no-multiline-replies\n" : "", NULL);
+        kind & 8 ? "PARAM MSA-mode\nPARAM no-multiline-replies\n" : "",
+        kind & 16 ? "PARAM smtp-auth\nPARAM auth-user-file /x\nPARAM AUTH-LOGIN-also-without-TLS\n"
+                  : "",
+        NULL);
     config_t *config;
     zm_error_t error;
     memset(server, 0, sizeof *server);
@@ -187,6 +190,8 @@ static void make_server(server_t *server, int kind, apr_pool_t *pool)
     server->config = config;
     server->hostname = "mx.local.test";
     server->local = (kind & 1) != 0;
+    if (kind & 16) /* nobody can ever say who is right */
+        server->verifiers = inquiries_create(loop, "/nonexistent/desk", 0, pool);
     space_init(&server->space, NULL, 0);
 }
 
@@ -270,6 +275,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void)apr_socket_close(pair[1]);
     run();
     FUZZ_EXPECT(server.open == 0 && living == 0);
+    inquiries_close(server.verifiers);
     zm_buf_free(&server.scratch);
     zm_buf_free(&server.text);
     zm_buf_free(&server.line);

@@ -12,7 +12,7 @@ typedef struct talk_t {
     apr_pool_t *pool;
     zm_stream_t *stream;
     int accepted;
-    bool in_data, secure;
+    bool in_auth, in_data, secure;
     apr_size_t chunk; /* octets of it that are to come */
 } talk_t;
 
@@ -95,6 +95,16 @@ static bool on_starttls(talk_t *talk)
     return true;
 }
 
+/* After a 334 the next line belongs to the exchange. */
+static bool on_auth(talk_t *talk)
+{
+    zm_server_t *server = talk->server;
+    const char *reply =
+        server->auth.used < ZM_SERVER_REPLIES ? server->auth.list[server->auth.used] : NULL;
+    talk->in_auth = reply != NULL && strncmp(reply, "334", 3) == 0;
+    return say(talk, &server->auth, "235 2.7.0 welcome");
+}
+
 static bool on_command(talk_t *talk, zm_str_t line)
 {
     zm_server_t *server = talk->server;
@@ -102,6 +112,8 @@ static bool on_command(talk_t *talk, zm_str_t line)
         server->hook(line);
     zm_buf_add_str(&server->talk, line);
     zm_buf_add_c(&server->talk, talk->secure ? " (tls)\n" : "\n");
+    if (talk->in_auth || zm_str_starts(line, ZM_S("AUTH ")))
+        return on_auth(talk);
     if (zm_str_starts_nocase(line, ZM_S("EHLO ")) || zm_str_starts_nocase(line, ZM_S("LHLO ")))
         return on_ehlo(talk);
     if (zm_str_equal(line, ZM_S("STARTTLS")))

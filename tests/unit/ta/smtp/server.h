@@ -20,7 +20,7 @@ typedef struct zm_server_replies_t {
 
 typedef struct zm_server_t {
     /* The script, filled in by the test. */
-    zm_server_replies_t greeting, ehlo, helo, mail, rcpt, data, dot, rset, starttls, bdat;
+    zm_server_replies_t greeting, ehlo, helo, mail, rcpt, data, dot, rset, starttls, bdat, auth;
     const char *keywords; /**< lines after the first of the reply to EHLO: "250-X\r\n"...; null:
                              PIPELINING, 8BITMIME, SIZE, ENHANCEDSTATUSCODES, DSN */
     const char *secure_keywords; /**< the same under TLS; null: the same */
