@@ -107,6 +107,7 @@ static void note_extension(dialogue_t *dialogue, zm_str_t text)
     dialogue->dsn |= zm_str_equal_nocase(word, ZM_S("DSN"));
     dialogue->size |= zm_str_equal_nocase(word, ZM_S("SIZE"));
     dialogue->eight_bit |= zm_str_equal_nocase(word, ZM_S("8BITMIME"));
+    dialogue->utf8 |= zm_str_equal_nocase(word, ZM_S("SMTPUTF8"));
 }
 
 static apr_status_t read_reply(dialogue_t *dialogue, bool extensions)
@@ -190,6 +191,24 @@ apr_status_t dialogue_open(dialogue_t *dialogue)
                                  : lost(dialogue, status, "no mail server answers at");
 }
 
+static bool beyond_ascii(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text > 127)
+            return true;
+    return false;
+}
+
+/* Whether an address takes SMTPUTF8 (RFC 6531, 3.4). */
+static bool needs_utf8(const letter_t *letter)
+{
+    int i;
+    bool found = beyond_ascii(letter->sender);
+    for (i = 0; i < letter->recipients->nelts && !found; i++)
+        found = beyond_ascii(APR_ARRAY_IDX(letter->recipients, i, letter_recipient_t).address);
+    return found;
+}
+
 static apr_status_t give_envelope(dialogue_t *dialogue, const letter_t *letter)
 {
     zm_buf_t *out = &dialogue->output;
@@ -200,6 +219,8 @@ static apr_status_t give_envelope(dialogue_t *dialogue, const letter_t *letter)
         zm_buf_printf(out, " SIZE=%" APR_UINT64_T_FMT, letter->size + letter->size / 32);
     if (dialogue->eight_bit && letter->body_type != NULL)
         zm_buf_printf(out, " BODY=%s", letter->body_type);
+    if (dialogue->utf8 && needs_utf8(letter))
+        zm_buf_add_c(out, " SMTPUTF8");
     if (dialogue->dsn && letter->ret != NULL)
         zm_buf_printf(out, " RET=%s", letter->ret);
     if (dialogue->dsn && letter->envid != NULL)

@@ -20,7 +20,7 @@ typedef struct dialogue_t {
     zm_buf_t input, output;
     zm_buf_t reply; /* the text of the last reply */
     int code;
-    bool dsn, size, eight_bit;
+    bool dsn, size, eight_bit, utf8;
 } dialogue_t;
 
 /**

@@ -63,6 +63,16 @@ def test_the_server_hears_the_envelope():
         check('EHLO client.test' in sink.commands and 'INRCPT' not in repr(sink.commands), sink.commands)
 
 
+def test_an_address_beyond_ascii():
+    offer = '250-sink.test\r\n250-8BITMIME\r\n250 SMTPUTF8'
+    with Sink({'EHLO': offer}) as sink, Client(at(sink)) as client:
+        client.sendmail('-f', 'ann@client.test', 'j\u00f6rg@far.test')
+        client.sendmail('-f', 'ann@client.test', 'bob@far.test')
+        mail = [c for c in sink.commands if c.startswith('MAIL')]
+        check(mail[0].endswith(' SMTPUTF8') and 'SMTPUTF8' not in mail[1], mail)
+        check(sink.messages[0][1] == ['j\u00f6rg@far.test'], sink.messages)
+
+
 def test_the_null_sender_and_the_users_own():
     with Sink() as sink, Client(at(sink)) as client:
         client.sendmail('-f', '<>', 'bob@far.test')
