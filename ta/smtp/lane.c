@@ -7,6 +7,7 @@
 #include "platform/clock.h"
 #include "ta/agent/report.h"
 #include "ta/smtp/canon.h"
+#include "ta/smtp/demand.h"
 #include "ta/smtp/session.h"
 #include "ta/smtp/tally.h"
 #include "ta/smtp/tls_client.h"
@@ -34,7 +35,8 @@ typedef struct zm_task_t {
 
 typedef struct lane_t {
     zm_smtp_t *smtp;
-    char *host; /* the key, as fed */
+    char *host;   /* the key: as fed, and a LF behind it when relaxed */
+    bool relaxed; /* what the domain demands of TLS does not count */
     waiting_t *first, **last;
     zm_task_t *tasks;                         /* open jobs */
     zm_transaction_t *planned, **planned_end; /* to send, in order */
@@ -72,12 +74,21 @@ static lane_t *lane_of(zm_smtp_t *smtp, zm_str_t host)
     memcpy(lane->host, host.data, host.length);
     lane->host[host.length] = '\0';
     lane->smtp = smtp;
+    lane->relaxed = host.length > 0 && host.data[host.length - 1] == '\n';
     lane->failure.result = ZM_RESULT_TEMPFAIL;
     lane->last = &lane->first;
     lane->planned_end = &lane->planned;
     zm_timer_init(&lane->timer, smtp->loop, on_timer, lane);
     apr_hash_set(smtp->lanes, lane->host, (apr_ssize_t)host.length, lane);
     return lane;
+}
+
+/* The destination that a lane is for. */
+static zm_str_t host_of(const lane_t *lane)
+{
+    zm_str_t host = zm_str(lane->host);
+    host.length -= lane->relaxed;
+    return host;
 }
 
 static bool has_work(const lane_t *lane)
@@ -177,10 +188,41 @@ static void plan_group(lane_t *lane, zm_task_t *task, zm_group_t *group)
     }
 }
 
+static zm_task_t *begin_task(lane_t *lane, zm_job_t *job)
+{
+    zm_task_t *task = calloc(1, sizeof *task);
+    if (task == NULL)
+        abort();
+    task->job = job;
+    task->next = lane->tasks;
+    lane->tasks = task;
+    return task;
+}
+
+static void plan_all(lane_t *lane, zm_task_t *task)
+{
+    int i;
+    for (i = 0; i < task->job->group_count; i++)
+        plan_group(lane, task, &task->job->groups[i]);
+}
+
+/* Gives a job to the lane for those that ask for less TLS. */
+static void relax(const lane_t *lane, zm_job_t *job)
+{
+    zm_buf_t key = ZM_BUF_INIT;
+    lane_t *other;
+    zm_buf_add_str(&key, host_of(lane));
+    zm_buf_add_byte(&key, '\n');
+    other = lane_of(lane->smtp, zm_buf_str(&key));
+    zm_buf_free(&key);
+    plan_all(other, begin_task(other, job));
+    advance(other);
+}
+
 static zm_task_t *open_next(lane_t *lane)
 {
     waiting_t *waiting = lane->first;
-    zm_job_line_t line = {zm_str_of(waiting->path, waiting->path_length), zm_str(lane->host),
+    zm_job_line_t line = {zm_str_of(waiting->path, waiting->path_length), host_of(lane),
                           waiting->with_host};
     zm_task_t *task = NULL;
     zm_job_t *job;
@@ -189,14 +231,10 @@ static zm_task_t *open_next(lane_t *lane)
         lane->last = &lane->first;
     if (zm_job_open(&job, lane->smtp->agent, &line) != ZM_JOB_READY)
         zm_agent_done(lane->smtp->agent, line.path, line.host, line.with_host);
-    else {
-        task = calloc(1, sizeof *task);
-        if (task == NULL)
-            abort();
-        task->job = job;
-        task->next = lane->tasks;
-        lane->tasks = task;
-    }
+    else if (!lane->relaxed && !lane->smtp->agent->stopping && zm_demand_relaxed(job))
+        relax(lane, job);
+    else
+        task = begin_task(lane, job);
     free(waiting);
     return task;
 }
@@ -206,9 +244,8 @@ static bool have_planned(lane_t *lane)
 {
     while (lane->planned == NULL && lane->first != NULL) {
         zm_task_t *task = open_next(lane);
-        int i;
-        for (i = 0; task != NULL && i < task->job->group_count; i++)
-            plan_group(lane, task, &task->job->groups[i]);
+        if (task != NULL)
+            plan_all(lane, task);
     }
     return lane->planned != NULL;
 }
@@ -441,6 +478,7 @@ static void try_hop(lane_t *lane)
         return;
     }
     hop = &lane->route->hops[lane->hop];
+    hop->relaxed = lane->relaxed;
     if (hop->dane == NULL && zm_tls_client_asks_dane(lane->smtp->tls, hop, lane->way))
         zm_dane_find(hop, lane->smtp->dns, on_dane, lane, lane->way);
     else
@@ -464,7 +502,8 @@ static void on_route(const zm_route_t *route, void *baton)
     outcome.status = zm_str(route->status);
     outcome.diagnostic = zm_str(apr_psprintf(lane->way, "smtp; 500 (%s)", route->reason));
     outcome.text = zm_str(route->reason);
-    outcome.remote = zm_str(apr_psprintf(lane->way, "dns; %s", lane->host));
+    outcome.remote =
+        zm_str(apr_psprintf(lane->way, "dns; %.*s", (int)host_of(lane).length, lane->host));
     remember(lane, &outcome, false);
     give_up(lane);
 }
@@ -488,8 +527,8 @@ static void open_session(lane_t *lane)
         return;
     }
     apr_pool_create(&lane->way, smtp->agent->pool);
-    zm_route_find(zm_str(punt != NULL ? punt : lane->host), punt != NULL, smtp->options, smtp->dns,
-                  on_route, lane, lane->way);
+    zm_route_find(punt != NULL ? zm_str(punt) : zm_str_copy(lane->way, host_of(lane)), punt != NULL,
+                  smtp->options, smtp->dns, on_route, lane, lane->way);
 }
 
 /* Does what can be done now: the one place that decides. */

@@ -25,6 +25,7 @@ typedef struct zm_hop_t {
     zm_endpoint_t to;
     unsigned preference;
     bool literal; /**< the destination named this address */
+    bool relaxed; /**< for letters that do not want what the domain demands of TLS (demand.h) */
 
     /* What DNSSEC proves of it (dane.h). */
     const char *canonical; /**< where aliases of the name led to; null: nothing was looked up */

@@ -7,6 +7,7 @@
  *     session.h      one connection: greeting, EHLO, commands and replies in step
  *     transaction.h  MAIL, RCPT, DATA for recipients of one job, and their outcomes
  *     beyond.h       addresses and headers beyond ASCII
+ *     demand.h       what a letter itself demands of TLS
  *     reply.h        replies
  *     sign.h         DKIM signatures and ARC seals
  *     tally.h        what is counted of it

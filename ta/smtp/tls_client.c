@@ -192,9 +192,10 @@ bool zm_tls_client_asks_dane(const zm_tls_client_t *client, const zm_hop_t *hop,
         return false;
     policy = zm_tls_policy_find(&client->config, zm_str(hop->domain), pool);
     if (policy == NULL)
-        return client->config.dane && !client->options->no_tls;
+        return client->config.dane && !hop->relaxed && !client->options->no_tls;
     return policy->level == ZM_TLS_DANE ||
-           (client->config.dane && policy->level != ZM_TLS_NONE && policy->level != ZM_TLS_VERIFY);
+           (client->config.dane && !hop->relaxed && policy->level != ZM_TLS_NONE &&
+            policy->level != ZM_TLS_VERIFY);
 }
 
 /* What the name service proves of a server goes before what its domain says over the web (RFC 8461,
@@ -241,7 +242,8 @@ void zm_tls_rule_for(zm_tls_rule_t *rule, zm_tls_client_t *client, const zm_hop_
         rule->names = policy->names;
         rule->origin = apr_pstrcat(pool, "tls-policy ", policy->domain, NULL);
     }
-    if (client->config.mta_sts != NULL && !hop->literal && rule->level != ZM_TLS_DANE &&
+    if (client->config.mta_sts != NULL && !hop->literal && !hop->relaxed &&
+        rule->level != ZM_TLS_DANE &&
         (policy == NULL || policy->domain[0] == '.' || policy->domain[0] == '*'))
         obey_sts(rule, client, hop, pool);
     if (hop->dane != NULL)

@@ -7,6 +7,7 @@
 #include "ta/agent/head.h"
 #include "ta/agent/report.h"
 #include "ta/smtp/beyond.h"
+#include "ta/smtp/demand.h"
 #include "ta/smtp/envelope.h"
 #include "ta/smtp/log.h"
 #include "ta/smtp/sign.h"
@@ -218,19 +219,6 @@ static bool sign(zm_transaction_t *transaction, const zm_peer_t *peer)
     return false;
 }
 
-/* Whether a letter that must not be seen by others may go there (RFC 8689, 4.2.1); *later: not now,
- * but perhaps another time.  Null: it may. */
-static const char *exposure(const zm_transaction_t *transaction, const zm_peer_t *peer, bool *later)
-{
-    *later = false;
-    if (!transaction->to[0].recipient->dsn.require_tls || peer->local)
-        return NULL;
-    *later = peer->may_prove;
-    if (!peer->proved)
-        return "REQUIRETLS: TLS does not prove that the server is the right one";
-    return peer->require_tls ? NULL : "REQUIRETLS: the server does not offer it";
-}
-
 bool zm_transaction_begin(zm_transaction_t *transaction, const zm_peer_t *peer)
 {
     apr_status_t status;
@@ -248,7 +236,7 @@ bool zm_transaction_begin(zm_transaction_t *transaction, const zm_peer_t *peer)
     else if (status != APR_SUCCESS)
         zm_transaction_fail(transaction, peer, ZM_RESULT_IOERR, "4.3.0", "cannot read the message",
                             0);
-    else if ((wrong = exposure(transaction, peer, &later)) != NULL)
+    else if ((wrong = zm_demand_unmet(transaction, peer, &later)) != NULL)
         zm_transaction_fail(transaction, peer, later ? ZM_RESULT_TEMPFAIL : ZM_RESULT_UNAVAILABLE,
                             later ? "4.7.30" : "5.7.30", wrong, later ? RETRY : 0);
     else if (!fits(transaction, peer))
@@ -295,7 +283,7 @@ void zm_transaction_mail(const zm_transaction_t *transaction, const zm_peer_t *p
         zm_buf_add_c(out, " BODY=8BITMIME");
     if (transaction->smtputf8)
         zm_buf_add_c(out, " SMTPUTF8");
-    if (transaction->to[0].recipient->dsn.require_tls && !peer->local)
+    if (zm_demand_tls(transaction, peer))
         zm_buf_add_c(out, " REQUIRETLS");
     if (peer->size)
         zm_buf_printf(

@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     text = zm_str_of((const char *)data + 1, size - 1);
-    check_path(text, data[0] & 7, pool);
+    check_path(text, data[0] & 15, pool);
     if (!zm_smtp_helo(text, &problem))
         FUZZ_EXPECT(problem.at <= text.length);
     if (!zm_smtp_orcpt(text, &problem))

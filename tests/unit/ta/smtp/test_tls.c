@@ -507,6 +507,55 @@ static void mail_for_an_exchanger_not_named_waits(void)
     CU_ASSERT_EQUAL(server.sessions, 0);
 }
 
+static void letter_may_not_want_what_the_domain_demands(void)
+{
+    const char *strict, *relaxed;
+    begin_tls("DNS:other.test");
+    options.no_mx = true;
+    options.port = server.port;
+    options.prefer_ipv6 = false;
+    put("localhost", "version: STSv1\nmode: enforce\nmx: localhost\nmax_age: 1000\n");
+    configure(trust(sts_with("")));
+    strict = zm_fixture_letter(
+        fixture, &(zm_fixture_letter_t){.sender = "from@example.org",
+                                        .recipients = {{"smtp", "localhost", "a@x", 0, NULL}}});
+    relaxed = zm_fixture_letter(
+        fixture,
+        &(zm_fixture_letter_t){.sender = "from@example.org",
+                               .header = "Received: by here; Mon\nTLS-Required: no\nTo: x\n",
+                               .recipients = {{"smtp", "localhost", "b@x", 0, NULL}}});
+    zm_fixture_feed(fixture, "%s\tlocalhost\n", strict);
+    zm_fixture_feed(fixture, "%s\tlocalhost\n", relaxed);
+    run();
+    TAGS(strict, " ");
+    TAGS(relaxed, "+");
+    CU_ASSERT_EQUAL(server.letters, 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(zm_buf_c(&server.talk), "RCPT To:<b@x> (tls)\n"));
+}
+
+static void administrator_is_obeyed_whatever_a_letter_wants(void)
+{
+    const char *path;
+    begin_tls("DNS:mail.test");
+    configure("tls-policy * verify\n");
+    path = send_letter((zm_fixture_letter_t){.header = "TLS-Required: No\n",
+                                             .recipients = {{"smtp", "", "a@x", 0, NULL}}});
+    run();
+    TAGS(path, " ");
+    CU_ASSERT_EQUAL(server.letters, 0);
+}
+
+static void letter_that_wants_both_gets_the_stricter(void)
+{
+    const char *path;
+    begin_tls("DNS:mail.test");
+    path = send_letter((zm_fixture_letter_t){
+        .header = "TLS-Required: No\n", .recipients = {{"smtp", "", "a@x", 0, "REQUIRETLS=YES"}}});
+    run();
+    TAGS(path, "-");
+    CU_ASSERT_EQUAL(server.letters, 0);
+}
+
 static void policy_in_testing_is_only_told(void)
 {
     const char *path = send_to_localhost(
@@ -538,6 +587,9 @@ ZM_TESTS("smtp tls", ZM_TEST(tls_is_used_where_it_is_offered), ZM_TEST(no_tls_me
          ZM_TEST(domain_with_a_policy_gets_mail_over_verified_tls),
          ZM_TEST(domain_with_a_policy_is_not_trusted_by_another_name),
          ZM_TEST(mail_for_an_exchanger_not_named_waits),
+         ZM_TEST(letter_may_not_want_what_the_domain_demands),
+         ZM_TEST(administrator_is_obeyed_whatever_a_letter_wants),
+         ZM_TEST(letter_that_wants_both_gets_the_stricter),
          ZM_TEST(secret_letter_goes_to_a_server_that_keeps_it),
          ZM_TEST(secret_letter_comes_back_from_a_server_that_does_not),
          ZM_TEST(secret_letter_is_not_given_to_who_proves_nothing),
