@@ -375,7 +375,7 @@ def collect_reports():
     where = tempfile.mkdtemp(prefix='zmsys-reports-')
     os.chmod(where, 0o1777)     # daemons may run as other accounts
     for variable in ('ASAN_OPTIONS', 'UBSAN_OPTIONS', 'TSAN_OPTIONS', 'LSAN_OPTIONS'):
-        words = [os.environ.get(variable), 'log_path=' + where + '/report', 'detect_leaks=0']
+        words = [os.environ.get(variable), 'log_path=' + where + '/report', 'detect_leaks=0', 'use_sigaltstack=0']
         os.environ[variable] = ':'.join(filter(None, words))
     return where
 
