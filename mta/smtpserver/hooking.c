@@ -69,6 +69,14 @@ static void add_tls(zm_buf_t *request, session_t *session)
     add_c(request, "ccert_subject", tls.verified ? tls.subject : "");
 }
 
+static void add_user(zm_buf_t *request, const session_t *session)
+{
+    if (session->auth.known.length == 0)
+        return;
+    add_c(request, "sasl_method", config_mechanisms[session->auth.mechanism]);
+    hook_attribute(request, "sasl_username", zm_buf_str(&session->auth.known));
+}
+
 static bool is_extended(const session_t *session)
 {
     return session->helo.length > 0 && zm_to_lower((unsigned char)session->helo.data[0]) == 'e';
@@ -103,6 +111,7 @@ static void write_request(zm_buf_t *request, session_t *session, int stage)
     add_ends(request, session);
     add_message(request, session, stage);
     add_tls(request, session);
+    add_user(request, session);
 }
 
 /* -- the answer ----------------------------------------------------------------------------------
@@ -212,6 +221,8 @@ bool hooking_wanted(const session_t *session, int stage)
         session->server->hooks == NULL || session->options.client.ip.family == 0)
         return false;
     if (state->always_reject || state->always_freeze || state->full_trust)
+        return false;
+    if (state->authenticated && stage != HOOKING_DATA)
         return false;
     return stage != HOOKING_RCPT || (!state->sender_freeze && !state->trust_recipients);
 }

@@ -19,7 +19,7 @@ struct milters_t {
     apr_pool_t *pool;
     place_t places[CONFIG_MILTERS];
     int count, at;
-    bool tls; /* the session has it */
+    bool tls, login; /* the session has it */
     stage_t stage;
     zm_str_t address;
     zm_buf_t fields, address_text, parameters;
@@ -243,7 +243,8 @@ static void describe(const milters_t *milters, milter_session_t *told)
                      ? apr_pstrdup(milters->pool, facts.name)
                      : session->client_text;
     told->client = session->options.client;
-    told->tls = told->cipher = told->login = "";
+    told->tls = told->cipher = "";
+    told->login = zm_str_c(milters->pool, zm_buf_str(&session->auth.known));
     if (milters->tls && zm_tls_info(session->stream, &tls)) {
         told->tls = apr_pstrdup(milters->pool, tls.protocol);
         told->cipher = apr_pstrdup(milters->pool, tls.cipher);
@@ -263,6 +264,7 @@ static milters_t *create(session_t *session)
     made->session = session;
     made->pool = pool;
     made->tls = session->tls == SESSION_TLS_ON;
+    made->login = session->auth.known.length > 0;
     made->count = group->milter_count;
     describe(made, &options.session);
     for (i = 0; i < made->count; i++) {
@@ -282,7 +284,8 @@ static void begin_mail(session_t *session)
     milters_t *milters = session->milters;
     const transaction_t *transaction = session->transaction;
     int i;
-    if (milters != NULL && milters->tls != (session->tls == SESSION_TLS_ON))
+    if (milters != NULL && (milters->tls != (session->tls == SESSION_TLS_ON) ||
+                            milters->login != (session->auth.known.length > 0)))
         milters_close(session);
     if (session->milters == NULL)
         session->milters = create(session);

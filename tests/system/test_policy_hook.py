@@ -112,5 +112,23 @@ def test_without_the_daemon():
         check(rcpt(s, 'x@far.test').startswith('250'), 'not without it')
 
 
+def test_users_are_known_to_the_daemon_and_not_put_off():
+    with contextlib.closing(Daemon()) as daemon, Instance() as i:
+        i.zmailer('auth-user', 'add', 'joe', data='s3cr3t\n')
+        i.write('share/smtpserver.conf', 'PARAM policy-hook inet:127.0.0.1:%d rcpt,data\nPARAM smtp-auth\n'
+                'PARAM auth-user-file $MAILVAR/db/smtp-users\nPARAM AUTH-LOGIN-also-without-TLS\n%s'
+                % (daemon.port, i.read('share/smtpserver.conf')))
+        i.start('smtpserver')
+        daemon.known.add(('127.0.0.1', 'ann@mail.test', ''))
+        daemon.known.add(('127.0.0.1', 'ann@mail.test', 'bob@mail.test'))
+        with i.smtp() as s:
+            s.ehlo()
+            s.login('joe', 's3cr3t')
+            check(rcpt(s, 'ann@mail.test', 'away@far.test').startswith('250'), 'a user may not send')
+            check(not daemon.asked, 'asked about a user: %r' % daemon.asked)
+            check(s.data('Subject: x\n\nx\n')[0] == 250, 'no message')
+        check([a['sasl_username'] for a in daemon.asked] == ['joe'], daemon.asked)
+
+
 if __name__ == '__main__':
     main(sys.modules[__name__])
