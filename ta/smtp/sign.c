@@ -26,6 +26,7 @@ typedef struct kept_t {
     struct kept_t *next;
     const zm_group_t *group;         /* null: it is a hash */
     const zm_converted_t *converted; /* of which form */
+    bool ascii; /* and with which header: one beyond ASCII may be encoded later */
     zm_str_t fields;
     unsigned char hash[ZM_HASH_OCTETS];
 } kept_t;
@@ -181,12 +182,17 @@ static apr_status_t hash_body(unsigned char digest[ZM_HASH_OCTETS], const zm_sig
     return zm_body_hash_end(&hash, digest) ? APR_SUCCESS : APR_EGENERAL;
 }
 
+static bool is_ascii(const zm_group_t *group)
+{
+    return group != NULL && group->ascii;
+}
+
 static kept_t *find(const signed_job_t *mine, const zm_group_t *group,
                     const zm_converted_t *converted)
 {
     kept_t *kept;
     for (kept = mine->kept; kept != NULL; kept = kept->next)
-        if (kept->group == group && kept->converted == converted)
+        if (kept->group == group && kept->converted == converted && kept->ascii == is_ascii(group))
             return kept;
     return NULL;
 }
@@ -197,6 +203,7 @@ static kept_t *keep(signed_job_t *mine, const zm_group_t *group, const zm_conver
     kept_t *kept = apr_pcalloc(pool, sizeof *kept);
     kept->group = group;
     kept->converted = converted;
+    kept->ascii = is_ascii(group);
     kept->next = mine->kept;
     mine->kept = kept;
     return kept;

@@ -145,6 +145,7 @@ static apr_status_t convert(zm_transaction_t *transaction, const zm_peer_t *peer
     if (!group->ascii && !options->keep_eight_bit && !transaction->smtputf8) {
         zm_conversion_header(&group->fields, options->default_charset);
         group->ascii = true;
+        group->converted = NULL; /* made of the header as it was */
     }
     status = zm_group_convert(&transaction->converted, transaction->job, group, &carrier);
     if (status == ZM_E_UNSUPPORTED || transaction->converted != NULL)

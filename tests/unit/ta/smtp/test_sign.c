@@ -128,6 +128,22 @@ static void recipients_share_a_signature_and_authors_do_not(void)
     ZM_ASSERT_STR(worth(), "none"); /* the last one is that of the other author */
 }
 
+/* One transaction takes the header beyond ASCII, the next one of the same letter encodes it. */
+static void headers_that_are_encoded_later_are_signed_anew(void)
+{
+    const char *path;
+    begin_with_key(true);
+    server.keywords = "250-PIPELINING\r\n250-8BITMIME\r\n250-LIMITS RCPTMAX=1\r\n250 SMTPUTF8\r\n";
+    path = send_letter((zm_fixture_letter_t){
+        .header = FROM "Subject: \xc3\xa4\n",
+        .recipients = {{"smtp", "", "j\xc3\xb6@x", 0, NULL}, {"smtp", "", "bob@x", 0, NULL}}});
+    run();
+    TAGS(path, "++");
+    CU_ASSERT_EQUAL(server.letters, 2);
+    CU_ASSERT_PTR_NOT_NULL(strstr(zm_buf_c(&server.letter), "Subject: =?"));
+    ZM_ASSERT_STR(worth(), "pass");
+}
+
 static void what_has_that_signature_gets_no_other(void)
 {
     begin_with_key(true);
@@ -163,5 +179,6 @@ static void without_its_file_all_letters_wait(void)
 ZM_TESTS("smtp sign", ZM_TEST(letters_are_signed_as_they_go),
          ZM_TEST(letters_in_chunks_are_signed_too), ZM_TEST(converted_letters_are_signed_after_it),
          ZM_TEST(recipients_share_a_signature_and_authors_do_not),
+         ZM_TEST(headers_that_are_encoded_later_are_signed_anew),
          ZM_TEST(what_has_that_signature_gets_no_other), ZM_TEST(without_its_key_a_letter_waits),
          ZM_TEST(without_its_file_all_letters_wait))
