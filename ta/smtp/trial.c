@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "ta/smtp/dane.h"
 #include "ta/smtp/session.h"
 #include "ta/smtp/tls_client.h"
 
@@ -79,15 +80,25 @@ static void on_closed(void *baton)
     trial->open = false;
 }
 
+static void on_dane(const zm_dane_t *dane, void *baton)
+{
+    trial_t *trial = baton;
+    trial->route->hops[trial->hop].dane = dane;
+    try_hop(trial);
+}
+
+/* As lane.c does: what the trial says of a server is what its mail will meet. */
 static void try_hop(trial_t *trial)
 {
     const zm_session_owner_t owner = {trial,          on_opened,      on_failed, no_work,
                                       on_transaction, on_transaction, on_closed};
     const zm_hop_t *hop = &trial->route->hops[trial->hop];
-    if (trial->hop < trial->route->count)
-        zm_session_start(&trial->session, trial->smtp, hop, hop->literal, trial->helo_only, &owner);
-    else
+    if (trial->hop >= trial->route->count)
         end(trial, trial->temporary ? ZM_RESULT_TEMPFAIL : trial->code);
+    else if (hop->dane == NULL && zm_tls_client_asks_dane(trial->smtp->tls, hop, trial->pool))
+        zm_dane_find(hop, trial->smtp->dns, on_dane, trial, trial->pool);
+    else
+        zm_session_start(&trial->session, trial->smtp, hop, hop->literal, trial->helo_only, &owner);
 }
 
 static void on_route(const zm_route_t *route, void *baton)

@@ -8,6 +8,7 @@
 
 #include "ta/smtp/dane.h"
 #include "ta/smtp/tls_client.h"
+#include "ta/smtp/trial.h"
 #include "tests/unit/mta/net/certificate.h"
 #include "tests/unit/mta/net/fake_dns.h"
 #include "tests/unit/ta/smtp/relay_help.h"
@@ -124,6 +125,19 @@ static void waits(const char *path, const char *why)
     CU_ASSERT_TRUE(zm_fixture_count(fixture, why) > 0);
 }
 
+static int try_out(const char *host)
+{
+    zm_agent_options_t agent = zm_fixture_agent(fixture, "smtp", "smtp");
+    zm_error_t error;
+    int code;
+    zm_fixture_end(fixture);
+    options.host = host;
+    ZM_ASSERT_OK(zm_smtp_open(&smtp, &options, &agent, fixture->pool, &error));
+    code = zm_smtp_try(&smtp);
+    say_goodbye();
+    return code;
+}
+
 /* -- records that are there --------------------------------------------------- */
 
 static void server_that_fits_its_record_is_believed(void)
@@ -148,6 +162,16 @@ static void server_that_does_not_fit_gets_nothing(void)
     begin_dane("tls-dane yes\n");
     name(owner_at(HOST), ZM_DNS_TLSA, other_record());
     waits(deliver_to(HOST), "certificate not accepted");
+}
+
+static void trials_look_at_records_too(void)
+{
+    begin_dane("tls-policy " HOST " dane\n");
+    name(owner_at(HOST), ZM_DNS_TLSA, record());
+    CU_ASSERT_EQUAL(try_out(HOST), 0);
+    begin_dane("tls-dane yes\n");
+    name(owner_at(HOST), ZM_DNS_TLSA, other_record());
+    CU_ASSERT_EQUAL(try_out(HOST), ZM_RESULT_TEMPFAIL);
 }
 
 static void server_with_a_record_and_without_tls_gets_nothing(void)
@@ -350,6 +374,7 @@ static void way_is_proved_link_by_link(void)
 
 ZM_TESTS("smtp dane", ZM_TEST(server_that_fits_its_record_is_believed),
          ZM_TEST(one_of_many_records_is_enough), ZM_TEST(server_that_does_not_fit_gets_nothing),
+         ZM_TEST(trials_look_at_records_too),
          ZM_TEST(server_with_a_record_and_without_tls_gets_nothing),
          ZM_TEST(records_that_cannot_be_used_ask_for_any_tls),
          ZM_TEST(records_that_cannot_be_had_stop_the_mail), ZM_TEST(without_records_all_is_as_ever),
