@@ -46,6 +46,7 @@ typedef struct file_t {
 
 /* Frames of the log as they were read. */
 struct frames_t {
+    uint32_t commits; /* as the index counted them at the last look */
     struct {
         uint32_t number, salts[2];
         unsigned char page[PAGE];
@@ -66,11 +67,12 @@ static sqlite3_file *real_of(sqlite3_file *file)
 
 /*
  * Its first part, as https://sqlite.org/walformat.html has it, numbers in the machine's order:
- * 0 version (4) ... 16 frames (4) ... 32 salts (8) ... 48 the same again ... 96 how many frames of
- * the log were moved (4).  Nobody lowers that but who begins the log anew, and only when all were
- * moved; recovery sets it to 0 as is done here, under the same locks.
+ * 0 version (4) ... 8 commits (4) ... 16 frames (4) ... 32 salts (8) ... 48 the same again ... 96
+ * how many frames of the log were moved (4).  Nobody lowers that but who begins the log anew, and
+ * only when all were moved; recovery sets it to 0 as is done here, under the same locks.
  */
 #define INDEX_VERSION 3007000
+#define INDEX_COMMITS 8 /* since the index was made, or made anew from the log */
 #define INDEX_FRAMES 16 /* of the log, that count */
 #define INDEX_SALTS 32  /* of them */
 #define INDEX_COPY 48
@@ -169,6 +171,20 @@ static bool is_committed_frame(const file_t *file, int length, sqlite3_int64 off
     return true;
 }
 
+/*
+ * Recovery makes the index from the log, and counts commits from 0 again.  It ends the log before a
+ * frame that was damaged, and then others take the places of those behind it, with the same salts.
+ */
+static void forget_after_recovery(file_t *file)
+{
+    uint32_t commits = *index_number(file->log_of, INDEX_COMMITS);
+    if (file->frames == NULL)
+        return;
+    if (commits < file->frames->commits)
+        memset(file->frames->slots, 0, sizeof file->frames->slots);
+    file->frames->commits = commits;
+}
+
 static bool recall(const file_t *file, void *page, uint32_t number, const uint32_t salts[2])
 {
     uint32_t i = number % SLOTS;
@@ -198,6 +214,7 @@ static int file_read(sqlite3_file *base, void *data, int length, sqlite3_int64 o
     uint32_t number, salts[2];
     int code = flush(file);
     if (code == SQLITE_OK && is_committed_frame(file, length, offset, &number, salts)) {
+        forget_after_recovery(file);
         if (recall(file, data, number, salts))
             return SQLITE_OK;
         code = file->real->pMethods->xRead(file->real, data, length, offset);

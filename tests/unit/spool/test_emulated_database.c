@@ -4,6 +4,7 @@
 #include "platform/clock.h"
 #include "platform/fs.h"
 #include "spool/emulated.h"
+#include "spool/emulated_vfs.h"
 #include "spool/internal.h"
 #include "tests/unit/harness.h"
 #include "tests/unit/spool/emulated_spool.h"
@@ -277,6 +278,65 @@ static void reader_sees_what_others_wrote_last(void)
     zm_spool_close(writer);
 }
 
+static sqlite3 *open_table(void)
+{
+    sqlite3 *db;
+    CU_ASSERT_EQUAL_FATAL(sqlite3_open_v2(emulated_path("spool", "spool.db"), &db,
+                                          SQLITE_OPEN_READWRITE, zm_emulated_vfs()),
+                          SQLITE_OK);
+    sqlite3_exec(db, "PRAGMA wal_autocheckpoint=0", NULL, NULL, NULL);
+    return db;
+}
+
+static int number_in_table(sqlite3 *db)
+{
+    sqlite3_stmt *statement;
+    int number = -1;
+    sqlite3_prepare_v2(db, "SELECT number FROM kept", -1, &statement, NULL);
+    if (sqlite3_step(statement) == SQLITE_ROW)
+        number = sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+    return number;
+}
+
+/* As a bad disk and the death of a writer would leave them: the end of the log, and its index. */
+static void damage_last_frame_and_index(sqlite3 *db)
+{
+    enum { PART = 32768, SUM = 40, BYTES = 16 };
+    sqlite3_file *base = NULL, *log = NULL;
+    sqlite3_int64 size = 0;
+    void volatile *index = NULL;
+    sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &base);
+    sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    CU_ASSERT_EQUAL_FATAL(log->pMethods->xFileSize(log, &size), SQLITE_OK);
+    CU_ASSERT_EQUAL(log->pMethods->xWrite(log, "damaged, damaged", BYTES, size - BYTES), SQLITE_OK);
+    CU_ASSERT_EQUAL_FATAL(base->pMethods->xShmMap(base, 0, PART, 0, &index), SQLITE_OK);
+    ((volatile unsigned char *)index)[SUM] ^= 1;
+}
+
+/* Another frame is in the place of one that is remembered, with the salts that it had. */
+static void frames_behind_a_damaged_one_are_forgotten(void)
+{
+    zm_spool_t *spool = emulated_make();
+    sqlite3 *reader, *writer;
+    zm_spool_close(spool);
+    writer = open_table();
+    CU_ASSERT_EQUAL(sqlite3_exec(writer,
+                                 "CREATE TABLE kept(number INTEGER); INSERT INTO kept VALUES(1);"
+                                 "UPDATE kept SET number = 2; UPDATE kept SET number = 3;",
+                                 NULL, NULL, NULL),
+                    SQLITE_OK);
+    reader = open_table();
+    CU_ASSERT_EQUAL(number_in_table(reader), 3);
+    damage_last_frame_and_index(writer);
+    CU_ASSERT_EQUAL(number_in_table(writer), 2);
+    CU_ASSERT_EQUAL(sqlite3_exec(writer, "UPDATE kept SET number = 40", NULL, NULL, NULL),
+                    SQLITE_OK);
+    CU_ASSERT_EQUAL(number_in_table(reader), 40);
+    sqlite3_close(reader);
+    sqlite3_close(writer);
+}
+
 static void rows_that_contradict_each_other_are_mended(void)
 {
     zm_spool_t *spool = emulated_make();
@@ -417,6 +477,7 @@ ZM_TESTS("spool emulated database", ZM_TEST(log_whose_sync_failed_is_mended_by_w
          ZM_TEST(failed_checkpoint_of_a_damaged_database_is_left),
          ZM_TEST(log_cut_anywhere_keeps_the_first_publishes),
          ZM_TEST(log_stays_short_while_messages_flow), ZM_TEST(reader_sees_what_others_wrote_last),
+         ZM_TEST(frames_behind_a_damaged_one_are_forgotten),
          ZM_TEST(rows_that_contradict_each_other_are_mended), ZM_TEST(damaged_pages_are_told),
          ZM_TEST(newer_and_foreign_databases_are_refused),
          ZM_TEST(lost_database_is_never_made_anew),
