@@ -29,7 +29,8 @@ apr_status_t zm_localsock_listen(apr_socket_t **socket, const char *path, int mo
                                  zm_error_t *error);
 /** A non-blocking connection; APR_EAGAIN when none waits. */
 apr_status_t zm_localsock_accept(apr_socket_t **connection, apr_socket_t *listener, apr_pool_t *pool);
-/** Connects, which a local endpoint does at once; the connection is non-blocking. */
+/** Connects, which a local endpoint does at once; the connection is non-blocking.  Never waits: an error that is
+ * APR_STATUS_IS_EAGAIN says that too many wait there to be accepted. */
 apr_status_t zm_localsock_connect(apr_socket_t **socket, const char *path, apr_pool_t *pool);
 
 /** Two connected, non-blocking stream sockets. */

@@ -10,6 +10,7 @@
 #include <apr_portable.h>
 #include <apr_strings.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -239,7 +240,8 @@ apr_status_t zm_localsock_accept(apr_socket_t **connection, apr_socket_t *listen
     return zm_socket_wrap(connection, descriptor, SOCK_STREAM, false, pool);
 }
 
-/* A local connect succeeds or fails at once; only a full backlog would make it wait. */
+/* A local connect succeeds or fails at once; only a full backlog would make it wait, for as long as
+ * the other side likes. */
 apr_status_t zm_localsock_connect(apr_socket_t **socket, const char *path, apr_pool_t *pool)
 {
     struct sockaddr_un address;
@@ -250,6 +252,7 @@ apr_status_t zm_localsock_connect(apr_socket_t **socket, const char *path, apr_p
         return status;
     status = zm_socket_local(&descriptor, SOCK_STREAM);
     if (status == APR_SUCCESS) {
+        (void)fcntl(descriptor, F_SETFL, O_NONBLOCK);
         do
             result = connect(descriptor, (const struct sockaddr *)&address, size);
         while (result < 0 && errno == EINTR);

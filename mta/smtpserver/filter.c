@@ -13,8 +13,9 @@
 #define PIECE 262144 /* octets copied at a time, between which others are served */
 #define LINE_LIMIT 4000
 #define ANSWER_LIMIT 65536
-#define STRAY_LINES 5  /* of an answer that are written to the log */
-#define FORGOTTEN 3600 /* seconds */
+#define STRAY_LINES 5                      /* of an answer that are written to the log */
+#define FORGOTTEN 3600                     /* seconds */
+#define FULL_RETRY apr_time_from_msec(100) /* while too many wait at the socket */
 
 struct filters_t {
     filters_options_t options;
@@ -29,7 +30,8 @@ struct filter_ask_t {
     filter_fn *fn;
     void *baton;
     const char *path;
-    zm_timer_t timer; /* the next piece of a copy; then the deadline; then the end */
+    zm_timer_t timer; /* the next piece of a copy, or attempt; then the deadline; then the end */
+    apr_time_t until; /* monotonic: of attempts to reach the socket; 0: it is not tried */
     zm_file_t *copy;  /* null: none is being made */
     uint64_t copied;
     bool has_copy;
@@ -148,7 +150,13 @@ static void reach(filter_ask_t *ask)
 {
     const filters_options_t *options = &ask->filters->options;
     apr_socket_t *socket;
-    if (zm_localsock_connect(&socket, options->socket, ask->pool) != APR_SUCCESS ||
+    apr_status_t status = zm_localsock_connect(&socket, options->socket, ask->pool);
+    if (APR_STATUS_IS_EAGAIN(status) && zm_clock_monotonic() < ask->until) {
+        zm_timer_set(&ask->timer, FULL_RETRY);
+        return;
+    }
+    ask->until = 0;
+    if (status != APR_SUCCESS ||
         zm_stream_open(&ask->stream, options->loop, socket, on_event, ask) != APR_SUCCESS) {
         ask->stream = NULL;
         finish(ask, "it cannot be reached");
@@ -164,8 +172,10 @@ static void put_question(filter_ask_t *ask)
     if (filters->options.desk != NULL)
         inquiry_put(&ask->inquiry, filters->options.desk, "file", zm_str(ask->path), on_answer,
                     ask);
-    else
+    else {
+        ask->until = zm_clock_monotonic() + FILTER_ATTACH;
         reach(ask);
+    }
 }
 
 /* -- the file ---------------------------------------------------------------------------------- */
@@ -224,6 +234,8 @@ static void on_timer(zm_timer_t *timer, void *baton)
         tell(ask);
     else if (ask->copy != NULL)
         copy_piece(ask);
+    else if (ask->until != 0)
+        reach(ask);
     else
         finish(ask, "it does not answer in time");
 }

@@ -3,7 +3,10 @@
 #include <apr_tables.h>
 
 #include "mta/net/socket.h"
+#include "platform/clock.h"
 #include "platform/localsock.h"
+
+#define FULL_RETRY apr_time_from_msec(100) /* while too many wait at a local socket */
 
 struct service_call_t {
     zm_loop_t *loop;
@@ -12,7 +15,8 @@ struct service_call_t {
     service_fn *fn;
     void *baton;
     apr_pool_t *pool;
-    zm_timer_t timer; /* the deadline; then the end */
+    zm_timer_t timer; /* the deadline, or the next attempt; then the end */
+    apr_time_t until; /* monotonic: of attempts */
     zm_dns_query_t *query;
     zm_dns_type_t type;          /* that was asked last */
     apr_array_header_t *targets; /* of zm_endpoint_t */
@@ -88,12 +92,27 @@ static void finish(service_call_t *call, apr_socket_t *socket)
     zm_timer_set(&call->timer, 0);
 }
 
+/* A burst of sessions may fill the queue of a daemon that is well. */
+static void try_local(service_call_t *call)
+{
+    apr_socket_t *socket;
+    apr_status_t status = zm_localsock_connect(&socket, call->service->path, call->pool);
+    if (status == APR_SUCCESS)
+        finish(call, socket);
+    else if (APR_STATUS_IS_EAGAIN(status) && zm_clock_monotonic() < call->until)
+        zm_timer_set(&call->timer, FULL_RETRY);
+    else
+        finish(call, NULL);
+}
+
 static void on_timer(zm_timer_t *timer, void *baton)
 {
     service_call_t *call = baton;
     (void)timer;
     if (call->over)
         call->fn(call->socket, call->baton);
+    else if (call->service->path != NULL)
+        try_local(call);
     else
         finish(call, NULL);
 }
@@ -156,7 +175,6 @@ void service_call(service_call_t **call, zm_loop_t *loop, zm_dns_t *dns, const s
                   service_fn *fn, void *baton, apr_pool_t *pool)
 {
     service_call_t *made = apr_pcalloc(pool, sizeof *made);
-    apr_socket_t *socket;
     made->loop = loop;
     made->dns = dns;
     made->service = service;
@@ -167,8 +185,8 @@ void service_call(service_call_t **call, zm_loop_t *loop, zm_dns_t *dns, const s
     zm_timer_init(&made->timer, loop, on_timer, made);
     *call = made;
     if (service->path != NULL) {
-        finish(made,
-               zm_localsock_connect(&socket, service->path, pool) == APR_SUCCESS ? socket : NULL);
+        made->until = zm_clock_monotonic() + SERVICE_ATTACH;
+        try_local(made);
         return;
     }
     zm_timer_set(&made->timer, SERVICE_ATTACH);

@@ -191,6 +191,24 @@ static void path_longer_than_an_address_works_on_linux(void)
 #endif
 }
 
+/* A daemon that accepts nobody must not stop those who call it. */
+static void full_backlog_does_not_make_connecting_wait(void)
+{
+    apr_socket_t *listener, *client;
+    apr_status_t status = APR_SUCCESS;
+    int i;
+    ZM_ASSERT_OK(zm_localsock_listen(&listener, below("b"), 0600, zm_test_pool(), NULL));
+    ZM_ASSERT_OK(apr_socket_listen(listener, 1));
+    alarm(120); /* or this test would never end */
+    for (i = 0; i < 100 && status == APR_SUCCESS; i++)
+        status = zm_localsock_connect(&client, below("b"), zm_test_pool());
+    alarm(0);
+    CU_ASSERT_TRUE(status != APR_SUCCESS);
+#ifdef __linux__
+    CU_ASSERT_TRUE(APR_STATUS_IS_EAGAIN(status));
+#endif
+}
+
 static void open_file_travels_over_a_stream(void)
 {
     apr_socket_t *pair[2];
@@ -263,5 +281,6 @@ ZM_TESTS("fs_posix", ZM_TEST(umask_does_not_change_the_mode),
          ZM_TEST(endpoint_has_its_mode_whatever_the_umask),
          ZM_TEST(file_in_the_place_of_an_endpoint_is_not_replaced),
          ZM_TEST(path_longer_than_an_address_works_on_linux),
+         ZM_TEST(full_backlog_does_not_make_connecting_wait),
          ZM_TEST(open_file_travels_over_a_stream), ZM_TEST(an_answer_without_a_file_is_sent_too),
          ZM_TEST(plain_data_comes_without_a_file), ZM_TEST(peer_has_our_process_number))
