@@ -288,6 +288,40 @@ static apr_status_t name_postmaster(setup_t *setup)
 /* -- the spool -----------------------------------------------------------------------------------
  */
 
+/* What making a spool leaves when it is cut short, and what may be wherever a spool is put. */
+static bool may_be_there(const char *name)
+{
+    static const char *const others[] = {"turn", "locks", "bodies", "lost+found"};
+    const zm_layout_directory_t *entry;
+    apr_size_t i;
+    for (entry = zm_layout_directories; entry->name != NULL; entry++)
+        if (strcmp(name, entry->name) == 0)
+            return true;
+    for (i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (strcmp(name, others[i]) == 0)
+            return true;
+    return name[0] == '.';
+}
+
+/* All that is in a new spool is given away: nobody else's files may be there. */
+static apr_status_t check_place(const setup_t *setup, const char *place)
+{
+    zm_dir_t *directory;
+    const char *name;
+    apr_status_t status =
+        zm_dir_open(&directory, NULL, apr_pstrcat(setup->pool, place, "/.", NULL), setup->pool);
+    if (status != APR_SUCCESS)
+        return APR_SUCCESS; /* it is to be made, or whoever makes it tells what is wrong */
+    while (status == APR_SUCCESS && zm_dir_next(directory, &name, NULL) == APR_SUCCESS)
+        if (!may_be_there(name))
+            status = zm_error_set(setup->error, ZM_E_CONFIG,
+                                  "POSTOFFICE=%s: it has %s in it, and is no spool; name a "
+                                  "directory that is new or empty",
+                                  place, name);
+    zm_dir_close(directory);
+    return status;
+}
+
 /* A new one of root's belongs to the account of the router's workers. */
 static apr_status_t make_spool(setup_t *setup)
 {
@@ -302,7 +336,9 @@ static apr_status_t make_spool(setup_t *setup)
             APR_SUCCESS &&
         zm_path_info(&info, NULL, apr_pstrcat(setup->pool, place, "/spool.db", NULL)) !=
             APR_SUCCESS;
-    apr_status_t status;
+    apr_status_t status = made ? check_place(setup, place) : APR_SUCCESS;
+    if (status != APR_SUCCESS)
+        return status;
     if (made && engine != NULL)
         options.location = apr_pstrcat(setup->pool, engine, ":", place, NULL);
     if (!setup->options->dry_run) {

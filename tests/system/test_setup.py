@@ -105,6 +105,21 @@ def test_what_could_do_harm_is_refused():
         check(s.read('etc/zmailer.conf') == 'this is no variable\n', 'changed')
 
 
+def test_a_new_spool_takes_nobodys_directory():
+    with Site() as s:
+        os.makedirs(s.path('po/precious'))
+        before = os.stat(s.path('po/precious')).st_uid, os.stat(s.path('po')).st_uid
+        words = ('--hostname', 'a.test', '--set', 'POSTOFFICE=' + s.path('po'), '--set', 'MAILVAR=' + s.path('var'), '--set',
+                 'LOGDIR=' + s.path('log'))
+        check('it has precious in it' in s.setup(*words, code=78).err, 'not told')
+        check(os.listdir(s.path('po')) == ['precious'], os.listdir(s.path('po')))
+        check(before == (os.stat(s.path('po/precious')).st_uid, os.stat(s.path('po')).st_uid), 'it has another owner')
+        os.rename(s.path('po/precious'), s.path('po/.freeze'))
+        os.mkdir(s.path('po/public'))  # as if it had been stopped
+        s.setup(*words)
+        check(os.path.isdir(s.path('po/router')), os.listdir(s.path('po')))
+
+
 def test_what_an_original_had_is_told():
     with Instance() as i:
         check('nothing is obsolete' in i.zmailer('import-check').out, 'of our own')
