@@ -16,7 +16,18 @@ zm_header_t *zm_headers_add_received(zm_headers_t *headers, zm_str_t value)
     return zm_headers_insert(headers, headers->first, ZM_S("Received"), value);
 }
 
-/** Whether a value's first word is that host name. */
+/** What a quoted string stands for. */
+static void add_unquoted(zm_buf_t *out, zm_str_t quoted)
+{
+    apr_size_t i;
+    for (i = 1; i + 1 < quoted.length; i++) {
+        if (quoted.data[i] == '\\' && i + 2 < quoted.length)
+            i++;
+        zm_buf_add_byte(out, quoted.data[i]);
+    }
+}
+
+/** Whether a value's first word is that host name, perhaps in quotes. */
 static bool begins_with(zm_str_t value, const char *hostname, apr_pool_t *pool)
 {
     zm_lexer_t lexer = zm_lexer(value, 0, pool);
@@ -28,6 +39,10 @@ static bool begins_with(zm_str_t value, const char *hostname, apr_pool_t *pool)
         bool dot = zm_token_is(&token, '.');
         if (token.kind == ZM_TOKEN_COMMENT && name.length == 0)
             continue;
+        if (token.kind == ZM_TOKEN_STRING && name.length == 0) {
+            add_unquoted(&name, token.text);
+            break;
+        }
         if ((token.kind != ZM_TOKEN_ATOM && !dot) || (name.length > 0 && token.offset != end))
             break;
         zm_buf_add_str(&name, token.text);
@@ -71,18 +86,25 @@ static zm_str_t folded(zm_headers_t *headers, zm_str_t value)
     return copy;
 }
 
-void zm_headers_add_authentication_results(zm_headers_t *headers, zm_str_t text,
-                                           const char *hostname)
+static const zm_str_t authentication_results = ZM_STR("Authentication-Results");
+
+void zm_headers_drop_authentication_results(zm_headers_t *headers, const char *hostname)
 {
-    static const zm_str_t name = ZM_STR("Authentication-Results");
     zm_header_t *header, *next;
     for (header = headers->first; header != NULL; header = next) {
         next = header->next;
-        if (zm_str_equal_nocase(header->name, name) &&
+        if (zm_str_equal_nocase(header->name, authentication_results) &&
             begins_with(header->value, hostname, headers->pool))
             zm_headers_remove(headers, header);
     }
-    zm_headers_insert(headers, headers->first != NULL ? headers->first->next : NULL, name,
+}
+
+void zm_headers_add_authentication_results(zm_headers_t *headers, zm_str_t text,
+                                           const char *hostname)
+{
+    zm_headers_drop_authentication_results(headers, hostname);
+    zm_headers_insert(headers, headers->first != NULL ? headers->first->next : NULL,
+                      authentication_results,
                       with_blank(headers, folded(headers, zm_str_trim(text))));
 }
 

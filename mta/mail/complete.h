@@ -16,10 +16,11 @@ bool zm_headers_resent(const zm_headers_t *headers);
 /** Puts a Received field with that value first. */
 zm_header_t *zm_headers_add_received(zm_headers_t *headers, zm_str_t value);
 
-/**
- * Puts "Authentication-Results: text" directly behind the first field and drops
- * the fields of that name that pretend to be ours: whose first word is hostname.
- */
+/** Drops the fields Authentication-Results that pretend to be ours: whose first word is hostname
+ * (RFC 8601, 5). */
+void zm_headers_drop_authentication_results(zm_headers_t *headers, const char *hostname);
+
+/** The same, and puts "Authentication-Results: text" directly behind the first field. */
 void zm_headers_add_authentication_results(zm_headers_t *headers, zm_str_t text,
                                            const char *hostname);
 

@@ -30,6 +30,8 @@ static void add_received(router_message_t *message)
     zm_received_add(&value, &received);
     zm_headers_add_received(message->headers, zm_str_copy(message->pool, zm_buf_str(&value)));
     zm_buf_free(&value);
+    if (message->external || !message->trusted) /* also where nothing was asked: that proves none */
+        zm_headers_drop_authentication_results(message->headers, message->worker->hostname);
     if (message->authres.length > 0)
         zm_headers_add_authentication_results(message->headers, message->authres,
                                               message->worker->hostname);

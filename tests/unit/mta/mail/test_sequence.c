@@ -174,6 +174,7 @@ static void authentication_results_of_ours_cannot_be_forged(void)
 {
     zm_headers_t *headers = headers_of("Received: r\nAuthentication-Results: MX.org; dkim=pass\n"
                                        "Authentication-Results: (c) mx.org/1; spf=pass\n"
+                                       "Authentication-Results: \"MX.o\\rg\" 1; spf=pass\n"
                                        "Authentication-Results: mx.org.evil; spf=pass\nX: y\n");
     zm_headers_add_authentication_results(headers, ZM_S("mx.org; dkim=fail  "), "mx.org");
     ZM_ASSERT_STR(text_of(headers), "Received: r\nAuthentication-Results:\tmx.org; dkim=fail\n"

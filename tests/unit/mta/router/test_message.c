@@ -131,6 +131,22 @@ static void own_authentication_results_take_the_place_of_forged_ones(void)
     world_end(world);
 }
 
+static void who_comes_from_outside_forges_no_authentication_results(void)
+{
+    world_t *world = world_with(NULL);
+    const char *header =
+        world_header(world, world_take(world, "external\nfrom <a@a.test>\nto bob\n"
+                                              "Authentication-Results: mail.test; spf=forged\n"
+                                              "Authentication-Results: other.test; spf=none\n\n"));
+    CU_ASSERT_PTR_NULL(strstr(header, "forged"));
+    CU_ASSERT_TRUE(world_has(header, "other.test; spf=none"));
+    header =
+        world_header(world, world_take(world, "from <a@a.test>\nto bob\nAuthentication-Results: "
+                                              "mail.test; spf=pass\n\n"));
+    CU_ASSERT_TRUE(world_has(header, "mail.test; spf=pass")); /* our own, on its way again */
+    world_end(world);
+}
+
 /* -- loops and rejects ------------------------------------------------------------------------- */
 
 static void the_fiftieth_received_line_ends_a_loop(void)
@@ -512,6 +528,7 @@ ZM_TESTS("router message", ZM_TEST(what_a_header_lacks_is_added),
          ZM_TEST(recipients_come_from_the_header_when_the_envelope_has_none),
          ZM_TEST(a_resent_message_goes_to_its_resent_recipients),
          ZM_TEST(own_authentication_results_take_the_place_of_forged_ones),
+         ZM_TEST(who_comes_from_outside_forges_no_authentication_results),
          ZM_TEST(the_fiftieth_received_line_ends_a_loop),
          ZM_TEST(a_looping_report_is_kept_and_not_reported),
          ZM_TEST(no_recipients_at_all_reject_the_message),
