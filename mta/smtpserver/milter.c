@@ -9,6 +9,7 @@
 
 #include "mta/net/stream.h"
 #include "mta/smtpserver/milter_parts.h"
+#include "platform/clock.h"
 #include "platform/log.h"
 
 typedef enum step_t {
@@ -33,6 +34,7 @@ struct milter_t {
     zm_stream_t *stream;
     zm_buf_t input, wire;
     zm_timer_t timer; /* the deadline; then the end of a stage */
+    apr_time_t asked; /* since when it has been waited for */
     uint32_t flags;   /* what it does not want */
     step_t step, goal;
     bool busy;       /* a stage is under way */
@@ -291,7 +293,17 @@ static bool is_repeated(step_t step)
 static void await(milter_t *milter)
 {
     milter->waiting = true;
+    milter->asked = zm_clock_monotonic();
     zm_timer_set(&milter->timer, milter->step == STEP_EOM ? MILTER_LAST_PATIENCE : MILTER_PATIENCE);
+}
+
+/* It is at work, and may go on for a while, but not for ever: the client waits too. */
+static void await_longer(milter_t *milter)
+{
+    apr_interval_time_t left = milter->asked + MILTER_LONGEST - zm_clock_monotonic();
+    if (left > MILTER_LAST_PATIENCE)
+        left = MILTER_LAST_PATIENCE;
+    zm_timer_set(&milter->timer, left > 0 ? left : 0);
 }
 
 /* Fields that nobody wants are passed over all the same: the body begins behind them. */
@@ -420,7 +432,7 @@ static bool on_packet(milter_t *milter, const milter_packet_t *packet)
         go_on(milter);
         return bare;
     case 'p':
-        await(milter);
+        await_longer(milter);
         return bare;
     case 'a':
         conclude(milter, MILTER_ACCEPT);

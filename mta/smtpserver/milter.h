@@ -21,6 +21,7 @@
 
 #define MILTER_PATIENCE apr_time_from_sec(30)       /**< for an answer */
 #define MILTER_LAST_PATIENCE apr_time_from_sec(120) /**< for that to the whole message */
+#define MILTER_LONGEST apr_time_from_sec(480)       /**< for one that says that it is at work */
 #define MILTER_PACKET 65536                         /**< octets of a packet from the milter */
 #define MILTER_FIELD 60000 /**< octets of a header field that it is told; the rest is cut off */
 #define MILTER_ADDED 65536 /**< octets of the fields that it may add */

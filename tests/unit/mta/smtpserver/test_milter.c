@@ -479,6 +479,23 @@ static void a_session_that_ends_leaves_it(void)
     done(fixture);
 }
 
+static void one_that_is_at_work_for_ever_is_given_up(void)
+{
+    fixture_t *fixture = begin("");
+    const char *heard = "";
+    int minutes;
+    send_muted(fixture);
+    for (minutes = 0; minutes < 20 && *heard == '\0'; minutes++) {
+        send_packet(fixture, 'p', "", 0);
+        (void)reply_now(fixture);
+        heard = later(fixture->client, 60);
+    }
+    ASSERT_HAS(heard, "451 4.3.0");
+    CU_ASSERT_EQUAL(minutes, 8);
+    CU_ASSERT_EQUAL(fake_spool.committed, 0);
+    done(fixture);
+}
+
 static void addresses_of_services_are_read(void)
 {
     service_t service;
@@ -515,4 +532,4 @@ ZM_TESTS("milter", ZM_TEST(it_is_told_everything_and_answers),
          ZM_TEST(what_it_offers_is_checked), ZM_TEST(one_that_is_gone_or_silent_puts_mail_off),
          ZM_TEST(it_may_be_done_without), ZM_TEST(a_long_message_comes_in_pieces),
          ZM_TEST(one_that_does_not_read_is_given_up), ZM_TEST(a_session_that_ends_leaves_it),
-         ZM_TEST(addresses_of_services_are_read))
+         ZM_TEST(one_that_is_at_work_for_ever_is_given_up), ZM_TEST(addresses_of_services_are_read))
