@@ -111,7 +111,12 @@ def test_one_message_is_held_killed_and_returned():
         check(rows[0].startswith('#') and 'HELD' in rows[0] and len(rows) == 2, rows)
         check(t.ask('SHOW MSG 99999999999', good=False).startswith('-No such message'), 'found what is not there')
         sink.replies.clear()
-        t.ask('RETRY THREAD ' + thread_of(i), good=False)   # only the held one is left
+        where = thread_of(i)
+
+        def nothing_is_left_to_retry():     # an attempt that is under way ends first
+            t.tell('RETRY THREAD ' + where)
+            return t.line().startswith('-')
+        wait(nothing_is_left_to_retry, 'only the held one to be left', instances=[i])
         t.ask('RELEASE MSG ' + ids['x0@far.test'])
         wait(lambda: sink.messages, 'delivery after the release', instances=[i])
         t.close()
