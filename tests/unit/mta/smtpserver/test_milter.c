@@ -461,7 +461,7 @@ static void one_that_does_not_read_is_given_up(void)
     zm_buf_add_c(&text, ".\r\n");
     ZM_ASSERT_STR(say_bytes(fixture->client, text.data, text.length), "");
     got = later(fixture->client, 31);
-    if (*got == '\0') /* the system has taken all of it on the milter's behalf */
+    for (i = 0; i < 8 && *got == '\0'; i++) /* the system takes some, or all, on its behalf */
         got = later(fixture->client, 121);
     ASSERT_HAS(got, "451 4.3.0 ");
     zm_buf_free(&text);
